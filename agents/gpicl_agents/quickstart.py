@@ -1,0 +1,128 @@
+"""The whole thread in one call: meta-train two agents, compare them with baselines on unseen tasks, write a report."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import gymnasium
+from gpicl_envs.evaluate import evaluate_all
+from gpicl_envs.learner import Learner, make_learner
+from gpicl_envs.records import append_records, read_records
+from gpicl_envs.report import compare, group, markdown_table, write_report
+from gpicl_envs.tasks import TaskDistribution
+from rich.console import Console
+
+from gpicl_agents.presets import PRESETS, Preset
+from gpicl_agents.progress import LiveReport
+from gpicl_agents.train import TrainConfig, train
+
+ENV_ID = "GPICL-MNIST-v0"
+AGENTS = ("similarity", "fast")
+BASELINES = ("knn", "centroid", "ridge", "kernel-ridge", "sgd", "majority")
+QUESTIONS = {"MNIST": "unseen-task", "Digits": "unseen-dataset", "Clusters": "unseen-dataset", "Random": "unseen-dataset"}
+SETTINGS = "quickstart.json"
+RECORDS = "records.jsonl"
+
+
+@dataclass(frozen=True)
+class QuickstartConfig:
+    """Size of the quickstart.
+
+    Args:
+        scale: share of each preset's training steps.
+        max_seconds: most training time of each agent: (similarity, fast).
+        episodes: episodes of each dataset in the comparison.
+        seed: of the training; the comparison's episodes are seed + 7,000,000.
+        device: where everything computes.
+    """
+
+    scale: float = 1.0
+    max_seconds: tuple[float, float] = (60.0, 120.0)
+    episodes: int = 1024
+    seed: int = 0
+    device: str = "cpu"
+
+
+def quickstart(folder: str | Path, config: QuickstartConfig | None = None, console: Console | None = None) -> Path:
+    """Meta-train, compare and report; goes on where a killed run of the same settings stopped, else starts anew.
+
+    Args:
+        folder: gets `similarity/`, `fast/` (checkpoints, metrics), `records.jsonl` and `report/`.
+        config: size.
+        console: where to print.
+
+    Returns:
+        The report's page.
+    """
+    config, console = config or QuickstartConfig(), console or Console()
+    folder = Path(folder)
+    _prepare(folder, config, console)
+    agents = [
+        _train(name, folder / name, config, seconds, console)
+        for name, seconds in zip(AGENTS, config.max_seconds, strict=True)
+    ]
+    learners = [*agents, *(make_learner(name) for name in BASELINES)]
+    records = _compare(learners, folder / RECORDS, config, console)
+    page = write_report(records, folder / "report", title="Quickstart: in-context learning on MNIST")
+    (folder / SETTINGS).unlink()  # finished: the next run starts anew
+    _print_summary(records, page, console)
+    return page
+
+
+def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
+    """Keep what an interrupted run of the same settings left; remove what a finished or another one did."""
+    settings = folder / SETTINGS
+    wanted = json.dumps(asdict(config))
+    if settings.is_file() and settings.read_text(encoding="utf-8") == wanted:
+        console.print(f"Going on with the interrupted run in {folder}.")
+        return
+    for name in (*AGENTS, "report"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / RECORDS).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings.write_text(wanted, encoding="utf-8")
+
+
+def _scaled(preset: Preset, config: QuickstartConfig, max_seconds: float) -> TrainConfig:
+    steps = max(2, round(preset.config.steps * config.scale))
+    return replace(preset.config, steps=steps, seed=config.seed, max_seconds=max_seconds)
+
+
+def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float, console: Console) -> Learner:
+    preset = PRESETS[name]
+    learner = make_learner(preset.learner, **preset.arguments, seed=config.seed).to(config.device)  # type: ignore[attr-defined]
+    venv = gymnasium.make_vec(ENV_ID, num_envs=preset.batch_size, device=config.device)
+    settings = _scaled(preset, config, max_seconds)
+    console.rule(f"meta-training {learner.name} on {ENV_ID}: {preset.description}")
+    with LiveReport(learner.name, settings.steps, console) as live:
+        progress = train(learner, venv, settings, folder=folder, resume=True, report=live)
+    console.print(f"{learner.name}: {progress.step} steps in {progress.seconds:.0f} s\n")
+    return learner
+
+
+def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, console: Console) -> list[dict[str, object]]:
+    """Every learner on the same episodes of every dataset, a dataset at a time."""
+    done = {record["env"] for record in read_records(path)} if path.is_file() else set()
+    for dataset, question in QUESTIONS.items():
+        tasks = TaskDistribution(dataset, split="test", device=config.device)
+        if f"GPICL-{dataset}-v0" in done:
+            continue
+        console.print(f"comparing {len(learners)} learners on {config.episodes:,} episodes of {dataset} ({question})")
+        curves = evaluate_all(learners, tasks, episodes=config.episodes, seed=config.seed + 7_000_000, split=question)
+        append_records(path, (curve.record() for curve in curves))
+    return read_records(path)
+
+
+def _print_summary(records: list[dict[str, object]], page: Path, console: Console) -> None:
+    columns = group(records)
+    console.print("\n" + markdown_table(columns), markup=False, highlight=False, soft_wrap=True)
+    rows = {row["learner"]: row for row in columns["MNIST, unseen-task"]}
+    for learner in ("transformer", "transformer+similarity"):
+        mean, low, high = (100 * value for value in compare(rows[learner], rows["1-nn-cosine"]))
+        console.print(
+            f"{learner} minus 1-nn-cosine on unseen MNIST tasks: {mean:+.1f} points, 95 % interval "
+            f"[{low:+.1f}, {high:+.1f}]",
+            highlight=False,
+        )
+    console.print(f"\nThe report, with all learning curves: {page}", highlight=False)

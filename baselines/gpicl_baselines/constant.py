@@ -1,0 +1,35 @@
+"""Floors: learners that do not look at the input."""
+
+import torch
+from gpicl_envs.learner import Learner
+
+from gpicl_baselines.context import one_hot_labels, sum_before
+
+
+class Uniform(Learner):
+    """Every label is equally likely, whatever was seen: chance."""
+
+    name = "uniform"  # type: ignore[assignment]
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N) → (B, N, K) zeros."""
+        return torch.zeros(*y.shape, self.n_classes, device=x.device)
+
+    def state_size(self, n_examples: int) -> int:
+        """Nothing is read."""
+        return 0
+
+
+class Majority(Learner):
+    """The labels seen so far, counted from one each: log((count_k + 1) / (n + K)), Laplace's rule of succession."""
+
+    name = "majority"  # type: ignore[assignment]
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N) → (B, N, K)."""
+        counts = sum_before(one_hot_labels(y, self.n_classes))
+        return ((counts + 1) / (counts.sum(2, keepdim=True) + self.n_classes)).log()
+
+    def state_size(self, n_examples: int) -> int:
+        """The K counts."""
+        return self.n_classes

@@ -1,0 +1,60 @@
+"""Learning itself as a reinforcement-learning environment.
+
+Importing this package registers the environments with gymnasium; `gymnasium.make("GPICL-MNIST-v0")` does the rest.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, load_dataset, register_dataset
+from gpicl_envs.registration import register_environments
+
+if TYPE_CHECKING:
+    from gpicl_envs.envs import InContextEnv, InContextVectorEnv
+    from gpicl_envs.evaluate import LearningCurve, evaluate
+    from gpicl_envs.learner import Learner, make_learner, register_learner
+    from gpicl_envs.tasks import Episodes, TaskDistribution
+    from gpicl_envs.testing import check_learner
+
+__version__ = "0.1.0"
+
+# Names that need torch are imported when first used: listing environments or reading records takes no torch.
+_LAZY = {
+    "InContextEnv": "envs",
+    "InContextVectorEnv": "envs",
+    "LearningCurve": "evaluate",
+    "evaluate": "evaluate",
+    "Learner": "learner",
+    "make_learner": "learner",
+    "register_learner": "learner",
+    "Episodes": "tasks",
+    "TaskDistribution": "tasks",
+    "check_learner": "testing",
+}
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "DatasetSpec",
+    "Episodes",
+    "InContextEnv",
+    "InContextVectorEnv",
+    "Learner",
+    "LearningCurve",
+    "TaskDistribution",
+    "check_learner",
+    "evaluate",
+    "load_dataset",
+    "make_learner",
+    "register_dataset",
+    "register_learner",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"gpicl_envs.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'gpicl_envs' has no attribute {name!r}")
+
+
+register_environments()

@@ -1,0 +1,45 @@
+"""Datasets made of arithmetic: Random (can be memorised, nothing else) and Clusters (its best accuracy is known)."""
+
+import numpy as np
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from gpicl_envs.datasets.base import SPLITS, Dataset
+
+N_CLASSES = 10
+RANDOM_ITEMS = 20
+CLUSTER_INPUTS = 64
+CLUSTER_DISTANCE = 4.0
+CLUSTER_EXAMPLES = {"train": 20_000, "test": 10_000}
+
+
+def load_random() -> Dataset:
+    """20 Gaussian 28×28 images with random labels, shown with replacement: 100 % once every item has been seen.
+
+    The memorisation test of VSML's public code (see PAPER.md). The test split is 20 other items.
+    """
+    generator = np.random.Generator(np.random.Philox(20))
+    x = {split: generator.standard_normal((RANDOM_ITEMS, 28, 28), dtype=np.float32) for split in SPLITS}
+    y = {split: generator.integers(N_CLASSES, size=RANDOM_ITEMS) for split in SPLITS}
+    return Dataset("Random", x, y, n_classes=N_CLASSES, with_replacement=True, facts={"source": "synthetic"})
+
+
+def load_clusters() -> Dataset:
+    """Ten unit Gaussians in 64 dimensions with orthogonal means of length 4: x = 4 e_y + z, z ~ N(0, I)."""
+    generator = np.random.Generator(np.random.Philox(64))
+    x, y = {}, {}
+    for split, count in CLUSTER_EXAMPLES.items():
+        y[split] = generator.integers(N_CLASSES, size=count)
+        x[split] = generator.standard_normal((count, CLUSTER_INPUTS), dtype=np.float32)
+        x[split][np.arange(count), y[split]] += CLUSTER_DISTANCE
+    bayes = bayes_accuracy(CLUSTER_DISTANCE, N_CLASSES)
+    return Dataset("Clusters", x, y, n_classes=N_CLASSES, bayes_accuracy=bayes, facts={"source": "synthetic"})
+
+
+def bayes_accuracy(distance: float, n_classes: int) -> float:
+    """Accuracy of the Bayes rule for equally likely unit Gaussians at `distance · e_k`: pick the largest coordinate.
+
+    The coordinate of the true class, distance + z, must exceed K − 1 independent standard normals:
+    ∫ φ(z − distance) Φ(z)^(K−1) dz.
+    """
+    return quad(lambda z: norm.pdf(z - distance) * norm.cdf(z) ** (n_classes - 1), -10, distance + 10)[0]

@@ -1,0 +1,399 @@
+"""The environments: an episode is a supervised learning problem, paid for predicting each label before it is shown.
+
+The dynamics are written once, batched, in torch (`InContextVectorEnv`); `InContextEnv` is its batch of one, in NumPy.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+from torch.nn.functional import one_hot
+
+from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.philox import WORD
+from gpicl_envs.rendering import RENDER_MODES, Frame, render
+from gpicl_envs.tasks import Episodes, TaskDistribution
+
+ACTIONS = ("label", "logits")
+FEEDBACKS = ("label", "reward")
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The hidden task of an episode (arrays gain a leading B in the vector environment).
+
+    Args:
+        task_id: the id among `n_tasks`, −1 for a one-off task.
+        classes: (K,) the base class behind each class number.
+        permutation: (K,) ρ, the label of each class number.
+        projection: (D, N_x) A, or None where inputs are drawn without it (one-off tasks unless `route="matrix"`).
+    """
+
+    task_id: Any
+    classes: Any
+    permutation: Any
+    projection: Any
+
+
+class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
+    """A batch of in-context learning problems, as torch tensors on one device.
+
+    ### Description
+    Environment i shows N examples of its own hidden task. At step n the agent sees the input x_n and the label of the
+    example before, and predicts the label y_n. After N predictions the episode ends, for the whole batch at once.
+
+    ### Spaces
+    | | |
+    |---|---|
+    | observation | `Dict(x: Box(-inf, inf, (D,)), y: Box(0, 1, (K,)))`: input, one-hot label of the previous example (zeros at the first) |
+    | action | `action="label"`: `Discrete(K)`; `action="logits"`: `Box(-inf, inf, (K,))` |
+    | reward | label: 1 if right, else 0; logits: log-likelihood of the true label under the softmax, in nats |
+    | feedback | `"label"` as above; `"reward"`: y = ±one_hot(previous prediction), + where it was right; the label is never shown |
+    | info | after a step: `label` of the example just answered, and `task_id` |
+
+    After the last prediction the observation holds x = 0 and the last feedback.
+
+    ### Randomness
+    `reset(seed=s)` gives environment i the seed s + i; its episodes 0, 1, 2, … are functions of that seed alone. So
+    row i shows the same numbers as a single environment with seed s + i, whatever the size of the batch.
+
+    Args:
+        num_envs: B.
+        dataset: a registered name or a `Dataset`.
+        action: what the agent answers with.
+        feedback: what the agent is told.
+        autoreset_mode: SAME_STEP (default; the ended episode's last observation and info come as `final_obs` and
+            `final_info`), NEXT_STEP, or DISABLED (then `reset(options={"reset_mask": mask})` starts some episodes anew).
+        render_mode: None, `"rgb_array"` or `"ansi"`.
+        device: where the tensors live.
+        **task_arguments: arguments of `gpicl_envs.tasks.TaskDistribution`: `length`, `n_features`, `n_classes`,
+            `n_tasks`, `split`, `projection`, `permute_labels`, `permutation_bias`, `task_seed`, `image_size`, `route`.
+    """  # noqa: E501 (a table's rows cannot be broken)
+
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 4}
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        dataset: Any = "MNIST",
+        *,
+        action: str = "label",
+        feedback: str = "label",
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+        device: str | torch.device = "cpu",
+        **task_arguments: Any,
+    ) -> None:
+        self.num_envs = check_integer("num_envs", num_envs, 1)
+        self.action = check_choice("action", action, ACTIONS)
+        self.feedback = check_choice("feedback", feedback, FEEDBACKS)
+        self.render_mode = render_mode if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
+        self.tasks = TaskDistribution(dataset, device=device, **task_arguments)
+        self.device = self.tasks.device
+
+        n_features, n_classes = self.tasks.n_features, self.tasks.n_classes
+        lowest = -1.0 if self.feedback == "reward" else 0.0
+        self.single_observation_space = Dict(
+            x=Box(-np.inf, np.inf, (n_features,), np.float32), y=Box(lowest, 1.0, (n_classes,), np.float32)
+        )
+        self.single_action_space = (
+            Discrete(n_classes) if self.action == "label" else Box(-np.inf, np.inf, (n_classes,), np.float32)
+        )
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+        self._seeds = np.random.SeedSequence().generate_state(num_envs, np.uint64)
+        self._numbers = np.zeros(num_envs, np.uint64)  # of the next episode in each stream
+        self._position = np.full(num_envs, -1)  # predictions made in the current episode; −1 before the first reset
+        self._episodes: Episodes | None = None
+        self._feedback = torch.zeros(num_envs, n_classes, device=self.device)
+        self._predictions = torch.zeros(num_envs, self.tasks.length, dtype=torch.int64, device=self.device)
+
+    # -- Whole episodes -----------------------------------------------------------------------------------------------
+
+    def sample_episodes(self, number: int | None = None) -> Episodes:
+        """Return B whole episodes at once: exactly those that `reset()` and B × N steps would show.
+
+        Args:
+            number: if given, episode `number` of every environment's stream, and nothing is consumed; by default the
+                next episode of each stream, which is then used up as by `reset()`.
+        """
+        if number is not None:
+            return self.tasks.episodes(self._seeds, np.full(self.num_envs, number, np.uint64))
+        return self._next_episodes(np.ones(self.num_envs, bool))
+
+    @property
+    def episodes(self) -> Episodes:
+        """The episodes now being shown, the labels still to come included: for tests and oracles, not for agents."""
+        if self._episodes is None:
+            raise ResetNeeded("No episode has begun: call reset() first.")
+        return self._episodes
+
+    @property
+    def task(self) -> Task:
+        """The hidden tasks of the current episodes."""
+        tasks = self.episodes.tasks
+        return Task(tasks.ids, tasks.classes, tasks.permutation, self.tasks.projections(tasks))
+
+    # -- The gymnasium interface --------------------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Tensors, dict[str, Any]]:
+        """Begin new episodes.
+
+        Args:
+            seed: s gives environment i the stream s + i; a list gives each its own; None goes on in the current streams.
+            options: `{"reset_mask": (B,) bool array}` begins new episodes in these environments only.
+
+        Returns:
+            Observations {x: (B, D), y: (B, K)} and info {task_id: (B,)}.
+        """
+        mask = self._reset_mask(options)
+        self._reseed(seed, mask)
+        self._begin(mask)
+        return self._observe(), self._info(mask, task_id=self.episodes.task_id)
+
+    def step(self, actions: Any) -> tuple[Tensors, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Answer the current examples.
+
+        Args:
+            actions: (B,) integer labels or (B, K) logits, a tensor or an array.
+
+        Returns:
+            Observations {x: (B, D), y: (B, K)}, rewards (B,) float32, terminations (B,) and truncations (B,) bool,
+            infos {label: (B,), task_id: (B,)} with their masks `_label`, `_task_id`.
+
+        Raises:
+            ResetNeeded: before the first reset, or after the end with autoreset disabled.
+            ValueError: an action is not of the action space.
+        """
+        if (self._position < 0).any():
+            raise ResetNeeded("step() before the first reset(): call reset() first.")
+        ended = self._position == self.tasks.length
+        if ended.any():
+            if self.autoreset_mode is not AutoresetMode.NEXT_STEP:
+                raise ResetNeeded(
+                    f"step() after the end of the episode in environments {np.flatnonzero(ended).tolist()[:8]}: call "
+                    'reset(), or reset(options={"reset_mask": mask}) for these alone.'
+                )
+            if ended.all():
+                self._begin(ended)
+                zeros = torch.zeros(self.num_envs, device=self.device)
+                info = self._info(ended, task_id=self.episodes.task_id)
+                return self._observe(), zeros, zeros.bool(), zeros.bool(), info
+        active = ~ended
+        prediction, logits = self._read(actions, active)
+        label, reward = self._answer(prediction, logits, active)
+        self._position[active] += 1
+        if ended.any():
+            self._begin(ended)
+        last = active & (self._position == self.tasks.length)
+        observation = self._observe()
+        terminated = self._mask(last)
+        info = self._info(active, label=label, task_id=self.episodes.task_id)
+        if last.any() and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            final = {"final_obs": observation, "final_info": info} | dict.fromkeys(("_final_obs", "_final_info"), terminated)
+            self._begin(last)
+            observation = self._observe()
+            info = self._info(np.ones_like(last), task_id=self.episodes.task_id) | final
+            if not last.all():
+                info |= {"label": label, "_label": self._mask(active & ~last)}
+        return observation, reward, terminated, torch.zeros_like(terminated), info
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Return a picture of each environment: (height, width, 3) uint8 arrays or strings, by `render_mode`."""
+        if self.render_mode is None:
+            return None
+        return tuple(render(self.frame(i), self.render_mode) for i in range(self.num_envs))
+
+    def frame(self, i: int) -> Frame:
+        """Return what there is to see of environment i."""
+        episodes, n = self.episodes, int(self._position[i])
+        shown = min(n, self.tasks.length - 1)
+        source = self.tasks.images(episodes.index[i, shown])
+        return Frame(
+            x=episodes.x[i, shown].cpu().numpy(),
+            source=source.cpu().numpy().reshape(self.tasks.dataset.shape),
+            predictions=self._predictions[i, :n].cpu().numpy(),
+            labels=episodes.y[i, :n].cpu().numpy(),
+            length=self.tasks.length,
+            n_classes=self.tasks.n_classes,
+            title=f"{self.tasks.dataset.name}, example {shown + 1} of {self.tasks.length}",
+        )
+
+    # -- Inside -------------------------------------------------------------------------------------------------------
+
+    def _reset_mask(self, options: dict[str, Any] | None) -> NDArray[np.bool_]:
+        if not options or "reset_mask" not in options:
+            return np.ones(self.num_envs, bool)
+        mask = np.asarray(torch.as_tensor(options["reset_mask"]).cpu())
+        if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
+            raise ValueError(
+                f"options['reset_mask'] must be a boolean array of shape ({self.num_envs},) with at least one True, "
+                f"given shape {mask.shape}, dtype {mask.dtype}, {int(mask.astype(bool).sum())} true."
+            )
+        if not mask.all() and self._episodes is None:
+            raise ResetNeeded("reset_mask names some environments only, before any has begun: call reset() first.")
+        return mask
+
+    def _reseed(self, seed: int | list[int | None] | None, mask: NDArray[np.bool_]) -> None:
+        if seed is None:
+            return
+        seeds = [int(seed) + i for i in range(self.num_envs)] if isinstance(seed, (int, np.integer)) else list(seed)
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"reset(seed=...) got {len(seeds)} seeds for {self.num_envs} environments: give one for each.")
+        for i, one in enumerate(seeds):
+            if one is not None and mask[i]:
+                if one < 0:
+                    raise ValueError(f"seed={one} is not allowed: give a whole number of at least 0.")
+                self._seeds[i], self._numbers[i] = one % WORD, 0
+
+    def _next_episodes(self, mask: NDArray[np.bool_]) -> Episodes:
+        """The next episode of each masked stream."""
+        episodes = self.tasks.episodes(self._seeds[mask], self._numbers[mask])
+        self._numbers[mask] += np.uint64(1)
+        return episodes
+
+    def _begin(self, mask: NDArray[np.bool_]) -> None:
+        """Begin the next episode in the masked environments."""
+        if mask.all():
+            self._episodes = None  # frees its memory before the next is made
+            self._episodes = self._next_episodes(mask)
+        else:
+            self._episodes = self.episodes.replaced(np.flatnonzero(mask), self._next_episodes(mask))
+        self._position[mask] = 0
+        self._feedback[self._mask(mask)] = 0.0
+
+    def _observe(self) -> Tensors:
+        """x of the current example (0 after the last) and the feedback on the one before."""
+        n = self._position
+        if (n == n[0]).all():
+            x = self.episodes.x
+            x = x[:, n[0]].clone() if n[0] < self.tasks.length else torch.zeros_like(x[:, 0])
+        else:
+            place = torch.from_numpy(n).to(self.device)
+            rows = torch.arange(self.num_envs, device=self.device)
+            x = self.episodes.x[rows, place.clamp(max=self.tasks.length - 1)]
+            x[place == self.tasks.length] = 0.0
+        return {"x": x, "y": self._feedback.clone()}
+
+    def _read(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(B,) predicted labels and, with logits, (B, K) their logits. Actions of inactive environments are not read."""
+        given = torch.as_tensor(actions, device=self.device)
+        shape = self.action_space.shape
+        if tuple(given.shape) != shape:
+            raise ValueError(f"actions must have shape {shape}, given {tuple(given.shape)}.")
+        used = given[self._mask(active)]
+        n_classes = self.tasks.n_classes
+        if self.action == "label":
+            if given.is_floating_point() or given.dtype == torch.bool:
+                raise ValueError(f"actions must be integer labels, given {given.dtype}: use action='logits' for scores.")
+            wrong = used[(used < 0) | (used >= n_classes)]
+            if len(wrong):
+                raise ValueError(f"Action {wrong[0].item()} is out of range: give a label from 0 to {n_classes - 1}.")
+            return given.long(), None
+        wrong = used[~used.isfinite()]
+        if len(wrong):
+            raise ValueError(f"An action has the logit {wrong[0].item()}: give finite logits.")
+        logits = given.float()
+        return logits.argmax(1), logits
+
+    def _answer(
+        self, prediction: torch.Tensor, logits: torch.Tensor | None, active: NDArray[np.bool_]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B,) labels and (B,) rewards of the current examples; the feedback is set. Inactive ones: label −1, reward 0."""
+        place = torch.from_numpy(np.minimum(self._position, self.tasks.length - 1)).to(self.device)[:, None]
+        label = self.episodes.y.gather(1, place)[:, 0]
+        right = prediction == label
+        if logits is None:
+            reward = right.float()
+        else:
+            reward = logits.log_softmax(1).gather(1, label[:, None])[:, 0]
+        is_active = self._mask(active)
+        if self.feedback == "label":
+            feedback = one_hot(label, self.tasks.n_classes).float()
+        else:
+            answered = one_hot(prediction.clamp(0, self.tasks.n_classes - 1), self.tasks.n_classes).float()
+            feedback = torch.where(right[:, None], answered, -answered)
+        self._feedback = torch.where(is_active[:, None], feedback, 0.0)
+        self._predictions[is_active] = self._predictions.scatter(1, place, prediction[:, None])[is_active]
+        return torch.where(is_active, label, -1), torch.where(is_active, reward, 0.0)
+
+    def _mask(self, mask: NDArray[np.bool_]) -> torch.Tensor:
+        return torch.from_numpy(mask.copy()).to(self.device)
+
+    def _info(self, mask: NDArray[np.bool_], **values: torch.Tensor) -> dict[str, Any]:
+        """The values, each beside the mask of the environments that have it (gymnasium's convention)."""
+        return dict(values) | {f"_{name}": self._mask(mask) for name in values}
+
+
+class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
+    __doc__ = (InContextVectorEnv.__doc__ or "").replace(
+        "A batch of in-context learning problems, as torch tensors on one device.",
+        "One in-context learning problem, in NumPy: the batch of one of `InContextVectorEnv`, whose dynamics these are.",
+    )
+
+    metadata: dict[str, Any] = InContextVectorEnv.metadata
+
+    def __init__(self, dataset: Any = "MNIST", *, render_mode: str | None = None, **arguments: Any) -> None:
+        self._batch = InContextVectorEnv(
+            1, dataset, autoreset_mode=AutoresetMode.DISABLED, render_mode=render_mode, **arguments
+        )
+        self.render_mode = render_mode
+        self.tasks = self._batch.tasks
+        self.observation_space = self._batch.single_observation_space
+        self.action_space = self._batch.single_action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+        """Begin a new episode; a seed begins a new stream of episodes. Returns the observation and {task_id}."""
+        begun = self._np_random is not None
+        super().reset(seed=seed)
+        stream = None if seed is None and begun else self.np_random_seed
+        observation, info = self._batch.reset(seed=stream)
+        return _first(observation), _first_info(info)
+
+    def step(self, action: Any) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
+        """Answer the current example. Returns observation, reward, terminated, truncated and {label, task_id}."""
+        observation, reward, terminated, truncated, info = self._batch.step(np.asarray(action)[None])
+        return _first(observation), reward.item(), bool(terminated), bool(truncated), _first_info(info)
+
+    @property
+    def task(self) -> Task:
+        """The hidden task of the current episode."""
+        batch = self._batch.task
+        projection = None if batch.projection is None else batch.projection[0].cpu().numpy()
+        return Task(
+            int(batch.task_id), batch.classes[0].cpu().numpy(), batch.permutation[0].cpu().numpy(), projection
+        )
+
+    @property
+    def episode(self) -> Episodes:
+        """The current episode as a batch of one, the labels still to come included: for tests and oracles."""
+        return self._batch.episodes
+
+    def render(self) -> Any:
+        """Return a picture of the episode: a (height, width, 3) uint8 array or a string, by `render_mode`."""
+        frames = self._batch.render()
+        return None if frames is None else frames[0]
+
+
+def _first(observation: Tensors) -> dict[str, NDArray[np.float32]]:
+    return {name: value[0].cpu().numpy() for name, value in observation.items()}
+
+
+def _first_info(info: dict[str, Any]) -> dict[str, Any]:
+    return {name: int(value) for name, value in info.items() if not name.startswith("_")}

@@ -1,0 +1,38 @@
+"""Messages for bad input: what was wrong, what was given, what is allowed, what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UnknownNameError(ValueError):
+    """A look-up by name failed; the message lists the valid names, nearest first."""
+
+    def __init__(self, kind: str, given: object, valid: Iterable[str], hint: str = "") -> None:
+        names = sorted(valid)
+        lowered = {name.lower(): name for name in names}
+        near = [lowered[match] for match in get_close_matches(str(given).lower(), lowered, n=3, cutoff=0.5)]
+        suggestion = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        super().__init__(f"Unknown {kind} {given!r}.{suggestion} Valid: {', '.join(names)}.{' ' + hint if hint else ''}")
+
+
+def check_choice(kind: str, given: str, valid: tuple[str, ...]) -> str:
+    """Return `given` if it is one of `valid`."""
+    if given not in valid:
+        raise UnknownNameError(kind, given, valid)
+    return given
+
+
+def check_integer(name: str, given: object, low: int, high: int | None = None, why: str = "") -> int:
+    """Return `given` as an int if it is a whole number in [low, high]."""
+    is_whole = isinstance(given, int) or (hasattr(given, "__index__") and not isinstance(given, bool))
+    if isinstance(given, bool) or not is_whole or given < low or (high is not None and given > high):  # type: ignore[operator]
+        allowed = f"a whole number of at least {low}" if high is None else f"a whole number from {low} to {high}"
+        raise ValueError(f"{name}={given!r} is not allowed: give {allowed}{' (' + why + ')' if why else ''}.")
+    return int(given)  # type: ignore[call-overload]
+
+
+def check_share(name: str, given: float) -> float:
+    """Return `given` as a float if it lies in [0, 1]."""
+    if not isinstance(given, (int, float)) or not 0 <= given <= 1:
+        raise ValueError(f"{name}={given!r} is not allowed: give a number from 0 to 1.")
+    return float(given)

@@ -1,0 +1,201 @@
+"""The `Learner` protocol, which Transformers, k-NN and SGD all answer, and the registry that finds one by name."""
+
+import importlib
+import inspect
+import os
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+import torch
+from torch.nn.functional import one_hot
+
+from gpicl_envs.errors import UnknownNameError, check_integer
+
+LEARNERS_GROUP = "gpicl.learners"
+SCHEMES_GROUP = "gpicl.learner_schemes"
+
+
+class Learner:
+    """A learning algorithm: it reads examples one by one and predicts each label before it is told.
+
+    Override `predict` (all positions at once) or `step` (one position at a time); each is derived from the other.
+    `gpicl_envs.testing.check_learner` checks the result.
+
+    Letters: B episodes, N examples in an episode, D features, K classes.
+
+    Args:
+        n_features: D.
+        n_classes: K.
+
+    Example:
+        >>> class LastLabel(Learner):
+        ...     "Predicts that the label stays the same."
+        ...     def step(self, state, x, y_previous):
+        ...         return y_previous, state
+    """
+
+    n_features: int
+    n_classes: int
+
+    def __init__(self, n_features: int = 784, n_classes: int = 10) -> None:
+        super().__init__()
+        self.n_features = check_integer("n_features", n_features, 1)
+        self.n_classes = check_integer("n_classes", n_classes, 2)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.predict is Learner.predict and cls.step is Learner.step:
+            raise TypeError(
+                f"{cls.__name__} overrides neither predict(x, y) nor step(state, x, y_previous): a Learner needs one."
+            )
+
+    @property
+    def name(self) -> str:
+        """The name in tables and records; the class's name by default."""
+        return type(self).__name__
+
+    @property
+    def device(self) -> torch.device:
+        """Where the learner computes: that of its parameters, or the CPU."""
+        if isinstance(self, torch.nn.Module):
+            return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+        return torch.device("cpu")
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of meta-trained parameters; 0 for learners that are not meta-trained."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad) if isinstance(self, torch.nn.Module) else 0
+
+    def get_params(self) -> dict[str, Any]:
+        """The constructor's arguments, read from the attributes of the same names (scikit-learn's convention)."""
+        parameters = inspect.signature(type(self).__init__).parameters.values()
+        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"]
+        return {name: getattr(self, name) for name in names}
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Predict every label of B episodes, each from the examples before it.
+
+        Args:
+            x: (B, N, D) float32 inputs.
+            y: (B, N) int64 labels.
+
+        Returns:
+            (B, N, K) logits; row n may depend on x[:, :n+1] and y[:, :n] only.
+        """
+        previous = one_hot(y, self.n_classes).float().roll(1, dims=1)
+        previous[:, 0] = 0.0
+        state, rows = self.start(len(x)), []
+        for n in range(x.shape[1]):
+            logits, state = self.step(state, x[:, n], previous[:, n])
+            rows.append(logits)
+        return torch.stack(rows, dim=1)
+
+    def start(self, batch_size: int) -> Any:
+        """Return the state of B learners that have seen nothing. The derived `step` keeps the examples seen."""
+        return torch.empty(batch_size, 0, self.n_features), torch.empty(batch_size, 0, dtype=torch.int64)
+
+    def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """Take the label of the example before, and predict that of the next input.
+
+        Args:
+            state: what `start` or the last `step` returned.
+            x: (B, D) inputs.
+            y_previous: (B, K) one-hot labels of the examples before; zeros at the first.
+
+        Returns:
+            (B, K) logits and the next state.
+        """
+        xs, ys = state
+        xs = torch.cat([xs.to(x), x[:, None]], dim=1)
+        if xs.shape[1] > 1:
+            ys = torch.cat([ys.to(x.device), y_previous.argmax(1, keepdim=True)], dim=1)
+        unknown = torch.zeros(len(x), 1, dtype=torch.int64, device=x.device)
+        return self.predict(xs, torch.cat([ys.to(x.device), unknown], dim=1))[:, -1], (xs, ys)
+
+    def state_size(self, n_examples: int) -> int:
+        """Return how many numbers the prediction after `n_examples` can read; by default, all examples themselves."""
+        return n_examples * (self.n_features + 1)
+
+
+_registered: dict[str, str] = {}
+
+
+def register_learner(name: str, target: str) -> None:
+    """Make a learner known by name in this process.
+
+    Packages do the same for good with an entry point of the group `gpicl.learners`.
+
+    Args:
+        name: the name, as in `make_learner(name)` and `gpicl evaluate --learner name`.
+        target: `"module:Class"`, imported when first used.
+    """
+    known = learner_targets().get(name)
+    if known not in (None, target):
+        raise ValueError(f"Learner {name!r} is registered already, as {known}: choose another name.")
+    _split_target(target)
+    _registered[name] = target
+
+
+def learner_targets() -> dict[str, str]:
+    """Return name → `"module:Class"` of every registered learner."""
+    return {point.name: point.value for point in entry_points(group=LEARNERS_GROUP)} | _registered
+
+
+def make_learner(spec: str, **arguments: Any) -> Learner:
+    """Turn a description into a learner.
+
+    Args:
+        spec: a registered name (`"knn"`), `"module:Class"`, a checkpoint folder, or `"scheme:rest"` with a scheme of
+            the entry-point group `gpicl.learner_schemes`.
+        **arguments: the constructor's arguments.
+
+    Raises:
+        ValueError: nothing of that name exists (the message lists what does), or an argument is not known.
+    """
+    schemes = {point.name: point for point in entry_points(group=SCHEMES_GROUP)}
+    scheme, _, rest = spec.partition(":")
+    if os.path.isdir(spec):
+        return schemes["checkpoint"].load()(spec, **arguments)
+    if rest and scheme in schemes:
+        return schemes[scheme].load()(rest, **arguments)
+    target = learner_targets().get(spec)
+    if target is None and not rest:
+        hint = "Or give module:Class, or the path of a checkpoint folder."
+        raise UnknownNameError("learner", spec, learner_targets(), hint)
+    return construct(find_class(target or spec), arguments)
+
+
+def find_class(target: str) -> Callable[..., Any]:
+    """Import `"module:Class"`."""
+    module_name, class_name = _split_target(target)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not module_name.startswith(error.name):
+            raise  # the module was found, and needs something that is not installed
+        raise ValueError(
+            f"Learner {target!r}: there is no module {module_name!r} on the import path. Run from its folder, install "
+            "it, or set PYTHONPATH."
+        ) from None
+    if not hasattr(module, class_name):
+        classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
+        raise UnknownNameError(f"class of module {module_name}", class_name, classes)
+    return getattr(module, class_name)
+
+
+def construct(learner_class: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Call the constructor, saying which arguments it takes where one is not among them."""
+    parameters = inspect.signature(learner_class).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in arguments:
+        if name not in parameters and not takes_any:
+            raise UnknownNameError(f"argument of {getattr(learner_class, '__name__', learner_class)}", name, parameters)
+    return learner_class(**arguments)
+
+
+def _split_target(target: str) -> tuple[str, str]:
+    module_name, _, class_name = target.partition(":")
+    if not module_name or not class_name:
+        raise ValueError(f"{target!r} does not name a class: give module:Class, such as my_package.agents:MyAgent.")
+    return module_name, class_name

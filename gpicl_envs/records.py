@@ -1,0 +1,45 @@
+"""Records: one evaluation a line, as JSON, that outlives the process that made it."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+SCHEMA = "gpicl-record-1"
+FIELDS = {"schema", "learner", "env", "env_kwargs", "split", "seed", "episodes", "accuracy", "accuracy_low"}
+FIELDS |= {"accuracy_high", "nll", "n_parameters", "state_size", "final", "final_low", "final_high", "final_right"}
+
+
+def append_records(path: str | os.PathLike[str], records: Iterable[dict[str, Any]]) -> None:
+    """Add records to a file, making it and its folder if needed."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the records of a file.
+
+    Raises:
+        ValueError: a line is not a record; the message names the file, the line and what is wrong with it.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"There is no record file {path}. `gpicl evaluate --out {path}` writes one.")
+    records = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}, line {number} is not JSON ({error}). Remove the line, or the file.") from None
+        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+            given = record.get("schema") if isinstance(record, dict) else type(record).__name__
+            raise ValueError(f"{path}, line {number} has the schema {given!r}, but this version reads {SCHEMA!r}.")
+        if missing := sorted(FIELDS - record.keys()):
+            raise ValueError(f"{path}, line {number} lacks {', '.join(missing)}.")
+        records.append(record)
+    if not records:
+        raise ValueError(f"{path} holds no records.")
+    return records

@@ -1,0 +1,17 @@
+"""Environment ids: one for each base dataset of the registry."""
+
+import gymnasium
+
+from gpicl_envs.datasets import DATASETS
+
+
+def register_environments() -> None:
+    """Register `GPICL-{dataset}-v0` for every registered dataset that has no id yet."""
+    for spec in DATASETS.values():
+        if spec.env_id not in gymnasium.registry:
+            gymnasium.register(
+                spec.env_id,
+                entry_point="gpicl_envs.envs:InContextEnv",
+                vector_entry_point="gpicl_envs.envs:InContextVectorEnv",
+                kwargs={"dataset": spec.name},
+            )
