@@ -103,7 +103,7 @@ def train(
     arguments = parse(set)
     if learner in (None, settings.learner):
         arguments = settings.arguments | {"seed": seed} | arguments
-    agent = _make(learner or settings.learner, arguments, venv.unwrapped.tasks).to(device)
+    agent = _make(learner or settings.learner, arguments, venv.unwrapped.tasks)
     given = {"steps": steps, "learning_rate": learning_rate, "max_seconds": max_seconds, "seed": seed}
     config = replace(settings.config, **{name: value for name, value in given.items() if value is not None})
     with LiveReport(agent.name, config.steps, console) as live:
@@ -149,8 +149,6 @@ def evaluate(
     tasks = make_batch(env, 1, device, images | parse(env_set)).unwrapped.tasks
     made = [_make(spec, {}, tasks) for spec in learners]
     for learner in made:
-        if hasattr(learner, "to"):
-            learner.to(device)
         check_learner(learner)
     curves = evaluate_all(made, tasks, episodes=episodes, seed=seed, split=split, batch_size=batch_size)
     records = [curve.record() for curve in curves]
@@ -234,12 +232,15 @@ def make_batch(env_id: str, num_envs: int, device: str, arguments: dict[str, Any
 
 
 def _make(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:
-    """Return a learner made for the tasks' D and K; a checkpoint brings its own."""
+    """Return a learner made for the tasks' D and K, on their device; a checkpoint brings its own D and K."""
+    from torch.nn import Module
+
     from gpicl_envs.learner import make_learner
 
     if not os.path.isdir(spec) and "@" not in spec:
         arguments = {"n_features": tasks.n_features, "n_classes": tasks.n_classes} | arguments
-    return make_learner(spec, **arguments)
+    made = make_learner(spec, **arguments)
+    return made.to(tasks.device) if isinstance(made, Module) else made
 
 
 def parse(assignments: Sequence[str]) -> dict[str, Any]:

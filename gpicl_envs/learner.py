@@ -146,8 +146,9 @@ def make_learner(spec: str, **arguments: Any) -> Learner:
     """Turn a description into a learner.
 
     Args:
-        spec: a registered name (`"knn"`), `"module:Class"`, a checkpoint folder, or `"scheme:rest"` with a scheme of
-            the entry-point group `gpicl.learner_schemes`.
+        spec: a registered name (`"knn"`), `"module:Class"`, a checkpoint folder, `"module:Class@folder"` for the
+            checkpoint of a class that is not registered, or `"scheme:rest"` with a scheme of the entry-point group
+            `gpicl.learner_schemes`.
         **arguments: the constructor's arguments.
 
     Raises:
@@ -157,13 +158,16 @@ def make_learner(spec: str, **arguments: Any) -> Learner:
     scheme, _, rest = spec.partition(":")
     if os.path.isdir(spec):
         return schemes["checkpoint"].load()(spec, **arguments)
+    target, at, folder = spec.partition("@")
+    if at:
+        return schemes["checkpoint"].load()(folder, learner=learner_targets().get(target, target), **arguments)
     if rest and scheme in schemes:
         return schemes[scheme].load()(rest, **arguments)
-    target = learner_targets().get(spec)
-    if target is None and not rest:
+    known = learner_targets().get(spec)
+    if known is None and not rest:
         hint = "Or give module:Class, or the path of a checkpoint folder."
         raise UnknownNameError("learner", spec, learner_targets(), hint)
-    return construct(find_class(target or spec), arguments)
+    return construct(find_class(known or spec), arguments)
 
 
 def find_class(target: str) -> Callable[..., Any]:

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import gpicl_agents.quickstart as module
+from gpicl_agents.checkpoint import load_learner
+from gpicl_agents.quickstart import QuickstartConfig, quickstart
+from gpicl_envs.records import read_records
+from rich.console import Console
+
+TINY = QuickstartConfig(scale=0.002, episodes=4)
+
+
+def test_the_whole_thread_at_its_smallest(tmp_path: Path):
+    page = quickstart(tmp_path, TINY, Console(quiet=True))
+    records = read_records(tmp_path / "records.jsonl")
+    assert len(records) == 4 * 8 and {record["episodes"] for record in records} == {4}
+    assert {record["learner"] for record in records} >= {"transformer", "transformer+similarity", "1-nn-cosine"}
+    assert {(record["env"], record["split"]) for record in records} >= {
+        ("GPICL-MNIST-v0", "unseen-task"),
+        ("GPICL-Digits-v0", "unseen-dataset"),
+    }
+    assert page == tmp_path / "report" / "index.html" and "transformer+similarity" in page.read_text()
+    assert load_learner(tmp_path / "fast").name == "transformer"
+
+
+def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(tmp_path: Path, monkeypatch):
+    trained = []
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    original_compare, original_train = module._compare, module.train
+    monkeypatch.setattr(module, "train", lambda *a, **k: trained.append(1) or original_train(*a, **k))
+    monkeypatch.setattr(module, "_compare", stop)
+    try:
+        quickstart(tmp_path, TINY, Console(quiet=True))
+    except KeyboardInterrupt:
+        pass
+    kept = (tmp_path / "fast" / "metrics.jsonl").stat().st_mtime_ns
+    monkeypatch.setattr(module, "_compare", original_compare)
+    quickstart(tmp_path, TINY, Console(quiet=True))
+    assert (tmp_path / "fast" / "metrics.jsonl").read_text().count('"loss"') == 2
+    quickstart(tmp_path, TINY, Console(quiet=True))
+    assert (tmp_path / "fast" / "metrics.jsonl").stat().st_mtime_ns > kept
+    assert len(read_records(tmp_path / "records.jsonl")) == 4 * 8

@@ -1,0 +1,209 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gpicl_envs  # noqa: F401
+import gymnasium
+import pytest
+import torch
+from gpicl_agents.checkpoint import latest_checkpoint, load_learner
+from gpicl_agents.presets import PRESETS, find_preset
+from gpicl_agents.progress import LiveReport
+from gpicl_agents.train import Progress, TrainConfig, train
+from gpicl_agents.transformer import Transformer
+from gpicl_envs.learner import make_learner
+from gpicl_envs.tasks import TaskDistribution
+from rich.console import Console
+
+QUICK = TrainConfig(steps=12, learning_rate=6e-3, warmup_steps=3, evaluate_every=4, evaluate_episodes=8, checkpoint_every=5)
+
+
+def small_env(batch: int = 4, **arguments):
+    return gymnasium.make_vec("GPICL-Digits-v0", num_envs=batch, **({"n_features": 32, "length": 10} | arguments))
+
+
+def small_learner(**arguments) -> Transformer:
+    return Transformer(32, 10, **({"width": 16, "n_heads": 1, "input_rank": 8, "similarity_bias": 8.0} | arguments))
+
+
+def weights(learner: torch.nn.Module) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(learner.parameters())
+
+
+def metrics(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_training_learns_to_learn():
+    """On real digits, within seconds: the loss falls, and the last predictions on unseen tasks beat the first."""
+    learner, losses = small_learner(width=64, input_rank=32), []
+    config = TrainConfig(steps=120, learning_rate=6e-3, warmup_steps=20, evaluate_every=120, evaluate_episodes=128)
+    progress = train(learner, small_env(16, length=40), config, report=lambda p: losses.append(p.loss))
+    assert losses[0] == pytest.approx(2.3026, abs=1e-3)  # log 10: it starts uniform
+    assert sum(losses[-10:]) / 10 < 2.0
+    accuracy = progress.curve.correct.mean(0)
+    assert accuracy[0] < 0.25 and accuracy[-10:].mean() > 0.5
+    assert progress.curve.tasks["split"] == "test" and progress.curve.tasks["n_tasks"] is None
+
+
+def test_the_run_folder_tells_the_story(tmp_path: Path):
+    train(small_learner(), small_env(), QUICK, folder=tmp_path)
+    lines = metrics(tmp_path)
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 13))
+    evaluations = [line for line in lines if "unseen_final" in line]
+    assert [line["step"] for line in evaluations] == [4, 8, 12] and len(evaluations[0]["unseen_accuracy"]) == 10
+    rates = [line["learning_rate"] for line in lines if "loss" in line]
+    assert rates[0] == pytest.approx(6e-3 / 3) and max(rates) == rates[2] and rates[-1] == pytest.approx(6e-3 / 12)
+    assert latest_checkpoint(tmp_path).name == "step-00000012"
+
+
+def test_resuming_ends_with_the_same_bits(tmp_path: Path):
+    whole, part = small_learner(), small_learner()
+    train(whole, small_env(), QUICK, folder=tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 7:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(part, small_env(), QUICK, folder=tmp_path / "part", report=stop)
+    again = small_learner(seed=9)  # whatever it starts from is overwritten
+    train(again, small_env(), QUICK, folder=tmp_path / "part", resume=True)
+    assert torch.equal(weights(whole), weights(again))
+    losses = ([line["loss"] for line in metrics(tmp_path / name) if "loss" in line] for name in ("whole", "part"))
+    assert next(losses) == next(losses)
+
+
+def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path):
+    """Real processes, killed at different moments, until the run is finished: bit-identical weights."""
+    command = [str(Path(sys.executable).with_name("gpicl")), "train", "--preset", "tiny", "--env", "GPICL-Digits-v0"]
+    command += ["--steps", "40", "--env-set", "length=20", "n_features=64", "--resume", "--out"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment, capture_output=True)
+    kills = 0
+    for wait in (10, 25):  # kill as soon as the metrics show that many steps
+        process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment, stdout=subprocess.DEVNULL)
+        log = tmp_path / "killed" / "metrics.jsonl"
+        while process.poll() is None and not (log.exists() and f'"step": {wait}' in log.read_text()):
+            time.sleep(0.002)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills > 0
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment, capture_output=True)
+    whole, killed = (load_learner(tmp_path / name) for name in ("whole", "killed"))
+    assert torch.equal(weights(whole), weights(killed))
+    steps = [line["step"] for line in metrics(tmp_path / "killed") if "loss" in line]
+    assert steps == list(range(1, 41))
+
+
+def test_training_does_not_touch_the_global_random_stream():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    train(small_learner(), small_env(), TrainConfig(steps=2, evaluate_every=0))
+    assert torch.rand(1) == expected
+
+
+def test_the_seed_fixes_everything():
+    ends = []
+    for seed in (1, 1, 2):
+        learner = small_learner()
+        train(learner, small_env(), TrainConfig(steps=5, seed=seed, evaluate_every=0))
+        ends.append(weights(learner))
+    assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[0], ends[2])
+
+
+def test_time_can_end_the_schedule():
+    progress = train(small_learner(), small_env(), TrainConfig(steps=10**6, max_seconds=0.5, evaluate_every=0))
+    assert 0.5 <= progress.seconds < 2 and progress.step < 10**6 and progress.learning_rate < 1e-3
+
+
+def test_unlimited_tasks_and_few_tasks_both_train():
+    for n_tasks in (None, 2):
+        assert train(small_learner(), small_env(n_tasks=n_tasks), TrainConfig(steps=2, evaluate_every=0)).step == 2
+
+
+def test_a_model_of_somebodys_own_trains():
+    class Linear(gpicl_envs.Learner, torch.nn.Module):
+        """Mean label, scaled: one parameter."""
+
+        def __init__(self) -> None:
+            super().__init__(32, 10)
+            self.scale = torch.nn.Parameter(torch.zeros(()))
+
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            labels = torch.nn.functional.one_hot(y, 10).float()
+            return self.scale * (labels.cumsum(1) - labels)
+
+    learner = Linear()
+    gpicl_envs.check_learner(learner)
+    train(learner, small_env(), TrainConfig(steps=3, evaluate_every=0))
+    assert learner.scale != 0
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path: Path):
+    def poison(progress: Progress) -> None:
+        if progress.step == 6:
+            learner.read_out.bias.data.fill_(torch.nan)
+
+    learner = small_learner()
+    config = TrainConfig(steps=9, checkpoint_every=5, evaluate_every=0, seed=4)
+    with pytest.raises(FloatingPointError, match=r"The loss is nan at step 6 \(seed 4\): lower the learning rate"):
+        train(learner, small_env(), config, folder=tmp_path, report=poison)
+    assert all(parameter.isfinite().all() for parameter in load_learner(tmp_path).parameters())
+
+
+@pytest.mark.parametrize(
+    ("learner", "env", "message"),
+    [
+        (lambda: make_learner("knn"), lambda: small_env(), "1-nn-cosine has no parameters to train"),
+        (lambda: small_learner(), lambda: small_env(n_features=16), "n_features=32, but the environment has 16"),
+        (lambda: small_learner(), lambda: gymnasium.make_vec("CartPole-v1"), "needs a vector environment from"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_so(learner, env, message: str):
+    with pytest.raises(ValueError, match=message):
+        train(learner(), env(), QUICK)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"steps": 0}, "steps=0"), ({"learning_rate": -1.0}, "learning_rate=-1.0"), ({"seed": -1}, "seed=-1")],
+    ids=str,
+)
+def test_bad_settings_are_refused(arguments: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**arguments)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_make_learners_that_run(name: str):
+    preset = find_preset(name)
+    learner = make_learner(preset.learner, **preset.arguments)
+    episodes = TaskDistribution("Digits", length=5).sample(1)
+    assert learner.predict(episodes.x, episodes.y).shape == (1, 5, 10)
+
+
+def test_the_live_view_shows_the_rising_curve():
+    curve = train(small_learner(), small_env(), QUICK).curve
+    for terminal in (True, False):
+        output = io.StringIO()
+        with LiveReport("me", 12, Console(file=output, force_terminal=terminal, width=120)) as report:
+            report(Progress(step=4, seconds=1.0, loss=2.0, curve=curve, evaluated=True))
+        assert f"{100 * curve.correct[:, 0].mean():.0f} %" in output.getvalue()
+
+
+@pytest.mark.gpu
+def test_training_runs_on_a_gpu():
+    learner = small_learner().to("cuda")
+    assert train(learner, small_env(device="cuda"), TrainConfig(steps=3, evaluate_every=3)).step == 3

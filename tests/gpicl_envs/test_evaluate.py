@@ -1,0 +1,120 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from gpicl_envs.datasets import load_dataset
+from gpicl_envs.evaluate import evaluate, evaluate_all
+from gpicl_envs.learner import Learner, make_learner
+from gpicl_envs.tasks import TaskDistribution
+from gpicl_envs.testing import LearnerCheckError
+
+
+class Constant(Learner):
+    """Returns what it is given, whatever the episode."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
+@pytest.fixture(scope="module")
+def tasks() -> TaskDistribution:
+    return TaskDistribution("Digits", split="test", length=30)
+
+
+def test_the_uniform_learner_is_at_chance_with_log_k_nats(tasks: TaskDistribution):
+    curve = evaluate(make_learner("uniform"), tasks, episodes=500)
+    assert curve.correct.shape == (500, 30)
+    assert curve.nll.mean() == pytest.approx(np.log(10), abs=1e-5)
+    assert curve.correct.mean() == pytest.approx(0.1, abs=0.015)
+
+
+def test_accuracy_and_likelihood_are_those_of_the_episodes(tasks: TaskDistribution):
+    curve = evaluate(make_learner("knn"), tasks, episodes=10, seed=3)
+    episodes = tasks.sample(10, seed=3)
+    logits = make_learner("knn").predict(episodes.x, episodes.y)
+    assert np.array_equal(curve.correct, (logits.argmax(2) == episodes.y).numpy())
+    likelihood = logits.log_softmax(2).gather(2, episodes.y[..., None])[..., 0]
+    assert curve.nll == pytest.approx(-likelihood.numpy(), abs=1e-4)
+
+
+def test_the_batch_size_changes_nothing(tasks: TaskDistribution):
+    a, b = (evaluate(make_learner("ridge"), tasks, episodes=25, batch_size=size) for size in (25, 4))
+    assert np.array_equal(a.correct, b.correct) and a.nll == pytest.approx(b.nll, abs=1e-3)
+
+
+def test_all_learners_see_the_same_episodes(tasks: TaskDistribution):
+    together = evaluate_all([make_learner("knn"), make_learner("sgd")], tasks, episodes=20)
+    alone = evaluate(make_learner("sgd"), tasks, episodes=20)
+    assert np.array_equal(together[1].correct, alone.correct)
+
+
+def test_a_record_is_plain_json_and_says_how_it_was_made(tasks: TaskDistribution):
+    record = evaluate(make_learner("knn"), tasks, episodes=20, seed=7, split="unseen-dataset").record()
+    assert json.loads(json.dumps(record)) == record
+    assert record["env"] == "GPICL-Digits-v0" and record["split"] == "unseen-dataset" and record["seed"] == 7
+    assert record["env_kwargs"]["length"] == 30 and record["episodes"] == 20 and record["state_size"] == 29 * 785
+    assert len(record["accuracy"]) == len(record["accuracy_low"]) == len(record["nll"]) == 30
+    assert sum(record["final_right"]) / 200 == pytest.approx(record["final"], abs=1e-5)
+    assert record["versions"]["torch"] == torch.__version__
+
+
+def test_numbered_tasks_are_kept_for_the_bootstrap():
+    tasks = TaskDistribution("Digits", n_tasks=3, length=10)
+    record = evaluate(make_learner("knn"), tasks, episodes=30, split="seen").record()
+    assert set(record["task_id"]) == {0, 1, 2}
+
+
+def test_the_lookup_player_of_random_is_perfect_once_an_item_was_seen():
+    """1-NN on the memorisation test: right whenever the item was shown before."""
+    tasks = TaskDistribution("Random", split="test", length=60)
+    curve = evaluate(make_learner("knn"), tasks, episodes=50)
+    index = tasks.sample(50).index.numpy()
+    seen = np.array([[item in row[:n] for n, item in enumerate(row)] for row in index])
+    assert curve.correct[seen].all() and seen[:, -1].mean() > 0.9
+
+
+def test_no_learner_beats_the_bayes_accuracy_of_clusters():
+    tasks = TaskDistribution("Clusters", split="test", length=100)
+    curve = evaluate(make_learner("centroid"), tasks, episodes=300)
+    bayes = load_dataset("Clusters").bayes_accuracy
+    assert 0.85 < float(curve.final.mean) < bayes
+
+
+def test_the_reference_player_of_mnist_reaches_its_known_score():
+    """RBF kernel ridge on 99 test digits: 75 to 76 in PAPER.md's measurement, ± 2 with 256 episodes here."""
+    curve = evaluate(make_learner("kernel-ridge"), TaskDistribution("MNIST", split="test"), episodes=256)
+    assert 0.73 < float(curve.final.mean) < 0.79
+    assert curve.correct[:, 0].mean() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("logits", "message"),
+    [
+        (torch.zeros(2, 30, 9), r"Constant.predict\(x, y\) returned logits of shape \(2, 30, 9\), expected \(2, 30, 10\)"),
+        (torch.zeros(2, 30, 10).log(), "returned -inf at .*not finite"),
+        (torch.zeros(2, 30, 10, dtype=torch.int64), "not floating-point"),
+    ],
+    ids=["shape", "infinite", "integer"],
+)
+def test_bad_logits_name_the_learner(tasks: TaskDistribution, logits: torch.Tensor, message: str):
+    with pytest.raises(LearnerCheckError, match=message):
+        evaluate(Constant(logits), tasks, episodes=2)
+
+
+def test_a_learner_for_other_sizes_is_refused(tasks: TaskDistribution):
+    with pytest.raises(ValueError, match="made for n_features=64, but the tasks have 784"):
+        evaluate(make_learner("knn", n_features=64), tasks)
+    with pytest.raises(ValueError, match="made for n_classes=5, but the tasks have 10"):
+        evaluate(make_learner("knn", n_classes=5), tasks)
+
+
+def test_unknown_questions_are_refused(tasks: TaskDistribution):
+    with pytest.raises(ValueError, match="Unknown split 'unseen'.*unseen-task"):
+        evaluate(make_learner("knn"), tasks, split="unseen")
+    with pytest.raises(ValueError, match="episodes=0"):
+        evaluate(make_learner("knn"), tasks, episodes=0)

@@ -1,0 +1,31 @@
+import pickle
+import subprocess
+import sys
+
+import gpicl_envs
+import gymnasium
+import pytest
+from gymnasium.envs.registration import EnvSpec
+
+IDS = [spec.env_id for spec in gpicl_envs.DATASETS.values()]
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_specs_survive_pickle_and_json(env_id: str):
+    spec = gymnasium.make(env_id, length=5).spec
+    assert spec is not None
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    again = EnvSpec.from_json(spec.to_json())
+    assert gymnasium.make(again).unwrapped.tasks.length == 5
+
+
+def test_make_imports_the_package_by_its_prefix_and_works_offline():
+    program = "import gymnasium; print(gymnasium.make('gpicl_envs:GPICL-MNIST-v0').reset(seed=0)[0]['x'].shape)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "(784,)"
+
+
+def test_importing_the_package_and_the_report_takes_no_torch():
+    program = "import sys, gpicl_envs, gpicl_envs.report, gpicl_envs.records; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"

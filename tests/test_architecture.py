@@ -1,0 +1,71 @@
+"""Imports run one way: see the layout in CONTRIBUTING.md."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Each module of gpicl_envs may import those of lower layers only.
+LAYERS = [
+    {"errors", "philox"},
+    {"datasets"},
+    {"tasks", "rendering", "registration"},
+    {"envs", "learner", "metrics", "records"},
+    {"testing", "report"},
+    {"evaluate"},
+    {"cli"},
+]
+FILES = sorted(path for folder in ("gpicl_envs", "agents", "baselines") for path in (ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Modules that a file imports, at any depth of the code."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def module_of(path: Path) -> str:
+    relative = path.relative_to(ROOT / "gpicl_envs")
+    return relative.parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downwards(path: Path):
+    package = "gpicl_envs" if "gpicl_envs" in path.parts else path.parent.name
+    used = imports(path)
+    if package == "gpicl_baselines":
+        assert not any(name.startswith("gpicl_agents") for name in used)
+    if package == "gpicl_agents":
+        assert not any(name.startswith("gpicl_baselines") for name in used)
+    if package != "gpicl_envs" or path.name == "__init__.py" and path.parent.name == "gpicl_envs":
+        return
+    module = module_of(path)
+    if module != "cli":
+        assert not any(name.startswith(("gpicl_agents", "gpicl_baselines")) for name in used), used
+    mine = next(i for i, layer in enumerate(LAYERS) if module in layer)
+    for name in used:
+        if name.startswith("gpicl_envs."):
+            other = name.split(".")[1]
+            theirs = next(i for i, layer in enumerate(LAYERS) if other in layer)
+            assert theirs < mine or other == module, f"{module} imports {other}, which lies beside or above it"
+
+
+def test_every_module_has_a_layer():
+    modules = {module_of(path) for path in (ROOT / "gpicl_envs").rglob("*.py")} - {"__init__"}
+    assert modules == set().union(*LAYERS)
+
+
+def test_every_module_has_a_test_file():
+    names = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    together = {"records": "report", "errors": "tasks", "progress": "train", "presets": "train", "context": "baselines"}
+    for path in FILES:
+        if path.name == "__init__.py" or path.parent.name == "datasets":
+            continue
+        expected = "baselines" if path.parent.name == "gpicl_baselines" else together.get(path.stem, path.stem)
+        assert f"test_{expected}" in names, path
