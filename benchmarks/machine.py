@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpicl_envs.evaluate import package_versions, source_commit
+
+from gpicl_envs.evaluation import package_versions, source_commit
 
 
 def describe_machine() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 
 from gpicl_envs import TaskDistribution, make_learner
-from gpicl_envs.evaluate import evaluate_all
+from gpicl_envs.evaluation import evaluate_all
 from machine import write_result
 
 GRIDS: dict[str, dict[str, list[object]]] = {
@@ -28,9 +28,16 @@ def main() -> None:
     rows = []
     for name, grid in GRIDS.items():
         points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-        curves = evaluate_all([make_learner(name, **point) for point in points], tasks, episodes=512, seed=99, split="seen")
+        curves = evaluate_all(
+            [make_learner(name, **point) for point in points], tasks, episodes=512, seed=99, split="seen"
+        )
         scored = [
-            {"learner": name, **point, "final": round(float(curve.final.mean), 4), "nll": round(float(curve.nll.mean()), 4)}
+            {
+                "learner": name,
+                **point,
+                "final": round(float(curve.final.mean), 4),
+                "nll": round(float(curve.nll.mean()), 4),
+            }
             for point, curve in zip(points, curves, strict=True)
         ]
         rows += sorted(scored, key=lambda row: (-float(str(row["final"])), float(str(row["nll"]))))

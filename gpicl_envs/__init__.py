@@ -11,7 +11,7 @@ from gpicl_envs.registration import register_environments
 
 if TYPE_CHECKING:
     from gpicl_envs.envs import InContextEnv, InContextVectorEnv
-    from gpicl_envs.evaluate import LearningCurve, evaluate
+    from gpicl_envs.evaluation import LearningCurve, evaluate
     from gpicl_envs.learner import Learner, make_learner, register_learner
     from gpicl_envs.tasks import Episodes, TaskDistribution
     from gpicl_envs.testing import check_learner
@@ -22,8 +22,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "InContextEnv": "envs",
     "InContextVectorEnv": "envs",
-    "LearningCurve": "evaluate",
-    "evaluate": "evaluate",
+    "LearningCurve": "evaluation",
+    "evaluate": "evaluation",
     "Learner": "learner",
     "make_learner": "learner",
     "register_learner": "learner",

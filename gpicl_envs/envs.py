@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import one_hot
 
 from gpicl_envs.errors import check_choice, check_integer
-from gpicl_envs.philox import WORD
+from gpicl_envs.philox import WORD, UInt64Array
 from gpicl_envs.rendering import RENDER_MODES, Frame, render
 from gpicl_envs.tasks import Episodes, TaskDistribution
 
@@ -96,7 +96,9 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self.num_envs = check_integer("num_envs", num_envs, 1)
         self.action = check_choice("action", action, ACTIONS)
         self.feedback = check_choice("feedback", feedback, FEEDBACKS)
-        self.render_mode = render_mode if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
+        self.render_mode = (
+            render_mode if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
+        )
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
         self.tasks = TaskDistribution(dataset, device=device, **task_arguments)
@@ -113,7 +115,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
-        self._seeds = np.random.SeedSequence().generate_state(num_envs, np.uint64)
+        self._seeds: UInt64Array = np.random.SeedSequence().generate_state(num_envs, np.uint64).astype(np.uint64)
         self._numbers = np.zeros(num_envs, np.uint64)  # of the next episode in each stream
         self._position = np.full(num_envs, -1)  # predictions made in the current episode; −1 before the first reset
         self._episodes: Episodes | None = None
@@ -154,7 +156,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         """Begin new episodes.
 
         Args:
-            seed: s gives environment i the stream s + i; a list gives each its own; None goes on in the current streams.
+            seed: s gives environment i the stream s + i; a list gives each its own; None goes on in the streams.
             options: `{"reset_mask": (B,) bool array}` begins new episodes in these environments only.
 
         Returns:
@@ -204,7 +206,9 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         terminated = self._mask(last)
         info = self._info(active, label=label, task_id=self.episodes.task_id)
         if last.any() and self.autoreset_mode is AutoresetMode.SAME_STEP:
-            final = {"final_obs": observation, "final_info": info} | dict.fromkeys(("_final_obs", "_final_info"), terminated)
+            final = {"final_obs": observation, "final_info": info} | dict.fromkeys(
+                ("_final_obs", "_final_info"), terminated
+            )
             self._begin(last)
             observation = self._observe()
             info = self._info(np.ones_like(last), task_id=self.episodes.task_id) | final
@@ -253,7 +257,9 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
             return
         seeds = [int(seed) + i for i in range(self.num_envs)] if isinstance(seed, (int, np.integer)) else list(seed)
         if len(seeds) != self.num_envs:
-            raise ValueError(f"reset(seed=...) got {len(seeds)} seeds for {self.num_envs} environments: give one for each.")
+            raise ValueError(
+                f"reset(seed=...) got {len(seeds)} seeds for {self.num_envs} environments: give one for each."
+            )
         for i, one in enumerate(seeds):
             if one is not None and mask[i]:
                 if one < 0:
@@ -277,7 +283,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self._feedback[self._mask(mask)] = 0.0
 
     def _observe(self) -> Tensors:
-        """x of the current example (0 after the last) and the feedback on the one before."""
+        """X of the current example (0 after the last) and the feedback on the one before."""
         n = self._position
         if (n == n[0]).all():
             x = self.episodes.x
@@ -290,7 +296,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         return {"x": x, "y": self._feedback.clone()}
 
     def _read(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """(B,) predicted labels and, with logits, (B, K) their logits. Actions of inactive environments are not read."""
+        """(B,) predicted labels and, with logits, (B, K) their logits. Inactive environments are not read."""
         given = torch.as_tensor(actions, device=self.device)
         shape = self.action_space.shape
         if tuple(given.shape) != shape:
@@ -299,7 +305,9 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         n_classes = self.tasks.n_classes
         if self.action == "label":
             if given.is_floating_point() or given.dtype == torch.bool:
-                raise ValueError(f"actions must be integer labels, given {given.dtype}: use action='logits' for scores.")
+                raise ValueError(
+                    f"actions must be integer labels, given {given.dtype}: use action='logits' for scores."
+                )
             wrong = used[(used < 0) | (used >= n_classes)]
             if len(wrong):
                 raise ValueError(f"Action {wrong[0].item()} is out of range: give a label from 0 to {n_classes - 1}.")
@@ -313,7 +321,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     def _answer(
         self, prediction: torch.Tensor, logits: torch.Tensor | None, active: NDArray[np.bool_]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B,) labels and (B,) rewards of the current examples; the feedback is set. Inactive ones: label −1, reward 0."""
+        """(B,) labels and rewards of the current examples; sets the feedback. Inactive: label −1, reward 0."""
         place = torch.from_numpy(np.minimum(self._position, self.tasks.length - 1)).to(self.device)[:, None]
         label = self.episodes.y.gather(1, place)[:, 0]
         right = prediction == label
@@ -340,10 +348,13 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
 
 class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
-    __doc__ = (InContextVectorEnv.__doc__ or "").replace(
-        "A batch of in-context learning problems, as torch tensors on one device.",
-        "One in-context learning problem, in NumPy: the batch of one of `InContextVectorEnv`, whose dynamics these are.",
-    )
+    """One in-context learning problem, in NumPy: the batch of one of `InContextVectorEnv`, which describes it.
+
+    Args:
+        dataset: a registered name or a `Dataset`.
+        render_mode: None, `"rgb_array"` or `"ansi"`.
+        **arguments: `action`, `feedback`, `device`, and the arguments of `gpicl_envs.tasks.TaskDistribution`.
+    """
 
     metadata: dict[str, Any] = InContextVectorEnv.metadata
 
@@ -376,9 +387,7 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
         """The hidden task of the current episode."""
         batch = self._batch.task
         projection = None if batch.projection is None else batch.projection[0].cpu().numpy()
-        return Task(
-            int(batch.task_id), batch.classes[0].cpu().numpy(), batch.permutation[0].cpu().numpy(), projection
-        )
+        return Task(int(batch.task_id), batch.classes[0].cpu().numpy(), batch.permutation[0].cpu().numpy(), projection)
 
     @property
     def episode(self) -> Episodes:

@@ -12,7 +12,9 @@ class UnknownNameError(ValueError):
         lowered = {name.lower(): name for name in names}
         near = [lowered[match] for match in get_close_matches(str(given).lower(), lowered, n=3, cutoff=0.5)]
         suggestion = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-        super().__init__(f"Unknown {kind} {given!r}.{suggestion} Valid: {', '.join(names)}.{' ' + hint if hint else ''}")
+        super().__init__(
+            f"Unknown {kind} {given!r}.{suggestion} Valid: {', '.join(names)}.{' ' + hint if hint else ''}"
+        )
 
 
 def check_choice(kind: str, given: str, valid: tuple[str, ...]) -> str:

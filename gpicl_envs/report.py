@@ -1,7 +1,8 @@
 """Records → a table, pictures and one self-contained page. Reads records only; needs no torch."""
 
 import html
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,20 @@ small, caption {{ color: #666 }} caption {{ text-align: left; caption-side: bott
 """
 
 
-def write_report(records: Sequence[Record], folder: str | Path, *, title: str = "Learning curves") -> Path:
+def write_report(
+    records: Sequence[Record],
+    folder: str | Path,
+    *,
+    title: str = "Learning curves",
+    pictures: Mapping[str, Path] | None = None,
+) -> Path:
     """Write `table.md`, `learning-curves.png` and `index.html` into a folder.
 
     Args:
         records: as read by `gpicl_envs.records.read_records`; of equal learner, environment and question, the last.
         folder: made if needed; a page of that name is replaced.
         title: of the page.
+        pictures: heading → PNG file, to show above the curves.
 
     Returns:
         The page.
@@ -49,7 +57,9 @@ def write_report(records: Sequence[Record], folder: str | Path, *, title: str = 
     (folder / "table.md").write_text(markdown_table(columns), encoding="utf-8")
     draw_curves(columns, folder / "learning-curves.png")
     page = folder / "index.html"
-    body = "\n".join([_html_table(columns), *_html_plots(columns), _html_provenance(records)])
+    body = "\n".join(
+        [_html_table(columns), *_html_pictures(pictures or {}), *_html_plots(columns), _html_provenance(records)]
+    )
     page.write_text(PAGE.format(title=html.escape(title), body=body), encoding="utf-8")
     return page
 
@@ -116,8 +126,8 @@ def _caption(columns: dict[str, list[Record]]) -> str:
     positions, episodes = _final_positions(rows[0]), sorted({row["episodes"] for row in rows})
     return (
         f"Accuracy in % over the last {positions} positions, with half the width of its 95 % bootstrap interval; "
-        f"{' or '.join(f'{n:,}' for n in episodes)} episodes a cell, the same for all learners of a column. In brackets "
-        "the difference to the best of the column, paired on these episodes, with its 95 % interval."
+        f"{' or '.join(f'{n:,}' for n in episodes)} episodes a cell, the same for all learners of a column. In "
+        "brackets the difference to the best of the column, paired on these episodes, with its 95 % interval."
     )
 
 
@@ -172,7 +182,18 @@ def _legend(panels: list[Any]) -> tuple[list[Any], list[str]]:
 
 
 def _colours(columns: dict[str, list[Record]]) -> dict[str, str]:
-    palette = ["#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f"]
+    palette = [
+        "#1f77b4",
+        "#d62728",
+        "#2ca02c",
+        "#ff7f0e",
+        "#9467bd",
+        "#8c564b",
+        "#e377c2",
+        "#17becf",
+        "#bcbd22",
+        "#7f7f7f",
+    ]
     return {learner: palette[i % len(palette)] for i, learner in enumerate(_learners(columns))}
 
 
@@ -189,6 +210,15 @@ def _html_table(columns: dict[str, list[Record]]) -> str:
         f'<div class="scroll"><table id="scores"><caption>{_caption(columns)}</caption><thead><tr><th>learner</th>'
         f"<th>parameters</th><th>state</th>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def _html_pictures(pictures: Mapping[str, Path]) -> list[str]:
+    """Pictures inside the page, so that it stays one file."""
+    return [
+        f"<h2>{html.escape(heading)}</h2>"
+        f'<img style="max-width: 100%" alt="" src="data:image/png;base64,{b64encode(path.read_bytes()).decode()}">'
+        for heading, path in pictures.items()
+    ]
 
 
 def _html_plots(columns: dict[str, list[Record]]) -> list[str]:
@@ -208,12 +238,14 @@ def _html_plots(columns: dict[str, list[Record]]) -> list[str]:
                 x=positions + positions[::-1], y=band, fill="toself", opacity=0.15, line_width=0, showlegend=False,
                 hoverinfo="skip", name=label, **shared,
             )  # fmt: skip
-        question = QUESTIONS.get(rows[0]["split"], rows[0]["split"])
+        question = str(QUESTIONS.get(rows[0]["split"], rows[0]["split"]))
         figure.update_layout(
             title=f"{html.escape(title)} ({html.escape(question)})", template="plotly_white", height=480,
             xaxis_title="example", yaxis_title="accuracy (%), 95 % interval", yaxis_range=[0, 100],
         )  # fmt: skip
-        plot = figure.to_html(full_html=False, include_plotlyjs=i == 0, div_id=f"curve-{i}", config={"displaylogo": False})
+        plot = figure.to_html(
+            full_html=False, include_plotlyjs=i == 0, div_id=f"curve-{i}", config={"displaylogo": False}
+        )
         plots.append(f'<div class="plot">{plot}</div>')
     return plots
 
@@ -225,4 +257,6 @@ def _html_provenance(records: Sequence[Record]) -> str:
         f"commit {record.get('commit')}; {record.get('device')}; episodes of seed {record['seed']}"
         for record in records
     )
-    return "<h2>Where these numbers come from</h2>" + "".join(f"<p><small>{html.escape(line)}</small></p>" for line in lines)
+    return "<h2>Where these numbers come from</h2>" + "".join(
+        f"<p><small>{html.escape(line)}</small></p>" for line in lines
+    )

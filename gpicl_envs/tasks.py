@@ -7,7 +7,6 @@ Nothing here has state: an episode is a pure function of its stream's seed and i
 of its id. Any batch size, order, process or device therefore gives the same episodes.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gpicl_envs.choice import draw_distinct, shuffle
 from gpicl_envs.datasets.base import SPLITS, Dataset, load_dataset
+from gpicl_envs.episodes import Episodes, Tasks
 from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_share
 from gpicl_envs.philox import WORD, Streams
+from gpicl_envs.projections import PROJECTIONS, Projection
 
-PROJECTIONS = ("gaussian", "orthogonal", "none")
 ROUTES = ("auto", "matrix", "cholesky")
 ONE_OFF = -1
 MAX_TASKS = 1 << 31
@@ -31,64 +32,6 @@ TASK_ID, EXAMPLES = 0, 1
 
 # Episodes are made in pieces whose largest temporary stays in the cache of a CPU, or fills a GPU.
 PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 30}
-
-
-@dataclass(frozen=True)
-class Tasks:
-    """The hidden side of B tasks.
-
-    Args:
-        ids: (B,) int64 task ids, −1 for one-off tasks.
-        classes: (B, K) int64, the base class behind each class number 0 … K − 1 of the task.
-        permutation: (B, K) int64, ρ: the label of each class number.
-        streams: the B streams that everything random about the tasks is read from.
-    """
-
-    ids: torch.Tensor
-    classes: torch.Tensor
-    permutation: torch.Tensor
-    streams: Streams
-
-    def replaced(self, rows: NDArray[np.int64], new: "Tasks") -> "Tasks":
-        """Return these tasks with those of `new` in the given rows."""
-        place = torch.from_numpy(rows).to(self.ids.device)
-        ids, classes, permutation = (
-            mine.index_copy(0, place, theirs)
-            for mine, theirs in ((self.ids, new.ids), (self.classes, new.classes), (self.permutation, new.permutation))
-        )
-        return Tasks(ids, classes, permutation, self.streams.replaced(rows, new.streams))
-
-
-@dataclass(frozen=True)
-class Episodes:
-    """B episodes of N examples.
-
-    Args:
-        x: (B, N, D) float32 inputs.
-        y: (B, N) int64 labels.
-        index: (B, N) int64, the number of each example in its split of the base dataset.
-        tasks: the hidden tasks.
-    """
-
-    x: torch.Tensor
-    y: torch.Tensor
-    index: torch.Tensor
-    tasks: Tasks
-
-    @property
-    def task_id(self) -> torch.Tensor:
-        """(B,) int64 task ids, −1 for one-off tasks."""
-        return self.tasks.ids
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def replaced(self, rows: NDArray[np.int64], new: "Episodes") -> "Episodes":
-        """Return these episodes with those of `new` in the given rows."""
-        place = torch.from_numpy(rows).to(self.x.device)
-        for mine, theirs in ((self.x, new.x), (self.y, new.y), (self.index, new.index)):
-            mine[place] = theirs
-        return Episodes(self.x, self.y, self.index, self.tasks.replaced(rows, new.tasks))
 
 
 class TaskDistribution:
@@ -152,10 +95,11 @@ class TaskDistribution:
         self.length = check_integer("length", length, 1, self._longest, f"the {split} split of {dataset.name}")
         if projection == "none" and self.n_features != dataset.n_inputs:
             raise ValueError(
-                f"projection='none' keeps the {dataset.n_inputs} inputs of {dataset.name}, but n_features={n_features}: "
-                f"give n_features={dataset.n_inputs}, or another projection."
+                f"projection='none' keeps the {dataset.n_inputs} inputs of {dataset.name}, but n_features="
+                f"{n_features}: give n_features={dataset.n_inputs}, or another projection."
             )
         self.route = self._choose_route(check_choice("route", route, ROUTES))
+        self._projector = Projection(self.projection, self.n_features, dataset.n_inputs, self.route)
 
     def __repr__(self) -> str:
         return f"TaskDistribution({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
@@ -163,8 +107,8 @@ class TaskDistribution:
     @property
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments that shape the distribution, as plain JSON values."""
-        names = ("length", "n_features", "n_classes", "n_tasks", "split", "projection", "permute_labels")
-        names += ("permutation_bias", "task_seed", "image_size")
+        names = ["length", "n_features", "n_classes", "n_tasks", "split", "projection", "permute_labels"]
+        names += ["permutation_bias", "task_seed", "image_size"]
         return {"dataset": self.dataset.name} | {name: getattr(self, name) for name in names}
 
     def sample(self, batch_size: int, seed: int = 0, first: int = 0) -> Episodes:
@@ -198,7 +142,8 @@ class TaskDistribution:
             return None
         if self.projection == "none":
             return torch.eye(self.n_features, device=self.device).expand(len(tasks.ids), -1, -1)
-        return self._matrices(tasks.streams)
+        noise = tasks.streams.normal(*self._projector.noise_shape(self.length), part=PROJECTION)
+        return self._projector.matrices(noise)
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
@@ -225,7 +170,10 @@ class TaskDistribution:
             elif bool(((ids < 0) | (ids >= self.n_tasks)).any()):
                 raise ValueError(f"task_ids must lie in 0 … {self.n_tasks - 1} (n_tasks={self.n_tasks}), given {ids}.")
             streams = Streams(
-                np.full(len(seeds), self.task_seed, np.uint64), ids.cpu().numpy().astype(np.uint64), FIXED_TASK, self.device
+                np.full(len(seeds), self.task_seed, np.uint64),
+                ids.cpu().numpy().astype(np.uint64),
+                FIXED_TASK,
+                self.device,
             )
         return Tasks(ids, self._draw_classes(streams), self._draw_labels(streams), streams)
 
@@ -253,9 +201,9 @@ class TaskDistribution:
         if self.dataset.with_replacement:
             place = episode.below(size, self.length, part=EXAMPLES)
         elif 4 * self.length > self._smallest_pool:
-            place = _shuffle(episode, size, self.length)
+            place = shuffle(episode, size, self.length, EXAMPLES)
         else:
-            place = _draw_distinct(episode, size, self.length)
+            place = draw_distinct(episode, size, self.length, EXAMPLES)
         if self.n_classes == self.dataset.n_classes:
             return place, self._labels[place]
         class_number = torch.searchsorted(ends, place, right=True)
@@ -269,54 +217,16 @@ class TaskDistribution:
         """(B, N, D) projected inputs, made in pieces that bound the memory beside the result."""
         if self.projection == "none":
             return self.images(index)
-        project = self._through_cholesky if self.route == "cholesky" else self._through_matrix
-        rows = self.n_features if self.route == "matrix" else self.length
-        floats = rows * max(self.n_features, self.dataset.n_inputs) + self.length**2
-        piece = max(1, PIECE_BYTES.get(self.device.type, 8 << 20) // (4 * floats))
+        shape = self._projector.noise_shape(self.length)
+        floats = shape[0] * shape[1] + self.length * (self.length + self.dataset.n_inputs)
+        size = max(1, PIECE_BYTES.get(self.device.type, PIECE_BYTES["cpu"]) // (4 * floats))
         x = torch.empty(len(index), self.length, self.n_features, device=self.device)
-        for start in range(0, len(index), piece):
-            part = slice(start, start + piece)
-            project(tasks.streams[part], index[part], x[part])
+        for start in range(0, len(index), size):
+            piece = slice(start, start + size)
+            noise = tasks.streams[piece].normal(*shape, part=PROJECTION)
+            same = index[piece] if self.dataset.with_replacement else None
+            self._projector.project(self.images(index[piece]), noise, same, x[piece])
         return x
-
-    def _through_matrix(self, streams: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
-        """X = X̄ Aᵀ, written into x (B, N, D)."""
-        torch.bmm(self.images(index), self._matrices(streams).mT, out=x)
-
-    def _matrices(self, streams: Streams) -> torch.Tensor:
-        """A, (B, D, N_x)."""
-        d, n_inputs = self.n_features, self.dataset.n_inputs
-        if self.projection == "gaussian":
-            return streams.normal(d, n_inputs, part=PROJECTION).div_(n_inputs**0.5)
-        tall = streams.normal(max(d, n_inputs), min(d, n_inputs), part=PROJECTION)
-        q, r = torch.linalg.qr(tall)
-        q = q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)  # makes Q Haar-distributed (Mezzadri 2007)
-        return q * (d / n_inputs) ** 0.5 if d >= n_inputs else q.mT
-
-    def _through_cholesky(self, streams: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
-        """X = L Z with L Lᵀ = X̄ X̄ᵀ / N_x, written into x (B, N, D): the rows of A X̄ᵀ are i.i.d. N(0, X̄ X̄ᵀ / N_x)."""
-        images = self.images(index)
-        covariance = torch.bmm(images, images.mT).div_(self.dataset.n_inputs)
-        del images
-        if self.dataset.with_replacement:
-            first = (index.unsqueeze(2) == index.unsqueeze(1)).int().argmax(2)
-            repeated = first != torch.arange(self.length, device=self.device)
-            covariance.masked_fill_(repeated.unsqueeze(1) | repeated.unsqueeze(2), 0.0)
-            covariance.diagonal(dim1=1, dim2=2).masked_fill_(repeated, 1.0)
-        factor = _cholesky(covariance)
-        if self.projection == "gaussian":
-            torch.bmm(factor, streams.normal(self.length, self.n_features, part=PROJECTION), out=x)
-        else:
-            x.copy_(factor @ self._orthonormal_rows(streams))
-        if self.dataset.with_replacement:
-            x.copy_(x.gather(1, first.unsqueeze(2).expand_as(x)))
-
-    def _orthonormal_rows(self, streams: Streams) -> torch.Tensor:
-        """The orthogonal counterpart of Z: √max(N_x, D) times the first D columns of N Haar-random orthonormal rows."""
-        width = max(self.n_features, self.dataset.n_inputs)
-        z = streams.normal(self.length, width, part=PROJECTION)
-        rows = torch.linalg.solve_triangular(_cholesky(z @ z.mT), z, upper=False)
-        return rows[..., : self.n_features] * width**0.5
 
     def _choose_route(self, route: str) -> str:
         if self.n_tasks is not None or self.projection == "none":
@@ -361,43 +271,3 @@ class TaskDistribution:
     @property
     def _longest(self) -> int | None:
         return None if self.dataset.with_replacement else self._smallest_pool
-
-
-def _shuffle(streams: Streams, size: torch.Tensor, n: int) -> torch.Tensor:
-    """(B, n) distinct whole numbers, uniform below size (B, 1): the first n of a random order. O(size log size)."""
-    keys = streams.uniform(int(size.max()), part=EXAMPLES)
-    keys = keys.masked_fill(torch.arange(keys.shape[1], device=keys.device) >= size, 2.0)
-    return keys.argsort(dim=1, stable=True)[:, :n]
-
-
-def _draw_distinct(streams: Streams, size: torch.Tensor, n: int) -> torch.Tensor:
-    """(B, n) distinct whole numbers, uniform below size (B, 1), drawing the repeated ones again. O(n log n).
-
-    The rule treats all numbers alike, so every ordered choice is equally likely.
-    """
-    draws = streams.below(size, n, part=EXAMPLES)
-    rows, part = np.arange(len(streams)), EXAMPLES
-    while True:
-        some = torch.from_numpy(rows).to(draws.device)
-        ordered, place = draws[some].sort(dim=1, stable=True)
-        repeats = torch.zeros_like(ordered, dtype=torch.bool)
-        repeats.scatter_(1, place[:, 1:], ordered[:, 1:] == ordered[:, :-1])
-        again = repeats.any(1)
-        if not bool(again.any()):
-            return draws
-        rows, some, part = rows[again.cpu().numpy()], some[again], part + 1
-        fresh = streams[rows].below(size[some], n, part=part)
-        draws[some] = torch.where(repeats[again], fresh, draws[some])
-
-
-def _cholesky(covariance: torch.Tensor) -> torch.Tensor:
-    """Lower factor of (B, N, N); nearly equal inputs get the least diagonal, from 1e-6 of its mean, that factorises."""
-    factor, info = torch.linalg.cholesky_ex(covariance)
-    scale = covariance.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12)
-    jitter = 1e-6
-    while bool((info > 0).any()):
-        failed = info > 0
-        diagonal = torch.eye(covariance.shape[1], device=covariance.device) * (scale[failed] * jitter)[:, None, None]
-        factor[failed], info[failed] = torch.linalg.cholesky_ex(covariance[failed] + diagonal)
-        jitter *= 10
-    return factor

@@ -126,7 +126,9 @@ def _check_batch(
     )
     _check_close(learner.predict(x[:1], y[:1]), logits[:1], "predict on a batch of one differs from the same row of")
     half = x.shape[1] // 2
-    _check_close(learner.predict(x[:, :half], y[:, :half]), logits[:, :half], "predict on a shorter episode differs from")
+    _check_close(
+        learner.predict(x[:, :half], y[:, :half]), logits[:, :half], "predict on a shorter episode differs from"
+    )
 
 
 def _check_step(learner: Any, x: torch.Tensor, y: torch.Tensor, logits: torch.Tensor) -> None:
@@ -144,7 +146,9 @@ def _check_step(learner: Any, x: torch.Tensor, y: torch.Tensor, logits: torch.Te
 def _check_close(given: torch.Tensor, expected: torch.Tensor, what: str) -> None:
     scale = expected.abs().max().clamp_min(1.0)
     gap = ((given - expected).abs().max() / scale).item()
-    require(gap <= STEP_TOLERANCE, f"{what} predict(x, y): by {gap:.2g} of the largest logit, allowed {STEP_TOLERANCE}.")
+    require(
+        gap <= STEP_TOLERANCE, f"{what} predict(x, y): by {gap:.2g} of the largest logit, allowed {STEP_TOLERANCE}."
+    )
 
 
 def _check_state_size(learner: Any, length: int) -> None:

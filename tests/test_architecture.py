@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
+import gpicl_envs
+
 ROOT = Path(__file__).parent.parent
 # Each module of gpicl_envs may import those of lower layers only.
 LAYERS = [
-    {"errors", "philox"},
-    {"datasets"},
+    {"errors", "philox", "projections"},
+    {"datasets", "episodes", "choice"},
     {"tasks", "rendering", "registration"},
     {"envs", "learner", "metrics", "records"},
     {"testing", "report"},
-    {"evaluate"},
+    {"evaluation"},
     {"cli"},
 ]
 FILES = sorted(path for folder in ("gpicl_envs", "agents", "baselines") for path in (ROOT / folder).rglob("*.py"))
@@ -63,9 +65,18 @@ def test_every_module_has_a_layer():
 
 def test_every_module_has_a_test_file():
     names = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
-    together = {"records": "report", "errors": "tasks", "progress": "train", "presets": "train", "context": "baselines"}
+    tasks = dict.fromkeys(["errors", "projections", "episodes", "choice"], "tasks")
+    together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
     for path in FILES:
         if path.name == "__init__.py" or path.parent.name == "datasets":
             continue
         expected = "baselines" if path.parent.name == "gpicl_baselines" else together.get(path.stem, path.stem)
         assert f"test_{expected}" in names, path
+
+
+def test_no_public_name_hides_behind_a_module():
+    """A module gpicl_envs.NAME, once imported, would replace a lazily imported function of that name."""
+    modules = {module_of(path) for path in (ROOT / "gpicl_envs").rglob("*.py")}
+    assert modules.isdisjoint(gpicl_envs.__all__)
+    for name in gpicl_envs.__all__:
+        assert getattr(gpicl_envs, name) is not None

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpicl_envs.errors import UnknownNameError
-from gpicl_envs.learner import Learner, construct, find_class, learner_targets
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.learner import Learner, construct, find_class, learner_targets
 
 FORMAT = "gpicl-checkpoint-1"
 KEEP = 2

@@ -1,10 +1,9 @@
 """A live view of meta-training: how the accuracy inside an episode rises, as training goes on."""
 
 from types import TracebackType
+from typing import Any
 
 import numpy as np
-from gpicl_envs.metrics import LAST
-from gpicl_envs.rendering import sparkline
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -13,6 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gpicl_agents.train import Progress
+from gpicl_envs.metrics import LAST
+from gpicl_envs.rendering import sparkline
+
+Curve = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 ROWS = 12
 POINTS = 25
@@ -31,11 +34,15 @@ class LiveReport:
         self.name = name
         self.console = console or Console()
         self.bar = Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[loss]}"),
-        )  # fmt: skip
+        )
         self.task = self.bar.add_task(name, total=steps, loss="")
-        self.rows: list[tuple[int, float, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = []
+        self.rows: list[tuple[int, float, Curve]] = []
         self.live = Live(self._view(), console=self.console, refresh_per_second=4) if self.console.is_terminal else None
 
     def __enter__(self) -> "LiveReport":
@@ -60,9 +67,9 @@ class LiveReport:
         if self.live is not None:
             self.live.update(self._view())
 
-    def _line(self, step: int, seconds: float, accuracy: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
-        first, last = 100 * accuracy[0], 100 * accuracy[-LAST:].mean()
-        return f"{self.name} step {step:>5} {seconds:>5.0f} s  first {first:3.0f} %  last ten {last:3.0f} %  {_curve(accuracy)}"
+    def _line(self, step: int, seconds: float, accuracy: Curve) -> str:
+        ends = f"first {100 * accuracy[0]:3.0f} %  last ten {100 * accuracy[-LAST:].mean():3.0f} %"
+        return f"{self.name} step {step:>5} {seconds:>5.0f} s  {ends}  {_curve(accuracy)}"
 
     def _view(self) -> Group:
         table = Table(title="accuracy inside an episode, on unseen tasks", title_justify="left", box=None)
@@ -75,6 +82,26 @@ class LiveReport:
         return Group(self.bar, table)
 
 
-def _curve(accuracy: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:
+def score_table(columns: dict[str, list[dict[str, Any]]]) -> Table:
+    """Final accuracies as a terminal table; columns as `gpicl_envs.report.group` makes them."""
+    table = Table(
+        title="accuracy over the last ten positions, % ± half the 95 % interval", title_justify="left", box=None
+    )
+    table.add_column("learner")
+    for title in columns:
+        table.add_column(title.replace(", ", "\n"), justify="right")
+    for learner in dict.fromkeys(row["learner"] for rows in columns.values() for row in rows):
+        found = (next((row for row in rows if row["learner"] == learner), None) for rows in columns.values())
+        table.add_row(
+            learner,
+            *(
+                "" if row is None else f"{100 * row['final']:.1f} ± {50 * (row['final_high'] - row['final_low']):.1f}"
+                for row in found
+            ),
+        )
+    return table
+
+
+def _curve(accuracy: Curve) -> str:
     """Means over stretches of the episode, as bars."""
     return sparkline([part.mean() for part in np.array_split(accuracy, min(POINTS, len(accuracy)))])

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpicl_envs.envs import InContextVectorEnv
-from gpicl_envs.errors import check_integer
-from gpicl_envs.evaluate import LearningCurve, evaluate
-from gpicl_envs.learner import Learner
-from gpicl_envs.tasks import TaskDistribution
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from gpicl_agents.checkpoint import Folder, latest_checkpoint, load_trainer, load_weights, save_checkpoint
+from gpicl_envs.envs import InContextVectorEnv
+from gpicl_envs.errors import check_integer
+from gpicl_envs.evaluation import LearningCurve, evaluate
+from gpicl_envs.learner import Learner
+from gpicl_envs.tasks import TaskDistribution
 
 METRICS = "metrics.jsonl"
 EVALUATION_SEED = 1_000_003
@@ -177,7 +177,12 @@ def train(
     assert isinstance(learner, nn.Module)
     parameters = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
-        parameters, lr=config.learning_rate, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
+        parameters,
+        lr=config.learning_rate,
+        betas=config.betas,
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     unseen = _unseen_tasks(env.tasks)
     run = _Run(None if folder is None else Path(folder), config)
@@ -252,9 +257,7 @@ def _finished(progress: Progress, config: TrainConfig) -> bool:
     return _share_done(progress, config) >= 1.0
 
 
-def _evaluate(
-    learner: Learner, tasks: TaskDistribution, config: TrainConfig, run: _Run, step: int
-) -> LearningCurve:
+def _evaluate(learner: Learner, tasks: TaskDistribution, config: TrainConfig, run: _Run, step: int) -> LearningCurve:
     assert isinstance(learner, nn.Module)
     learner.eval()
     curve = evaluate(learner, tasks, episodes=config.evaluate_episodes, seed=EVALUATION_SEED)
@@ -285,7 +288,11 @@ def _batch_env(learner: Learner, venv: Any) -> InContextVectorEnv:
     for attribute in ("n_features", "n_classes"):
         mine, theirs = getattr(learner, attribute), getattr(env.tasks, attribute)
         if mine != theirs:
-            raise ValueError(f"{learner.name} has {attribute}={mine}, but the environment has {theirs}: make them equal.")
+            raise ValueError(
+                f"{learner.name} has {attribute}={mine}, but the environment has {theirs}: make them equal."
+            )
     if learner.device.type != env.device.type:
-        raise ValueError(f"{learner.name} is on {learner.device}, but the environment on {env.device}: move one of them.")
+        raise ValueError(
+            f"{learner.name} is on {learner.device}, but the environment on {env.device}: move one of them."
+        )
     return env

@@ -1,9 +1,9 @@
 """Nearest class centroid (Rocchio; scikit-learn's `NearestCentroid`)."""
 
 import torch
-from gpicl_envs.learner import Learner
 
 from gpicl_baselines.context import earlier, inner_products, one_hot_labels, sum_before
+from gpicl_envs.learner import Learner
 
 
 class NearestCentroid(Learner):
@@ -18,7 +18,7 @@ class NearestCentroid(Learner):
         sharpness: s; it does not change the prediction, only its likelihood.
     """
 
-    name = "centroid"  # type: ignore[assignment]
+    name = "centroid"
 
     def __init__(self, n_features: int = 784, n_classes: int = 10, sharpness: float = 6.0) -> None:
         super().__init__(n_features, n_classes)

@@ -1,15 +1,15 @@
 """Floors: learners that do not look at the input."""
 
 import torch
-from gpicl_envs.learner import Learner
 
 from gpicl_baselines.context import one_hot_labels, sum_before
+from gpicl_envs.learner import Learner
 
 
 class Uniform(Learner):
     """Every label is equally likely, whatever was seen: chance."""
 
-    name = "uniform"  # type: ignore[assignment]
+    name = "uniform"
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K) zeros."""
@@ -23,7 +23,7 @@ class Uniform(Learner):
 class Majority(Learner):
     """The labels seen so far, counted from one each: log((count_k + 1) / (n + K)), Laplace's rule of succession."""
 
-    name = "majority"  # type: ignore[assignment]
+    name = "majority"
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""

@@ -20,7 +20,7 @@ def earlier(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def sum_before(values: torch.Tensor) -> torch.Tensor:
-    """(B, N, K) → (B, N, K) sums over the positions before n. Shifted, not subtracted: no rounding of row n leaks in."""
+    """(B, N, K) → (B, N, K) sums over the positions before n. Shifted, not subtracted: no rounding leaks in."""
     return pad(values[:, :-1].cumsum(1), (0, 0, 1, 0))
 
 

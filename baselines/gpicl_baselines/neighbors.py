@@ -1,11 +1,11 @@
 """k nearest neighbours (Cover and Hart 1967) among the examples seen."""
 
 import torch
-from gpicl_envs.errors import check_choice, check_integer
-from gpicl_envs.learner import Learner
 from torch.nn.functional import normalize
 
 from gpicl_baselines.context import one_hot_labels
+from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.learner import Learner
 
 METRICS = ("cosine", "euclidean")
 

@@ -7,9 +7,9 @@ serves all N positions.
 """
 
 import torch
-from gpicl_envs.learner import Learner
 
 from gpicl_baselines.context import centred, earlier, inner_products, one_hot_labels, squared_distances, unit
+from gpicl_envs.learner import Learner
 
 
 class _KernelLearner(Learner):
@@ -45,7 +45,7 @@ class Ridge(_KernelLearner):
         sharpness: s; it does not change the prediction, only its likelihood.
     """
 
-    name = "ridge"  # type: ignore[assignment]
+    name = "ridge"
 
     def __init__(
         self, n_features: int = 784, n_classes: int = 10, regularization: float = 1.0, sharpness: float = 12.0
@@ -75,7 +75,7 @@ class KernelRidge(_KernelLearner):
         sharpness: s; it does not change the prediction, only its likelihood.
     """
 
-    name = "kernel-ridge"  # type: ignore[assignment]
+    name = "kernel-ridge"
 
     def __init__(
         self,

@@ -3,10 +3,10 @@
 from typing import Any
 
 import torch
-from gpicl_envs.learner import Learner
 from torch.nn.functional import normalize
 
 from gpicl_baselines.context import centred, inner_products, one_hot_labels, unit
+from gpicl_envs.learner import Learner
 
 
 class OnlineSGD(Learner):
@@ -22,7 +22,7 @@ class OnlineSGD(Learner):
         learning_rate: η.
     """
 
-    name = "sgd"  # type: ignore[assignment]
+    name = "sgd"
 
     def __init__(self, n_features: int = 784, n_classes: int = 10, learning_rate: float = 4.0) -> None:
         super().__init__(n_features, n_classes)

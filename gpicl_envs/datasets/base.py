@@ -46,7 +46,7 @@ class Dataset:
 
     @cached_property
     def moments(self) -> tuple[float, float]:
-        """One mean and one standard deviation over all examples, both splits and all pixels (PAPER: z-normalisation)."""
+        """One mean and one standard deviation over all examples of both splits and all pixels (z-normalisation)."""
         count, total, squares = 0, 0.0, 0.0
         for x in self.x.values():
             for rows in np.array_split(x, max(1, len(x) // 4096)):
@@ -65,7 +65,9 @@ class Dataset:
         """Return the same dataset with square images of `image_size` pixels a side, by area averaging."""
         check_integer("image_size", image_size, 1)
         if len(self.shape) not in (2, 3):
-            raise ValueError(f"image_size={image_size} needs images, but an input of {self.name} has shape {self.shape}.")
+            raise ValueError(
+                f"image_size={image_size} needs images, but an input of {self.name} has shape {self.shape}."
+            )
         return replace(self, x={name: _area_resize(x, image_size) for name, x in self.x.items()})
 
 

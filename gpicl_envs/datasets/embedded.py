@@ -25,7 +25,9 @@ def load_mnist() -> Dataset:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         x = {split: arrays[f"x_{split}"] for split in ("train", "test")}
         y = {split: arrays[f"y_{split}"].astype(np.int64) for split in ("train", "test")}
-    return Dataset("MNIST", x, y, n_classes=10, facts={"source": "yann.lecun.org/exdb/mnist", "licence": "CC BY-SA 3.0"})
+    return Dataset(
+        "MNIST", x, y, n_classes=10, facts={"source": "yann.lecun.org/exdb/mnist", "licence": "CC BY-SA 3.0"}
+    )
 
 
 def load_digits() -> Dataset:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from gpicl_agents.checkpoint import latest_checkpoint, load_learner, load_trainer, save_checkpoint
 from gpicl_agents.transformer import Transformer
 from gpicl_envs.learner import make_learner

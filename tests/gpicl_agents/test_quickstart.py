@@ -1,10 +1,11 @@
 from pathlib import Path
 
+from rich.console import Console
+
 import gpicl_agents.quickstart as module
 from gpicl_agents.checkpoint import load_learner
 from gpicl_agents.quickstart import QuickstartConfig, quickstart
 from gpicl_envs.records import read_records
-from rich.console import Console
 
 TINY = QuickstartConfig(scale=0.002, episodes=4)
 
@@ -12,13 +13,14 @@ TINY = QuickstartConfig(scale=0.002, episodes=4)
 def test_the_whole_thread_at_its_smallest(tmp_path: Path):
     page = quickstart(tmp_path, TINY, Console(quiet=True))
     records = read_records(tmp_path / "records.jsonl")
-    assert len(records) == 4 * 8 and {record["episodes"] for record in records} == {4}
+    assert len(records) == 4 * 8 and {record["episodes"] for record in records} == {4, 2}
     assert {record["learner"] for record in records} >= {"transformer", "transformer+similarity", "1-nn-cosine"}
     assert {(record["env"], record["split"]) for record in records} >= {
         ("GPICL-MNIST-v0", "unseen-task"),
         ("GPICL-Digits-v0", "unseen-dataset"),
     }
     assert page == tmp_path / "report" / "index.html" and "transformer+similarity" in page.read_text()
+    assert (tmp_path / "report" / "emergence.png").stat().st_size > 10_000
     assert load_learner(tmp_path / "fast").name == "transformer"
 
 

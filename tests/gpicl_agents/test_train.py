@@ -7,10 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-import gpicl_envs  # noqa: F401
 import gymnasium
 import pytest
 import torch
+from rich.console import Console
+
+import gpicl_envs  # noqa: F401
 from gpicl_agents.checkpoint import latest_checkpoint, load_learner
 from gpicl_agents.presets import PRESETS, find_preset
 from gpicl_agents.progress import LiveReport
@@ -18,9 +20,10 @@ from gpicl_agents.train import Progress, TrainConfig, train
 from gpicl_agents.transformer import Transformer
 from gpicl_envs.learner import make_learner
 from gpicl_envs.tasks import TaskDistribution
-from rich.console import Console
 
-QUICK = TrainConfig(steps=12, learning_rate=6e-3, warmup_steps=3, evaluate_every=4, evaluate_episodes=8, checkpoint_every=5)
+QUICK = TrainConfig(
+    steps=12, learning_rate=6e-3, warmup_steps=3, evaluate_every=4, evaluate_episodes=8, checkpoint_every=5
+)
 
 
 def small_env(batch: int = 4, **arguments):

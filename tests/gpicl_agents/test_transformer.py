@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
+
 from gpicl_agents.transformer import Transformer
 from gpicl_envs.testing import check_learner
-from torch.nn.functional import cross_entropy
 
 KINDS = [
     {"tokens": "paired"},
@@ -11,6 +12,8 @@ KINDS = [
     {"similarity_bias": 5.0},
     {"input_rank": 0},
     {"n_layers": 3, "tokens": "query"},
+    {"n_views": 2},
+    {"n_views": 2, "similarity_bias": 5.0},
 ]
 
 
@@ -20,7 +23,7 @@ def perturbed(**arguments) -> Transformer:
     generator = torch.Generator().manual_seed(0)
     for parameter in learner.parameters():
         parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator)
-    return learner
+    return learner.eval()
 
 
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
@@ -53,7 +56,6 @@ def test_inputs_may_be_scaled_and_projected_by_any_rotation():
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
 def test_gradients_agree_with_finite_differences(arguments: dict):
     learner = perturbed(width=8, n_layers=1, **{k: v for k, v in arguments.items() if k != "n_layers"}).double()
-    learner._read = lambda tokens: learner.read_out(learner.norm(tokens))  # without the cast to float32
     x = torch.randn(2, 4, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     y = torch.tensor([[0, 1, 2, 3], [3, 3, 1, 0]])
 
@@ -76,7 +78,7 @@ def test_gradients_agree_with_finite_differences(arguments: dict):
 
 
 def test_state_size_counts_what_step_keeps():
-    for arguments in ({}, {"tokens": "query"}, {"similarity_bias": 3.0}):
+    for arguments in ({}, {"tokens": "query"}, {"similarity_bias": 3.0}, {"n_views": 2}):
         learner = perturbed(**arguments)
         state, n = learner.start(1), 7
         for _ in range(n):
@@ -94,6 +96,22 @@ def test_the_seed_fixes_the_weights_and_leaves_the_global_stream_alone():
     assert torch.rand(1) == expected
     assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
     assert not torch.equal(a.embed_input.weight, c.embed_input.weight)
+
+
+def test_a_view_is_what_a_learner_with_that_projection_predicts():
+    """The mean of the probabilities of two learners that differ in their projection alone; training uses the first."""
+    both = perturbed(n_views=2)
+    x, y = torch.randn(3, 6, 20), torch.randint(4, (3, 6))
+    singles = []
+    for view in range(2):
+        single = perturbed(n_views=1)
+        state = both.state_dict()
+        state["shared.weight"] = state["shared.weight"][8 * view : 8 * view + 8]
+        single.load_state_dict(state)
+        singles.append(single.predict(x, y))
+    mean = torch.stack(singles).softmax(3).mean(0)
+    assert torch.allclose(both.predict(x, y).exp(), mean, atol=1e-5)
+    assert torch.allclose(both.train().predict(x, y), singles[0], atol=1e-5)
 
 
 def test_names_tell_a_black_box_from_a_built_in_rule():
@@ -117,6 +135,7 @@ def test_the_shared_projection_is_orthogonal_and_frozen():
         ({"similarity_bias": 1.0, "tokens": "query"}, "needs tokens='paired'"),
         ({"input_rank": 1000}, "input_rank=1000 is not allowed: give a whole number from 0 to 784"),
         ({"n_layers": 0}, "n_layers=0"),
+        ({"n_views": 13}, r"n_views=13 is not allowed: give a whole number from 1 to 12 \(n_features // input_rank"),
     ],
     ids=str,
 )

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+
 from gpicl_baselines.context import centred, unit
 from gpicl_envs.learner import make_learner
 from gpicl_envs.tasks import TaskDistribution
 from gpicl_envs.testing import check_learner
-from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import Ridge
-from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
 POSITIONS = (12, 25, 39)
 

@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from gpicl_envs.cli import COMMANDS, main, parse
 
-AGENT = '''
+AGENT = """
 import torch
 from gpicl_envs import Learner
 
@@ -19,7 +20,7 @@ class Nearest(Learner):
 class Cheat(Learner):
     def predict(self, x, y):
         return torch.nn.functional.one_hot(y, self.n_classes).float()
-'''
+"""
 
 
 def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -115,4 +116,10 @@ def test_check_says_that_a_learner_is_fine(folder: Path, monkeypatch, capsys: py
 
 
 def test_assignments_are_python_values_or_text():
-    assert parse(["a=1", "b=0.5", "c=None", "d=paper", "e=True"]) == {"a": 1, "b": 0.5, "c": None, "d": "paper", "e": True}
+    assert parse(["a=1", "b=0.5", "c=None", "d=paper", "e=True"]) == {
+        "a": 1,
+        "b": 0.5,
+        "c": None,
+        "d": "paper",
+        "e": True,
+    }

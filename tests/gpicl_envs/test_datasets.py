@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
+
 from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, embedded, load_dataset, register_dataset
 from gpicl_envs.datasets.synthetic import bayes_accuracy
-from scipy.stats import norm
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -1,14 +1,15 @@
 import warnings
 
-import gpicl_envs  # noqa: F401 (registers the ids)
 import gymnasium
 import numpy as np
 import pytest
 import torch
-from gpicl_envs.datasets import DATASETS, load_dataset
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
+
+import gpicl_envs  # noqa: F401 (registers the ids)
+from gpicl_envs.datasets import DATASETS, load_dataset
 
 IDS = [spec.env_id for spec in DATASETS.values()]
 SMALL = {"n_features": 16, "length": 6}
@@ -43,7 +44,9 @@ def test_check_env_passes(env_id: str, action: str, feedback: str):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         check_env(gymnasium.make(env_id, action=action, feedback=feedback).unwrapped)
-    avoidable = [str(w.message) for w in caught if "infinity" not in str(w.message) and "symmetric" not in str(w.message)]
+    avoidable = [
+        str(w.message) for w in caught if "infinity" not in str(w.message) and "symmetric" not in str(w.message)
+    ]
     assert avoidable == []  # the infinite bounds are the contract: inputs are Gaussian, logits are any numbers
 
 
@@ -97,7 +100,9 @@ def test_a_single_environment_is_the_row_of_its_seed():
         env = make()
         observation, _ = env.reset(seed=i)
         for t in range(SMALL["length"]):
-            assert np.array_equal(observation["x"], rows[t]["x"][i]) and np.array_equal(observation["y"], rows[t]["y"][i])
+            assert np.array_equal(observation["x"], rows[t]["x"][i]) and np.array_equal(
+                observation["y"], rows[t]["y"][i]
+            )
             observation, reward, terminated, truncated, info = env.step(t)
             assert reward == rewards[t][i] and not truncated and terminated == (t == SMALL["length"] - 1)
             label = infos[t]["label"] if "label" in infos[t] else infos[t]["final_info"]["label"]
@@ -152,7 +157,7 @@ def test_some_environments_can_begin_anew():
 
 
 def test_staggered_environments_autoreset_each_at_its_own_end():
-    """In SAME_STEP mode too, after a partial reset, an environment gets its final observation when its own time comes."""
+    """In SAME_STEP mode, after a partial reset, each environment gets its final observation at its own time."""
     env = make_vec()
     env.reset(seed=0)
     env.step(torch.zeros(3, dtype=torch.int64))

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from gpicl_envs.learner import Learner, learner_targets, make_learner, register_learner
 from gpicl_envs.testing import check_learner
 
-PLUG_IN = '''
+PLUG_IN = """
 import torch
 from gpicl_envs.learner import Learner
 
@@ -23,7 +24,7 @@ class Frequent(Learner):
     def predict(self, x, y):
         labels = torch.nn.functional.one_hot(y, self.n_classes).float()
         return labels.cumsum(1) - labels
-'''
+"""
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from gpicl_envs.metrics import bootstrap
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from gpicl_envs.philox import Streams, philox4x64
 from scipy.stats import kstest
+
+from gpicl_envs.philox import Streams, philox4x64
 
 CPU = torch.device("cpu")
 

@@ -2,10 +2,11 @@ import pickle
 import subprocess
 import sys
 
-import gpicl_envs
 import gymnasium
 import pytest
 from gymnasium.envs.registration import EnvSpec
+
+import gpicl_envs
 
 IDS = [spec.env_id for spec in gpicl_envs.DATASETS.values()]
 

@@ -1,7 +1,8 @@
-import gpicl_envs  # noqa: F401
 import gymnasium
 import numpy as np
 import pytest
+
+import gpicl_envs  # noqa: F401
 from gpicl_envs.rendering import as_image, sparkline
 
 

@@ -2,7 +2,8 @@ import shutil
 
 import numpy as np
 import pytest
-from gpicl_envs.evaluate import evaluate_all
+
+from gpicl_envs.evaluation import evaluate_all
 from gpicl_envs.learner import make_learner
 from gpicl_envs.records import append_records, read_records
 from gpicl_envs.report import compare, group, markdown_table, write_report
@@ -100,7 +101,13 @@ def test_the_page_opens_offline_in_a_browser(records: list[dict], tmp_path):
 
     page = write_report(records, tmp_path, title="A <title> & more")
     options = ChromeOptions()
-    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--window-size=1300,2400"):
+    for flag in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--window-size=1300,2400",
+    ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = Chrome(options=options, service=ChromeService(shutil.which("chromedriver")))

@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chi2, ks_2samp
+
 from gpicl_envs.datasets import Dataset, load_dataset
 from gpicl_envs.tasks import TaskDistribution
-from scipy.stats import chi2, ks_2samp
 
 EVERY_KIND = [
     {},
@@ -50,7 +51,9 @@ def test_inputs_are_the_matrix_times_the_normalised_images():
 
 def test_images_are_normalised_over_the_whole_dataset():
     tasks = TaskDistribution("MNIST")
-    pixels = torch.cat([tasks.images(torch.arange(60_000)), TaskDistribution("MNIST", split="test").images(torch.arange(10_000))])
+    pixels = torch.cat(
+        [tasks.images(torch.arange(60_000)), TaskDistribution("MNIST", split="test").images(torch.arange(10_000))]
+    )
     assert pixels.mean().item() == pytest.approx(0, abs=1e-3) and pixels.std().item() == pytest.approx(1, abs=1e-3)
 
 
@@ -134,9 +137,12 @@ def test_a_task_id_gives_the_same_task_in_any_process():
         "tasks = TaskDistribution('Digits', n_tasks=2**24)\n"
         "import numpy as np; n = np.arange(2, dtype=np.uint64)\n"
         "e = tasks.episodes(n, n, task_ids=torch.tensor([12345, 7]))\n"
-        "print(hashlib.sha256(tasks.projections(e.tasks).numpy().tobytes() + e.tasks.permutation.numpy().tobytes()).hexdigest())"
+        "content = tasks.projections(e.tasks).numpy().tobytes() + e.tasks.permutation.numpy().tobytes()\n"
+        "print(hashlib.sha256(content).hexdigest())"
     )
-    elsewhere = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.strip()
     tasks = TaskDistribution("Digits", n_tasks=2**24)
     ids = torch.tensor([3, 7, 12345])
     numbers = np.array([8, 9, 5], np.uint64)
@@ -166,7 +172,9 @@ def test_ids_are_drawn_from_all_tasks_and_examples_afresh():
 
 
 def test_one_off_tasks_have_no_id_and_never_return_in_the_other_split():
-    train, test = (TaskDistribution("Digits", split=split, route="matrix").sample(2).tasks for split in ("train", "test"))
+    train, test = (
+        TaskDistribution("Digits", split=split, route="matrix").sample(2).tasks for split in ("train", "test")
+    )
     assert train.ids.tolist() == [-1, -1]
     words = train.streams.words(4), test.streams.words(4)
     assert not torch.equal(*words)
@@ -228,7 +236,10 @@ def test_permutation_bias_is_the_share_of_the_fixed_permutation():
     [
         ({"n_features": 0}, "n_features=0 is not allowed: give a whole number of at least 1"),
         ({"n_features": 7.5}, "n_features=7.5 is not allowed"),
-        ({"length": 60_001}, r"length=60001 is not allowed: give a whole number from 1 to 60000 \(the train split of MNIST\)"),
+        (
+            {"length": 60_001},
+            r"length=60001 is not allowed: give a whole number from 1 to 60000 \(the train split of MNIST\)",
+        ),
         ({"length": 0}, "length=0"),
         ({"n_classes": 11}, r"from 2 to 10 \(MNIST has no more\)"),
         ({"n_classes": 2, "length": 12_000}, "length=12000"),

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
+
 from gpicl_envs.learner import Learner
 from gpicl_envs.testing import LearnerCheckError, check_learner
-from torch.nn.functional import one_hot
 
 
 class Base(Learner):

@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from gpicl_envs.datasets import load_dataset
-from gpicl_envs.evaluate import evaluate, evaluate_all
+from gpicl_envs.evaluation import evaluate, evaluate_all
 from gpicl_envs.learner import Learner, make_learner
 from gpicl_envs.tasks import TaskDistribution
 from gpicl_envs.testing import LearnerCheckError
@@ -95,7 +96,10 @@ def test_the_reference_player_of_mnist_reaches_its_known_score():
 @pytest.mark.parametrize(
     ("logits", "message"),
     [
-        (torch.zeros(2, 30, 9), r"Constant.predict\(x, y\) returned logits of shape \(2, 30, 9\), expected \(2, 30, 10\)"),
+        (
+            torch.zeros(2, 30, 9),
+            r"Constant.predict\(x, y\) returned logits of shape \(2, 30, 9\), expected \(2, 30, 10\)",
+        ),
         (torch.zeros(2, 30, 10).log(), "returned -inf at .*not finite"),
         (torch.zeros(2, 30, 10, dtype=torch.int64), "not floating-point"),
     ],

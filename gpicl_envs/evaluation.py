@@ -103,7 +103,7 @@ def evaluate(
     episodes: int = 1024,
     seed: int = 0,
     split: str = "unseen-task",
-    batch_size: int = 64,
+    batch_size: int = 16,
 ) -> LearningCurve:
     """Return the learning curve of one learner; see `evaluate_all`."""
     return evaluate_all([learner], tasks, episodes=episodes, seed=seed, split=split, batch_size=batch_size)[0]
@@ -117,7 +117,7 @@ def evaluate_all(
     episodes: int = 1024,
     seed: int = 0,
     split: str = "unseen-task",
-    batch_size: int = 64,
+    batch_size: int = 16,
 ) -> list[LearningCurve]:
     """Return the learning curve of each learner on the same episodes.
 
@@ -193,7 +193,9 @@ def source_commit() -> str | None:
     folder = Path(__file__).parent
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         if not git("ls-files", Path(__file__).name):

@@ -1,0 +1,31 @@
+# Each target does everything on a fresh machine: environment, install, run. The second time it starts at once.
+PYTHON ?= python3
+# Any requirement that pip understands; the default takes the newest release with the CUDA libraries.
+TORCH ?= torch>=2.8
+# pytest's workers; the suite is written to share nothing.
+WORKERS ?= 2
+
+.PHONY: quickstart test lint examples clean
+
+quickstart: .venv/installed
+	.venv/bin/gpicl quickstart
+
+test: lint
+	.venv/bin/pytest -n $(WORKERS)
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+examples: .venv/installed
+	@for file in examples/*.py; do echo "== $$file"; .venv/bin/python $$file || exit 1; done
+
+.venv/installed: pyproject.toml
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --upgrade pip
+	.venv/bin/python -m pip install --quiet "$(TORCH)" --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache runs

@@ -1,0 +1,51 @@
+"""The picture of emergence: how the accuracy inside an episode rises while training goes on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from gpicl_agents.train import METRICS
+
+STRETCH = 5  # neighbouring positions averaged, against the noise of few episodes
+
+
+def draw_emergence(runs: dict[str, Path], path: Path) -> None:
+    """Draw the evaluations of each run's `metrics.jsonl` as curves inside an episode, coloured by training step.
+
+    Args:
+        runs: title → run folder.
+        path: PNG file to write.
+    """
+    from matplotlib import colormaps
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * len(runs), 3.6), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(runs), squeeze=False, sharey=True)[0]
+    for axes, (title, folder) in zip(panels, runs.items(), strict=True):
+        evaluations = read_evaluations(folder)
+        steps = [step for step, _ in evaluations]
+        colours = LogNorm(vmin=min(steps), vmax=max(max(steps), min(steps) + 1))
+        for step, accuracy in evaluations:
+            parts = np.array_split(accuracy, max(1, len(accuracy) // STRETCH))
+            middle = np.cumsum([len(part) for part in parts]) - (len(parts[0]) - 1) / 2
+            axes.plot(middle, [100 * part.mean() for part in parts], color=colormaps["viridis"](colours(step)))
+        axes.set(title=title, xlabel="example", ylim=(0, 100), xlim=(1, len(evaluations[0][1])))
+        axes.grid(alpha=0.25)
+        figure.colorbar(ScalarMappable(colours, colormaps["viridis"]), ax=axes, label="training step")
+    panels[0].set_ylabel(f"accuracy on unseen tasks (%),\nmeans of {STRETCH} positions")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def read_evaluations(folder: Path) -> list[tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]]:
+    """Return (step, accuracy at each position) of every evaluation of a run."""
+    lines = (json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines())
+    found = [(line["step"], np.array(line["unseen_accuracy"])) for line in lines if "unseen_accuracy" in line]
+    if not found:
+        raise ValueError(f"{folder / METRICS} holds no evaluations: train with evaluate_every above 0.")
+    return found
