@@ -137,7 +137,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     @property
     def episodes(self) -> Episodes:
-        """The episodes now being shown, the labels still to come included: for tests and oracles, not for agents."""
+        """The episodes now being shown, labels still to come included: for tests and oracles; valid until they end."""
         if self._episodes is None:
             raise ResetNeeded("No episode has begun: call reset() first.")
         return self._episodes
@@ -266,17 +266,16 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
                     raise ValueError(f"seed={one} is not allowed: give a whole number of at least 0.")
                 self._seeds[i], self._numbers[i] = one % WORD, 0
 
-    def _next_episodes(self, mask: NDArray[np.bool_]) -> Episodes:
-        """The next episode of each masked stream."""
-        episodes = self.tasks.episodes(self._seeds[mask], self._numbers[mask])
+    def _next_episodes(self, mask: NDArray[np.bool_], out: torch.Tensor | None = None) -> Episodes:
+        """The next episode of each masked stream, its inputs in the memory `out` if given."""
+        episodes = self.tasks.episodes(self._seeds[mask], self._numbers[mask], out=out)
         self._numbers[mask] += np.uint64(1)
         return episodes
 
     def _begin(self, mask: NDArray[np.bool_]) -> None:
         """Begin the next episode in the masked environments."""
         if mask.all():
-            self._episodes = None  # frees its memory before the next is made
-            self._episodes = self._next_episodes(mask)
+            self._episodes = self._next_episodes(mask, None if self._episodes is None else self._episodes.x)
         else:
             self._episodes = self.episodes.replaced(np.flatnonzero(mask), self._next_episodes(mask))
         self._position[mask] = 0

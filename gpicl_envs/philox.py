@@ -3,9 +3,9 @@
 The generator is Philox4x64-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 On the CPU NumPy computes it; elsewhere torch integer arithmetic computes the very same bits.
 
-Normals come from 16 bits each, through a table of the normal quantile function. A table look-up has no rounding that
-differs between devices, and on a CPU it is faster than `torch.randn` (`benchmarks/env_throughput.py`). The price: values
-lie on 65,536 equally likely levels, within ±4.33 standard deviations.
+Normals come from 16 bits each, through a table of the normal quantile function. A look-up has no rounding that differs
+between devices, and on a CPU it is faster than `torch.randn` (`benchmarks/env_throughput.py`). The price: values lie on
+65,536 equally likely levels, within ±4.33 standard deviations.
 """
 
 from functools import cache
