@@ -10,18 +10,19 @@ from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, load_dataset, re
 from gpicl_envs.registration import register_environments
 
 if TYPE_CHECKING:
-    from gpicl_envs.envs import InContextEnv, InContextVectorEnv
     from gpicl_envs.evaluation import LearningCurve, evaluate
     from gpicl_envs.learner import Learner, make_learner, register_learner
+    from gpicl_envs.single_env import InContextEnv
     from gpicl_envs.tasks import Episodes, TaskDistribution
     from gpicl_envs.testing import check_learner
+    from gpicl_envs.vector_env import InContextVectorEnv
 
 __version__ = "0.1.0"
 
 # Names that need torch are imported when first used: listing environments or reading records takes no torch.
 _LAZY = {
-    "InContextEnv": "envs",
-    "InContextVectorEnv": "envs",
+    "InContextEnv": "single_env",
+    "InContextVectorEnv": "vector_env",
     "LearningCurve": "evaluation",
     "evaluate": "evaluation",
     "Learner": "learner",

@@ -11,7 +11,7 @@ def register_environments() -> None:
         if spec.env_id not in gymnasium.registry:
             gymnasium.register(
                 spec.env_id,
-                entry_point="gpicl_envs.envs:InContextEnv",
-                vector_entry_point="gpicl_envs.envs:InContextVectorEnv",
+                entry_point="gpicl_envs.single_env:InContextEnv",
+                vector_entry_point="gpicl_envs.vector_env:InContextVectorEnv",
                 kwargs={"dataset": spec.name},
             )

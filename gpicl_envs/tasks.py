@@ -34,6 +34,17 @@ TASK_ID, EXAMPLES = 0, 1
 PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 30}
 
 
+def check_device(device: str | torch.device) -> torch.device:
+    """Return the device if this machine has it."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device={str(device)!r} cannot be used here ({reason}): give 'cpu', or 'cuda' with a GPU."
+        ) from None
+
+
 class TaskDistribution:
     """A distribution of supervised learning problems over one base dataset.
 
@@ -84,7 +95,7 @@ class TaskDistribution:
         if split not in dataset.x:
             raise UnknownNameError(f"split of {dataset.name}", split, dataset.x)
         self.dataset, self.split, self.image_size = dataset, split, image_size
-        self.device = torch.device(device)
+        self.device = check_device(device)
         self.n_features = check_integer("n_features", n_features, 1)
         self.n_classes = check_integer("n_classes", n_classes, 2, dataset.n_classes, f"{dataset.name} has no more")
         self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)

@@ -13,8 +13,8 @@ LAYERS = [
     {"errors", "philox", "projections"},
     {"datasets", "episodes", "choice"},
     {"tasks", "rendering", "registration"},
-    {"envs", "learner", "metrics", "records"},
-    {"testing", "report"},
+    {"vector_env", "learner", "metrics", "records"},
+    {"single_env", "testing", "report"},
     {"evaluation"},
     {"cli"},
 ]
@@ -66,6 +66,7 @@ def test_every_module_has_a_layer():
 def test_every_module_has_a_test_file():
     names = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
     tasks = dict.fromkeys(["errors", "projections", "episodes", "choice"], "tasks")
+    tasks |= dict.fromkeys(["single_env", "vector_env"], "envs")
     together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
     for path in FILES:
         if path.name == "__init__.py" or path.parent.name == "datasets":

@@ -32,7 +32,7 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
         run: the run's folder.
         learner: a learner that is a `torch.nn.Module`.
         trainer: what training needs to go on; must hold `step`.
-        training: the training configuration, for the reader.
+        training: what was trained on, and how.
 
     Returns:
         The checkpoint's folder.
@@ -86,7 +86,7 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
     checkpoint = latest_checkpoint(folder)
     if checkpoint is None:
         raise ValueError(f"{folder} holds no checkpoint: neither {CONFIG} nor checkpoints/step-*/{CONFIG} is there.")
-    config = _read_config(checkpoint)
+    config = read_config(checkpoint)
     made = construct(find_class(learner or _target(config["learner"], checkpoint)), config["arguments"])
     load_weights(checkpoint, made)
     return made.eval()
@@ -117,7 +117,8 @@ def load_trainer(checkpoint: Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read ({reason}): resume from another checkpoint, or start anew.") from None
 
 
-def _read_config(checkpoint: Path) -> dict[str, Any]:
+def read_config(checkpoint: Path) -> dict[str, Any]:
+    """Return the config of a checkpoint."""
     path = checkpoint / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -126,7 +127,7 @@ def _read_config(checkpoint: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         given = config.get("format") if isinstance(config, dict) else None
         raise ValueError(f"{path} has the format {given!r}, but this version reads {FORMAT!r}.")
-    if missing := sorted({"learner", "arguments"} - config.keys()):
+    if missing := sorted({"learner", "arguments", "training"} - config.keys()):
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
     return config
 

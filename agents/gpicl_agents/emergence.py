@@ -36,7 +36,10 @@ def draw_emergence(runs: dict[str, Path], path: Path) -> None:
             axes.plot(middle, [100 * part.mean() for part in parts], color=colormaps["viridis"](colours(step)))
         axes.set(title=title, xlabel="example", ylim=(0, 100), xlim=(1, len(evaluations[0][1])))
         axes.grid(alpha=0.25)
-        figure.colorbar(ScalarMappable(colours, colormaps["viridis"]), ax=axes, label="training step")
+        bar = figure.colorbar(ScalarMappable(colours, colormaps["viridis"]), ax=axes, label="training step")
+        ticks = [min(steps) * 2**i for i in range(20) if min(steps) * 2**i < max(steps) / 1.3] + [max(steps)]
+        bar.set_ticks(ticks, labels=[str(step) for step in ticks])
+        bar.ax.minorticks_off()
     panels[0].set_ylabel(f"accuracy on unseen tasks (%),\nmeans of {STRETCH} positions")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})

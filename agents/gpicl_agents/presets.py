@@ -44,7 +44,7 @@ PRESETS: dict[str, Preset] = {
             "similarity_bias": 10.0,
         },
         batch_size=16,
-        config=TrainConfig(steps=400, learning_rate=6e-3, warmup_steps=50),
+        config=TrainConfig(steps=400, learning_rate=6e-3, warmup_steps=50, evaluate_every=25),
     ),
     "paper": Preset(
         "the paper's Transformer (4 layers, 8 heads of 32) on the paper's tokens; learning rate ours: stays on the "

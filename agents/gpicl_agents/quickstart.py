@@ -75,23 +75,36 @@ def quickstart(folder: str | Path, config: QuickstartConfig | None = None, conso
     draw_emergence({agent.name: folder / name for agent, name in zip(agents, AGENTS, strict=True)}, emergence)
     pictures = {"How learning emerges while the agents are meta-trained": emergence}
     page = write_report(records, folder / "report", title="Quickstart: in-context learning on MNIST", pictures=pictures)
-    (folder / SETTINGS).unlink()  # finished: the next run starts anew
+    _write_settings(folder, config, finished=True)
     _print_summary(records, page, console)
     return page
 
 
 def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
-    """Keep what an interrupted run of the same settings left; remove what a finished or another one did."""
-    settings = folder / SETTINGS
-    wanted = json.dumps(asdict(config))
-    if settings.is_file() and settings.read_text(encoding="utf-8") == wanted:
-        console.print(f"Going on with the interrupted run in {folder}.")
-        return
-    for name in (*AGENTS, "report"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / RECORDS).unlink(missing_ok=True)
+    """Keep what an interrupted run of the same settings left; remove what a finished or another quickstart made."""
+    made = [folder / name for name in (*AGENTS, "report", RECORDS)]
+    if (folder / SETTINGS).is_file():
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if settings == _settings(config, finished=False):
+            console.print(f"Going on with the interrupted run in {folder}.")
+            return
+    elif present := [str(path) for path in made if path.exists()]:
+        raise ValueError(f"{', '.join(present)} were not made by a quickstart: give another folder (--out).")
+    for path in made:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    settings.write_text(wanted, encoding="utf-8")
+    _write_settings(folder, config, finished=False)
+
+
+def _settings(config: QuickstartConfig, finished: bool) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(config) | {"finished": finished}))
+
+
+def _write_settings(folder: Path, config: QuickstartConfig, finished: bool) -> None:
+    (folder / SETTINGS).write_text(json.dumps(_settings(config, finished)), encoding="utf-8")
 
 
 def _scaled(preset: Preset, config: QuickstartConfig, max_seconds: float) -> TrainConfig:

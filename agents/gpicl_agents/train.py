@@ -12,12 +12,12 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from gpicl_agents.checkpoint import Folder, latest_checkpoint, load_trainer, load_weights, save_checkpoint
-from gpicl_envs.envs import InContextVectorEnv
+from gpicl_agents.checkpoint import Folder, latest_checkpoint, load_trainer, load_weights, read_config, save_checkpoint
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation import LearningCurve, evaluate
 from gpicl_envs.learner import Learner
 from gpicl_envs.tasks import TaskDistribution
+from gpicl_envs.vector_env import InContextVectorEnv
 
 METRICS = "metrics.jsonl"
 EVALUATION_SEED = 1_000_003
@@ -94,6 +94,7 @@ class _Run:
 
     folder: Path | None
     config: TrainConfig
+    problem: dict[str, Any]
     buffer: list[str] = field(default_factory=list)
 
     def log(self, **values: Any) -> None:
@@ -116,6 +117,7 @@ class _Run:
             raise ValueError(f"{self.folder} holds a run already: resume it (--resume), or give another folder.")
         self.folder.mkdir(parents=True, exist_ok=True)
         if checkpoint is not None:
+            self._check_problem(checkpoint)
             load_weights(checkpoint, learner)
             state = load_trainer(checkpoint)
             optimizer.load_state_dict(state["optimizer"])
@@ -134,7 +136,20 @@ class _Run:
             "optimizer": optimizer.state_dict(),
             "rng": torch.get_rng_state(),
         }
-        save_checkpoint(self.folder, learner, state, asdict(self.config))
+        save_checkpoint(self.folder, learner, state, {"problem": self.problem, "config": asdict(self.config)})
+
+    def _check_problem(self, checkpoint: Path) -> None:
+        """A run goes on with the episodes that it began with; how it trains on them may change."""
+        began = read_config(checkpoint)["training"]["problem"]
+        changed = [
+            f"{name}={began.get(name)!r}, now {value!r}"
+            for name, value in self.problem.items()
+            if began.get(name) != value
+        ]
+        if changed:
+            raise ValueError(
+                f"{self.folder} was begun with {'; '.join(changed)}: resume it with the same, or give another folder."
+            )
 
     def _forget_after(self, step: int) -> None:
         """Drop metrics of steps that will be done again."""
@@ -185,7 +200,8 @@ def train(
         fused=True,
     )
     unseen = _unseen_tasks(env.tasks)
-    run = _Run(None if folder is None else Path(folder), config)
+    problem = env.tasks.arguments | {"batch_size": env.num_envs, "seed": config.seed}
+    run = _Run(None if folder is None else Path(folder), config, problem)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         progress = run.begin(learner, optimizer, resume)

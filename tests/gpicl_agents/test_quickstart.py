@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 import gpicl_agents.quickstart as module
@@ -22,6 +23,14 @@ def test_the_whole_thread_at_its_smallest(tmp_path: Path):
     assert page == tmp_path / "report" / "index.html" and "transformer+similarity" in page.read_text()
     assert (tmp_path / "report" / "emergence.png").stat().st_size > 10_000
     assert load_learner(tmp_path / "fast").name == "transformer"
+
+
+def test_folders_of_somebody_else_are_left_alone(tmp_path: Path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="report were not made by a quickstart: give another folder"):
+        quickstart(tmp_path, TINY, Console(quiet=True))
+    assert (tmp_path / "report" / "thesis.txt").read_text() == "years of work"
 
 
 def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(tmp_path: Path, monkeypatch):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -83,6 +84,21 @@ def test_resuming_ends_with_the_same_bits(tmp_path: Path):
     assert torch.equal(weights(whole), weights(again))
     losses = ([line["loss"] for line in metrics(tmp_path / name) if "loss" in line] for name in ("whole", "part"))
     assert next(losses) == next(losses)
+
+
+@pytest.mark.parametrize(
+    ("batch", "arguments", "seed", "message"),
+    [
+        (8, {}, 0, "was begun with batch_size=4, now 8: resume it with the same"),
+        (4, {"n_tasks": 5}, 0, "n_tasks=None, now 5"),
+        (4, {}, 1, "seed=0, now 1"),
+    ],
+    ids=str,
+)
+def test_a_run_is_not_resumed_on_other_episodes(tmp_path: Path, batch: int, arguments: dict, seed: int, message: str):
+    train(small_learner(), small_env(), QUICK, folder=tmp_path)
+    with pytest.raises(ValueError, match=message):
+        train(small_learner(), small_env(batch, **arguments), replace(QUICK, seed=seed), folder=tmp_path, resume=True)
 
 
 def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path):

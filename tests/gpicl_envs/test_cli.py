@@ -91,7 +91,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("evaluate --learners kn", "Unknown learner 'kn'. Did you mean 'knn'"),
         ("evaluate --learners my_agent:Cheat", "Not causal"),
         ("evaluate --learners empty", "holds no checkpoint"),
-        ("evaluate --learners broken", "lacks arguments, learner"),
+        ("evaluate --learners broken", "lacks arguments, learner, training"),
         ("evaluate --learners knn --episodes 0", "episodes=0"),
         ("report none.jsonl", "There is no record file none.jsonl"),
         ("check my_agent:Cheat", "Not causal: the prediction at position 0 changed with labels from position 0 on"),

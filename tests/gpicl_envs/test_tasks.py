@@ -250,6 +250,8 @@ def test_permutation_bias_is_the_share_of_the_fixed_permutation():
         ({"projection": "none", "n_features": 64}, "give n_features=784"),
         ({"route": "cholesky", "n_tasks": 4}, "needs n_tasks=None"),
         ({"image_size": 0}, "image_size=0"),
+        ({"device": "cuda:99"}, "device='cuda:99' cannot be used here .*give 'cpu'"),
+        ({"device": "gpu"}, "device='gpu' cannot be used here"),
         ({"dataset": "MNITS"}, "Did you mean 'MNIST'"),
     ],
     ids=str,

@@ -1,0 +1,72 @@
+"""`InContextEnv`: one episode at a time, in NumPy, as gymnasium's own environments are."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from gpicl_envs.episodes import Episodes
+from gpicl_envs.vector_env import InContextVectorEnv, Task, Tensors
+
+
+class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
+    """One in-context learning problem, in NumPy: the batch of one of `InContextVectorEnv`, which describes it.
+
+    Args:
+        dataset: a registered name or a `Dataset`.
+        render_mode: None, `"rgb_array"` or `"ansi"`.
+        **arguments: `action`, `feedback`, `device`, and the arguments of `gpicl_envs.tasks.TaskDistribution`.
+    """
+
+    metadata: dict[str, Any] = InContextVectorEnv.metadata
+
+    def __init__(self, dataset: Any = "MNIST", *, render_mode: str | None = None, **arguments: Any) -> None:
+        self._batch = InContextVectorEnv(
+            1, dataset, autoreset_mode=AutoresetMode.DISABLED, render_mode=render_mode, **arguments
+        )
+        self.render_mode = render_mode
+        self.tasks = self._batch.tasks
+        self.observation_space = self._batch.single_observation_space
+        self.action_space = self._batch.single_action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+        """Begin a new episode; a seed begins a new stream of episodes. Returns the observation and {task_id}."""
+        begun = self._np_random is not None
+        super().reset(seed=seed)
+        stream = None if seed is None and begun else self.np_random_seed
+        observation, info = self._batch.reset(seed=stream)
+        return _first(observation), _first_info(info)
+
+    def step(self, action: Any) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
+        """Answer the current example. Returns observation, reward, terminated, truncated and {label, task_id}."""
+        observation, reward, terminated, truncated, info = self._batch.step(np.asarray(action)[None])
+        return _first(observation), reward.item(), bool(terminated), bool(truncated), _first_info(info)
+
+    @property
+    def task(self) -> Task:
+        """The hidden task of the current episode."""
+        batch = self._batch.task
+        projection = None if batch.projection is None else batch.projection[0].cpu().numpy()
+        return Task(int(batch.task_id), batch.classes[0].cpu().numpy(), batch.permutation[0].cpu().numpy(), projection)
+
+    @property
+    def episode(self) -> Episodes:
+        """The current episode as a batch of one, the labels still to come included: for tests and oracles."""
+        return self._batch.episodes
+
+    def render(self) -> Any:
+        """Return a picture of the episode: a (height, width, 3) uint8 array or a string, by `render_mode`."""
+        frames = self._batch.render()
+        return None if frames is None else frames[0]
+
+
+def _first(observation: Tensors) -> dict[str, NDArray[np.float32]]:
+    return {name: value[0].cpu().numpy() for name, value in observation.items()}
+
+
+def _first_info(info: dict[str, Any]) -> dict[str, Any]:
+    return {name: int(value) for name, value in info.items() if not name.startswith("_")}
