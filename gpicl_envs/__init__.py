@@ -6,8 +6,8 @@ Importing this package registers the environments with gymnasium; `gymnasium.mak
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, load_dataset, register_dataset
-from gpicl_envs.registration import register_environments
+from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, load_dataset
+from gpicl_envs.registration import register_dataset, register_environments
 
 if TYPE_CHECKING:
     from gpicl_envs.evaluation import LearningCurve, evaluate

@@ -12,8 +12,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gpicl_envs.datasets import DATASETS, find_dataset, load_dataset
-from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.datasets import DATASETS, DatasetSpec, load_dataset
+from gpicl_envs.errors import UnknownNameError, check_integer, construct
 
 console = Console()
 
@@ -94,21 +94,29 @@ def train(
     """
     from dataclasses import replace
 
+    import torch
+
+    from gpicl_agents.checkpoint import latest_checkpoint
     from gpicl_agents.presets import find_preset
     from gpicl_agents.progress import LiveReport
     from gpicl_agents.train import train as run
 
     settings = find_preset(preset)
-    venv = make_batch(env, batch_size or settings.batch_size, device, parse(env_set))
+    venv = make_batch(env, settings.batch_size if batch_size is None else batch_size, device, parse(env_set))
     arguments = parse(set)
     if learner in (None, settings.learner):
         arguments = settings.arguments | {"seed": seed} | arguments
-    agent = _make(learner or settings.learner, arguments, venv.unwrapped.tasks)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # a learner of the user's own need not take a seed
+        agent = _make(learner or settings.learner, arguments, venv.unwrapped.tasks)
+    if resume and latest_checkpoint(out) is None:
+        console.print(f"There is nothing to resume in {out}: starting anew.", highlight=False)
     given: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate, "max_seconds": max_seconds, "seed": seed}
     config = replace(settings.config, **{name: value for name, value in given.items() if value is not None})
     with LiveReport(agent.name, config.steps, console) as live:
         progress = run(agent, venv, config, folder=out, resume=resume, report=live)
-    console.print(f"{progress.step} steps in {progress.seconds:.0f} s. Evaluate: gpicl evaluate --learners {out} knn")
+    spec = f"{learner}@{out}" if learner and ":" in learner else out
+    console.print(f"{progress.step} steps in {progress.seconds:.0f} s. Evaluate: gpicl evaluate --learners {spec} knn")
 
 
 def evaluate(
@@ -143,15 +151,26 @@ def evaluate(
     from gpicl_envs.evaluation import evaluate_all
     from gpicl_envs.records import append_records
     from gpicl_envs.report import group, markdown_table
+    from gpicl_envs.tasks import TaskDistribution
     from gpicl_envs.testing import check_learner
 
-    images = {"split": "train" if split == "seen" else "test"}
-    tasks = make_batch(env, 1, device, images | parse(env_set)).unwrapped.tasks
+    check_integer("seed", seed, 0)
+    check_integer("episodes", episodes, 1)
+    given = parse(env_set)
+    if "split" in given:
+        raise ValueError("The images follow from the question: give --split, not split among --env-set.")
+    arguments = {"dataset": _find_env(env).name, "split": "train" if split == "seen" else "test", "device": device}
+    tasks = construct(TaskDistribution, arguments | given)
+    append_records(out, [])  # fails now, not after the evaluation, where nothing can be written
     made = [_make(spec, {}, tasks) for spec in learners]
     for learner in made:
-        check_learner(learner)
+        check_learner(learner, length=max(2, min(tasks.length, 100)))
     curves = evaluate_all(made, tasks, episodes=episodes, seed=seed, split=split, batch_size=batch_size)
     records = [curve.record() for curve in curves]
+    names = [record["learner"] for record in records]
+    for record, spec in zip(records, learners, strict=True):
+        if names.count(record["learner"]) > 1:
+            record["learner"] += f" ({spec})"
     append_records(out, records)
     console.print(markdown_table(group(records)), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Records added to {out}. Draw them: gpicl report {out}", highlight=False)
@@ -224,11 +243,15 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 def make_batch(env_id: str, num_envs: int, device: str, arguments: dict[str, Any]) -> Any:
     """Return the vector environment of an id; an unknown id lists the valid ones."""
-    valid = [spec.env_id for spec in DATASETS.values()]
-    if env_id not in valid:
-        raise UnknownNameError("environment", env_id, valid)
-    find_dataset(env_id.removeprefix("GPICL-").removesuffix("-v0"))
+    _find_env(env_id)
     return gymnasium.make_vec(env_id, num_envs=num_envs, device=device, **arguments)
+
+
+def _find_env(env_id: str) -> DatasetSpec:
+    specs = {spec.env_id: spec for spec in DATASETS.values()}
+    if env_id not in specs:
+        raise UnknownNameError("environment", env_id, specs)
+    return specs[env_id]
 
 
 def _make(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:
@@ -265,10 +288,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             dict(COMMANDS), prog="gpicl", description="In-context learning as an environment.", args=arguments
         )
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted; a run goes on with --resume")
-    except (ValueError, TypeError, AssertionError, FloatingPointError, OSError, gymnasium.error.Error) as error:
-        if os.environ.get("GPICL_TRACEBACK"):
-            raise
+        sys.exit("\ninterrupted: the same command goes on where the last checkpoint was (gpicl train: with --resume)")
+    except (ValueError, AssertionError, FloatingPointError, OSError, gymnasium.error.Error) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
 

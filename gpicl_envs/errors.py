@@ -1,7 +1,9 @@
 """Messages for bad input: what was wrong, what was given, what is allowed, what to do."""
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class UnknownNameError(ValueError):
@@ -38,3 +40,13 @@ def check_share(name: str, given: float) -> float:
     if not isinstance(given, (int, float)) or not 0 <= given <= 1:
         raise ValueError(f"{name}={given!r} is not allowed: give a number from 0 to 1.")
     return float(given)
+
+
+def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Call the constructor, saying which arguments it takes where one is not among them."""
+    parameters = inspect.signature(made).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in arguments:
+        if name not in parameters and not takes_any:
+            raise UnknownNameError(f"argument of {getattr(made, '__name__', made)}", name, parameters)
+    return made(**arguments)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from gpicl_envs.errors import check_choice, check_integer
-from gpicl_envs.learner import Learner
+from gpicl_envs.learner import Learner, evaluating
 from gpicl_envs.metrics import LAST, Interval, bootstrap
 from gpicl_envs.records import SCHEMA
 from gpicl_envs.tasks import TaskDistribution
@@ -136,6 +136,10 @@ def evaluate_all(
     check_integer("episodes", episodes, 1)
     check_integer("batch_size", batch_size, 1)
     check_choice("split", split, QUESTIONS)
+    if split != "seen" and tasks.n_tasks is not None:
+        raise ValueError(
+            f"split={split!r} asks for new tasks, but n_tasks={tasks.n_tasks} names those of meta-training."
+        )
     for learner in learners:
         _check_fit(learner, tasks)
     correct, nll = (np.zeros((len(learners), episodes, tasks.length), kind) for kind in (bool, np.float32))
@@ -148,7 +152,8 @@ def evaluate_all(
         for i, learner in enumerate(learners):
             start = time.perf_counter()
             x, y = batch.x.to(learner.device), batch.y.to(learner.device)
-            logits = learner.predict(x, y)
+            with evaluating(learner):
+                logits = learner.predict(x, y)
             check_logits(logits, (*y.shape, tasks.n_classes), f"{learner.name}.predict(x, y)")
             correct[i, rows] = (logits.argmax(2) == y).cpu().numpy()
             nll[i, rows] = cross_entropy(logits.float().mT, y, reduction="none").cpu().numpy()

@@ -3,14 +3,15 @@
 import importlib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any
 
 import torch
 from torch.nn.functional import one_hot
 
-from gpicl_envs.errors import UnknownNameError, check_integer
+from gpicl_envs.errors import UnknownNameError, check_integer, construct
 
 LEARNERS_GROUP = "gpicl.learners"
 SCHEMES_GROUP = "gpicl.learner_schemes"
@@ -71,6 +72,11 @@ class Learner:
         """The constructor's arguments, read from the attributes of the same names (scikit-learn's convention)."""
         parameters = inspect.signature(type(self).__init__).parameters.values()
         names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"]
+        if missing := [name for name in names if not hasattr(self, name)]:
+            raise ValueError(
+                f"{type(self).__name__} does not keep its argument {missing[0]!r}: its constructor must store every "
+                "argument as an attribute of the same name, so that a checkpoint can make it again."
+            )
         return {name: getattr(self, name) for name in names}
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -118,6 +124,19 @@ class Learner:
         return n_examples * (self.n_features + 1)
 
 
+@contextmanager
+def evaluating(learner: Any) -> Iterator[None]:
+    """Put a `torch.nn.Module` into evaluation mode (no dropout, say), and back into its own afterwards."""
+    training = isinstance(learner, torch.nn.Module) and learner.training
+    if training:
+        learner.eval()
+    try:
+        yield
+    finally:
+        if training:
+            learner.train()
+
+
 _registered: dict[str, str] = {}
 
 
@@ -156,7 +175,7 @@ def make_learner(spec: str, **arguments: Any) -> Learner:
     """
     schemes = {point.name: point for point in entry_points(group=SCHEMES_GROUP)}
     scheme, _, rest = spec.partition(":")
-    if os.path.isdir(spec):
+    if spec not in learner_targets() and os.path.isdir(spec):
         return schemes["checkpoint"].load()(spec, **arguments)
     target, at, folder = spec.partition("@")
     if at:
@@ -176,8 +195,8 @@ def find_class(target: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is not None and not module_name.startswith(error.name):
-            raise  # the module was found, and needs something that is not installed
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise ValueError(f"Learner {target!r} needs the module {error.name!r}, which is not installed.") from error
         raise ValueError(
             f"Learner {target!r}: there is no module {module_name!r} on the import path. Run from its folder, install "
             "it, or set PYTHONPATH."
@@ -186,16 +205,6 @@ def find_class(target: str) -> Callable[..., Any]:
         classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
         raise UnknownNameError(f"class of module {module_name}", class_name, classes)
     return getattr(module, class_name)
-
-
-def construct(learner_class: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call the constructor, saying which arguments it takes where one is not among them."""
-    parameters = inspect.signature(learner_class).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name in arguments:
-        if name not in parameters and not takes_any:
-            raise UnknownNameError(f"argument of {getattr(learner_class, '__name__', learner_class)}", name, parameters)
-    return learner_class(**arguments)
 
 
 def _split_target(target: str) -> tuple[str, str]:

@@ -2,7 +2,14 @@
 
 import gymnasium
 
-from gpicl_envs.datasets import DATASETS
+from gpicl_envs import datasets
+from gpicl_envs.datasets import DATASETS, DatasetSpec
+
+
+def register_dataset(spec: DatasetSpec) -> None:
+    """Add a base dataset, and its environment `GPICL-{name}-v0`."""
+    datasets.register_dataset(spec)
+    register_environments()
 
 
 def register_environments() -> None:

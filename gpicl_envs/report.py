@@ -77,12 +77,15 @@ def group(records: Sequence[Record]) -> dict[str, list[Record]]:
         dataset = record["env"].removeprefix("GPICL-").removesuffix("-v0")
         columns.setdefault(f"{dataset}, {record['split']}", {})[record["learner"]] = record
     for title, rows in columns.items():
-        definitions = {str([row[key] for key in ("env_kwargs", "seed", "episodes")]) for row in rows.values()}
-        if len(definitions) > 1:
-            raise ValueError(
-                f"The records of {title} were made on different episodes, so they cannot stand in one column: "
-                f"{' against '.join(sorted(definitions))}. Report them apart, or evaluate again with one setting."
-            )
+        first, *others = [row["env_kwargs"] | {key: row[key] for key in ("seed", "episodes")} for row in rows.values()]
+        for other in others:
+            if changed := [
+                f"{key}={first.get(key)!r} and {other[key]!r}" for key in other if first.get(key) != other[key]
+            ]:
+                raise ValueError(
+                    f"The records of {title} were made on different episodes ({'; '.join(changed)}), so they cannot "
+                    "stand in one column: evaluate again with one setting into a new file (--out), and report that."
+                )
     return {title: sorted(rows.values(), key=lambda row: -row["final"]) for title, rows in columns.items()}
 
 

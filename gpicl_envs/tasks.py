@@ -26,7 +26,7 @@ ONE_OFF = -1
 MAX_TASKS = 1 << 31
 
 # What a stream of random words is for, and which of its parts serves what.
-FIXED_TASK, ONE_OFF_TASK, EPISODE, SHARED = 1, 2, 4, 8
+FIXED_TASK, ONE_OFF_TASK, EPISODE, SHARED = 1, 2, 4, 16
 CLASSES, LABELS, BIAS, PROJECTION = 0, 1, 2, 3
 TASK_ID, EXAMPLES = 0, 1
 
@@ -119,7 +119,7 @@ class TaskDistribution:
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments that shape the distribution, as plain JSON values."""
         names = ["length", "n_features", "n_classes", "n_tasks", "split", "projection", "permute_labels"]
-        names += ["permutation_bias", "task_seed", "image_size"]
+        names += ["permutation_bias", "task_seed", "image_size", "route"]
         return {"dataset": self.dataset.name} | {name: getattr(self, name) for name in names}
 
     def sample(self, batch_size: int, seed: int = 0, first: int = 0) -> Episodes:
@@ -249,6 +249,11 @@ class TaskDistribution:
                     f"random projection, given n_tasks={self.n_tasks} and projection={self.projection!r}."
                 )
             return "matrix"
+        if route == "cholesky" and self.length > self.dataset.n_inputs:
+            raise ValueError(
+                f"route='cholesky' needs length <= N_x: the covariance of {self.length} inputs of "
+                f"{self.dataset.n_inputs} values is singular. Give route='auto' or 'matrix'."
+            )
         fewest = "cholesky" if self.length < self.dataset.n_inputs else "matrix"
         return fewest if route == "auto" else route
 

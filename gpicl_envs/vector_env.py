@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 from torch.nn.functional import one_hot
 
-from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.errors import check_choice, check_integer, construct
 from gpicl_envs.philox import WORD, UInt64Array
 from gpicl_envs.rendering import RENDER_MODES, Frame, render
 from gpicl_envs.tasks import Episodes, TaskDistribution
@@ -70,8 +70,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         dataset: a registered name or a `Dataset`.
         action: what the agent answers with.
         feedback: what the agent is told.
-        autoreset_mode: SAME_STEP (default; the ended episode's last observation and info come as `final_obs` and
-            `final_info`), NEXT_STEP, or DISABLED (then `reset(options={"reset_mask": mask})` starts some episodes anew).
+        autoreset_mode: an `AutoresetMode` or its value, which a spec can keep as JSON: `"SameStep"` (default; the ended episode's last observation and info come as `final_obs` and
+            `final_info`, not among the others), `"NextStep"`, or `"Disabled"` (then `reset(options={"reset_mask": mask})` starts some episodes anew).
         render_mode: None, `"rgb_array"` or `"ansi"`.
         device: where the tensors live.
         **task_arguments: arguments of `gpicl_envs.tasks.TaskDistribution`: `length`, `n_features`, `n_classes`,
@@ -100,7 +100,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         )
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
-        self.tasks = TaskDistribution(dataset, device=device, **task_arguments)
+        self.tasks = construct(TaskDistribution, {"dataset": dataset, "device": device} | task_arguments)
         self.device = self.tasks.device
 
         n_features, n_classes = self.tasks.n_features, self.tasks.n_classes
@@ -259,10 +259,9 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
             raise ValueError(
                 f"reset(seed=...) got {len(seeds)} seeds for {self.num_envs} environments: give one for each."
             )
-        for i, one in enumerate(seeds):
+        checked = [None if one is None else check_integer("seed", one, 0) for one in seeds]
+        for i, one in enumerate(checked):
             if one is not None and mask[i]:
-                if one < 0:
-                    raise ValueError(f"seed={one} is not allowed: give a whole number of at least 0.")
                 self._seeds[i], self._numbers[i] = one % WORD, 0
 
     def _next_episodes(self, mask: NDArray[np.bool_], out: torch.Tensor | None = None) -> Episodes:
@@ -295,25 +294,31 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     def _read(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(B,) predicted labels and, with logits, (B, K) their logits. Inactive environments are not read."""
-        given = torch.as_tensor(actions, device=self.device)
+        try:
+            given = torch.as_tensor(actions, device=self.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"actions must be numbers of shape {self.action_space.shape}, given {actions!r}."
+            ) from error
         shape = self.action_space.shape
         if tuple(given.shape) != shape:
             raise ValueError(f"actions must have shape {shape}, given {tuple(given.shape)}.")
-        used = given[self._mask(active)]
         n_classes = self.tasks.n_classes
         if self.action == "label":
             if given.is_floating_point() or given.dtype == torch.bool:
                 raise ValueError(
                     f"actions must be integer labels, given {given.dtype}: use action='logits' for scores."
                 )
+            used = given.long()[self._mask(active)]
             wrong = used[(used < 0) | (used >= n_classes)]
             if len(wrong):
                 raise ValueError(f"Action {wrong[0].item()} is out of range: give a label from 0 to {n_classes - 1}.")
             return given.long(), None
+        logits = given.float()
+        used = logits[self._mask(active)]
         wrong = used[~used.isfinite()]
         if len(wrong):
-            raise ValueError(f"An action has the logit {wrong[0].item()}: give finite logits.")
-        logits = given.float()
+            raise ValueError(f"An action has the logit {wrong[0].item()}: give finite float32 logits.")
         return logits.argmax(1), logits
 
     def _answer(

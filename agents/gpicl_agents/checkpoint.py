@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from gpicl_envs.errors import UnknownNameError
-from gpicl_envs.learner import Learner, construct, find_class, learner_targets
+from gpicl_envs.errors import UnknownNameError, construct
+from gpicl_envs.learner import Learner, find_class, learner_targets
 
 FORMAT = "gpicl-checkpoint-1"
 KEEP = 2
@@ -42,7 +42,7 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     assert isinstance(learner, torch.nn.Module)
-    save_file({name: value.contiguous() for name, value in learner.state_dict().items()}, temporary / MODEL)
+    save_file({name: value.clone().contiguous() for name, value in learner.state_dict().items()}, temporary / MODEL)
     config = {
         "format": FORMAT,
         "learner": _registered_name(learner),
@@ -101,7 +101,9 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
     except FileNotFoundError:
         raise ValueError(f"The checkpoint lacks {path}.") from None
     except SafetensorError as error:
-        raise ValueError(f"{path} is truncated or not a safetensors file ({error}): use another checkpoint.") from None
+        raise ValueError(
+            f"{path} is truncated or not a safetensors file ({error}): delete {checkpoint} to use the one before."
+        ) from None
     except RuntimeError as error:
         details = " ".join(str(error).split())
         raise ValueError(f"{path} holds weights of another model: {details}") from None
@@ -112,9 +114,13 @@ def load_trainer(checkpoint: Path) -> dict[str, Any]:
     path = checkpoint / TRAINER
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        raise ValueError(f"The checkpoint lacks {path}.") from None
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} cannot be read ({reason}): resume from another checkpoint, or start anew.") from None
+        raise ValueError(
+            f"{path} cannot be read ({reason}): delete {checkpoint} to resume from the checkpoint before it."
+        ) from None
 
 
 def read_config(checkpoint: Path) -> dict[str, Any]:
@@ -129,6 +135,8 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
         raise ValueError(f"{path} has the format {given!r}, but this version reads {FORMAT!r}.")
     if missing := sorted({"learner", "arguments", "training"} - config.keys()):
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
+    if not isinstance(config["arguments"], dict) or not isinstance(config["training"], dict):
+        raise ValueError(f"{path} is damaged: its arguments and training must be objects.")
     return config
 
 

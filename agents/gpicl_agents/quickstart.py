@@ -13,11 +13,12 @@ from gpicl_agents.emergence import draw_emergence
 from gpicl_agents.presets import PRESETS, Preset
 from gpicl_agents.progress import LiveReport, score_table
 from gpicl_agents.train import TrainConfig, train
+from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation import evaluate_all
 from gpicl_envs.learner import Learner, make_learner
 from gpicl_envs.records import append_records, read_records
 from gpicl_envs.report import compare, group, write_report
-from gpicl_envs.tasks import TaskDistribution
+from gpicl_envs.tasks import TaskDistribution, check_device
 
 ENV_ID = "GPICL-MNIST-v0"
 AGENTS = ("similarity", "fast")
@@ -49,6 +50,13 @@ class QuickstartConfig:
     episodes: int = 1024
     seed: int = 0
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        check_integer("episodes", self.episodes, 1)
+        check_integer("seed", self.seed, 0)
+        if not 0 < self.scale <= 100:
+            raise ValueError(f"scale={self.scale!r} is not allowed: give a number above 0, at most 100.")
+        check_device(self.device)
 
 
 def quickstart(folder: str | Path, config: QuickstartConfig | None = None, console: Console | None = None) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -35,7 +36,7 @@ class TrainConfig:
         eps: of AdamW.
         weight_decay: of AdamW.
         clip_norm: largest gradient norm.
-        seed: seed of the episodes: environment i of the batch reads stream seed + i.
+        seed: seed of the episodes; every environment of the batch reads a stream of its own derived from it.
         max_seconds: if given, the schedule also ends after this much training time, evaluation not counted. Then two
             runs need not be equal.
         evaluate_every: steps between evaluations on unseen tasks; 0 for none.
@@ -60,7 +61,10 @@ class TrainConfig:
         check_integer("steps", self.steps, 1)
         for name in ("warmup_steps", "seed", "evaluate_every", "checkpoint_every"):
             check_integer(name, getattr(self, name), 0)
-        for name in ("learning_rate", "clip_norm"):
+        check_integer("evaluate_episodes", self.evaluate_episodes, 1)
+        for name in ("learning_rate", "clip_norm", "max_seconds"):
+            if name == "max_seconds" and self.max_seconds is None:
+                continue
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not allowed: give a number above 0.")
 
@@ -116,6 +120,12 @@ class _Run:
         if checkpoint is not None and not resume:
             raise ValueError(f"{self.folder} holds a run already: resume it (--resume), or give another folder.")
         self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            json.dumps(self.problem)
+        except TypeError as error:
+            raise ValueError(
+                f"{learner.name} cannot be kept as a checkpoint: its arguments are no JSON ({error})."
+            ) from None
         if checkpoint is not None:
             self._check_problem(checkpoint)
             load_weights(checkpoint, learner)
@@ -139,8 +149,8 @@ class _Run:
         save_checkpoint(self.folder, learner, state, {"problem": self.problem, "config": asdict(self.config)})
 
     def _check_problem(self, checkpoint: Path) -> None:
-        """A run goes on with the episodes that it began with; how it trains on them may change."""
-        began = read_config(checkpoint)["training"]["problem"]
+        """A run goes on with the episodes and the learner that it began with; how it trains may change."""
+        began = read_config(checkpoint)["training"].get("problem", {})
         changed = [
             f"{name}={began.get(name)!r}, now {value!r}"
             for name, value in self.problem.items()
@@ -201,11 +211,12 @@ def train(
     )
     unseen = _unseen_tasks(env.tasks)
     problem = env.tasks.arguments | {"batch_size": env.num_envs, "seed": config.seed}
+    problem |= {f"learner's {name}": value for name, value in learner.get_params().items() if name != "seed"}
     run = _Run(None if folder is None else Path(folder), config, problem)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         progress = run.begin(learner, optimizer, resume)
-        env.reset(seed=config.seed)
+        env.reset(seed=stream_seeds(config.seed, env.num_envs))
         learner.train()
         while not _finished(progress, config):
             started = time.perf_counter()
@@ -228,6 +239,11 @@ def train(
                 report(progress)
     learner.eval()
     return progress
+
+
+def stream_seeds(seed: int, n: int) -> list[int | None]:
+    """Seeds of the n streams of a training run: other runs, and evaluations, share none of them."""
+    return [int(word) for word in np.random.SeedSequence(seed).generate_state(n, np.uint64)]
 
 
 def _step(
@@ -253,6 +269,11 @@ def _step(
     optimizer.zero_grad()
     loss.backward()
     progress.gradient_norm = nn.utils.clip_grad_norm_(parameters, config.clip_norm).item()
+    if not math.isfinite(progress.gradient_norm):
+        raise FloatingPointError(
+            f"The gradient's norm is {progress.gradient_norm} at step {progress.step} (seed {config.seed}), though the "
+            "loss is finite: look for a root or a division at 0 in the learner, and resume from the last checkpoint."
+        )
     optimizer.step()
     progress.loss = loss.item()
     progress.step += 1
@@ -290,7 +311,7 @@ def _evaluate(learner: Learner, tasks: TaskDistribution, config: TrainConfig, ru
 
 def _unseen_tasks(tasks: TaskDistribution) -> TaskDistribution:
     """One-off tasks over test images of the same dataset, the rest alike."""
-    arguments = tasks.arguments | {"n_tasks": None, "split": "test", "dataset": tasks.dataset}
+    arguments = tasks.arguments | {"n_tasks": None, "split": "test", "dataset": tasks.dataset, "route": "auto"}
     arguments |= {"permutation_bias": 0.0, "image_size": None}  # the dataset is resized already
     return TaskDistribution(**arguments, device=tasks.device)
 
@@ -307,6 +328,10 @@ def _batch_env(learner: Learner, venv: Any) -> InContextVectorEnv:
             raise ValueError(
                 f"{learner.name} has {attribute}={mine}, but the environment has {theirs}: make them equal."
             )
+    if env.feedback != "label":
+        raise ValueError(
+            f"train learns from labels, but the environment gives feedback={env.feedback!r}: give 'label'."
+        )
     if learner.device.type != env.device.type:
         raise ValueError(
             f"{learner.name} is on {learner.device}, but the environment on {env.device}: move one of them."
