@@ -17,7 +17,7 @@ import gpicl_envs  # noqa: F401
 from gpicl_agents.checkpoint import latest_checkpoint, load_learner
 from gpicl_agents.presets import PRESETS, find_preset
 from gpicl_agents.progress import LiveReport
-from gpicl_agents.train import Progress, TrainConfig, train
+from gpicl_agents.train import Progress, TrainConfig, stream_seeds, train
 from gpicl_agents.transformer import Transformer
 from gpicl_envs.learner import make_learner
 from gpicl_envs.tasks import TaskDistribution
@@ -99,6 +99,43 @@ def test_a_run_is_not_resumed_on_other_episodes(tmp_path: Path, batch: int, argu
     train(small_learner(), small_env(), QUICK, folder=tmp_path)
     with pytest.raises(ValueError, match=message):
         train(small_learner(), small_env(batch, **arguments), replace(QUICK, seed=seed), folder=tmp_path, resume=True)
+
+
+def test_a_run_is_not_resumed_with_another_learner(tmp_path: Path):
+    train(small_learner(), small_env(), QUICK, folder=tmp_path)
+    with pytest.raises(ValueError, match="learner's similarity_bias=8.0, now 3.0"):
+        train(small_learner(similarity_bias=3.0), small_env(), QUICK, folder=tmp_path, resume=True)
+
+
+def test_training_runs_share_no_streams_with_each_other_or_with_evaluation():
+    streams = [set(stream_seeds(seed, 64)) for seed in range(20)]
+    assert len(set.union(*streams)) == 20 * 64 and min(set.union(*streams)) > 10**9
+
+
+def test_a_gradient_that_is_not_finite_stops():
+    class Root(gpicl_envs.Learner, torch.nn.Module):
+        """A square root at 0: finite, with an infinite slope."""
+
+        def __init__(self) -> None:
+            super().__init__(32, 10)
+            self.scale = torch.nn.Parameter(torch.zeros(10))
+
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.scale.sqrt().expand(*y.shape, 10)
+
+    learner = Root()
+    with pytest.raises(FloatingPointError, match="gradient's norm is (inf|nan) at step 0"):
+        train(learner, small_env(), TrainConfig(steps=2, evaluate_every=0))
+    assert learner.scale.isfinite().all()
+
+
+def test_a_learner_that_forgets_its_arguments_is_told_before_training(tmp_path: Path):
+    class Forgetful(Transformer):
+        def __init__(self, secret: int = 3) -> None:
+            super().__init__(32, 10, width=8, n_heads=1, input_rank=8)
+
+    with pytest.raises(ValueError, match="does not keep its argument 'secret'"):
+        train(Forgetful(), small_env(), QUICK, folder=tmp_path)
 
 
 def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path):

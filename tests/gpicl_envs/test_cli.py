@@ -90,6 +90,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train --out r --preset tiny --set width", "'width' is not an assignment: give NAME=VALUE"),
         ("evaluate --learners kn", "Unknown learner 'kn'. Did you mean 'knn'"),
         ("evaluate --learners my_agent:Cheat", "Not causal"),
+        ("evaluate --learners knn --env-set n_tasks=3", "asks for new tasks, but n_tasks=3"),
+        ("evaluate --learners knn --env-set split=train", "give --split"),
+        ("evaluate --learners knn --env-set feedback=reward", "Unknown argument of TaskDistribution 'feedback'"),
+        ("evaluate --learners knn --seed -1", "seed=-1"),
+        ("train --out r --preset tiny --env-set feedback=reward", "train learns from labels"),
+        ("train --out r --preset tiny --batch-size 0", "num_envs=0"),
+        ("train --out r --preset tiny --max-seconds 0", "max_seconds=0"),
+        ("quickstart --episodes 0", "episodes=0"),
+        ("quickstart --scale -1", "scale=-1"),
         ("evaluate --learners empty", "holds no checkpoint"),
         ("evaluate --learners broken", "lacks arguments, learner, training"),
         ("evaluate --learners knn --episodes 0", "episodes=0"),
@@ -113,6 +122,20 @@ def test_check_says_that_a_learner_is_fine(folder: Path, monkeypatch, capsys: py
     monkeypatch.chdir(folder)
     main(["check", "my_agent:Nearest"])
     assert "Nearest keeps the protocol" in capsys.readouterr().out
+
+
+def test_two_learners_of_one_name_are_told_apart(folder: Path, monkeypatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(folder)
+    options = "--env GPICL-Digits-v0 --env-set length=5 n_features=8 --episodes 4 --out two.jsonl"
+    main(["evaluate", "--learners", "my_agent:Nearest", "my_agent:Nearest", "knn", *options.split()])
+    assert capsys.readouterr().out.count("Nearest (my_agent:Nearest)") == 1  # the same spec twice is one row
+    for name in ("a", "b"):
+        make = f"train --preset tiny --steps 2 --out {name} --env GPICL-Digits-v0 --env-set length=5 n_features=32"
+        main(make.split())
+    options = options.replace("n_features=8", "n_features=32")
+    main(["evaluate", "--learners", "a", "b", *options.replace("two", "ab").split()])
+    output = capsys.readouterr().out
+    assert "transformer+similarity (a)" in output and "transformer+similarity (b)" in output
 
 
 def test_assignments_are_python_values_or_text():

@@ -286,6 +286,7 @@ def test_unknown_ids_are_refused_by_gymnasium():
         ({"n_features": 0}, "n_features=0"),
         ({"split": "val"}, "Unknown split"),
         ({"length": 10**6}, "from 1 to 1000"),
+        ({"lenght": 5}, "Unknown argument of TaskDistribution 'lenght'. Did you mean 'length'"),
     ],
     ids=str,
 )
@@ -301,8 +302,10 @@ def test_bad_arguments_say_what_is_allowed(arguments: dict, message: str):
         ("label", -1, "Action -1 is out of range"),
         ("label", 0.5, "must be integer labels.*action='logits'"),
         ("label", [1, 2], "must have shape"),
-        ("logits", [float("nan")] * 10, "logit nan: give finite logits"),
+        ("logits", [float("nan")] * 10, "logit nan: give finite float32 logits"),
         ("logits", [float("inf")] * 10, "logit inf"),
+        ("logits", [1e300] * 10, "logit inf"),
+        ("label", None, "actions must be numbers"),
         ("logits", [0.0] * 9, "must have shape"),
     ],
     ids=str,
@@ -339,7 +342,9 @@ def test_bad_reset_masks_are_refused(mask):
         env.reset(options={"reset_mask": np.array(mask)})
 
 
-@pytest.mark.parametrize(("seed", "message"), [([1, 2], "got 2 seeds for 3"), (-1, "seed=-1")], ids=str)
+@pytest.mark.parametrize(
+    ("seed", "message"), [([1, 2], "got 2 seeds for 3"), (-1, "seed=-1"), ([0.5] * 3, "seed=0.5")], ids=str
+)
 def test_bad_seeds_are_refused(seed, message: str):
     with pytest.raises(ValueError, match=message):
         make_vec().reset(seed=seed)

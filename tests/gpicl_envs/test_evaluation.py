@@ -8,7 +8,7 @@ from gpicl_envs.datasets import load_dataset
 from gpicl_envs.evaluation import evaluate, evaluate_all
 from gpicl_envs.learner import Learner, make_learner
 from gpicl_envs.tasks import TaskDistribution
-from gpicl_envs.testing import LearnerCheckError
+from gpicl_envs.testing import LearnerCheckError, check_learner
 
 
 class Constant(Learner):
@@ -115,6 +115,26 @@ def test_a_learner_for_other_sizes_is_refused(tasks: TaskDistribution):
         evaluate(make_learner("knn", n_features=64), tasks)
     with pytest.raises(ValueError, match="made for n_classes=5, but the tasks have 10"):
         evaluate(make_learner("knn", n_classes=5), tasks)
+
+
+def test_new_tasks_are_not_those_of_meta_training():
+    with pytest.raises(ValueError, match="asks for new tasks, but n_tasks=4"):
+        evaluate(make_learner("knn"), TaskDistribution("Digits", n_tasks=4), split="unseen-task")
+
+
+def test_modules_predict_in_evaluation_mode_and_keep_their_own(tasks: TaskDistribution):
+    class Dropped(Learner, torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = torch.nn.Dropout(0.5)
+
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.drop(torch.ones(*y.shape, 10))
+
+    learner = Dropped().train()
+    assert evaluate(learner, tasks, episodes=4).nll == pytest.approx(np.log(10), abs=1e-5)
+    check_learner(learner)
+    assert learner.training
 
 
 def test_unknown_questions_are_refused(tasks: TaskDistribution):

@@ -20,6 +20,15 @@ def test_specs_survive_pickle_and_json(env_id: str):
     assert gymnasium.make(again).unwrapped.tasks.length == 5
 
 
+def test_a_dataset_registered_by_a_user_gets_an_id():
+    spec = gpicl_envs.DatasetSpec("Tenfold", gpicl_envs.DATASETS["Digits"].load, "Digits under another name")
+    gpicl_envs.register_dataset(spec)
+    try:
+        assert gymnasium.make("GPICL-Tenfold-v0").reset(seed=0)[0]["x"].shape == (784,)
+    finally:
+        del gpicl_envs.DATASETS["Tenfold"], gymnasium.registry["GPICL-Tenfold-v0"]
+
+
 def test_make_imports_the_package_by_its_prefix_and_works_offline():
     program = "import gymnasium; print(gymnasium.make('gpicl_envs:GPICL-MNIST-v0').reset(seed=0)[0]['x'].shape)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

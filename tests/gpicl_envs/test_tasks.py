@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import chi2, ks_2samp
 
+from gpicl_envs import tasks as module
 from gpicl_envs.datasets import Dataset, load_dataset
 from gpicl_envs.tasks import TaskDistribution
 
@@ -180,6 +181,13 @@ def test_one_off_tasks_have_no_id_and_never_return_in_the_other_split():
     assert not torch.equal(*words)
 
 
+def test_every_kind_of_stream_has_a_purpose_of_its_own():
+    both = TaskDistribution("Digits"), TaskDistribution("Digits", split="test")
+    purposes = [tasks._purpose(kind) for tasks in both for kind in (module.ONE_OFF_TASK, module.EPISODE)]
+    purposes += [module.FIXED_TASK, module.SHARED]
+    assert len(set(purposes)) == len(purposes)
+
+
 def test_numbered_tasks_are_the_same_on_both_splits():
     one = np.zeros(1, np.uint64)
     matrices = []
@@ -250,6 +258,7 @@ def test_permutation_bias_is_the_share_of_the_fixed_permutation():
         ({"projection": "none", "n_features": 64}, "give n_features=784"),
         ({"route": "cholesky", "n_tasks": 4}, "needs n_tasks=None"),
         ({"image_size": 0}, "image_size=0"),
+        ({"dataset": "Digits", "route": "cholesky", "length": 100}, "needs length <= N_x"),
         ({"device": "cuda:99"}, "device='cuda:99' cannot be used here .*give 'cpu'"),
         ({"device": "gpu"}, "device='gpu' cannot be used here"),
         ({"dataset": "MNITS"}, "Did you mean 'MNIST'"),
