@@ -61,7 +61,7 @@ def test_a_record_is_plain_json_and_says_how_it_was_made(tasks: TaskDistribution
     assert record["env_kwargs"]["length"] == 30 and record["episodes"] == 20 and record["state_size"] == 29 * 785
     assert len(record["accuracy"]) == len(record["accuracy_low"]) == len(record["nll"]) == 30
     assert sum(record["final_right"]) / 200 == pytest.approx(record["final"], abs=1e-5)
-    assert record["versions"]["torch"] == torch.__version__
+    assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 
 def test_numbered_tasks_are_kept_for_the_bootstrap():
