@@ -100,12 +100,18 @@ def _final_positions(record: Record) -> int:
     return min(LAST, len(record["accuracy"]))
 
 
-def _learners(columns: dict[str, list[Record]]) -> list[str]:
+def learners(columns: dict[str, list[Record]]) -> list[str]:
     """All learners, in the order of the first column, then of the next."""
     return list(dict.fromkeys(row["learner"] for rows in columns.values() for row in rows))
 
 
-def _cell(row: Record | None) -> str:
+def find_row(rows: list[Record], learner: str) -> Record | None:
+    """Return the learner's record in a column, if it has one."""
+    return next((row for row in rows if row["learner"] == learner), None)
+
+
+def cell(row: Record | None) -> str:
+    """Final accuracy in % with half the width of its interval; empty without a record."""
     if row is None:
         return ""
     half = 50 * (row["final_high"] - row["final_low"])
@@ -138,11 +144,11 @@ def markdown_table(columns: dict[str, list[Record]]) -> str:
     """Return the table of final accuracies, in Markdown."""
     lines = ["| learner | parameters | state | " + " | ".join(map(_markdown, columns)) + " |"]
     lines.append("|---|--:|--:|" + "--:|" * len(columns))
-    for learner in _learners(columns):
+    for learner in learners(columns):
         cells = []
         for rows in columns.values():
-            row = next((row for row in rows if row["learner"] == learner), None)
-            cells.append(_cell(row) + (f" ({_difference(row, rows[0])})" if row else ""))
+            row = find_row(rows, learner)
+            cells.append(cell(row) + (f" ({_difference(row, rows[0])})" if row else ""))
         lines.append(f"| {_markdown(learner)} | " + " | ".join([*_facts(columns, learner), *cells]) + " |")
     return "\n".join(lines) + f"\n\n{_caption(columns)}\n"
 
@@ -197,17 +203,17 @@ def _colours(columns: dict[str, list[Record]]) -> dict[str, str]:
         "#bcbd22",
         "#7f7f7f",
     ]
-    return {learner: palette[i % len(palette)] for i, learner in enumerate(_learners(columns))}
+    return {learner: palette[i % len(palette)] for i, learner in enumerate(learners(columns))}
 
 
 def _html_table(columns: dict[str, list[Record]]) -> str:
     heads = "".join(f"<th>{html.escape(title)}</th>" for title in columns)
     body = []
-    for learner in _learners(columns):
+    for learner in learners(columns):
         cells = "".join(f"<td>{fact}</td>" for fact in _facts(columns, learner))
         for rows in columns.values():
-            row = next((row for row in rows if row["learner"] == learner), None)
-            cells += f"<td>{_cell(row)}<br><small>{_difference(row, rows[0]) if row else ''}</small></td>"
+            row = find_row(rows, learner)
+            cells += f"<td>{cell(row)}<br><small>{_difference(row, rows[0]) if row else ''}</small></td>"
         body.append(f"<tr><td>{html.escape(learner)}</td>{cells}</tr>")
     return (
         f'<div class="scroll"><table id="scores"><caption>{_caption(columns)}</caption><thead><tr><th>learner</th>'

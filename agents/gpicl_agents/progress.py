@@ -14,6 +14,7 @@ from rich.text import Text
 from gpicl_agents.train import Progress
 from gpicl_envs.metrics import LAST
 from gpicl_envs.rendering import sparkline
+from gpicl_envs.report import cell, find_row, learners
 
 Curve = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -90,15 +91,8 @@ def score_table(columns: dict[str, list[dict[str, Any]]]) -> Table:
     table.add_column("learner")
     for title in columns:
         table.add_column(title.replace(", ", "\n"), justify="right")
-    for learner in dict.fromkeys(row["learner"] for rows in columns.values() for row in rows):
-        found = (next((row for row in rows if row["learner"] == learner), None) for rows in columns.values())
-        table.add_row(
-            learner,
-            *(
-                "" if row is None else f"{100 * row['final']:.1f} ± {50 * (row['final_high'] - row['final_low']):.1f}"
-                for row in found
-            ),
-        )
+    for learner in learners(columns):
+        table.add_row(learner, *(cell(find_row(rows, learner)) for rows in columns.values()))
     return table
 
 

@@ -295,10 +295,7 @@ def _finished(progress: Progress, config: TrainConfig) -> bool:
 
 
 def _evaluate(learner: Learner, tasks: TaskDistribution, config: TrainConfig, run: _Run, step: int) -> LearningCurve:
-    assert isinstance(learner, nn.Module)
-    learner.eval()
     curve = evaluate(learner, tasks, episodes=config.evaluate_episodes, seed=EVALUATION_SEED)
-    learner.train()
     run.log(
         step=step,
         unseen_accuracy=curve.correct.mean(0).round(4).tolist(),
