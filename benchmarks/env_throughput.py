@@ -70,7 +70,7 @@ def sampling(device: torch.device) -> dict[str, float]:
     )
     streams = tasks.sample(BATCH).tasks.streams
     pieces = [streams[i : i + 8] for i in range(0, BATCH, 8)]  # in cache, as the tasks draw them
-    rates["normals of gpicl_envs.philox alone"] = examples / seconds(
+    rates["normals of gpicl_envs.sampling.philox alone"] = examples / seconds(
         lambda: [piece.normal(LENGTH, FEATURES) for piece in pieces], device
     )
     rates["two products (X X^T and L Z) alone"] = examples / seconds(

@@ -10,10 +10,12 @@ from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, load_dataset
 from gpicl_envs.registration import register_dataset, register_environments
 
 if TYPE_CHECKING:
+    from gpicl_envs.episodes import Episodes
     from gpicl_envs.evaluation import LearningCurve, evaluate
+    from gpicl_envs.functions import FunctionDistribution
     from gpicl_envs.learner import Learner, make_learner, register_learner
     from gpicl_envs.single_env import InContextEnv
-    from gpicl_envs.tasks import Episodes, TaskDistribution
+    from gpicl_envs.tasks import TaskDistribution
     from gpicl_envs.testing import check_learner
     from gpicl_envs.vector_env import InContextVectorEnv
 
@@ -28,7 +30,8 @@ _LAZY = {
     "Learner": "learner",
     "make_learner": "learner",
     "register_learner": "learner",
-    "Episodes": "tasks",
+    "Episodes": "episodes",
+    "FunctionDistribution": "functions",
     "TaskDistribution": "tasks",
     "check_learner": "testing",
 }
@@ -38,6 +41,7 @@ __all__ = [
     "Dataset",
     "DatasetSpec",
     "Episodes",
+    "FunctionDistribution",
     "InContextEnv",
     "InContextVectorEnv",
     "Learner",

@@ -12,8 +12,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gpicl_envs.datasets import DATASETS, DatasetSpec, load_dataset
-from gpicl_envs.errors import UnknownNameError, check_integer, construct
+from gpicl_envs.datasets import DATASETS, load_dataset
+from gpicl_envs.errors import check_integer
+from gpicl_envs.registration import environments, find_environment
 
 console = Console()
 
@@ -49,9 +50,9 @@ def envs() -> None:
 
     Example: `gpicl envs`.
     """
-    table = Table("id", "base dataset", box=None)
-    for spec in DATASETS.values():
-        table.add_row(spec.env_id, spec.description)
+    table = Table("id", "what is learned", box=None)
+    for environment in environments().values():
+        table.add_row(environment.id, environment.description)
     console.print(table)
     console.print("Arguments of gymnasium.make(id, ...): see help(gpicl_envs.InContextVectorEnv).", highlight=False)
 
@@ -151,16 +152,16 @@ def evaluate(
     from gpicl_envs.evaluation import evaluate_all
     from gpicl_envs.records import append_records
     from gpicl_envs.report import group, markdown_table
-    from gpicl_envs.tasks import TaskDistribution
     from gpicl_envs.testing import check_learner
+    from gpicl_envs.vector_env import make_tasks
 
     check_integer("seed", seed, 0)
     check_integer("episodes", episodes, 1)
     given = parse(env_set)
     if "split" in given:
         raise ValueError("The images follow from the question: give --split, not split among --env-set.")
-    arguments = {"dataset": _find_env(env).name, "split": "train" if split == "seen" else "test", "device": device}
-    tasks = construct(TaskDistribution, arguments | given)
+    arguments = find_environment(env).arguments | {"split": "train" if split == "seen" else "test", "device": device}
+    tasks = make_tasks(**arguments | given)
     append_records(out, [])  # fails now, not after the evaluation, where nothing can be written
     made = [_make(spec, {}, tasks) for spec in learners]
     for learner in made:
@@ -243,15 +244,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 def make_batch(env_id: str, num_envs: int, device: str, arguments: dict[str, Any]) -> Any:
     """Return the vector environment of an id; an unknown id lists the valid ones."""
-    _find_env(env_id)
+    find_environment(env_id)
     return gymnasium.make_vec(env_id, num_envs=num_envs, device=device, **arguments)
-
-
-def _find_env(env_id: str) -> DatasetSpec:
-    specs = {spec.env_id: spec for spec in DATASETS.values()}
-    if env_id not in specs:
-        raise UnknownNameError("environment", env_id, specs)
-    return specs[env_id]
 
 
 def _make(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:

@@ -1,12 +1,13 @@
-"""What a distribution of tasks hands out: batches of episodes, and the hidden tasks behind them."""
+"""What a distribution of learning problems hands out: batches of episodes, and the hidden tasks behind them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.philox import Streams
+from gpicl_envs.sampling.philox import Streams
 
 
 @dataclass(frozen=True)
@@ -15,24 +16,45 @@ class Tasks:
 
     Args:
         ids: (B,) int64 task ids, −1 for one-off tasks.
-        classes: (B, K) int64, the base class behind each class number 0 … K − 1 of the task.
-        permutation: (B, K) int64, ρ: the label of each class number.
         streams: the B streams that everything random about the tasks is read from.
     """
 
     ids: torch.Tensor
-    classes: torch.Tensor
-    permutation: torch.Tensor
     streams: Streams
 
-    def replaced(self, rows: NDArray[np.int64], new: "Tasks") -> "Tasks":
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Self:
+        place = torch.from_numpy(rows).to(self.ids.device)
+        return type(self)(**{name: value[rows if name == "streams" else place] for name, value in self._parts()})
+
+    def replaced(self, rows: NDArray[np.int64], new: Self) -> Self:
         """Return these tasks with those of `new` in the given rows."""
         place = torch.from_numpy(rows).to(self.ids.device)
-        ids, classes, permutation = (
-            mine.index_copy(0, place, theirs)
-            for mine, theirs in ((self.ids, new.ids), (self.classes, new.classes), (self.permutation, new.permutation))
-        )
-        return Tasks(ids, classes, permutation, self.streams.replaced(rows, new.streams))
+        merged: dict[str, Any] = {"streams": self.streams.replaced(rows, new.streams)}
+        for name, value in self._parts():
+            if name != "streams":
+                merged[name] = value.index_copy(0, place, getattr(new, name))
+        return type(self)(**merged)
+
+    def _parts(self) -> list[tuple[str, Any]]:
+        return [(field.name, getattr(self, field.name)) for field in fields(self)]
+
+
+@dataclass(frozen=True)
+class ClassificationTasks(Tasks):
+    """The hidden side of B classification tasks, in S segments (one, unless the task drifts).
+
+    Args:
+        ids: (B,) int64 task ids, −1 for one-off tasks.
+        streams: the B streams that everything random about the tasks is read from.
+        classes: (B, K) int64, the base class behind each class number 0 … K − 1 of the task.
+        permutation: (B, S, K) int64, ρ: the label of each class number in each segment.
+    """
+
+    classes: torch.Tensor
+    permutation: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -41,15 +63,16 @@ class Episodes:
 
     Args:
         x: (B, N, D) float32 inputs.
-        y: (B, N) int64 labels.
-        index: (B, N) int64, the number of each example in its split of the base dataset.
+        y: (B, N) int64 labels, or float32 values for regression.
+        index: (B, N) int64, the number of each example in its split of the base dataset (−1 for regression, which has
+            none).
         tasks: the hidden tasks.
     """
 
     x: torch.Tensor
     y: torch.Tensor
     index: torch.Tensor
-    tasks: Tasks
+    tasks: Any
 
     @property
     def task_id(self) -> torch.Tensor:

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
+from gpicl_envs.distribution import EpisodeDistribution
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.learner import Learner, evaluating
 from gpicl_envs.metrics import LAST, Interval, bootstrap
 from gpicl_envs.records import SCHEMA
-from gpicl_envs.tasks import TaskDistribution
 from gpicl_envs.testing import check_logits
 
 QUESTIONS = ("seen", "unseen-task", "unseen-dataset")
@@ -36,7 +36,7 @@ class LearningCurve:
         correct: (E, N) whether each prediction was right.
         nll: (E, N) negative log-likelihood of each label, in nats.
         task_id: (E,) task of each episode, −1 for one-off tasks.
-        tasks: the arguments of the `TaskDistribution`.
+        tasks: the arguments of the distribution.
         split: the question asked: `"seen"`, `"unseen-task"` or `"unseen-dataset"`.
         seed: seed of the episodes.
         wall_seconds: time that the learner's predictions took.
@@ -98,7 +98,7 @@ class LearningCurve:
 
 def evaluate(
     learner: Learner,
-    tasks: TaskDistribution,
+    tasks: EpisodeDistribution,
     *,
     episodes: int = 1024,
     seed: int = 0,
@@ -112,7 +112,7 @@ def evaluate(
 @torch.no_grad()
 def evaluate_all(
     learners: Sequence[Learner],
-    tasks: TaskDistribution,
+    tasks: EpisodeDistribution,
     *,
     episodes: int = 1024,
     seed: int = 0,
@@ -176,7 +176,7 @@ def evaluate_all(
     ]
 
 
-def _check_fit(learner: Learner, tasks: TaskDistribution) -> None:
+def _check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:
     for letter, attribute in (("D", "n_features"), ("K", "n_classes")):
         mine, theirs = getattr(learner, attribute), getattr(tasks, attribute)
         if mine != theirs:

@@ -1,5 +1,6 @@
 """`InContextEnv`: one episode at a time, in NumPy, as gymnasium's own environments are."""
 
+from dataclasses import fields
 from typing import Any
 
 import gymnasium
@@ -7,8 +8,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from gpicl_envs.distribution import Task
 from gpicl_envs.episodes import Episodes
-from gpicl_envs.vector_env import InContextVectorEnv, Task, Tensors
+from gpicl_envs.vector_env import InContextVectorEnv, Tensors
 
 
 class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
@@ -17,7 +19,7 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
     Args:
         dataset: a registered name or a `Dataset`.
         render_mode: None, `"rgb_array"` or `"ansi"`.
-        **arguments: `action`, `feedback`, `device`, and the arguments of `gpicl_envs.tasks.TaskDistribution`.
+        **arguments: `function`, `action`, `feedback`, `device`, and the arguments of the distribution of tasks.
     """
 
     metadata: dict[str, Any] = InContextVectorEnv.metadata
@@ -48,10 +50,10 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
 
     @property
     def task(self) -> Task:
-        """The hidden task of the current episode."""
+        """The hidden task of the current episode, at the current example."""
         batch = self._batch.task
-        projection = None if batch.projection is None else batch.projection[0].cpu().numpy()
-        return Task(int(batch.task_id), batch.classes[0].cpu().numpy(), batch.permutation[0].cpu().numpy(), projection)
+        parts = {field.name: _row(getattr(batch, field.name)) for field in fields(batch)}
+        return Task(**parts | {"task_id": int(batch.task_id)})
 
     @property
     def episode(self) -> Episodes:
@@ -68,5 +70,12 @@ def _first(observation: Tensors) -> dict[str, NDArray[np.float32]]:
     return {name: value[0].cpu().numpy() for name, value in observation.items()}
 
 
+def _row(value: Any) -> Any:
+    """The first row of a tensor, or of each tensor of a dictionary, as an array; None stays None."""
+    if isinstance(value, dict):
+        return {name: _row(tensor) for name, tensor in value.items()}
+    return None if value is None else value[0].cpu().numpy()
+
+
 def _first_info(info: dict[str, Any]) -> dict[str, Any]:
-    return {name: int(value) for name, value in info.items() if not name.startswith("_")}
+    return {name: value.item() for name, value in info.items() if not name.startswith("_")}

@@ -1,58 +1,38 @@
 """`TaskDistribution`: a base dataset, randomly projected and relabelled, as a distribution of learning problems.
 
 A task is x = A x̄ with A ∈ R^{D×N_x}, A_ij ~ N(0, 1/N_x), and y = ρ(ȳ) with ρ a permutation of the labels
-(Kirsch et al. 2022, "General-Purpose In-Context Learning", section 3).
-
-Nothing here has state: an episode is a pure function of its stream's seed and its number in that stream, and a task
-of its id. Any batch size, order, process or device therefore gives the same episodes.
+(Kirsch et al. 2022, "General-Purpose In-Context Learning", section 3). Which examples are shown is decided in
+`sampling/examples.py`, their labels in `labelling.py`, their inputs in `inputs.py`.
 """
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.choice import draw_distinct, shuffle
-from gpicl_envs.datasets.base import SPLITS, Dataset, load_dataset
-from gpicl_envs.episodes import Episodes, Tasks
-from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_share
-from gpicl_envs.philox import WORD, Streams
-from gpicl_envs.projections import PROJECTIONS, Projection
+from gpicl_envs.datasets.base import Dataset, load_dataset
+from gpicl_envs.distribution import LENGTH, EpisodeDistribution, Task
+from gpicl_envs.episodes import ClassificationTasks, Episodes
+from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number, check_share
+from gpicl_envs.sampling.examples import Examples
+from gpicl_envs.sampling.inputs import Inputs
+from gpicl_envs.sampling.labelling import Labelling
+from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.sampling.pool import Pool
 
-ROUTES = ("auto", "matrix", "cholesky")
-ONE_OFF = -1
-MAX_TASKS = 1 << 31
-
-# What a stream of random words is for, and which of its parts serves what.
-FIXED_TASK, ONE_OFF_TASK, EPISODE, SHARED = 1, 2, 4, 16
-CLASSES, LABELS, BIAS, PROJECTION = 0, 1, 2, 3
-TASK_ID, EXAMPLES = 0, 1
-
-# Episodes are made in pieces whose largest temporary stays in the cache of a CPU, or fills a GPU.
-PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 30}
+DRIFTS = ("task", "projection", "labels")
 
 
-def check_device(device: str | torch.device) -> torch.device:
-    """Return the device if this machine has it."""
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device={str(device)!r} cannot be used here ({reason}): give 'cpu', or 'cuda' with a GPU."
-        ) from None
-
-
-class TaskDistribution:
-    """A distribution of supervised learning problems over one base dataset.
+class TaskDistribution(EpisodeDistribution):
+    """A distribution of classification problems over one base dataset.
 
     Args:
         dataset: a registered name (see `gpicl envs`) or a `Dataset`.
-        length: N, examples in an episode; drawn without replacement unless the dataset repeats by design.
+        length: N, examples in an episode, drawn without replacement unless the dataset repeats by design; 100 by
+            default, K · shots + 1 with `shots`.
         n_features: D, features of x.
-        n_classes: K. Where the dataset has more, each task draws K of them.
+        n_classes: K. Where the dataset has more, each task draws K of those that the split has.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"` images.
         projection: `"gaussian"` (A_ij ~ N(0, 1/N_x)), `"orthogonal"` (Haar-distributed, entries of variance 1/N_x), or
@@ -60,6 +40,16 @@ class TaskDistribution:
         permute_labels: whether ρ is random; otherwise it is the identity.
         permutation_bias: probability that a task gets one fixed permutation, common to all of them, instead of its own
             (the intervention that shortens the loss plateau).
+        label_noise: probability that a label is replaced by one of the K − 1 others, uniformly. The noisy label is the
+            one shown and paid for: nobody can be right more often than 1 − label_noise.
+        class_imbalance: ratio ≥ 1 of the probabilities of the most and the least frequent class, with those between on
+            a geometric scale (the long tail of Cui et al. 2019); each task ranks its classes at random.
+        drift_every: the task changes after every so many examples.
+        drift: what changes then: `"projection"` (A), `"labels"` (ρ), or `"task"` (both, where they are random).
+        distractors: number of the D features that are N(0, 1) noise, drawn afresh for each example, at places that each
+            task draws; A fills the others.
+        shots: if given, the first K · shots examples hold exactly so many of each class, in random order; the classes
+            of the queries after them are uniform.
         task_seed: seed of the numbered tasks and of the fixed permutation.
         image_size: if given, images are area-resized to this many pixels a side before the projection.
         route: how one-off projections are made. `"matrix"` draws A. `"cholesky"` draws x = L Z with L Lᵀ = X̄ X̄ᵀ / N_x
@@ -75,7 +65,7 @@ class TaskDistribution:
         self,
         dataset: str | Dataset = "MNIST",
         *,
-        length: int = 100,
+        length: int | None = None,
         n_features: int = 784,
         n_classes: int = 10,
         n_tasks: int | None = None,
@@ -83,6 +73,12 @@ class TaskDistribution:
         projection: str = "gaussian",
         permute_labels: bool = True,
         permutation_bias: float = 0.0,
+        label_noise: float = 0.0,
+        class_imbalance: float = 1.0,
+        drift_every: int | None = None,
+        drift: str = "task",
+        distractors: int = 0,
+        shots: int | None = None,
         task_seed: int = 0,
         image_size: int | None = None,
         route: str = "auto",
@@ -94,198 +90,113 @@ class TaskDistribution:
             dataset = dataset.resized(image_size)
         if split not in dataset.x:
             raise UnknownNameError(f"split of {dataset.name}", split, dataset.x)
-        self.dataset, self.split, self.image_size = dataset, split, image_size
-        self.device = check_device(device)
-        self.n_features = check_integer("n_features", n_features, 1)
-        self.n_classes = check_integer("n_classes", n_classes, 2, dataset.n_classes, f"{dataset.name} has no more")
-        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
-        self.projection = check_choice("projection", projection, PROJECTIONS)
-        self.permute_labels = bool(permute_labels)
+        self.dataset, self.image_size = dataset, image_size
+        n_classes = check_integer("n_classes", n_classes, 2, dataset.n_classes, f"{dataset.name} has no more")
+        self.shots = None if shots is None else check_integer("shots", shots, 1)
+        if length is None:
+            length = LENGTH if self.shots is None else n_classes * self.shots + 1
+        super().__init__(
+            name=dataset.name,
+            length=check_integer("length", length, 1),
+            n_features=check_integer("n_features", n_features, 1),
+            n_classes=n_classes,
+            n_tasks=n_tasks,
+            split=split,
+            drift_every=drift_every,
+            task_seed=task_seed,
+            device=device,
+        )
+        self.projection, self.permute_labels = projection, bool(permute_labels)
         self.permutation_bias = check_share("permutation_bias", permutation_bias)
-        self.task_seed = check_integer("task_seed", task_seed, 0)
-        self.length = check_integer("length", length, 1, self._longest, f"the {split} split of {dataset.name}")
-        if projection == "none" and self.n_features != dataset.n_inputs:
-            raise ValueError(
-                f"projection='none' keeps the {dataset.n_inputs} inputs of {dataset.name}, but n_features="
-                f"{n_features}: give n_features={dataset.n_inputs}, or another projection."
-            )
-        self.route = self._choose_route(check_choice("route", route, ROUTES))
-        self._projector = Projection(self.projection, self.n_features, dataset.n_inputs, self.route)
-
-    def __repr__(self) -> str:
-        return f"TaskDistribution({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
+        self.label_noise = check_share("label_noise", label_noise)
+        self.class_imbalance = check_number("class_imbalance", class_imbalance, 1)
+        self.drift = check_choice("drift", drift, DRIFTS)
+        self.distractors = check_integer("distractors", distractors, 0, n_features - 1, "x needs another feature too")
+        self._check_drift()
+        self._examples = Examples(
+            Pool(torch.from_numpy(dataset.y[split]).to(self.device), dataset.n_classes, dataset.with_replacement),
+            f"the {split} split of {dataset.name}",
+            length=self.length,
+            n_classes=n_classes,
+            shots=self.shots,
+            class_imbalance=self.class_imbalance,
+        )
+        self._labelling = Labelling(
+            n_classes,
+            self.permute_labels,
+            self.permutation_bias,
+            self.label_noise,
+            self.segments(self._drifts("labels")),
+            self.task_seed,
+        )
+        self._inputs = Inputs(
+            dataset,
+            split,
+            n_features=self.n_features,
+            projection=projection,
+            distractors=self.distractors,
+            segments=self.segments(self._drifts("projection")),
+            route=route,
+            one_off=n_tasks is None,
+            device=self.device,
+        )
+        self.route = self._inputs.route
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments that shape the distribution, as plain JSON values."""
         names = ["length", "n_features", "n_classes", "n_tasks", "split", "projection", "permute_labels"]
-        names += ["permutation_bias", "task_seed", "image_size", "route"]
-        return {"dataset": self.dataset.name} | {name: getattr(self, name) for name in names}
+        names += ["permutation_bias", "label_noise", "class_imbalance", "drift_every", "drift", "distractors", "shots"]
+        names += ["task_seed", "image_size", "route"]
+        return {"dataset": self.name} | {name: getattr(self, name) for name in names}
 
-    def sample(self, batch_size: int, seed: int = 0, first: int = 0) -> Episodes:
-        """Return episodes number `first` … `first + batch_size − 1` of the stream `seed`."""
-        check_integer("batch_size", batch_size, 1)
-        numbers = np.arange(first, first + batch_size, dtype=np.uint64)
-        return self.episodes(np.full(batch_size, seed % WORD, np.uint64), numbers)
-
-    def episodes(
-        self,
-        seeds: NDArray[np.uint64],
-        numbers: NDArray[np.uint64],
-        task_ids: torch.Tensor | None = None,
-        out: torch.Tensor | None = None,
-    ) -> Episodes:
-        """Return B episodes, each named by the seed of its stream and its number in that stream.
-
-        Args:
-            seeds: (B,) uint64.
-            numbers: (B,) uint64.
-            task_ids: (B,) int64 ids of the tasks to show, with a finite `n_tasks`; drawn uniformly by default.
-            out: (B, N, D) float32 memory for the inputs; new by default, which costs a third more time for large B.
-        """
-        episode = Streams(seeds, numbers, self._purpose(EPISODE), self.device)
-        tasks = self._tasks(seeds, numbers, episode, task_ids)
-        index, class_number = self._draw_examples(episode, tasks)
-        y = tasks.permutation.gather(1, class_number)
-        return Episodes(self._project(tasks, index, out), y, index, tasks)
-
-    def projections(self, tasks: Tasks) -> torch.Tensor | None:
-        """Return A, (B, D, N_x) float32, or None where x = A x̄ is drawn without A (one-off tasks, Cholesky route)."""
-        if self.route == "cholesky":
-            return None
-        if self.projection == "none":
-            return torch.eye(self.n_features, device=self.device).expand(len(tasks.ids), -1, -1)
-        noise = tasks.streams.normal(*self._projector.noise_shape(self.length), part=PROJECTION)
-        return self._projector.matrices(noise)
+    def unseen(self) -> "TaskDistribution":
+        """Return the one-off tasks over test images, without bias, the rest alike: what meta-training never shows."""
+        changes: dict[str, Any] = {"n_tasks": None, "split": "test", "route": "auto", "permutation_bias": 0.0}
+        changes |= {"dataset": self.dataset, "image_size": None}  # the dataset is resized already
+        return TaskDistribution(**self.arguments | changes, device=self.device)
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
-        mean, deviation = self.dataset.moments
-        return self._inputs[index].float().sub_(mean).div_(deviation)
+        return self._inputs.images(index)
 
-    # -- What is drawn ------------------------------------------------------------------------------------------------
+    def projections(self, tasks: ClassificationTasks, segment: NDArray[np.int64] | None = None) -> torch.Tensor | None:
+        """Return A, (B, D, N_x) float32, or None where x = A x̄ is drawn without A (one-off tasks, Cholesky route).
 
-    def _purpose(self, kind: int) -> int:
-        """Streams of the two splits differ, so no one-off task or draw of meta-training returns in meta-testing."""
-        return kind * len(SPLITS) + SPLITS.index(self.split)
+        Args:
+            tasks: B tasks.
+            segment: (B,) the segment of a drifting task; the first by default. Distractors have rows of zeros.
+        """
+        return self._inputs.matrices(tasks.streams, np.zeros(len(tasks), np.int64) if segment is None else segment)
 
-    def _tasks(
-        self, seeds: NDArray[np.uint64], numbers: NDArray[np.uint64], episode: Streams, ids: torch.Tensor | None
-    ) -> Tasks:
-        if self.n_tasks is None:
-            if ids is not None:
-                raise ValueError("task_ids need a finite n_tasks: one-off tasks have no ids.")
-            ids = torch.full((len(seeds),), ONE_OFF, device=self.device)
-            streams = Streams(seeds, numbers, self._purpose(ONE_OFF_TASK), self.device)
-        else:
-            if ids is None:
-                ids = episode.below(self.n_tasks, 1, part=TASK_ID)[:, 0]
-            elif bool(((ids < 0) | (ids >= self.n_tasks)).any()):
-                raise ValueError(f"task_ids must lie in 0 … {self.n_tasks - 1} (n_tasks={self.n_tasks}), given {ids}.")
-            streams = Streams(
-                np.full(len(seeds), self.task_seed, np.uint64),
-                ids.cpu().numpy().astype(np.uint64),
-                FIXED_TASK,
-                self.device,
-            )
-        return Tasks(ids, self._draw_classes(streams), self._draw_labels(streams), streams)
+    def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
+        """Return the B hidden tasks, each at its current example (B,)."""
+        tasks, segment = episodes.tasks, self.segment_of(position)
+        of_labels = torch.from_numpy(segment).to(self.device).clamp(max=tasks.permutation.shape[1] - 1)
+        permutation = tasks.permutation[torch.arange(len(tasks), device=self.device), of_labels]
+        return Task(tasks.ids, tasks.classes, permutation, self.projections(tasks, segment))
 
-    def _draw_classes(self, streams: Streams) -> torch.Tensor:
-        """(B, K) base classes: all of them in order, or K drawn ones."""
-        if self.n_classes == self.dataset.n_classes:
-            return torch.arange(self.n_classes, device=self.device).expand(len(streams), -1)
-        return streams.permutation(self.dataset.n_classes, part=CLASSES)[:, : self.n_classes]
+    def source(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
+        """Return the z-normalised base input behind one x, in the dataset's shape."""
+        return self.images(episodes.index[row, position]).cpu().numpy().reshape(self.dataset.shape)
 
-    def _draw_labels(self, streams: Streams) -> torch.Tensor:
-        """(B, K) ρ."""
-        if not self.permute_labels:
-            return torch.arange(self.n_classes, device=self.device).expand(len(streams), -1)
-        own = streams.permutation(self.n_classes, part=LABELS)
-        if self.permutation_bias == 0:
-            return own
-        zero = np.zeros(1, np.uint64)
-        fixed = Streams(zero + np.uint64(self.task_seed), zero, SHARED, self.device).permutation(self.n_classes)
-        return torch.where(streams.uniform(1, part=BIAS) < self.permutation_bias, fixed, own)
+    def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> ClassificationTasks:
+        return ClassificationTasks(ids, streams, self._examples.classes(streams), self._labelling.permutations(streams))
 
-    def _draw_examples(self, episode: Streams, tasks: Tasks) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, N) example numbers in the split and (B, N) class numbers, uniform over the examples of the classes."""
-        ends = self._class_counts[tasks.classes].cumsum(1)
-        size = ends[:, -1:]
-        if self.dataset.with_replacement:
-            place = episode.below(size, self.length, part=EXAMPLES)
-        elif 4 * self.length > self._smallest_pool:
-            place = shuffle(episode, size, self.length, EXAMPLES)
-        else:
-            place = draw_distinct(episode, size, self.length, EXAMPLES)
-        if self.n_classes == self.dataset.n_classes:
-            return place, self._labels[place]
-        class_number = torch.searchsorted(ends, place, right=True)
-        base_class = tasks.classes.gather(1, class_number)
-        within = place - (ends.gather(1, class_number) - self._class_counts[base_class])
-        return self._by_class[self._class_starts[base_class] + within], class_number
+    def _make_episodes(self, tasks: ClassificationTasks, episode: Streams, out: torch.Tensor) -> Episodes:
+        index, number = self._examples.draw(episode, tasks.streams, tasks.classes)
+        self._inputs.write(tasks.streams, episode, index, out)
+        return Episodes(out, self._labelling.labels(tasks.permutation, number, episode), index, tasks)
 
-    # -- How it is projected ------------------------------------------------------------------------------------------
+    def _drifts(self, what: str) -> bool:
+        return self.drift_every is not None and self.drift in (what, "task")
 
-    def _project(self, tasks: Tasks, index: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
-        """(B, N, D) projected inputs, made in pieces that bound the memory beside the result."""
-        if self.projection == "none":
-            return self.images(index)
-        shape = self._projector.noise_shape(self.length)
-        floats = shape[0] * shape[1] + self.length * (self.length + self.dataset.n_inputs)
-        size = max(1, PIECE_BYTES.get(self.device.type, PIECE_BYTES["cpu"]) // (4 * floats))
-        x = torch.empty(len(index), self.length, self.n_features, device=self.device) if out is None else out
-        for start in range(0, len(index), size):
-            piece = slice(start, start + size)
-            noise = tasks.streams[piece].normal(*shape, part=PROJECTION)
-            same = index[piece] if self.dataset.with_replacement else None
-            self._projector.project(self.images(index[piece]), noise, same, x[piece])
-        return x
-
-    def _choose_route(self, route: str) -> str:
-        if self.n_tasks is not None or self.projection == "none":
-            if route == "cholesky":
-                raise ValueError(
-                    "route='cholesky' draws the inputs of one-off tasks without a matrix: it needs n_tasks=None and a "
-                    f"random projection, given n_tasks={self.n_tasks} and projection={self.projection!r}."
-                )
-            return "matrix"
-        if route == "cholesky" and self.length > self.dataset.n_inputs:
+    def _check_drift(self) -> None:
+        if self.drift_every is None:
+            return
+        random = {"projection": self.projection != "none", "labels": self.permute_labels}
+        if not (any(random.values()) if self.drift == "task" else random[self.drift]):
             raise ValueError(
-                f"route='cholesky' needs length <= N_x: the covariance of {self.length} inputs of "
-                f"{self.dataset.n_inputs} values is singular. Give route='auto' or 'matrix'."
+                f"drift={self.drift!r} has nothing to change: projection={self.projection!r} and permute_labels="
+                f"{self.permute_labels} fix it. Make it random, or leave drift_every out."
             )
-        fewest = "cholesky" if self.length < self.dataset.n_inputs else "matrix"
-        return fewest if route == "auto" else route
-
-    # -- The base dataset, on the device ------------------------------------------------------------------------------
-
-    @cached_property
-    def _inputs(self) -> torch.Tensor:
-        """(M, N_x) in the dataset's own dtype: 8-bit images stay 8-bit."""
-        return torch.from_numpy(self.dataset.split(self.split)[0]).to(self.device)
-
-    @cached_property
-    def _labels(self) -> torch.Tensor:
-        return torch.from_numpy(self.dataset.split(self.split)[1]).to(self.device)
-
-    @cached_property
-    def _class_counts(self) -> torch.Tensor:
-        return torch.bincount(self._labels, minlength=self.dataset.n_classes)
-
-    @cached_property
-    def _class_starts(self) -> torch.Tensor:
-        return self._class_counts.cumsum(0) - self._class_counts
-
-    @cached_property
-    def _by_class(self) -> torch.Tensor:
-        """(M,) example numbers, sorted by class."""
-        return self._labels.argsort(stable=True)
-
-    @cached_property
-    def _smallest_pool(self) -> int:
-        """Examples of the K smallest classes: what every task has at the least."""
-        return int(self._class_counts.sort().values[: self.n_classes].sum())
-
-    @property
-    def _longest(self) -> int | None:
-        return None if self.dataset.with_replacement else self._smallest_pool

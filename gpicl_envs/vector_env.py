@@ -3,44 +3,33 @@
 The dynamics are written once, here, batched, in torch; `single_env.py` is the batch of one, in NumPy.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
-from torch.nn.functional import one_hot
 
+from gpicl_envs.answers import make_answer
+from gpicl_envs.distribution import EpisodeDistribution, Task
+from gpicl_envs.episodes import Episodes
 from gpicl_envs.errors import check_choice, check_integer, construct
-from gpicl_envs.philox import WORD, UInt64Array
+from gpicl_envs.functions import FunctionDistribution
 from gpicl_envs.rendering import RENDER_MODES, Frame, render
-from gpicl_envs.tasks import Episodes, TaskDistribution
-
-ACTIONS = ("label", "logits")
-FEEDBACKS = ("label", "reward")
+from gpicl_envs.sampling.philox import WORD, UInt64Array
+from gpicl_envs.tasks import TaskDistribution
 
 Tensors = dict[str, torch.Tensor]
 
 
-@dataclass(frozen=True)
-class Task:
-    """The hidden task of an episode (arrays gain a leading B in the vector environment).
-
-    Args:
-        task_id: the id among `n_tasks`, −1 for a one-off task.
-        classes: (K,) the base class behind each class number.
-        permutation: (K,) ρ, the label of each class number.
-        projection: (D, N_x) A, or None where inputs are drawn without it (one-off tasks unless `route="matrix"`).
-    """
-
-    task_id: Any
-    classes: Any
-    permutation: Any
-    projection: Any
+def make_tasks(*, dataset: Any = "MNIST", function: str | None = None, **arguments: Any) -> EpisodeDistribution:
+    """Return the distribution of tasks that an environment's arguments describe."""
+    if function is None:
+        return construct(TaskDistribution, {"dataset": dataset} | arguments)
+    return construct(FunctionDistribution, {"function": function} | arguments)
 
 
 class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
@@ -58,6 +47,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     | reward | label: 1 if right, else 0; logits: log-likelihood of the true label under the softmax, in nats |
     | feedback | `"label"` as above; `"reward"`: y = ±one_hot(previous prediction), + where it was right; the label is never shown |
     | info | after a step: `label` of the example just answered, and `task_id` |
+    | regression | K = 1: y is the previous value (with feedback `"reward"` the previous reward), `action="value"` is a `Box(-inf, inf, (1,))`, the reward −(ŷ − y)² |
 
     After the last prediction the observation holds x = 0 and the last feedback.
 
@@ -67,15 +57,17 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     Args:
         num_envs: B.
-        dataset: a registered name or a `Dataset`.
-        action: what the agent answers with.
+        dataset: a registered name or a `Dataset`: classification problems.
+        function: a class of functions, such as `"LinearRegression"`: regression problems; the dataset is then not used.
+        action: what the agent answers with: `"label"` (default) or `"logits"`; `"value"` for regression.
         feedback: what the agent is told.
         autoreset_mode: an `AutoresetMode` or its value, which a spec can keep as JSON: `"SameStep"` (default; the ended episode's last observation and info come as `final_obs` and
             `final_info`, not among the others), `"NextStep"`, or `"Disabled"` (then `reset(options={"reset_mask": mask})` starts some episodes anew).
         render_mode: None, `"rgb_array"` or `"ansi"`.
         device: where the tensors live.
-        **task_arguments: arguments of `gpicl_envs.tasks.TaskDistribution`: `length`, `n_features`, `n_classes`,
-            `n_tasks`, `split`, `projection`, `permute_labels`, `permutation_bias`, `task_seed`, `image_size`, `route`.
+        **task_arguments: arguments of `TaskDistribution`: `length`, `n_features`, `n_classes`, `n_tasks`, `split`,
+            `projection`, `permute_labels`, `permutation_bias`, `label_noise`, `class_imbalance`, `drift_every`, `drift`,
+            `distractors`, `shots`, `task_seed`, `image_size`, `route`; or of `FunctionDistribution`.
     """  # noqa: E501 (a table's rows cannot be broken)
 
     metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 4}
@@ -85,7 +77,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         num_envs: int = 1,
         dataset: Any = "MNIST",
         *,
-        action: str = "label",
+        function: str | None = None,
+        action: str | None = None,
         feedback: str = "label",
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
@@ -93,24 +86,20 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         **task_arguments: Any,
     ) -> None:
         self.num_envs = check_integer("num_envs", num_envs, 1)
-        self.action = check_choice("action", action, ACTIONS)
-        self.feedback = check_choice("feedback", feedback, FEEDBACKS)
         self.render_mode = (
             render_mode if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
         )
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
-        self.tasks = construct(TaskDistribution, {"dataset": dataset, "device": device} | task_arguments)
+        self.tasks = make_tasks(dataset=dataset, function=function, device=device, **task_arguments)
         self.device = self.tasks.device
+        self.answer = make_answer(action, feedback, self.tasks.n_classes)
+        self.action, self.feedback = self.answer.name, feedback
 
-        n_features, n_classes = self.tasks.n_features, self.tasks.n_classes
-        lowest = -1.0 if self.feedback == "reward" else 0.0
         self.single_observation_space = Dict(
-            x=Box(-np.inf, np.inf, (n_features,), np.float32), y=Box(lowest, 1.0, (n_classes,), np.float32)
+            x=Box(-np.inf, np.inf, (self.tasks.n_features,), np.float32), y=self.answer.feedback_space
         )
-        self.single_action_space = (
-            Discrete(n_classes) if self.action == "label" else Box(-np.inf, np.inf, (n_classes,), np.float32)
-        )
+        self.single_action_space = self.answer.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
@@ -118,8 +107,9 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self._numbers = np.zeros(num_envs, np.uint64)  # of the next episode in each stream
         self._position = np.full(num_envs, -1)  # predictions made in the current episode; −1 before the first reset
         self._episodes: Episodes | None = None
-        self._feedback = torch.zeros(num_envs, n_classes, device=self.device)
-        self._predictions = torch.zeros(num_envs, self.tasks.length, dtype=torch.int64, device=self.device)
+        self._feedback = torch.zeros(num_envs, self.tasks.n_classes, device=self.device)
+        kind_of_target = torch.float32 if self.tasks.is_regression else torch.int64
+        self._predictions = torch.zeros(num_envs, self.tasks.length, dtype=kind_of_target, device=self.device)
 
     # -- Whole episodes -----------------------------------------------------------------------------------------------
 
@@ -143,9 +133,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     @property
     def task(self) -> Task:
-        """The hidden tasks of the current episodes."""
-        tasks = self.episodes.tasks
-        return Task(tasks.ids, tasks.classes, tasks.permutation, self.tasks.projections(tasks))
+        """The hidden tasks of the current episodes, at their current examples."""
+        return self.tasks.hidden(self.episodes, self._position)
 
     # -- The gymnasium interface --------------------------------------------------------------------------------------
 
@@ -195,8 +184,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
                 info = self._info(ended, task_id=self.episodes.task_id)
                 return self._observe(), zeros, zeros.bool(), zeros.bool(), info
         active = ~ended
-        prediction, logits = self._read(actions, active)
-        label, reward = self._answer(prediction, logits, active)
+        label, reward = self._answer(self._read(actions, active), active)
         self._position[active] += 1
         if ended.any():
             self._begin(ended)
@@ -225,15 +213,14 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         """Return what there is to see of environment i."""
         episodes, n = self.episodes, int(self._position[i])
         shown = min(n, self.tasks.length - 1)
-        source = self.tasks.images(episodes.index[i, shown])
         return Frame(
             x=episodes.x[i, shown].cpu().numpy(),
-            source=source.cpu().numpy().reshape(self.tasks.dataset.shape),
+            source=self.tasks.source(episodes, i, shown),
             predictions=self._predictions[i, :n].cpu().numpy(),
             labels=episodes.y[i, :n].cpu().numpy(),
             length=self.tasks.length,
             n_classes=self.tasks.n_classes,
-            title=f"{self.tasks.dataset.name}, example {shown + 1} of {self.tasks.length}",
+            title=f"{self.tasks.name}, example {shown + 1} of {self.tasks.length}",
         )
 
     # -- Inside -------------------------------------------------------------------------------------------------------
@@ -292,55 +279,26 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
             x[place == self.tasks.length] = 0.0
         return {"x": x, "y": self._feedback.clone()}
 
-    def _read(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """(B,) predicted labels and, with logits, (B, K) their logits. Inactive environments are not read."""
+    def _read(self, actions: Any, active: NDArray[np.bool_]) -> torch.Tensor:
+        """The actions as a tensor of the action space's shape. Those of inactive environments are not looked at."""
+        shape = self.action_space.shape
         try:
             given = torch.as_tensor(actions, device=self.device)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(
-                f"actions must be numbers of shape {self.action_space.shape}, given {actions!r}."
-            ) from error
-        shape = self.action_space.shape
+            raise ValueError(f"actions must be numbers of shape {shape}, given {actions!r}.") from error
         if tuple(given.shape) != shape:
             raise ValueError(f"actions must have shape {shape}, given {tuple(given.shape)}.")
-        n_classes = self.tasks.n_classes
-        if self.action == "label":
-            if given.is_floating_point() or given.dtype == torch.bool:
-                raise ValueError(
-                    f"actions must be integer labels, given {given.dtype}: use action='logits' for scores."
-                )
-            used = given.long()[self._mask(active)]
-            wrong = used[(used < 0) | (used >= n_classes)]
-            if len(wrong):
-                raise ValueError(f"Action {wrong[0].item()} is out of range: give a label from 0 to {n_classes - 1}.")
-            return given.long(), None
-        logits = given.float()
-        used = logits[self._mask(active)]
-        wrong = used[~used.isfinite()]
-        if len(wrong):
-            raise ValueError(f"An action has the logit {wrong[0].item()}: give finite float32 logits.")
-        return logits.argmax(1), logits
+        return self.answer.read(given, self._mask(active))
 
-    def _answer(
-        self, prediction: torch.Tensor, logits: torch.Tensor | None, active: NDArray[np.bool_]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _answer(self, action: torch.Tensor, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
         """(B,) labels and rewards of the current examples; sets the feedback. Inactive: label −1, reward 0."""
         place = torch.from_numpy(np.minimum(self._position, self.tasks.length - 1)).to(self.device)[:, None]
         label = self.episodes.y.gather(1, place)[:, 0]
-        right = prediction == label
-        if logits is None:
-            reward = right.float()
-        else:
-            reward = logits.log_softmax(1).gather(1, label[:, None])[:, 0]
         is_active = self._mask(active)
-        if self.feedback == "label":
-            feedback = one_hot(label, self.tasks.n_classes).float()
-        else:
-            answered = one_hot(prediction.clamp(0, self.tasks.n_classes - 1), self.tasks.n_classes).float()
-            feedback = torch.where(right[:, None], answered, -answered)
-        self._feedback = torch.where(is_active[:, None], feedback, 0.0)
-        self._predictions[is_active] = self._predictions.scatter(1, place, prediction[:, None])[is_active]
-        return torch.where(is_active, label, -1), torch.where(is_active, reward, 0.0)
+        self._feedback = torch.where(is_active[:, None], self.answer.tell(action, label), 0.0)
+        predicted = self.answer.prediction(action)[:, None]
+        self._predictions[is_active] = self._predictions.scatter(1, place, predicted)[is_active]
+        return torch.where(is_active, label, -1), torch.where(is_active, self.answer.reward(action, label), 0.0)
 
     def _mask(self, mask: NDArray[np.bool_]) -> torch.Tensor:
         return torch.from_numpy(mask.copy()).to(self.device)

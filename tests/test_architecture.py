@@ -10,9 +10,12 @@ import gpicl_envs
 ROOT = Path(__file__).parent.parent
 # Each module of gpicl_envs may import those of lower layers only.
 LAYERS = [
-    {"errors", "philox", "projections"},
-    {"datasets", "episodes", "choice"},
-    {"tasks", "rendering", "registration"},
+    {"errors"},
+    {"datasets"},
+    {"sampling"},
+    {"episodes", "answers"},
+    {"distribution", "rendering"},
+    {"tasks", "functions", "registration"},
     {"vector_env", "learner", "metrics", "records"},
     {"single_env", "testing", "report"},
     {"evaluation"},
@@ -65,8 +68,9 @@ def test_every_module_has_a_layer():
 
 def test_every_module_has_a_test_file():
     names = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
-    tasks = dict.fromkeys(["errors", "projections", "episodes", "choice"], "tasks")
-    tasks |= dict.fromkeys(["single_env", "vector_env"], "envs")
+    tasks = dict.fromkeys(["errors", "projections", "episodes", "choice", "distribution", "parts"], "tasks")
+    tasks |= dict.fromkeys(["pool", "examples", "labelling", "inputs"], "variants")
+    tasks |= dict.fromkeys(["single_env", "vector_env", "answers"], "envs")
     together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
     for path in FILES:
         if path.name == "__init__.py" or path.parent.name == "datasets":

@@ -13,12 +13,13 @@ from gpicl_agents.emergence import draw_emergence
 from gpicl_agents.presets import PRESETS, Preset
 from gpicl_agents.progress import LiveReport, score_table
 from gpicl_agents.train import TrainConfig, train
+from gpicl_envs.distribution import check_device
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation import evaluate_all
 from gpicl_envs.learner import Learner, make_learner
 from gpicl_envs.records import append_records, read_records
 from gpicl_envs.report import compare, group, write_report
-from gpicl_envs.tasks import TaskDistribution, check_device
+from gpicl_envs.tasks import TaskDistribution
 
 ENV_ID = "GPICL-MNIST-v0"
 AGENTS = ("similarity", "fast")

@@ -14,10 +14,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from gpicl_agents.checkpoint import Folder, latest_checkpoint, load_trainer, load_weights, read_config, save_checkpoint
+from gpicl_envs.distribution import EpisodeDistribution
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation import LearningCurve, evaluate
 from gpicl_envs.learner import Learner
-from gpicl_envs.tasks import TaskDistribution
 from gpicl_envs.vector_env import InContextVectorEnv
 
 METRICS = "metrics.jsonl"
@@ -209,7 +209,7 @@ def train(
         weight_decay=config.weight_decay,
         fused=True,
     )
-    unseen = _unseen_tasks(env.tasks)
+    unseen = env.tasks.unseen()
     problem = env.tasks.arguments | {"batch_size": env.num_envs, "seed": config.seed}
     problem |= {f"learner's {name}": value for name, value in learner.get_params().items() if name != "seed"}
     run = _Run(None if folder is None else Path(folder), config, problem)
@@ -294,7 +294,7 @@ def _finished(progress: Progress, config: TrainConfig) -> bool:
     return _share_done(progress, config) >= 1.0
 
 
-def _evaluate(learner: Learner, tasks: TaskDistribution, config: TrainConfig, run: _Run, step: int) -> LearningCurve:
+def _evaluate(learner: Learner, tasks: EpisodeDistribution, config: TrainConfig, run: _Run, step: int) -> LearningCurve:
     curve = evaluate(learner, tasks, episodes=config.evaluate_episodes, seed=EVALUATION_SEED)
     run.log(
         step=step,
@@ -304,13 +304,6 @@ def _evaluate(learner: Learner, tasks: TaskDistribution, config: TrainConfig, ru
     )
     run.flush()
     return curve
-
-
-def _unseen_tasks(tasks: TaskDistribution) -> TaskDistribution:
-    """One-off tasks over test images of the same dataset, the rest alike."""
-    arguments = tasks.arguments | {"n_tasks": None, "split": "test", "dataset": tasks.dataset, "route": "auto"}
-    arguments |= {"permutation_bias": 0.0, "image_size": None}  # the dataset is resized already
-    return TaskDistribution(**arguments, device=tasks.device)
 
 
 def _batch_env(learner: Learner, venv: Any) -> InContextVectorEnv:

@@ -10,8 +10,12 @@ from gymnasium.vector import AutoresetMode
 
 import gpicl_envs  # noqa: F401 (registers the ids)
 from gpicl_envs.datasets import DATASETS, load_dataset
+from gpicl_envs.registration import environments
 
 IDS = [spec.env_id for spec in DATASETS.values()]
+REGRESSION_IDS = [env_id for env_id in environments() if env_id not in IDS]
+IDS_AND_ACTIONS = [(env_id, action) for env_id in IDS for action in ("label", "logits")]
+IDS_AND_ACTIONS += [(env_id, "value") for env_id in REGRESSION_IDS]
 SMALL = {"n_features": 16, "length": 6}
 
 
@@ -38,8 +42,7 @@ def play(env, answer) -> tuple[list, list, list]:
 
 
 @pytest.mark.parametrize("feedback", ["label", "reward"])
-@pytest.mark.parametrize("action", ["label", "logits"])
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize(("env_id", "action"), IDS_AND_ACTIONS)
 def test_check_env_passes(env_id: str, action: str, feedback: str):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -53,6 +56,12 @@ def test_check_env_passes(env_id: str, action: str, feedback: str):
 @pytest.mark.parametrize("env_id", IDS)
 def test_all_ids_share_the_observation_space(env_id: str):
     assert gymnasium.make(env_id).observation_space == gymnasium.make("GPICL-MNIST-v0").observation_space
+
+
+@pytest.mark.parametrize("env_id", REGRESSION_IDS)
+def test_all_regression_ids_share_theirs(env_id: str):
+    expected = gymnasium.make("GPICL-LinearRegression-v0").observation_space
+    assert gymnasium.make(env_id).observation_space == expected and expected["y"].shape == (1,)
 
 
 @pytest.mark.parametrize("action", ["label", "logits"])

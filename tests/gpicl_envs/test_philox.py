@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from gpicl_envs.philox import Streams, philox4x64
+from gpicl_envs.sampling.philox import Streams, philox4x64
 
 CPU = torch.device("cpu")
 

@@ -7,8 +7,10 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 import gpicl_envs
+from gpicl_envs.functions import FUNCTIONS
+from gpicl_envs.registration import FUNCTION_CLASSES, environments
 
-IDS = [spec.env_id for spec in gpicl_envs.DATASETS.values()]
+IDS = list(environments())
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -39,3 +41,7 @@ def test_importing_the_package_and_the_report_takes_no_torch():
     program = "import sys, gpicl_envs, gpicl_envs.report, gpicl_envs.records; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+def test_every_class_of_functions_has_an_id():
+    assert list(FUNCTION_CLASSES) == list(FUNCTIONS)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import chi2, ks_2samp
 
-from gpicl_envs import tasks as module
 from gpicl_envs.datasets import Dataset, load_dataset
+from gpicl_envs.sampling import parts
 from gpicl_envs.tasks import TaskDistribution
 
 EVERY_KIND = [
@@ -127,9 +127,9 @@ def test_labels_follow_the_hidden_task(arguments: dict):
     episodes = tasks.sample(5)
     base_labels = torch.from_numpy(tasks.dataset.y[tasks.split])[episodes.index]
     for b in range(5):
-        of_class = {int(c): int(episodes.tasks.permutation[b, k]) for k, c in enumerate(episodes.tasks.classes[b])}
+        of_class = {int(c): int(episodes.tasks.permutation[b, 0, k]) for k, c in enumerate(episodes.tasks.classes[b])}
         assert [of_class[int(label)] for label in base_labels[b]] == episodes.y[b].tolist()
-        assert sorted(episodes.tasks.permutation[b].tolist()) == list(range(tasks.n_classes))
+        assert sorted(episodes.tasks.permutation[b, 0].tolist()) == list(range(tasks.n_classes))
 
 
 def test_a_task_id_gives_the_same_task_in_any_process():
@@ -183,8 +183,8 @@ def test_one_off_tasks_have_no_id_and_never_return_in_the_other_split():
 
 def test_every_kind_of_stream_has_a_purpose_of_its_own():
     both = TaskDistribution("Digits"), TaskDistribution("Digits", split="test")
-    purposes = [tasks._purpose(kind) for tasks in both for kind in (module.ONE_OFF_TASK, module.EPISODE)]
-    purposes += [module.FIXED_TASK, module.SHARED]
+    purposes = [tasks._purpose(kind) for tasks in both for kind in (parts.ONE_OFF_TASK, parts.EPISODE)]
+    purposes += [parts.FIXED_TASK, parts.SHARED]
     assert len(set(purposes)) == len(purposes)
 
 
@@ -211,7 +211,7 @@ def test_examples_are_distinct_and_uniform(length: int):
 
 
 def test_every_permutation_of_three_labels_is_equally_likely():
-    y = TaskDistribution("Digits", n_classes=3, n_features=4, length=1).sample(6000).tasks.permutation
+    y = TaskDistribution("Digits", n_classes=3, n_features=4, length=1).sample(6000).tasks.permutation[:, 0]
     counts = (y @ torch.tensor([9, 3, 1])).unique(return_counts=True)[1].double()
     assert len(counts) == 6 and ((counts - 1000) ** 2 / 1000).sum() < 25
 
@@ -228,7 +228,7 @@ def test_labels_may_stay_as_they_are():
 
 
 def test_permutation_bias_is_the_share_of_the_fixed_permutation():
-    permutation = TaskDistribution("Digits", permutation_bias=0.8, n_features=4).sample(2000).tasks.permutation
+    permutation = TaskDistribution("Digits", permutation_bias=0.8, n_features=4).sample(2000).tasks.permutation[:, 0]
     rows, counts = permutation.unique(dim=0, return_counts=True)
     assert counts.max() / 2000 == pytest.approx(0.8, abs=0.04)
     fixed = rows[counts.argmax()]

@@ -1,0 +1,148 @@
+"""What each example of an episode looks like: z-normalised, projected (segment by segment), among distractors."""
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gpicl_envs.datasets.base import Dataset
+from gpicl_envs.errors import check_choice
+from gpicl_envs.sampling.parts import DISTRACTORS, FEATURE_PLACES, PROJECTION, SEGMENT_PARTS
+from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.sampling.projections import PROJECTIONS, Projection
+
+ROUTES = ("auto", "matrix", "cholesky")
+
+# Episodes are made in pieces whose largest temporary stays in the cache of a CPU, or fills a GPU.
+PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 30}
+
+
+class Inputs:
+    """How examples become the inputs of an episode; the arguments are those of `TaskDistribution`.
+
+    Args:
+        dataset: the base dataset.
+        split: its split.
+        n_features: D.
+        projection: kind of A.
+        distractors: number of the features that are noise.
+        segments: runs of examples with an A of their own.
+        route: how A x̄ is drawn.
+        one_off: whether tasks are one-off, so that A need not exist.
+        device: where inputs are made.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        *,
+        n_features: int,
+        projection: str,
+        distractors: int,
+        segments: tuple[slice, ...],
+        route: str,
+        one_off: bool,
+        device: torch.device,
+    ) -> None:
+        self.dataset, self.split, self.device = dataset, split, device
+        self.n_features, self.distractors, self.segments = n_features, distractors, segments
+        self.projection = check_choice("projection", projection, PROJECTIONS)
+        if projection == "none" and n_features - distractors != dataset.n_inputs:
+            raise ValueError(
+                f"projection='none' keeps the {dataset.n_inputs} inputs of {dataset.name}, but n_features={n_features} "
+                f"with distractors={distractors} leaves {n_features - distractors} features: give n_features="
+                f"{dataset.n_inputs + distractors}, or another projection."
+            )
+        self.route = self._choose_route(check_choice("route", route, ROUTES), one_off)
+        self._projector = Projection(projection, n_features - distractors, dataset.n_inputs, self.route)
+
+    def images(self, index: torch.Tensor) -> torch.Tensor:
+        """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
+        mean, deviation = self.dataset.moments
+        return self._inputs[index].float().sub_(mean).div_(deviation)
+
+    def write(self, task: Streams, episode: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
+        """Write the inputs of the examples (B, N) into x (B, N, D), in pieces that bound the memory beside it."""
+        length = index.shape[1]
+        floats = int(np.prod(self._noise_shape(length))) + length * (self._longest + self.dataset.n_inputs)
+        size = max(1, PIECE_BYTES.get(self.device.type, PIECE_BYTES["cpu"]) // (4 * floats))
+        for start in range(0, len(index), size):
+            piece = slice(start, start + size)
+            if not self.distractors:
+                self._project(task[piece], index[piece], x[piece])
+                continue
+            noise = episode[piece].normal(length, self.distractors, part=DISTRACTORS)
+            projected = noise.new_empty(*noise.shape[:2], self._projector.n_features)
+            self._project(task[piece], index[piece], projected)
+            places = self._feature_places(task[piece]).unsqueeze(1).expand_as(x[piece])
+            x[piece] = torch.cat([projected, noise], dim=2).gather(2, places)
+
+    def matrices(self, task: Streams, segment: NDArray[np.int64]) -> torch.Tensor | None:
+        """Return A, (B, D, N_x), in a segment of each task, with zero rows at distractors; None where there is no A."""
+        if self.route == "cholesky":
+            return None
+        segment = np.minimum(segment, len(self.segments) - 1)
+        matrices = torch.zeros(len(task), self.n_features, self.dataset.n_inputs, device=self.device)
+        for one in np.unique(segment):
+            rows = np.flatnonzero(segment == one)
+            place = torch.from_numpy(rows).to(self.device)
+            matrices[place, : self._projector.n_features] = self._matrices(task[rows], int(one))
+        if self.distractors:
+            matrices = matrices.gather(1, self._feature_places(task).unsqueeze(2).expand_as(matrices))
+        return matrices
+
+    def _project(self, task: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
+        """Write the projected images into x (B, N, D − distractors), segment by segment."""
+        if self.projection == "none":
+            x.copy_(self.images(index))
+            return
+        for number, examples in enumerate(self.segments):
+            columns = index[:, examples]
+            noise = self._noise(task, columns.shape[1], number)
+            same = columns if self.dataset.with_replacement else None
+            self._projector.project(self.images(columns), noise, same, x[:, examples])
+
+    def _matrices(self, task: Streams, segment: int) -> torch.Tensor:
+        """(B, D − distractors, N_x) A of one segment."""
+        if self.projection == "none":
+            return torch.eye(self.dataset.n_inputs, device=self.device).expand(len(task), -1, -1)
+        return self._projector.matrices(self._noise(task, self._longest, segment))
+
+    def _noise(self, task: Streams, length: int, segment: int) -> torch.Tensor:
+        return task.normal(*self._noise_shape(length), part=PROJECTION + segment * SEGMENT_PARTS)
+
+    def _noise_shape(self, length: int) -> tuple[int, int]:
+        return self._projector.noise_shape(length)
+
+    def _feature_places(self, task: Streams) -> torch.Tensor:
+        """(B, D) where each feature of x is found among the projected ones and, after them, the distractors."""
+        return task.permutation(self.n_features, part=FEATURE_PLACES)
+
+    def _choose_route(self, route: str, one_off: bool) -> str:
+        if not one_off or self.projection == "none":
+            if route == "cholesky":
+                given = f"projection={self.projection!r}" + ("" if one_off else " and a finite n_tasks")
+                raise ValueError(
+                    "route='cholesky' draws the inputs of one-off tasks without a matrix: it needs n_tasks=None and a "
+                    f"random projection, given {given}."
+                )
+            return "matrix"
+        if route == "cholesky" and self._longest > self.dataset.n_inputs:
+            raise ValueError(
+                f"route='cholesky' needs length <= N_x: the covariance of {self._longest} inputs of "
+                f"{self.dataset.n_inputs} values is singular. Give route='auto' or 'matrix'."
+            )
+        fewest = "cholesky" if self._longest < self.dataset.n_inputs else "matrix"
+        return fewest if route == "auto" else route
+
+    @property
+    def _longest(self) -> int:
+        """Examples of the longest segment."""
+        return self.segments[0].stop
+
+    @cached_property
+    def _inputs(self) -> torch.Tensor:
+        """(M, N_x) in the dataset's own dtype: 8-bit images stay 8-bit."""
+        return torch.from_numpy(self.dataset.split(self.split)[0]).to(self.device)

@@ -1,0 +1,17 @@
+"""The one list of what each stream of random words is for, so that no two things ever read the same words."""
+
+# Purposes: a stream is named by (seed, purpose, number).
+FIXED_TASK, ONE_OFF_TASK, EPISODE, SHARED = 1, 2, 4, 16
+
+# Options have their parts far above the small numbers, which several things count up from.
+OPTIONS = 1 << 32
+
+# Parts of a task's stream; those of segment s of a drifting task begin at s · SEGMENT_PARTS.
+CLASSES, LABELS, BIAS, PROJECTION = 0, 1, 2, 3
+FUNCTION, FUNCTION_CHOICES = 1, 2
+SEGMENT_PARTS = 4
+CLASS_RANKS, FEATURE_PLACES = OPTIONS, OPTIONS + 1
+
+# Parts of an episode's stream; without replacement, examples may be drawn from EXAMPLES and parts after it.
+TASK_ID, EXAMPLES = 0, 1
+CLASS_SEQUENCE, SHOT_ORDER, IS_NOISY, NOISE, DISTRACTORS = range(OPTIONS, OPTIONS + 5)
