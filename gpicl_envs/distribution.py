@@ -84,7 +84,7 @@ class EpisodeDistribution(ABC):
     ) -> None:
         self.name, self.length, self.n_features, self.n_classes, self.split = name, length, n_features, n_classes, split
         self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
-        self.task_seed = check_integer("task_seed", task_seed, 0)
+        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self.drift_every = drift_every
         if drift_every is not None:
             why = f"with length={length}, a later change would never be seen"
