@@ -101,9 +101,11 @@ def train(
     from gpicl_agents.presets import find_preset
     from gpicl_agents.progress import LiveReport
     from gpicl_agents.train import train as run
+    from gpicl_envs.evaluation import check_classification
 
     settings = find_preset(preset)
     venv = make_batch(env, settings.batch_size if batch_size is None else batch_size, device, parse(env_set))
+    check_classification(venv.unwrapped.tasks)
     arguments = parse(set)
     if learner in (None, settings.learner):
         arguments = settings.arguments | {"seed": seed} | arguments
@@ -149,7 +151,7 @@ def evaluate(
         device: cpu or cuda.
         out: file to which the records are added.
     """
-    from gpicl_envs.evaluation import evaluate_all
+    from gpicl_envs.evaluation import check_classification, evaluate_all
     from gpicl_envs.records import append_records
     from gpicl_envs.report import group, markdown_table
     from gpicl_envs.testing import check_learner
@@ -163,6 +165,7 @@ def evaluate(
     arguments = find_environment(env).arguments | {"split": "train" if split == "seen" else "test", "device": device}
     tasks = make_tasks(**arguments | given)
     append_records(out, [])  # fails now, not after the evaluation, where nothing can be written
+    check_classification(tasks)
     made = [_make(spec, {}, tasks) for spec in learners]
     for learner in made:
         check_learner(learner, length=max(2, min(tasks.length, 100)))

@@ -140,6 +140,7 @@ def evaluate_all(
         raise ValueError(
             f"split={split!r} asks for new tasks, but n_tasks={tasks.n_tasks} names those of meta-training."
         )
+    check_classification(tasks)
     for learner in learners:
         _check_fit(learner, tasks)
     correct, nll = (np.zeros((len(learners), episodes, tasks.length), kind) for kind in (bool, np.float32))
@@ -174,6 +175,15 @@ def evaluate_all(
         )
         for i, learner in enumerate(learners)
     ]
+
+
+def check_classification(tasks: EpisodeDistribution) -> None:
+    """Raise ValueError unless the tasks have labels: learners predict labels, so they cannot be scored on values."""
+    if tasks.is_regression:
+        raise ValueError(
+            f"{tasks.env_id} is regression: its targets are real values, but learners predict labels. Step the "
+            "environment, or fit tasks.sample(...), where .y holds the values; or give a classification environment."
+        )
 
 
 def _check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:
