@@ -63,6 +63,8 @@ class Sb3VecEnv(VecEnv):
         elif num_envs is not None or arguments:
             given = arguments if num_envs is None else {"num_envs": num_envs} | arguments
             raise ValueError(f"Sb3VecEnv got a made environment and arguments to make one, {given}: give one of them.")
+        if not action_bound > 0 or not np.isfinite(action_bound):
+            raise ValueError(f"action_bound={action_bound!r} is not allowed: give a finite number above 0.")
         mode = env.metadata.get("autoreset_mode")
         if mode is not AutoresetMode.SAME_STEP:
             raise ValueError(
