@@ -10,13 +10,23 @@ class UnknownNameError(ValueError):
     """A look-up by name failed; the message lists the valid names, nearest first."""
 
     def __init__(self, kind: str, given: object, valid: Iterable[str], hint: str = "") -> None:
-        names = sorted(valid)
-        lowered = {name.lower(): name for name in names}
-        near = [lowered[match] for match in get_close_matches(str(given).lower(), lowered, n=3, cutoff=0.5)]
-        suggestion = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-        super().__init__(
-            f"Unknown {kind} {given!r}.{suggestion} Valid: {', '.join(names)}.{' ' + hint if hint else ''}"
-        )
+        super().__init__(f"Unknown {kind} {given!r}.{_nearest(given, valid)}{' ' + hint if hint else ''}")
+
+
+class UnexpectedArgumentError(TypeError, ValueError):
+    """A constructor does not take an argument of this name: bad input, and to Python a TypeError.
+
+    Libraries that try an argument and catch the TypeError, as TorchRL's `GymEnv` does with `frameskip`, read its text.
+    """
+
+
+def _nearest(given: object, valid: Iterable[str]) -> str:
+    """The names that are meant, perhaps, and all valid ones, in words."""
+    names = sorted(valid)
+    lowered = {name.lower(): name for name in names}
+    near = [lowered[match] for match in get_close_matches(str(given).lower(), lowered, n=3, cutoff=0.5)]
+    suggestion = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"{suggestion} Valid: {', '.join(names)}."
 
 
 def check_choice(kind: str, given: str, valid: tuple[str, ...]) -> str:
@@ -55,5 +65,8 @@ def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in arguments:
         if name not in parameters and not takes_any:
-            raise UnknownNameError(f"argument of {getattr(made, '__name__', made)}", name, parameters)
+            raise UnexpectedArgumentError(
+                f"{getattr(made, '__name__', made)} got an unexpected keyword argument {name!r}."
+                f"{_nearest(name, parameters)}"
+            )
     return made(**arguments)

@@ -17,8 +17,8 @@ LAYERS = [
     {"distribution", "rendering"},
     {"tasks", "functions", "registration"},
     {"vector_env", "learner", "metrics", "records"},
-    {"single_env", "testing", "report"},
-    {"evaluation"},
+    {"single_env", "testing", "report", "wrappers"},
+    {"evaluation", "sb3"},
     {"cli"},
 ]
 FILES = sorted(path for folder in ("gpicl_envs", "agents", "baselines") for path in (ROOT / folder).rglob("*.py"))
@@ -71,6 +71,7 @@ def test_every_module_has_a_test_file():
     tasks = dict.fromkeys(["errors", "projections", "episodes", "choice", "distribution", "parts"], "tasks")
     tasks |= dict.fromkeys(["pool", "examples", "labelling", "inputs"], "variants")
     tasks |= dict.fromkeys(["single_env", "vector_env", "answers"], "envs")
+    tasks |= dict.fromkeys(["single", "vector"], "wrappers")
     together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
     for path in FILES:
         if path.name == "__init__.py" or path.parent.name == "datasets":

@@ -80,7 +80,7 @@ def damage(checkpoint: Path, how: str) -> None:
         ("no json", r"config\.json is not JSON"),
         ("format", r"config\.json has the format 'gpicl-checkpoint-9'"),
         ("shape", r"model\.safetensors holds weights of another model"),
-        ("argument", "Unknown argument of Transformer 'depth'"),
+        ("argument", "Transformer got an unexpected keyword argument 'depth'"),
         ("learner", "Unknown learner in a checkpoint 'os:system'"),
     ],
 )

@@ -84,7 +84,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train --out r --env GPICL-MNSIT-v0", "Unknown environment 'GPICL-MNSIT-v0'. Did you mean 'GPICL-MNIST-v0'"),
         ("train --out r --preset fats", "Unknown preset 'fats'. Did you mean 'fast'"),
         ("train --out r --learner knn --preset tiny", "has no parameters to train"),
-        ("train --out r --preset tiny --set widht=3", "Unknown argument of Transformer 'widht'. Did you mean 'width'"),
+        (
+            "train --out r --preset tiny --set widht=3",
+            "unexpected keyword argument 'widht'. Did you mean 'width'",
+        ),
         ("train --out r --preset tiny --env-set n_features=0", "n_features=0 is not allowed"),
         ("train --out r --preset tiny --steps 0", "steps=0 is not allowed"),
         ("train --out r --preset tiny --set width", "'width' is not an assignment: give NAME=VALUE"),
@@ -92,7 +95,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("evaluate --learners my_agent:Cheat", "Not causal"),
         ("evaluate --learners knn --env-set n_tasks=3", "asks for new tasks, but n_tasks=3"),
         ("evaluate --learners knn --env-set split=train", "give --split"),
-        ("evaluate --learners knn --env-set feedback=reward", "Unknown argument of TaskDistribution 'feedback'"),
+        (
+            "evaluate --learners knn --env-set feedback=reward",
+            "TaskDistribution got an unexpected keyword argument",
+        ),
         ("evaluate --learners knn --seed -1", "seed=-1"),
         ("train --out r --preset tiny --env-set feedback=reward", "train learns from labels"),
         ("train --out r --preset tiny --batch-size 0", "num_envs=0"),

@@ -295,7 +295,7 @@ def test_unknown_ids_are_refused_by_gymnasium():
         ({"n_features": 0}, "n_features=0"),
         ({"split": "val"}, "Unknown split"),
         ({"length": 10**6}, "from 1 to 1000"),
-        ({"lenght": 5}, "Unknown argument of TaskDistribution 'lenght'. Did you mean 'length'"),
+        ({"lenght": 5}, "TaskDistribution got an unexpected keyword argument 'lenght'. Did you mean 'length'"),
     ],
     ids=str,
 )

@@ -84,7 +84,11 @@ def test_every_registered_learner_keeps_the_protocol(name: str):
         ("knnn", {}, "Unknown learner 'knnn'. Did you mean 'knn'.*transformer"),
         ("no_such_module:Agent", {}, "no module 'no_such_module' on the import path"),
         ("gpicl_baselines.sgd:SGD", {}, "Unknown class of module gpicl_baselines.sgd 'SGD'. Did you mean 'OnlineSGD'"),
-        ("knn", {"kk": 1}, "Unknown argument of KNearestNeighbors 'kk'.*Valid: k, metric, n_classes, n_features"),
+        (
+            "knn",
+            {"kk": 1},
+            "unexpected keyword argument 'kk'.*Valid: k, metric, n_classes, n_features",
+        ),
         ("knn", {"k": 0}, "k=0 is not allowed"),
         ("knn", {"metric": "cosin"}, "Did you mean 'cosine'"),
         ("knn", {"n_classes": 1}, "n_classes=1"),

@@ -1,0 +1,301 @@
+"""Vector wrappers in torch: gymnasium's own compute in NumPy and fail on tensors.
+
+They hold in all three autoreset modes, after `reset(options={"reset_mask": ...})` too, keep what they make on the
+environment's device, and pickle with all that they remember.
+"""
+
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces.utils import flatten_space
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+from torch.nn.functional import one_hot
+
+from gpicl_envs.wrappers.single import with_action_and_reward
+
+Step = tuple[Any, Any, Any, Any, dict[str, Any]]
+
+
+class TorchVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
+    """What these wrappers share.
+
+    Args:
+        env: a vector environment that returns tensors.
+
+    Raises:
+        TypeError: the environment returns NumPy arrays.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        super().__init__(env)
+        if isinstance(env, TorchToNumpy) or isinstance(env.unwrapped, SyncVectorEnv | AsyncVectorEnv):
+            raise TypeError(
+                f"{type(self).__name__} of gpicl_envs.wrappers.vector takes a vector environment of tensors, given "
+                f"{env}: apply it before TorchToNumpy, and gymnasium's own wrappers to NumPy environments."
+            )
+
+    @property
+    def autoreset_mode(self) -> AutoresetMode:
+        """When environments that have ended begin anew; some libraries ask for it by this name."""
+        return self.metadata["autoreset_mode"]
+
+
+class RecordEpisodeStatistics(TorchVectorWrapper):
+    """Add the return, length and duration of every episode to the info of the step that ends it, in torch.
+
+    At such a step the info holds `episode`: {`r`: (B,) sum of rewards, `l`: (B,) number of steps, `t`: (B,) seconds}
+    and the mask `_episode` (B,) of the environments that ended; the others have zeros. Names, places and meaning are
+    those of `gymnasium.wrappers.vector.RecordEpisodeStatistics`.
+
+    Args:
+        env: a vector environment that returns tensors.
+        buffer_length: how many of the last episodes the queues keep.
+        stats_key: the key in the info.
+
+    Attributes:
+        episode_count: how many episodes have ended.
+        return_queue: returns of the last episodes, as floats.
+        length_queue: lengths of the last episodes.
+        time_queue: durations of the last episodes, in seconds.
+
+    Example:
+        >>> import gymnasium, gpicl_envs, torch
+        >>> env = RecordEpisodeStatistics(gymnasium.make_vec("GPICL-Digits-v0", num_envs=2, length=3))
+        >>> _ = env.reset(seed=0)
+        >>> infos = [env.step(torch.tensor([1, 2]))[-1] for _ in range(3)]
+        >>> infos[-1]["episode"]["l"], "episode" in infos[0]
+        (tensor([3, 3]), False)
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], buffer_length: int = 100, stats_key: str = "episode") -> None:
+        super().__init__(env)
+        self._stats_key = stats_key
+        self._same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
+        self._returns = torch.zeros(self.num_envs)
+        self._lengths = torch.zeros(self.num_envs, dtype=torch.int64)
+        self._begun: NDArray[np.float64] = np.zeros(self.num_envs)  # seconds
+        # What ended in the last step and has not begun anew: on the device, and here where anything did.
+        self._ended = torch.zeros(self.num_envs, dtype=torch.bool)
+        self._ended_here: NDArray[np.bool_] | None = None
+        self.episode_count = 0
+        self.return_queue: deque[float] = deque(maxlen=buffer_length)
+        self.length_queue: deque[int] = deque(maxlen=buffer_length)
+        self.time_queue: deque[float] = deque(maxlen=buffer_length)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin new episodes, with statistics of zero."""
+        observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+        device = _device(observation)
+        mask = _reset_mask(options, self.num_envs)
+        self._forget(mask, mask.to(device))
+        return observation, info
+
+    def step(self, actions: Any) -> Step:
+        """Step, and add the statistics of the episodes that end."""
+        observation, reward, terminated, truncated, info = self.env.step(actions)
+        # A step that only begins an episode anew (NEXT_STEP) counts towards none.
+        self._returns = torch.where(self._ended, 0.0, self._returns + reward)
+        self._lengths = torch.where(self._ended, 0, self._lengths + 1)
+        now = time.perf_counter()
+        if self._ended_here is not None:
+            self._begun[self._ended_here] = now
+        self._ended, self._ended_here = terminated | truncated, None
+        # With SAME_STEP the info itself tells whether anything ended, and the device need not be waited for.
+        if ("final_obs" in info) if self._same_step else bool(self._ended.any()):
+            self._record(info, now)
+        return observation, reward, terminated, truncated, info
+
+    def _record(self, info: dict[str, Any], now: float) -> None:
+        """Write the statistics of the ended episodes into the info and the queues."""
+        if self._stats_key in info:
+            raise ValueError(
+                f"The info has {self._stats_key!r} already: apply RecordEpisodeStatistics once, or give another "
+                "stats_key."
+            )
+        ended = self._ended
+        here = ended.cpu()
+        self._ended_here = here.numpy()
+        seconds = torch.from_numpy(now - self._begun).float()
+        info[self._stats_key] = {
+            "r": torch.where(ended, self._returns, 0.0),
+            "l": torch.where(ended, self._lengths, 0),
+            "t": torch.where(here, seconds, 0.0).to(ended.device),
+        }
+        info[f"_{self._stats_key}"] = ended
+        self.episode_count += int(here.sum())
+        self.return_queue.extend(self._returns[ended].tolist())
+        self.length_queue.extend(self._lengths[ended].tolist())
+        self.time_queue.extend(seconds[here].tolist())
+        if self._same_step:  # the new episodes have begun
+            self._forget(here, ended)
+
+    def _forget(self, here: torch.Tensor, mask: torch.Tensor) -> None:
+        """Begin statistics anew in the masked environments; the same mask on the CPU and on the device."""
+        self._returns = torch.where(mask, 0.0, self._returns.to(mask.device))
+        self._lengths = torch.where(mask, 0, self._lengths.to(mask.device))
+        self._ended = self._ended.to(mask.device) & ~mask
+        self._begun[here.numpy()] = time.perf_counter()
+        if self._ended_here is not None:
+            self._ended_here = self._ended_here & ~here.numpy()
+
+
+class TorchToNumpy(TorchVectorWrapper):
+    """Show everything that the environment returns as NumPy arrays, what is nested in the infos too.
+
+    Gymnasium's vector wrappers (`RecordEpisodeStatistics`, `NormalizeReward`, `DictInfoToList`, …) then take the
+    environment. On the CPU nothing is copied. Actions may be arrays or tensors.
+
+    Args:
+        env: a vector environment that returns tensors.
+
+    Example:
+        >>> import gymnasium, gpicl_envs
+        >>> env = TorchToNumpy(gymnasium.make_vec("GPICL-Digits-v0", num_envs=2))
+        >>> observation, info = env.reset(seed=0)
+        >>> type(observation["x"]).__name__, type(info["task_id"]).__name__
+        ('ndarray', 'ndarray')
+    """
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin new episodes."""
+        return to_numpy(self.env.reset(seed=seed, options=options))  # type: ignore[arg-type]
+
+    def step(self, actions: Any) -> Step:
+        """Step with NumPy actions."""
+        return to_numpy(self.env.step(actions))
+
+
+class FlattenObservation(TorchVectorWrapper):
+    """Show a Dict of observations as one row: (B, D + K) of x, then y, in the order of the Dict's keys.
+
+    The numbers are those of `gymnasium.wrappers.FlattenObservation` around the single environment.
+
+    Args:
+        env: a vector environment that returns a Dict of tensors, each with a Box.
+
+    Example:
+        >>> import gymnasium, gpicl_envs
+        >>> env = FlattenObservation(gymnasium.make_vec("GPICL-Digits-v0", num_envs=2, n_features=8))
+        >>> tuple(env.reset(seed=0)[0].shape)
+        (2, 18)
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        super().__init__(env)
+        space = env.single_observation_space
+        if not isinstance(space, Dict) or not all(isinstance(part, Box) for part in space.spaces.values()):
+            raise TypeError(f"FlattenObservation needs a Dict of Box observations, given {space}.")
+        self._keys = tuple(space.spaces)
+        self.single_observation_space = flatten_space(space)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Begin new episodes."""
+        observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+        return self._flat(observation), info
+
+    def step(self, actions: Any) -> Step:
+        """Step; `final_obs` is flat too."""
+        observation, *outcome, info = self.env.step(actions)
+        if "final_obs" in info:
+            info["final_obs"] = self._flat(info["final_obs"])
+        return self._flat(observation), *outcome, info
+
+    def _flat(self, observation: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.cat([observation[key].flatten(1) for key in self._keys], 1)
+
+
+class PreviousActionAndReward(TorchVectorWrapper):
+    """Add what the agent did and earned one step before, as RL² agents read it, for the whole batch in torch.
+
+    It shows the numbers of `gpicl_envs.wrappers.PreviousActionAndReward`, which describes them: `action` (B, K) and
+    `reward` (B, 1), zeros at the first step of an episode; `final_obs` holds those of the last.
+
+    Args:
+        env: a vector environment with a Dict of observations as tensors, and Discrete or Box actions.
+
+    Example:
+        >>> import gymnasium, gpicl_envs, torch
+        >>> env = PreviousActionAndReward(gymnasium.make_vec("GPICL-Digits-v0", num_envs=2))
+        >>> _ = env.reset(seed=0)
+        >>> env.step(torch.tensor([1, 2]))[0]["action"].argmax(1)
+        tensor([1, 2])
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        super().__init__(env)
+        self.single_observation_space = with_action_and_reward(env.single_observation_space, env.single_action_space)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        n_action = self.single_observation_space["action"].shape[0]  # type: ignore[index]
+        self._action = torch.zeros(self.num_envs, n_action)
+        self._reward = torch.zeros(self.num_envs, 1)
+        self._ended = torch.zeros(self.num_envs, dtype=torch.bool)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Begin new episodes: there, the previous action and reward are zeros."""
+        observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
+        device = _device(observation)
+        self._action, self._reward = self._action.to(device), self._reward.to(device)
+        mask = _reset_mask(options, self.num_envs).to(device)
+        self._forget(mask)
+        self._ended = self._ended.to(device) & ~mask
+        return self._shown(observation), info
+
+    def step(self, actions: Any) -> Step:
+        """Step, and show these actions and their rewards beside the observations that follow them."""
+        observation, reward, terminated, truncated, info = self.env.step(actions)
+        given = torch.as_tensor(actions, device=reward.device)
+        if isinstance(self.single_action_space, Discrete):
+            n = int(self.single_action_space.n)
+            given = one_hot(given.long().clamp(0, n - 1), n)  # where none is read (NEXT_STEP) it may be any number
+        self._action, self._reward = given.float().clone(), reward[:, None].clone()
+        self._forget(self._ended)
+        self._ended = terminated | truncated
+        if "final_obs" in info:
+            info["final_obs"] = self._shown(info["final_obs"])
+            self._forget(self._ended)
+            self._ended = torch.zeros_like(self._ended)
+        return self._shown(observation), reward, terminated, truncated, info
+
+    def _forget(self, mask: torch.Tensor) -> None:
+        self._action = torch.where(mask[:, None], 0.0, self._action)
+        self._reward = torch.where(mask[:, None], 0.0, self._reward)
+
+    def _shown(self, observation: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return observation | {"action": self._action.clone(), "reward": self._reward.clone()}
+
+
+def to_numpy(value: Any) -> Any:
+    """Return the value with every tensor in it, in tuples and dicts too, as an array of the same numbers."""
+    if isinstance(value, torch.Tensor):
+        return value.cpu().numpy()
+    if isinstance(value, dict):
+        return {name: to_numpy(part) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return tuple(to_numpy(part) for part in value)
+    return value
+
+
+def _device(observation: torch.Tensor | dict[str, torch.Tensor]) -> torch.device:
+    return (next(iter(observation.values())) if isinstance(observation, dict) else observation).device
+
+
+def _reset_mask(options: dict[str, Any] | None, num_envs: int) -> torch.Tensor:
+    """(B,) which environments a reset begins anew, on the CPU; the environment has checked it."""
+    if not options or "reset_mask" not in options:
+        return torch.ones(num_envs, dtype=torch.bool)
+    return torch.as_tensor(options["reset_mask"]).cpu()
