@@ -50,3 +50,11 @@ def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         if name not in parameters and not takes_any:
             raise UnknownNameError(f"argument of {getattr(made, '__name__', made)}", name, parameters)
     return made(**arguments)
+
+
+class MissingDataError(ValueError):
+    """The files of a dataset are not there; the message says which command or which files bring them."""
+
+
+class DamagedDataError(ValueError):
+    """A file is not what it should be; the message names it, and what to do."""
