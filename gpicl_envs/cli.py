@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gpicl_envs.datasets import DATASETS, load_dataset
+from gpicl_envs.commands.data import data
 from gpicl_envs.errors import check_integer
 from gpicl_envs.registration import environments, find_environment
 
@@ -215,23 +215,6 @@ def check(learner: tyro.conf.Positional[str], set: Assignments = (), seed: int =
     made = make_learner(learner, **parse(set))
     check_learner(made, seed=seed)
     console.print(f"{made.name} keeps the protocol: causal, deterministic, step and predict agree.", highlight=False)
-
-
-def data(action: tyro.conf.Positional[Literal["list"]]) -> None:
-    """List the base datasets, with size, shape and source.
-
-    Example: `gpicl data list`.
-
-    Args:
-        action: list.
-    """
-    table = Table("dataset", "shape", "train", "test", "classes", "source", "licence", box=None)
-    for name in DATASETS:
-        dataset = load_dataset(name)
-        counts = (f"{len(dataset.y[split]):,}" if split in dataset.y else "" for split in ("train", "test"))
-        facts = dataset.facts.get("source", ""), dataset.facts.get("licence", "")
-        table.add_row(name, "×".join(map(str, dataset.shape)), *counts, str(dataset.n_classes), *facts)
-    console.print(table)
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

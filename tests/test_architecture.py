@@ -19,6 +19,7 @@ LAYERS = [
     {"vector_env", "learner", "metrics", "records"},
     {"single_env", "testing", "report", "wrappers"},
     {"evaluation", "sb3"},
+    {"commands"},
     {"cli"},
 ]
 FILES = sorted(path for folder in ("gpicl_envs", "agents", "baselines") for path in (ROOT / folder).rglob("*.py"))
@@ -73,6 +74,7 @@ def test_every_module_has_a_test_file():
     tasks |= dict.fromkeys(["single_env", "vector_env", "answers"], "envs")
     tasks |= dict.fromkeys(["single", "vector"], "wrappers")
     together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
+    together |= {"data": "data_command"}
     for path in FILES:
         if path.name == "__init__.py" or path.parent.name == "datasets":
             continue
