@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import vision_files
 
-from gpicl_envs.datasets import load_dataset
 from gpicl_envs.datasets import download as module
+from gpicl_envs.datasets import load_dataset
 from gpicl_envs.datasets.download import download
 from gpicl_envs.errors import MissingDataError, UnknownNameError
 
