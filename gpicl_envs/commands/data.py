@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gpicl_envs.datasets.base import DATASETS, DatasetSpec, find_dataset, npz_spec
-from gpicl_envs.datasets.npz import npz_files
+from gpicl_envs.datasets.npz import npz_files, simple_name
 from gpicl_envs.datasets.storage import data_folder
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
@@ -34,8 +34,11 @@ def _listed(names: tuple[str, ...]) -> list[DatasetSpec]:
     """The named datasets; by default the registered ones, then the other .npz files of the data folder."""
     if names:
         return [find_dataset(name) for name in names]
-    served = {path for spec in DATASETS.values() if (location := spec.location()) for path in location.paths}
-    return [*DATASETS.values(), *(npz_spec(file) for file in npz_files().values() if file.path not in served)]
+    taken = {simple_name(name) for name in DATASETS}
+    return [
+        *DATASETS.values(),
+        *(npz_spec(file) for name, file in npz_files().items() if simple_name(name) not in taken),
+    ]
 
 
 def _list(names: tuple[str, ...]) -> None:
@@ -54,7 +57,7 @@ def _list(names: tuple[str, ...]) -> None:
             "" if spec.download_mb is None else f"{spec.download_mb:,.0f} MB",
             spec.licence,
             spec.source,
-            str(location.paths[0]) if location is not None and location.paths else "",
+            str(location.paths[0].relative_to(data_folder())) if location is not None and location.paths else "",
         )
     console = Console()
     Console(width=max(console.width, WIDTH)).print(table)

@@ -33,6 +33,32 @@ class Dataset:
     with_replacement: bool = False
     bayes_accuracy: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be one dataset; raises ValueError."""
+        if not self.x or set(self.x) != set(self.y) or not set(self.x) <= set(SPLITS):
+            raise ValueError(
+                f"Dataset {self.name} has inputs of {', '.join(self.x) or 'no split'} and labels of "
+                f"{', '.join(self.y) or 'no split'}: x and y need the same splits, train and test or one of them."
+            )
+        for split, x in self.x.items():
+            y = self.y[split]
+            if x.dtype not in (np.uint8, np.float32) or y.dtype != np.int64:
+                raise ValueError(
+                    f"Dataset {self.name} has {x.dtype} inputs and {y.dtype} labels in {split}: give uint8 or float32 "
+                    "inputs and int64 labels."
+                )
+            if (
+                y.shape != (len(x),)
+                or not len(y)
+                or x.shape[1:] != self.shape
+                or y.min() < 0
+                or y.max() >= self.n_classes
+            ):
+                raise ValueError(
+                    f"Dataset {self.name} has in {split} inputs of shape {x.shape} and labels of shape {y.shape}: give "
+                    f"(M, *{self.shape}) and (M,), M at least 1, and labels from 0 to {self.n_classes - 1}."
+                )
+
     @classmethod
     def from_arrays(cls, name: str, arrays: Arrays) -> "Dataset":
         """Return the dataset of checked arrays x_train, y_train, x_test, y_test (or one of the pairs)."""

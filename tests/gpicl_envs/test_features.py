@@ -156,7 +156,7 @@ def test_weights_that_hold_code_are_not_run(images: np.ndarray, own_data: Path, 
             return os.mkdir, (str(own_data / "it-ran"),)
 
     path = own_data / "weights" / "evil.pth"
-    path.write_bytes(pickle.dumps({"weight": Code()}))
+    path.write_bytes(pickle.dumps({"weight": Code()}, protocol=2))
     evil = path.rename(path.with_name(f"evil-{sha256_of(path)[:8]}.pth"))
     monkeypatch.undo()
     monkeypatch.setenv("GPICL_DATA_DIR", str(own_data))
