@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
+from gpicl_envs.datasets import ARRAY_ID
 from gpicl_envs.distribution import EpisodeDistribution
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.learner import Learner, evaluating
@@ -36,6 +37,7 @@ class LearningCurve:
         correct: (E, N) whether each prediction was right.
         nll: (E, N) negative log-likelihood of each label, in nats.
         task_id: (E,) task of each episode, −1 for one-off tasks.
+        env_id: the environment that shows these episodes.
         tasks: the arguments of the distribution.
         split: the question asked: `"seen"`, `"unseen-task"` or `"unseen-dataset"`.
         seed: seed of the episodes.
@@ -49,6 +51,7 @@ class LearningCurve:
     correct: NDArray[np.bool_]
     nll: NDArray[np.float32]
     task_id: NDArray[np.int64]
+    env_id: str
     tasks: dict[str, Any]
     split: str
     seed: int
@@ -69,13 +72,14 @@ class LearningCurve:
         """Return the result as plain JSON values."""
         accuracy, final = self.accuracy, self.final
         environment = dict(self.tasks)
-        dataset = environment.pop("dataset")
+        if self.env_id != ARRAY_ID:
+            del environment["dataset"]  # the id says it
         return {
             "schema": SCHEMA,
             "learner": self.learner,
             "n_parameters": self.n_parameters,
             "state_size": self.state_size,
-            "env": f"GPICL-{dataset}-v0",
+            "env": self.env_id,
             "env_kwargs": environment,
             "split": self.split,
             "seed": self.seed,
@@ -167,6 +171,7 @@ def evaluate_all(
             correct=correct[i],
             nll=nll[i],
             task_id=task_id,
+            env_id=tasks.env_id,
             tasks=tasks.arguments,
             split=split,
             seed=seed,

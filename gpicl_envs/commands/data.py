@@ -6,7 +6,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gpicl_envs.datasets.base import DATASETS, DatasetSpec, find_dataset, npz_spec
+from gpicl_envs.datasets.base import ARRAY_ID, DATASETS, DatasetSpec, find_dataset, npz_spec
 from gpicl_envs.datasets.npz import npz_files, simple_name
 from gpicl_envs.datasets.storage import data_folder
 from gpicl_envs.errors import DamagedDataError, MissingDataError
@@ -49,7 +49,7 @@ def _list(names: tuple[str, ...]) -> None:
         counts = [f"{count:,}" for count in (spec.n_train, spec.n_test) if count is not None]
         table.add_row(
             spec.name,
-            spec.env_id if spec.name in DATASETS and spec.has_env_id else "GPICL-Array-v0",
+            spec.env_id if spec.name in DATASETS and spec.has_env_id else ARRAY_ID,
             "no" if location is None else location.kind,
             "×".join(map(str, spec.shape)),
             " + ".join(counts),

@@ -13,6 +13,7 @@ from gpicl_envs.datasets.storage import Location, data_folder
 from gpicl_envs.errors import UnknownNameError
 
 __all__ = [
+    "ARRAY_ID",
     "DATASETS",
     "SPLITS",
     "Dataset",
@@ -20,6 +21,7 @@ __all__ = [
     "Files",
     "find_dataset",
     "load_dataset",
+    "prepare_dataset",
     "register_dataset",
 ]
 
@@ -84,6 +86,7 @@ class DatasetSpec:
 
 
 DATASETS: dict[str, DatasetSpec] = {}
+ARRAY_ID = "GPICL-Array-v0"  # shows whatever `dataset=` names, with or without an id of its own
 
 
 def register_dataset(spec: DatasetSpec) -> None:
@@ -143,13 +146,24 @@ def load_dataset(name: str, image_size: int | None = None, features: str | None 
     return _load(find_dataset(name), data_folder(), image_size, features)
 
 
+def prepare_dataset(dataset: str | Dataset, image_size: int | None, features: str | None) -> Dataset:
+    """Return a dataset, named as for `load_dataset` or given itself, resized or replaced by features if asked for."""
+    if isinstance(dataset, str):
+        return load_dataset(dataset, image_size, features)
+    if features is not None:
+        return _features_of(dataset, features, image_size)
+    return dataset if image_size is None else dataset.resized(image_size)
+
+
 @lru_cache(maxsize=8)
 def _load(spec: DatasetSpec, folder: Path, image_size: int | None, features: str | None) -> Dataset:
     """`folder` is part of what was asked for: in another data folder the same name is another file."""
-    if features is not None:
-        from gpicl_envs.datasets.features import extract_features
+    if image_size is None and features is None:
+        return spec.load()
+    return prepare_dataset(_load(spec, folder, None, None), image_size, features)
 
-        return extract_features(_load(spec, folder, None, None), features, image_size)
-    if image_size is not None:
-        return _load(spec, folder, None, None).resized(image_size)
-    return spec.load()
+
+def _features_of(dataset: Dataset, features: str, image_size: int | None) -> Dataset:
+    from gpicl_envs.datasets.features import extract_features  # needs torch, which listing datasets does not
+
+    return extract_features(dataset, features, image_size)
