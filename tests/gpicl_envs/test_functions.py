@@ -161,7 +161,7 @@ def test_bad_arguments_say_what_is_allowed(arguments: dict, message: str):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_classes": 5}, "Unknown argument of FunctionDistribution 'n_classes'"),
+        ({"n_classes": 5}, "FunctionDistribution got an unexpected keyword argument 'n_classes'"),
         ({"action": "label"}, "Unknown action 'label'. .*Valid: value"),
     ],
     ids=str,
