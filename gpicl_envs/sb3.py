@@ -34,8 +34,8 @@ class Sb3VecEnv(VecEnv):
             autoreset mode SAME_STEP.
         num_envs: B, with an id.
         flatten: show one row of D + K numbers (`"MlpPolicy"`), not a Dict (`"MultiInputPolicy"`).
-        action_bound: SB3 takes continuous actions between finite bounds only: logits lie in ±this, which bounds
-            probabilities to within e^(−2·bound) of 0 and 1.
+        action_bound: SB3 takes continuous actions between finite bounds only: logits and values lie in ±this. Logits
+            in ±10 give probabilities as small as e^(−20).
         **arguments: with an id, those of `gymnasium.make_vec`.
 
     Raises:
@@ -88,7 +88,7 @@ class Sb3VecEnv(VecEnv):
         return observation
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Keep the actions, (B,) labels or (B, K) logits, for `step_wait`."""
+        """Keep the actions, (B,) labels, (B, K) logits or (B, 1) values, for `step_wait`."""
         self._actions = actions
 
     def step_wait(self) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
