@@ -1,24 +1,23 @@
 """The command line: the one place that joins environments, agents, baselines and reports."""
 
-import ast
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import gymnasium
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from gpicl_envs.commands.arguments import Assignments, parse
 from gpicl_envs.commands.data import data
+from gpicl_envs.commands.play import play
 from gpicl_envs.errors import check_integer
 from gpicl_envs.registration import environments, find_environment
 
 console = Console()
-
-Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")]
 
 
 def quickstart(
@@ -225,6 +224,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "report": report,
     "check": check,
     "data": data,
+    "play": play,
 }
 
 
@@ -244,20 +244,6 @@ def _make(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:
         arguments = {"n_features": tasks.n_features, "n_classes": tasks.n_classes} | arguments
     made = make_learner(spec, **arguments)
     return made.to(tasks.device) if isinstance(made, Module) else made
-
-
-def parse(assignments: Sequence[str]) -> dict[str, Any]:
-    """Turn `("width=128", "tokens=paper")` into `{"width": 128, "tokens": "paper"}`."""
-    arguments = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not name or not equals:
-            raise ValueError(f"{assignment!r} is not an assignment: give NAME=VALUE, such as width=128.")
-        try:
-            arguments[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            arguments[name] = value
-    return arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What tests share: one thread a worker, so that workers do not fight over the cores; folders of their own for data."""
+"""What tests share: one thread a worker, folders of their own for data, windows without a screen."""
 
 import os
 from collections.abc import Iterator
@@ -16,6 +16,8 @@ REAL_DATA = Path(os.environ.get("GPICL_DATA_DIR") or Path(__file__).parents[2] /
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
+
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
