@@ -1,1 +1,1 @@
-"""Commands of the terminal that are more than a call: `cli.py` joins them."""
+"""The commands of `gpicl`, one a file; agents and baselines are imported when a command runs."""

@@ -1,6 +1,7 @@
-"""What commands share: `NAME=VALUE` assignments."""
+"""What commands share: `NAME=VALUE` assignments, and learners made to fit the tasks."""
 
 import ast
+import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -21,3 +22,15 @@ def parse(assignments: Sequence[str]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             arguments[name] = value
     return arguments
+
+
+def make_fitting(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:
+    """Return a learner made for the tasks' D and K, on their device; a checkpoint brings its own D and K."""
+    from torch.nn import Module
+
+    from gpicl_envs.learner import make_learner
+
+    if not os.path.isdir(spec) and "@" not in spec:
+        arguments = {"n_features": tasks.n_features, "n_classes": tasks.n_classes} | arguments
+    made = make_learner(spec, **arguments)
+    return made.to(tasks.device) if isinstance(made, Module) else made

@@ -60,7 +60,8 @@ def test_step_is_derived_from_predict(plug_in: str):
     assert learner.state_size(3) == 6
 
 
-def test_registered_names_are_found(plug_in: str):
+def test_registered_names_are_found(plug_in: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gpicl_envs.learner._registered", {})  # what this test registers goes with it
     register_learner("parrot", f"{plug_in}:Parrot")
     assert make_learner("parrot", volume=3.0).get_params() == {"n_features": 784, "n_classes": 10, "volume": 3.0}
     register_learner("parrot", f"{plug_in}:Parrot")  # the same again is no change

@@ -1,0 +1,70 @@
+"""`gpicl evaluate`: learners on the same episodes, as a table and as records."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from gpicl_envs.commands.arguments import Assignments, make_fitting, parse
+from gpicl_envs.errors import check_integer
+from gpicl_envs.registration import find_environment
+
+
+def evaluate(
+    learners: Sequence[str],
+    env: str = "GPICL-MNIST-v0",
+    split: Literal["seen", "unseen-task", "unseen-dataset"] = "unseen-task",
+    env_set: Assignments = (),
+    episodes: int = 1024,
+    seed: int = 0,
+    batch_size: int = 16,
+    device: str = "cpu",
+    out: Path = Path("runs/records.jsonl"),
+) -> None:
+    """Evaluate learners on the same episodes, print the table, and keep the records.
+
+    Every learner passes `gpicl check` first: one that sees the future gets no score.
+
+    Examples: `gpicl evaluate --learners runs/mnist knn ridge`; `gpicl evaluate --learners my_agent:MyAgent knn --env
+    GPICL-Digits-v0 --split unseen-dataset`.
+
+    Args:
+        learners: registered names, module:Class, or checkpoint folders.
+        env: environment id.
+        split: the question asked: tasks of meta-training (train images), new tasks on test images, or a new dataset.
+        env_set: arguments of the environment, such as n_tasks=4096 length=50.
+        episodes: episodes for each learner.
+        seed: of the episodes.
+        batch_size: episodes at a time.
+        device: cpu or cuda.
+        out: file to which the records are added.
+    """
+    from gpicl_envs.evaluation import check_classification, evaluate_all
+    from gpicl_envs.records import append_records
+    from gpicl_envs.report import group, markdown_table
+    from gpicl_envs.testing import check_learner
+    from gpicl_envs.vector_env import make_tasks
+
+    console = Console()
+    check_integer("seed", seed, 0)
+    check_integer("episodes", episodes, 1)
+    given = parse(env_set)
+    if "split" in given:
+        raise ValueError("The images follow from the question: give --split, not split among --env-set.")
+    arguments = find_environment(env).arguments | {"split": "train" if split == "seen" else "test", "device": device}
+    tasks = make_tasks(**arguments | given)
+    append_records(out, [])  # fails now, not after the evaluation, where nothing can be written
+    check_classification(tasks)
+    made = [make_fitting(spec, {}, tasks) for spec in learners]
+    for learner in made:
+        check_learner(learner, length=max(2, min(tasks.length, 100)))
+    curves = evaluate_all(made, tasks, episodes=episodes, seed=seed, split=split, batch_size=batch_size)
+    records = [curve.record() for curve in curves]
+    names = [record["learner"] for record in records]
+    for record, spec in zip(records, learners, strict=True):
+        if names.count(record["learner"]) > 1:
+            record["learner"] += f" ({spec})"
+    append_records(out, records)
+    console.print(markdown_table(group(records)), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Records added to {out}. Draw them: gpicl report {out}", highlight=False)

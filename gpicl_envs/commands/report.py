@@ -1,0 +1,27 @@
+"""`gpicl report`: records as a table, a picture and a page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+
+def report(
+    records: tyro.conf.Positional[Sequence[Path]], out: Path = Path("runs/report"), title: str = "Learning curves"
+) -> None:
+    """Draw records as a table, a picture and one self-contained page.
+
+    Example: `gpicl report runs/records.jsonl --out runs/report`.
+
+    Args:
+        records: record files, as `gpicl evaluate` writes them.
+        out: folder for table.md, learning-curves.png and index.html.
+        title: of the page.
+    """
+    from gpicl_envs.records import read_records
+    from gpicl_envs.report import write_report
+
+    console = Console()
+    page = write_report([record for path in records for record in read_records(path)], out, title=title)
+    console.print(f"The report: {page}", highlight=False)
