@@ -5,7 +5,7 @@ TORCH ?= torch>=2.8
 # pytest's workers; the suite is written to share nothing.
 WORKERS ?= 2
 
-.PHONY: quickstart test lint examples clean
+.PHONY: quickstart test lint examples docs clean
 
 quickstart: .venv/installed
 	.venv/bin/gpicl quickstart
@@ -21,6 +21,10 @@ lint: .venv/installed
 examples: .venv/installed
 	@for file in examples/*.py; do echo "== $$file"; .venv/bin/python $$file || exit 1; done
 
+docs: .venv/installed
+	.venv/bin/sphinx-build -q -W --keep-going docs docs/_build/html
+	@echo "The documentation: docs/_build/html/index.html"
+
 .venv/installed: pyproject.toml
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --upgrade pip
@@ -28,4 +32,4 @@ examples: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache runs
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache runs docs/_build docs/generated

@@ -7,6 +7,8 @@ One run measures everything, each figure the median of several repeats, and writ
 
 import argparse
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,12 +101,38 @@ def stepping(device: torch.device, num_envs: int = 256) -> dict[str, dict[str, f
     return rates
 
 
+PEAK_MEMORY = """
+import resource, gymnasium, torch, gpicl_envs
+def make(num_envs):
+    env = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=num_envs, device=DEVICE)
+    env.reset(seed=0)
+    for _ in range(101):  # one whole episode, and the next one begun
+        env.step(torch.zeros(num_envs, dtype=torch.int64, device=DEVICE))
+    return env
+def peak():
+    on_gpu = torch.device(DEVICE).type == "cuda"
+    return torch.cuda.max_memory_allocated() if on_gpu else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+make(8)
+before = peak()
+kept = make(4096)
+print(peak() - before)
+"""
+
+
+def memory(device: torch.device) -> dict[str, float]:
+    """Peak bytes that a 4,096 × 100 × 784 vector environment adds to a process in which a small one has played."""
+    program = f"DEVICE = {str(device)!r}\n{PEAK_MEMORY}"
+    added = int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+    tensor = 4096 * LENGTH * FEATURES * 4
+    return {"peak bytes added": added, "bytes of the inputs": tensor, "ratio": added / tensor}
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     device = torch.device(parser.parse_args().device)
-    sampled, stepped = sampling(device), stepping(device)
+    sampled, stepped, peak = sampling(device), stepping(device), memory(device)
     print(f"examples/s (N={LENGTH}, D=N_x={FEATURES}, B={BATCH}, {device}, {torch.get_num_threads()} threads)")
     one_off = sampled["sample_episodes, one-off tasks"]
     for name, rate in sampled.items():
@@ -114,7 +142,11 @@ def main() -> None:
     ratios = {kind: ours[kind] / theirs[kind] for kind in ours}
     for kind, ratio in ratios.items():
         print(f"  {kind:<34} make_vec {ours[kind]:>10,.0f}   SyncVectorEnv {theirs[kind]:>8,.0f}   {ratio:4.0f}×")
-    result = {"device": str(device), "examples_per_second": sampled, "env_steps_per_second": stepped}
+    many_over_few = sampled["sample_episodes, 2^24 tasks"] / sampled["sample_episodes, 2^4 tasks"]
+    print(f"2^24 numbered tasks at {many_over_few:.2f} of the speed of 2^4")
+    print(f"memory of 4,096 environments: {peak['ratio']:.2f}× their inputs")
+    result: dict[str, Any] = {"device": str(device), "examples_per_second": sampled, "env_steps_per_second": stepped}
+    result |= {"memory_4096_envs": peak, "speed_of_2^24_over_2^4_tasks": many_over_few}
     over_naive = one_off / sampled["naive d×d projection"]
     write_result(Path(__file__), result | {"stepping_ratio": ratios, "sampling_over_naive": over_naive})
 

@@ -1,24 +1,23 @@
 """The command line: the one place that joins environments, agents, baselines and reports."""
 
-import ast
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import gymnasium
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gpicl_envs.datasets import DATASETS, load_dataset
+from gpicl_envs.commands.arguments import Assignments, parse
+from gpicl_envs.commands.data import data
+from gpicl_envs.commands.play import play
 from gpicl_envs.errors import check_integer
 from gpicl_envs.registration import environments, find_environment
 
 console = Console()
-
-Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")]
 
 
 def quickstart(
@@ -101,9 +100,11 @@ def train(
     from gpicl_agents.presets import find_preset
     from gpicl_agents.progress import LiveReport
     from gpicl_agents.train import train as run
+    from gpicl_envs.evaluation import check_classification
 
     settings = find_preset(preset)
     venv = make_batch(env, settings.batch_size if batch_size is None else batch_size, device, parse(env_set))
+    check_classification(venv.unwrapped.tasks)
     arguments = parse(set)
     if learner in (None, settings.learner):
         arguments = settings.arguments | {"seed": seed} | arguments
@@ -149,7 +150,7 @@ def evaluate(
         device: cpu or cuda.
         out: file to which the records are added.
     """
-    from gpicl_envs.evaluation import evaluate_all
+    from gpicl_envs.evaluation import check_classification, evaluate_all
     from gpicl_envs.records import append_records
     from gpicl_envs.report import group, markdown_table
     from gpicl_envs.testing import check_learner
@@ -163,6 +164,7 @@ def evaluate(
     arguments = find_environment(env).arguments | {"split": "train" if split == "seen" else "test", "device": device}
     tasks = make_tasks(**arguments | given)
     append_records(out, [])  # fails now, not after the evaluation, where nothing can be written
+    check_classification(tasks)
     made = [_make(spec, {}, tasks) for spec in learners]
     for learner in made:
         check_learner(learner, length=max(2, min(tasks.length, 100)))
@@ -214,23 +216,6 @@ def check(learner: tyro.conf.Positional[str], set: Assignments = (), seed: int =
     console.print(f"{made.name} keeps the protocol: causal, deterministic, step and predict agree.", highlight=False)
 
 
-def data(action: tyro.conf.Positional[Literal["list"]]) -> None:
-    """List the base datasets, with size, shape and source.
-
-    Example: `gpicl data list`.
-
-    Args:
-        action: list.
-    """
-    table = Table("dataset", "shape", "train", "test", "classes", "source", "licence", box=None)
-    for name in DATASETS:
-        dataset = load_dataset(name)
-        counts = (f"{len(dataset.y[split]):,}" if split in dataset.y else "" for split in ("train", "test"))
-        facts = dataset.facts.get("source", ""), dataset.facts.get("licence", "")
-        table.add_row(name, "×".join(map(str, dataset.shape)), *counts, str(dataset.n_classes), *facts)
-    console.print(table)
-
-
 COMMANDS: dict[str, Callable[..., Any]] = {
     "quickstart": quickstart,
     "envs": envs,
@@ -239,6 +224,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "report": report,
     "check": check,
     "data": data,
+    "play": play,
 }
 
 
@@ -258,20 +244,6 @@ def _make(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:
         arguments = {"n_features": tasks.n_features, "n_classes": tasks.n_classes} | arguments
     made = make_learner(spec, **arguments)
     return made.to(tasks.device) if isinstance(made, Module) else made
-
-
-def parse(assignments: Sequence[str]) -> dict[str, Any]:
-    """Turn `("width=128", "tokens=paper")` into `{"width": 128, "tokens": "paper"}`."""
-    arguments = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not name or not equals:
-            raise ValueError(f"{assignment!r} is not an assignment: give NAME=VALUE, such as width=128.")
-        try:
-            arguments[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            arguments[name] = value
-    return arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -70,3 +70,11 @@ def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
                 f"{_nearest(name, parameters)}"
             )
     return made(**arguments)
+
+
+class MissingDataError(ValueError):
+    """The files of a dataset are not there; the message says which command or which files bring them."""
+
+
+class DamagedDataError(ValueError):
+    """A file is not what it should be; the message names it, and what to do."""

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
+from gpicl_envs.datasets import ARRAY_ID
 from gpicl_envs.distribution import EpisodeDistribution
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.learner import Learner, evaluating
@@ -36,6 +37,7 @@ class LearningCurve:
         correct: (E, N) whether each prediction was right.
         nll: (E, N) negative log-likelihood of each label, in nats.
         task_id: (E,) task of each episode, −1 for one-off tasks.
+        env_id: the environment that shows these episodes.
         tasks: the arguments of the distribution.
         split: the question asked: `"seen"`, `"unseen-task"` or `"unseen-dataset"`.
         seed: seed of the episodes.
@@ -49,6 +51,7 @@ class LearningCurve:
     correct: NDArray[np.bool_]
     nll: NDArray[np.float32]
     task_id: NDArray[np.int64]
+    env_id: str
     tasks: dict[str, Any]
     split: str
     seed: int
@@ -69,13 +72,14 @@ class LearningCurve:
         """Return the result as plain JSON values."""
         accuracy, final = self.accuracy, self.final
         environment = dict(self.tasks)
-        dataset = environment.pop("dataset")
+        if self.env_id != ARRAY_ID:
+            del environment["dataset"]  # the id says it
         return {
             "schema": SCHEMA,
             "learner": self.learner,
             "n_parameters": self.n_parameters,
             "state_size": self.state_size,
-            "env": f"GPICL-{dataset}-v0",
+            "env": self.env_id,
             "env_kwargs": environment,
             "split": self.split,
             "seed": self.seed,
@@ -140,6 +144,7 @@ def evaluate_all(
         raise ValueError(
             f"split={split!r} asks for new tasks, but n_tasks={tasks.n_tasks} names those of meta-training."
         )
+    check_classification(tasks)
     for learner in learners:
         _check_fit(learner, tasks)
     correct, nll = (np.zeros((len(learners), episodes, tasks.length), kind) for kind in (bool, np.float32))
@@ -166,6 +171,7 @@ def evaluate_all(
             correct=correct[i],
             nll=nll[i],
             task_id=task_id,
+            env_id=tasks.env_id,
             tasks=tasks.arguments,
             split=split,
             seed=seed,
@@ -174,6 +180,15 @@ def evaluate_all(
         )
         for i, learner in enumerate(learners)
     ]
+
+
+def check_classification(tasks: EpisodeDistribution) -> None:
+    """Raise ValueError unless the tasks have labels: learners predict labels, so they cannot be scored on values."""
+    if tasks.is_regression:
+        raise ValueError(
+            f"{tasks.env_id} is regression: its targets are real values, but learners predict labels. Step the "
+            "environment, or fit tasks.sample(...), where .y holds the values; or give a classification environment."
+        )
 
 
 def _check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:

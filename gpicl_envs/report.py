@@ -74,7 +74,7 @@ def group(records: Sequence[Record]) -> dict[str, list[Record]]:
         raise ValueError("There are no records to report.")
     columns: dict[str, dict[str, Record]] = {}
     for record in records:
-        dataset = record["env"].removeprefix("GPICL-").removesuffix("-v0")
+        dataset = record["env_kwargs"].get("dataset", record["env"].removeprefix("GPICL-").removesuffix("-v0"))
         columns.setdefault(f"{dataset}, {record['split']}", {})[record["learner"]] = record
     for title, rows in columns.items():
         first, *others = [row["env_kwargs"] | {key: row[key] for key in ("seed", "episodes")} for row in rows.values()]

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from gpicl_envs.distribution import Task
 from gpicl_envs.episodes import Episodes
+from gpicl_envs.rendering import RENDER_FPS, RENDER_MODES, check_render_mode, render
 from gpicl_envs.vector_env import InContextVectorEnv, Tensors
+from gpicl_envs.window import Window
 
 
 class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
@@ -18,18 +20,20 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
 
     Args:
         dataset: a registered name or a `Dataset`.
-        render_mode: None, `"rgb_array"` or `"ansi"`.
+        render_mode: None, `"rgb_array"`, `"ansi"`, or `"human"`: a window that follows every reset and step.
         **arguments: `function`, `action`, `feedback`, `device`, and the arguments of the distribution of tasks.
     """
 
-    metadata: dict[str, Any] = InContextVectorEnv.metadata
+    metadata: dict[str, Any] = InContextVectorEnv.metadata | {"render_modes": list(RENDER_MODES)}
 
     def __init__(self, dataset: Any = "MNIST", *, render_mode: str | None = None, **arguments: Any) -> None:
+        self.render_mode = check_render_mode(render_mode)
+        drawn = "rgb_array" if render_mode == "human" else render_mode
         self._batch = InContextVectorEnv(
-            1, dataset, autoreset_mode=AutoresetMode.DISABLED, render_mode=render_mode, **arguments
+            1, dataset, autoreset_mode=AutoresetMode.DISABLED, render_mode=drawn, **arguments
         )
-        self.render_mode = render_mode
         self.tasks = self._batch.tasks
+        self._window = Window(self.tasks.env_id, RENDER_FPS) if render_mode == "human" else None
         self.observation_space = self._batch.single_observation_space
         self.action_space = self._batch.single_action_space
 
@@ -41,11 +45,13 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
         super().reset(seed=seed)
         stream = None if seed is None and begun else self.np_random_seed
         observation, info = self._batch.reset(seed=stream)
+        self._update_window()
         return _first(observation), _first_info(info)
 
     def step(self, action: Any) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
         """Answer the current example. Returns observation, reward, terminated, truncated and {label, task_id}."""
         observation, reward, terminated, truncated, info = self._batch.step(np.asarray(action)[None])
+        self._update_window()
         return _first(observation), reward.item(), bool(terminated), bool(truncated), _first_info(info)
 
     @property
@@ -61,9 +67,21 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
         return self._batch.episodes
 
     def render(self) -> Any:
-        """Return a picture of the episode: a (height, width, 3) uint8 array or a string, by `render_mode`."""
-        frames = self._batch.render()
+        """Return a picture of the episode: a (height, width, 3) uint8 array or a string, by `render_mode`.
+
+        In human mode there is nothing to return: the window is up to date.
+        """
+        frames = None if self.render_mode == "human" else self._batch.render()
         return None if frames is None else frames[0]
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+
+    def _update_window(self) -> None:
+        if self._window is not None:
+            self._window.show(render(self._batch.frame(0), "rgb_array"))
 
 
 def _first(observation: Tensors) -> dict[str, NDArray[np.float32]]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.base import Dataset, load_dataset
+from gpicl_envs.datasets.base import ARRAY_ID, DATASETS, Dataset, find_dataset, prepare_dataset
 from gpicl_envs.distribution import LENGTH, EpisodeDistribution, Task
 from gpicl_envs.episodes import ClassificationTasks, Episodes
 from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number, check_share
@@ -52,6 +52,8 @@ class TaskDistribution(EpisodeDistribution):
             of the queries after them are uniform.
         task_seed: seed of the numbered tasks and of the fixed permutation.
         image_size: if given, images are area-resized to this many pixels a side before the projection.
+        features: if given, images are replaced by the features of this frozen ImageNet network (computed once, cached),
+            which sees them at `image_size`; see `gpicl_envs.datasets.features.EXTRACTORS`.
         route: how one-off projections are made. `"matrix"` draws A. `"cholesky"` draws x = L Z with L Lᵀ = X̄ X̄ᵀ / N_x
             and Z ~ N(0, 1)^{N×D}, which is the same distribution at a cost that does not grow with D·N_x. `"auto"`
             takes the one that draws fewer random numbers.
@@ -81,22 +83,22 @@ class TaskDistribution(EpisodeDistribution):
         shots: int | None = None,
         task_seed: int = 0,
         image_size: int | None = None,
+        features: str | None = None,
         route: str = "auto",
         device: str | torch.device = "cpu",
     ) -> None:
-        if isinstance(dataset, str):
-            dataset = load_dataset(dataset, image_size)
-        elif image_size is not None:
-            dataset = dataset.resized(image_size)
+        self._given, self.image_size, self.features = dataset, image_size, features
+        name = find_dataset(dataset).name if isinstance(dataset, str) else dataset.name
+        dataset = prepare_dataset(dataset, image_size, features)
         if split not in dataset.x:
-            raise UnknownNameError(f"split of {dataset.name}", split, dataset.x)
-        self.dataset, self.image_size = dataset, image_size
+            raise UnknownNameError(f"split of {name}", split, dataset.x)
+        self.dataset = dataset
         n_classes = check_integer("n_classes", n_classes, 2, dataset.n_classes, f"{dataset.name} has no more")
         self.shots = None if shots is None else check_integer("shots", shots, 1)
         if length is None:
             length = LENGTH if self.shots is None else n_classes * self.shots + 1
         super().__init__(
-            name=dataset.name,
+            name=name,
             length=check_integer("length", length, 1),
             n_features=check_integer("n_features", n_features, 1),
             n_classes=n_classes,
@@ -147,13 +149,18 @@ class TaskDistribution(EpisodeDistribution):
         """The constructor's arguments that shape the distribution, as plain JSON values."""
         names = ["length", "n_features", "n_classes", "n_tasks", "split", "projection", "permute_labels"]
         names += ["permutation_bias", "label_noise", "class_imbalance", "drift_every", "drift", "distractors", "shots"]
-        names += ["task_seed", "image_size", "route"]
+        names += ["task_seed", "image_size", "features", "route"]
         return {"dataset": self.name} | {name: getattr(self, name) for name in names}
+
+    @property
+    def env_id(self) -> str:
+        """The id of the environment that shows these episodes; the common one for data that have none of their own."""
+        spec = DATASETS.get(self.name)
+        return spec.env_id if spec is not None and spec.has_env_id else ARRAY_ID
 
     def unseen(self) -> "TaskDistribution":
         """Return the one-off tasks over test images, without bias, the rest alike: what meta-training never shows."""
-        changes: dict[str, Any] = {"n_tasks": None, "split": "test", "route": "auto", "permutation_bias": 0.0}
-        changes |= {"dataset": self.dataset, "image_size": None}  # the dataset is resized already
+        changes = {"n_tasks": None, "split": "test", "route": "auto", "permutation_bias": 0.0, "dataset": self._given}
         return TaskDistribution(**self.arguments | changes, device=self.device)
 
     def images(self, index: torch.Tensor) -> torch.Tensor:

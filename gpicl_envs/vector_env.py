@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from gpicl_envs.answers import make_answer
 from gpicl_envs.distribution import EpisodeDistribution, Task
 from gpicl_envs.episodes import Episodes
-from gpicl_envs.errors import check_choice, check_integer, construct
+from gpicl_envs.errors import check_integer, construct
+from gpicl_envs.frame import RECENT, Frame
 from gpicl_envs.functions import FunctionDistribution
-from gpicl_envs.rendering import RENDER_MODES, Frame, render
+from gpicl_envs.rendering import BATCH_RENDER_MODES, RENDER_FPS, check_batch_render_mode, render
 from gpicl_envs.sampling.philox import WORD, UInt64Array
 from gpicl_envs.tasks import TaskDistribution
 
@@ -70,7 +71,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
             `distractors`, `shots`, `task_seed`, `image_size`, `route`; or of `FunctionDistribution`.
     """  # noqa: E501 (a table's rows cannot be broken)
 
-    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": list(BATCH_RENDER_MODES), "render_fps": RENDER_FPS}
 
     def __init__(
         self,
@@ -86,9 +87,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         **task_arguments: Any,
     ) -> None:
         self.num_envs = check_integer("num_envs", num_envs, 1)
-        self.render_mode = (
-            render_mode if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
-        )
+        self.render_mode = check_batch_render_mode(render_mode)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
         self.tasks = make_tasks(dataset=dataset, function=function, device=device, **task_arguments)
@@ -216,6 +215,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         return Frame(
             x=episodes.x[i, shown].cpu().numpy(),
             source=self.tasks.source(episodes, i, shown),
+            recent=[self.tasks.source(episodes, i, earlier) for earlier in range(max(0, n - RECENT), n)],
             predictions=self._predictions[i, :n].cpu().numpy(),
             labels=episodes.y[i, :n].cpu().numpy(),
             length=self.tasks.length,

@@ -10,8 +10,8 @@ import gpicl_envs
 ROOT = Path(__file__).parent.parent
 # Each module of gpicl_envs may import those of lower layers only.
 LAYERS = [
-    {"errors"},
-    {"datasets"},
+    {"errors", "frame", "window"},
+    {"datasets", "drawing"},
     {"sampling"},
     {"episodes", "answers"},
     {"distribution", "rendering"},
@@ -19,6 +19,7 @@ LAYERS = [
     {"vector_env", "learner", "metrics", "records"},
     {"single_env", "testing", "report", "wrappers"},
     {"evaluation", "sb3"},
+    {"commands"},
     {"cli"},
 ]
 FILES = sorted(path for folder in ("gpicl_envs", "agents", "baselines") for path in (ROOT / folder).rglob("*.py"))
@@ -72,7 +73,9 @@ def test_every_module_has_a_test_file():
     tasks |= dict.fromkeys(["pool", "examples", "labelling", "inputs"], "variants")
     tasks |= dict.fromkeys(["single_env", "vector_env", "answers"], "envs")
     tasks |= dict.fromkeys(["single", "vector"], "wrappers")
+    tasks |= dict.fromkeys(["frame", "drawing"], "rendering")
     together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
+    together |= {"data": "data_command", "arguments": "cli"}
     for path in FILES:
         if path.name == "__init__.py" or path.parent.name == "datasets":
             continue

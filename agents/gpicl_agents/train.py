@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from gpicl_agents.checkpoint import Folder, latest_checkpoint, load_trainer, load_weights, read_config, save_checkpoint
 from gpicl_envs.distribution import EpisodeDistribution
 from gpicl_envs.errors import check_integer
-from gpicl_envs.evaluation import LearningCurve, evaluate
+from gpicl_envs.evaluation import LearningCurve, check_classification, evaluate
 from gpicl_envs.learner import Learner
 from gpicl_envs.vector_env import InContextVectorEnv
 
@@ -310,6 +310,7 @@ def _batch_env(learner: Learner, venv: Any) -> InContextVectorEnv:
     env = venv.unwrapped
     if not isinstance(env, InContextVectorEnv):
         raise ValueError(f"train needs a vector environment from gymnasium.make_vec('GPICL-…'), given {venv}.")
+    check_classification(env.tasks)
     if not isinstance(learner, nn.Module) or not any(p.requires_grad for p in learner.parameters()):
         raise ValueError(f"{learner.name} has no parameters to train: it is not a torch.nn.Module with parameters.")
     for attribute in ("n_features", "n_classes"):

@@ -1,131 +1,169 @@
-"""The `Dataset` that every source is turned into, and the registry of sources."""
+"""The registry of base datasets, and how a name becomes a `Dataset`."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from gpicl_envs.datasets.dataset import SPLITS, Dataset
+from gpicl_envs.datasets.npz import NpzFile, find_npz, npz_files, simple_name
+from gpicl_envs.datasets.storage import Location, data_folder
+from gpicl_envs.errors import UnknownNameError
 
-from gpicl_envs.errors import UnknownNameError, check_integer
-
-SPLITS = ("train", "test")
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Inputs and labels of a base dataset, in memory, by split.
-
-    Args:
-        name: the registered name.
-        x: split → (M, *shape) uint8 or float32 inputs.
-        y: split → (M,) int64 labels in 0 … n_classes − 1.
-        n_classes: number of base classes.
-        with_replacement: an episode may show an item twice (`Random`).
-        bayes_accuracy: the best accuracy that any learner can reach, where it is known.
-    """
-
-    name: str
-    x: dict[str, NDArray[Any]]
-    y: dict[str, NDArray[np.int64]]
-    n_classes: int
-    with_replacement: bool = False
-    bayes_accuracy: float | None = None
-    facts: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one input: (height, width) or (height, width, channels) for images, (N_x,) otherwise."""
-        return next(iter(self.x.values())).shape[1:]
-
-    @property
-    def n_inputs(self) -> int:
-        """N_x, the number of values in one input."""
-        return int(np.prod(self.shape))
-
-    @cached_property
-    def moments(self) -> tuple[float, float]:
-        """One mean and one standard deviation over all examples of both splits and all pixels (z-normalisation)."""
-        count, total, squares = 0, 0.0, 0.0
-        for x in self.x.values():
-            for rows in np.array_split(x, max(1, len(x) // 4096)):
-                values = rows.astype(np.float64)
-                count, total, squares = count + values.size, total + values.sum(), squares + np.square(values).sum()
-        mean = total / count
-        return float(mean), float(np.sqrt(squares / count - mean**2))
-
-    def split(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return (M, N_x) inputs and (M,) labels of the split `"train"` or `"test"`."""
-        if name not in self.x:
-            raise UnknownNameError(f"split of {self.name}", name, self.x)
-        return self.x[name].reshape(len(self.x[name]), -1), self.y[name]
-
-    def resized(self, image_size: int) -> "Dataset":
-        """Return the same dataset with square images of `image_size` pixels a side, by area averaging."""
-        check_integer("image_size", image_size, 1)
-        if len(self.shape) not in (2, 3):
-            raise ValueError(
-                f"image_size={image_size} needs images, but an input of {self.name} has shape {self.shape}."
-            )
-        return replace(self, x={name: _area_resize(x, image_size) for name, x in self.x.items()})
+__all__ = [
+    "ARRAY_ID",
+    "DATASETS",
+    "SPLITS",
+    "Dataset",
+    "DatasetSpec",
+    "Files",
+    "find_dataset",
+    "load_dataset",
+    "prepare_dataset",
+    "register_dataset",
+]
 
 
-def _area_resize(x: NDArray[Any], size: int) -> NDArray[np.float32]:
-    """(M, H, W[, C]) → (M, size, size[, C])."""
-    import torch
-    from torch.nn.functional import interpolate
+class Files(Protocol):
+    """A dataset that is kept in files of the data folder."""
 
-    images = torch.from_numpy(x).float()
-    images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
-    small = interpolate(images, size=(size, size), mode="area")
-    return (small.squeeze(1) if x.ndim == 3 else small.permute(0, 2, 3, 1)).contiguous().numpy()
+    def location(self) -> Location | None:
+        """Return where the files are, None if they are not there. Reads none of them."""
+
+    def verify(self) -> None:
+        """Check the files; raises `DamagedDataError`."""
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """One line of the registry: `load()` gives the arrays, and `GPICL-{name}-v0` is the environment's id."""
+    """One line of the registry: `load()` gives the arrays, and `GPICL-{name}-v0` is the environment's id.
+
+    The facts are those of the whole dataset, and can be listed without loading it.
+
+    Args:
+        name: registered name.
+        load: returns the dataset.
+        description: one line.
+        source: where it comes from.
+        licence: its licence, "none stated" if its authors state none.
+        shape: of one input: (height, width), (height, width, channels) or (N_x,); () if it depends on the user.
+        n_classes: number of base classes.
+        n_train: examples of the train split.
+        n_test: examples of the test split.
+        download_mb: megabytes that a download transfers.
+        kept: where the data are if not in files: embedded, computed, memory.
+        files: what knows the dataset's files in the data folder, None if it needs none.
+    """
 
     name: str
     load: Callable[[], Dataset]
-    description: str
+    description: str = ""
+    source: str = ""
+    licence: str = ""
+    shape: tuple[int, ...] = ()
+    n_classes: int | None = None
+    n_train: int | None = None
+    n_test: int | None = None
+    download_mb: float | None = None
+    kept: str = "memory"
+    files: Files | None = None
 
     @property
     def env_id(self) -> str:
         """The environment's id."""
         return f"GPICL-{self.name}-v0"
 
+    @property
+    def has_env_id(self) -> bool:
+        """Whether the name can be part of an id; otherwise `GPICL-Array-v0` with `dataset=` reaches the dataset."""
+        return re.fullmatch(r"[\w.-]+", self.name) is not None
+
+    def location(self) -> Location | None:
+        """Return where the data are, None if their files are not there. Loads nothing."""
+        return self.files.location() if self.files is not None else Location(self.kept)
+
 
 DATASETS: dict[str, DatasetSpec] = {}
+ARRAY_ID = "GPICL-Array-v0"  # shows whatever `dataset=` names, with or without an id of its own
 
 
 def register_dataset(spec: DatasetSpec) -> None:
-    """Add a dataset; its name must be new (names are compared without case)."""
-    if spec.name.lower() in (name.lower() for name in DATASETS):
-        raise ValueError(f"Dataset {spec.name!r} is registered already: choose another name.")
+    """Add a dataset; its name must be new (names are compared without case, `_` and `-`)."""
+    taken = _by_simple_name().get(simple_name(spec.name))
+    if taken is not None:
+        raise ValueError(f"Dataset {spec.name!r} is registered already, as {taken.name!r}: choose another name.")
     DATASETS[spec.name] = spec
 
 
+def _by_simple_name() -> dict[str, DatasetSpec]:
+    return {simple_name(name): spec for name, spec in DATASETS.items()}
+
+
 def find_dataset(name: str) -> DatasetSpec:
-    """Return the spec of a registered dataset, by its name in any case."""
-    by_lower = {known.lower(): spec for known, spec in DATASETS.items()}
-    if str(name).lower() not in by_lower:
-        raise UnknownNameError("dataset", name, DATASETS)
-    return by_lower[name.lower()]
-
-
-def load_dataset(name: str, image_size: int | None = None) -> Dataset:
-    """Return a registered dataset, loaded once per process.
+    """Return the spec of a registered dataset, or of a file NAME.npz in the data folder.
 
     Args:
-        name: a registered name, in any case.
-        image_size: if given, images are resized to this many pixels a side by area averaging.
+        name: compared without case, `_` and `-`.
+
+    Raises:
+        UnknownNameError: there is neither; the message lists both.
     """
-    return _load(find_dataset(name), image_size)
+    registered = _by_simple_name().get(simple_name(str(name)))
+    if registered is not None:
+        return registered
+    file = find_npz(str(name))
+    if file is None:
+        hint = (
+            f"To give your own: gpicl_envs.register_dataset(name, x, y), or NAME.npz in {data_folder()} "
+            "(GPICL_DATA_DIR names another folder)."
+        )
+        raise UnknownNameError("dataset", name, {*DATASETS, *npz_files()}, hint)
+    return npz_spec(file)
+
+
+def npz_spec(file: NpzFile) -> DatasetSpec:
+    """Return the spec of a file of the data folder, under the file's own name."""
+    return DatasetSpec(file.path.stem, file.load, f"{file.path.name} of the data folder", files=file)
+
+
+def load_dataset(name: str, image_size: int | None = None, features: str | None = None) -> Dataset:
+    """Return a dataset, loaded once per process.
+
+    Args:
+        name: a registered name or that of a NAME.npz in the data folder, without regard to case, `_` and `-`.
+        image_size: if given, images are resized to this many pixels a side: by area averaging, or, with `features`,
+            bilinearly to the size at which the network sees them.
+        features: if given, images are replaced by what this frozen ImageNet network makes of them; see
+            `gpicl_envs.datasets.features.EXTRACTORS`.
+
+    Raises:
+        UnknownNameError: no such dataset or extractor.
+        MissingDataError: the dataset's files are not there.
+        DamagedDataError: they are there, but are not what they should be.
+    """
+    return _load(find_dataset(name), data_folder(), image_size, features)
+
+
+def prepare_dataset(dataset: str | Dataset, image_size: int | None, features: str | None) -> Dataset:
+    """Return a dataset, named as for `load_dataset` or given itself, resized or replaced by features if asked for."""
+    if isinstance(dataset, str):
+        return load_dataset(dataset, image_size, features)
+    if features is not None:
+        return _features_of(dataset, features, image_size)
+    return dataset if image_size is None else dataset.resized(image_size)
 
 
 @lru_cache(maxsize=8)
-def _load(spec: DatasetSpec, image_size: int | None) -> Dataset:
-    if image_size is not None:
-        return _load(spec, None).resized(image_size)
-    return spec.load()
+def _load(spec: DatasetSpec, folder: Path, image_size: int | None, features: str | None) -> Dataset:
+    """`folder` is part of what was asked for: in another data folder the same name is another file."""
+    if image_size is None and features is None:
+        return spec.load()
+    return prepare_dataset(_load(spec, folder, None, None), image_size, features)
+
+
+def _features_of(dataset: Dataset, features: str, image_size: int | None) -> Dataset:
+    from gpicl_envs.datasets.features import extract_features  # needs torch, which listing datasets does not
+
+    return extract_features(dataset, features, image_size)

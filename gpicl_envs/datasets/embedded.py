@@ -6,7 +6,9 @@ from importlib.resources import files
 
 import numpy as np
 
-from gpicl_envs.datasets.base import Dataset
+from gpicl_envs.datasets.base import DatasetSpec
+from gpicl_envs.datasets.dataset import Dataset
+from gpicl_envs.errors import DamagedDataError
 
 MNIST_SHA256 = "094b831e432331f1f6d6829ab9bfff4551410a81e1f816c9cce482d3e9b3ba57"
 DIGITS_TEST_EXAMPLES = 797
@@ -18,16 +20,14 @@ def load_mnist() -> Dataset:
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != MNIST_SHA256:
-        raise ValueError(
+        raise DamagedDataError(
             f"{path} is damaged: its sha256 is {digest}, expected {MNIST_SHA256}. "
             "Reinstall with `pip install --force-reinstall --no-deps gpicl-envs`."
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         x = {split: arrays[f"x_{split}"] for split in ("train", "test")}
         y = {split: arrays[f"y_{split}"].astype(np.int64) for split in ("train", "test")}
-    return Dataset(
-        "MNIST", x, y, n_classes=10, facts={"source": "yann.lecun.org/exdb/mnist", "licence": "CC BY-SA 3.0"}
-    )
+    return Dataset("MNIST", x, y, n_classes=10)
 
 
 def load_digits() -> Dataset:
@@ -45,5 +45,32 @@ def load_digits() -> Dataset:
         x={"train": images[:cut], "test": images[cut:]},
         y={"train": labels[:cut], "test": labels[cut:]},
         n_classes=10,
-        facts={"source": "scikit-learn, UCI ML repository", "licence": "CC BY 4.0"},
     )
+
+
+SPECS = (
+    DatasetSpec(
+        "MNIST",
+        load_mnist,
+        "70,000 handwritten digits, 28×28 (in the package)",
+        source="yann.lecun.org/exdb/mnist",
+        licence="CC BY-SA 3.0",
+        shape=(28, 28),
+        n_classes=10,
+        n_train=60_000,
+        n_test=10_000,
+        kept="embedded",
+    ),
+    DatasetSpec(
+        "Digits",
+        load_digits,
+        "1,797 handwritten digits, 8×8 (with scikit-learn)",
+        source="scikit-learn, UCI ML repository",
+        licence="CC BY 4.0",
+        shape=(8, 8),
+        n_classes=10,
+        n_train=1_000,
+        n_test=DIGITS_TEST_EXAMPLES,
+        kept="embedded",
+    ),
+)

@@ -4,7 +4,8 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from gpicl_envs.datasets.base import SPLITS, Dataset
+from gpicl_envs.datasets.base import DatasetSpec
+from gpicl_envs.datasets.dataset import SPLITS, Dataset
 
 N_CLASSES = 10
 RANDOM_ITEMS = 20
@@ -21,7 +22,7 @@ def load_random() -> Dataset:
     generator = np.random.Generator(np.random.Philox(20))
     x = {split: generator.standard_normal((RANDOM_ITEMS, 28, 28), dtype=np.float32) for split in SPLITS}
     y = {split: generator.integers(N_CLASSES, size=RANDOM_ITEMS) for split in SPLITS}
-    return Dataset("Random", x, y, n_classes=N_CLASSES, with_replacement=True, facts={"source": "synthetic"})
+    return Dataset("Random", x, y, n_classes=N_CLASSES, with_replacement=True)
 
 
 def load_clusters() -> Dataset:
@@ -33,7 +34,7 @@ def load_clusters() -> Dataset:
         x[split] = generator.standard_normal((count, CLUSTER_INPUTS), dtype=np.float32)
         x[split][np.arange(count), y[split]] += CLUSTER_DISTANCE
     bayes = bayes_accuracy(CLUSTER_DISTANCE, N_CLASSES)
-    return Dataset("Clusters", x, y, n_classes=N_CLASSES, bayes_accuracy=bayes, facts={"source": "synthetic"})
+    return Dataset("Clusters", x, y, n_classes=N_CLASSES, bayes_accuracy=bayes)
 
 
 def bayes_accuracy(distance: float, n_classes: int) -> float:
@@ -43,3 +44,29 @@ def bayes_accuracy(distance: float, n_classes: int) -> float:
     ∫ φ(z − distance) Φ(z)^(K−1) dz.
     """
     return quad(lambda z: norm.pdf(z - distance) * norm.cdf(z) ** (n_classes - 1), -10, distance + 10)[0]
+
+
+SPECS = (
+    DatasetSpec(
+        "Random",
+        load_random,
+        "20 Gaussian vectors with random labels: memorisation",
+        source="synthetic",
+        shape=(28, 28),
+        n_classes=N_CLASSES,
+        n_train=RANDOM_ITEMS,
+        n_test=RANDOM_ITEMS,
+        kept="computed",
+    ),
+    DatasetSpec(
+        "Clusters",
+        load_clusters,
+        "10 Gaussian clusters of known Bayes accuracy",
+        source="synthetic",
+        shape=(CLUSTER_INPUTS,),
+        n_classes=N_CLASSES,
+        n_train=CLUSTER_EXAMPLES["train"],
+        n_test=CLUSTER_EXAMPLES["test"],
+        kept="computed",
+    ),
+)

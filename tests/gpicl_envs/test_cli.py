@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gpicl_envs.cli import COMMANDS, main, parse
+from gpicl_envs.cli import COMMANDS, main
+from gpicl_envs.commands.arguments import parse
 
 AGENT = """
 import torch

@@ -17,6 +17,13 @@ def test_every_dataset_has_inputs_and_labels_that_fit(name: str):
     assert dataset.moments == pytest.approx((values.mean(), values.std()))
 
 
+@pytest.mark.parametrize("name", ["MNIST", "Digits", "Random", "Clusters"])
+def test_the_facts_of_the_registry_are_those_of_the_data(name: str):
+    spec, dataset = DATASETS[name], load_dataset(name)
+    assert (spec.shape, spec.n_classes) == (dataset.shape, dataset.n_classes)
+    assert (spec.n_train, spec.n_test) == (len(dataset.y["train"]), len(dataset.y["test"]))
+
+
 def test_mnist_is_whole():
     dataset = load_dataset("mnist")
     assert len(dataset.y["train"]) == 60_000 and len(dataset.y["test"]) == 10_000
@@ -48,7 +55,9 @@ def test_resizing_what_is_no_image_is_refused():
 
 
 def test_unknown_names_list_the_valid_and_the_nearest():
-    with pytest.raises(ValueError, match="Unknown dataset 'Digit'. Did you mean 'Digits'.*Clusters, Digits, MNIST"):
+    with pytest.raises(
+        ValueError, match="Unknown dataset 'Digit'. Did you mean 'Digits'.*Clusters, Digits, .*MNIST.*register_dataset"
+    ):
         load_dataset("Digit")
     with pytest.raises(ValueError, match="Unknown split of MNIST 'valid'.*test, train"):
         load_dataset("MNIST").split("valid")
@@ -82,3 +91,26 @@ def test_a_dataset_of_your_own_needs_no_registration():
     x = {"train": generator.normal(size=(50, 6)).astype(np.float32)}
     mine = Dataset("mine", x, {"train": generator.integers(3, size=50)}, n_classes=3)
     assert mine.shape == (6,) and mine.n_inputs == 6
+
+
+X, Y = np.zeros((6, 2), np.float32), np.arange(6) % 3
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ({"train": X}, {"test": Y}, "inputs of train and labels of test"),
+        ({}, {}, "inputs of no split"),
+        ({"valid": X}, {"valid": Y}, "train and test or one of them"),
+        ({"train": X.astype(float)}, {"train": Y}, "has float64 inputs and int64 labels in train"),
+        ({"train": X}, {"train": Y.astype(np.int32)}, "int32 labels"),
+        ({"train": X}, {"train": Y[:-1]}, r"inputs of shape \(6, 2\) and labels of shape \(5,\)"),
+        ({"train": X, "test": X[:, :1]}, {"train": Y, "test": Y}, r"in test inputs of shape \(6, 1\)"),
+        ({"train": X}, {"train": Y + 1}, "labels from 0 to 2"),
+        ({"train": X}, {"train": Y - 1}, "labels from 0 to 2"),
+        ({"train": X[:0]}, {"train": Y[:0]}, "M at least 1"),
+    ],
+)
+def test_a_dataset_of_arrays_that_do_not_fit_is_refused(x: dict, y: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        Dataset("mine", x, y, n_classes=3)

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from gpicl_envs.datasets import load_dataset
+from gpicl_envs.datasets import Dataset, load_dataset
 from gpicl_envs.evaluation import evaluate, evaluate_all
+from gpicl_envs.functions import FunctionDistribution
 from gpicl_envs.learner import Learner, make_learner
+from gpicl_envs.report import group
 from gpicl_envs.tasks import TaskDistribution
 from gpicl_envs.testing import LearnerCheckError, check_learner
 
@@ -142,3 +144,17 @@ def test_unknown_questions_are_refused(tasks: TaskDistribution):
         evaluate(make_learner("knn"), tasks, split="unseen")
     with pytest.raises(ValueError, match="episodes=0"):
         evaluate(make_learner("knn"), tasks, episodes=0)
+
+
+def test_a_record_of_data_without_an_id_names_them():
+    x, y = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32), np.arange(60) % 3
+    mine = Dataset("my pictures", {"test": x}, {"test": y}, n_classes=3)
+    tasks = TaskDistribution(mine, split="test", n_classes=3, n_features=4, length=12)
+    record = evaluate(make_learner("knn", n_features=4, n_classes=3), tasks, episodes=4).record()
+    assert record["env"] == "GPICL-Array-v0" and record["env_kwargs"]["dataset"] == "my pictures"
+    assert list(group([record])) == ["my pictures, unseen-task"]
+
+
+def test_regression_is_refused_since_learners_predict_labels():
+    with pytest.raises(ValueError, match="GPICL-DecisionTree-v0 is regression"):
+        evaluate(make_learner("knn"), FunctionDistribution("DecisionTree"))

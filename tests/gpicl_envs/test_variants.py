@@ -256,3 +256,23 @@ def test_no_option_moves_the_random_numbers_of_another():
     for option in ({"label_noise": 0.2}, {"drift_every": 25, "drift": "labels"}, {"permutation_bias": 0.5}):
         other = tasks_of(n_tasks=7, **option).sample(5)
         assert torch.equal(other.x, plain.x) and torch.equal(other.task_id, plain.task_id)
+
+
+# -- Frozen features ---------------------------------------------------------------------------------------------------
+
+
+def test_features_replace_the_images():
+    pytest.importorskip("efficientnet_lite_pytorch", reason="pip install 'gpicl-envs[features]'")
+    x = np.random.default_rng(0).integers(256, size=(24, 8, 8), dtype=np.uint8)
+    pictures = Dataset("pictures", {"train": x, "test": x}, {"train": np.arange(24) % 2, "test": np.arange(24) % 2}, 2)
+    tasks = TaskDistribution(pictures, features="efficientnet-lite0", image_size=32, n_classes=2, length=10)
+    assert tasks.dataset.shape == (1280,) and tasks.sample(2).x.shape == (2, 10, 784)
+    named = tasks.arguments
+    assert (named["dataset"], named["features"], named["image_size"]) == ("pictures", "efficientnet-lite0", 32)
+    unseen = tasks.unseen()
+    assert unseen.dataset.shape == (1280,) and unseen.split == "test" and unseen.arguments["image_size"] == 32
+
+
+def test_what_has_no_id_of_its_own_is_shown_by_the_array_id():
+    assert TaskDistribution(LACKING, n_classes=3, length=4, n_features=4).env_id == "GPICL-Array-v0"
+    assert tasks_of().env_id == "GPICL-Digits-v0"

@@ -1,0 +1,241 @@
+"""One page for each environment id, from the registry, the docstrings, the data and the committed records."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from PIL import Image
+
+from docstrings import argument_table, arguments, description, sections, table
+from gpicl_envs import InContextEnv, InContextVectorEnv, TaskDistribution, load_dataset, make_learner
+from gpicl_envs.answers import CLASSIFICATION_ACTIONS, FEEDBACKS, REGRESSION_ACTIONS, make_answer
+from gpicl_envs.datasets import DATASETS, DatasetSpec
+from gpicl_envs.distribution import EpisodeDistribution
+from gpicl_envs.functions import FUNCTIONS, FunctionDistribution
+from gpicl_envs.records import read_records
+from gpicl_envs.registration import Environment, environments
+from gpicl_envs.report import QUESTIONS, Record, draw_curves, group
+
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
+MADE_BY = {"quickstart.jsonl": "gpicl quickstart"}  # other record files: `gpicl evaluate`
+SHOWN_EXAMPLES = 40  # answered in the picture of an environment
+
+
+def write_environment_pages(folder: Path) -> None:
+    """Write a page for every registered id, and an index of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for environment in environments().values():
+        page = "\n\n".join(_parts(environment, folder))
+        (folder / f"{environment.id}.md").write_text(page + "\n", encoding="utf-8")
+    (folder / "index.md").write_text(_index(), encoding="utf-8")
+
+
+def _index() -> str:
+    rows = [(f"[{environment.id}]({environment.id}.md)", environment.description) for environment in _all()]
+    tree = "\n".join(environment.id for environment in _all())
+    return f"""# Environments
+
+Each id is one base dataset, or one class of functions. Every variant of the learning problem is a keyword argument, and
+at the default `n_features` all ids with classes share one observation space: an agent meta-trained on one runs on every
+other.
+
+{table(["id", "what is learned"], rows)}
+
+```{{toctree}}
+:hidden:
+{tree}
+```
+"""
+
+
+def _all() -> list[Environment]:
+    return list(environments().values())
+
+
+def _parts(environment: Environment, folder: Path) -> list[str]:
+    told = sections(InContextVectorEnv)
+    parts = [f"# {environment.id}", _sentence(environment.description), _code(environment)]
+    if _is_here(environment):
+        player = _draw_episode(environment, folder / f"{environment.id}.png")
+        parts.append(f"![An episode, after {SHOWN_EXAMPLES} answers]({environment.id}.png)")
+        parts.append(f"*After {SHOWN_EXAMPLES} examples, answered by {player}.*")
+    parts += ["## Description", told["Description"], _about(environment)]
+    parts += ["## Spaces", _spaces(environment), told["Spaces"]]
+    parts += ["## Data", *_data(environment)]
+    parts += ["## Variants", *_variants(environment)]
+    parts += ["## Randomness", told["Randomness"]]
+    parts += ["## Reference scores", *_scores(environment.id, folder)]
+    return list(filter(None, parts))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _code(environment: Environment) -> str:
+    return f"""```python
+import gymnasium
+import gpicl_envs
+
+env = gymnasium.make("{environment.id}")
+venv = gymnasium.make_vec("{environment.id}", num_envs=64)
+```"""
+
+
+def _dataset(environment: Environment) -> DatasetSpec | None:
+    return DATASETS.get(environment.arguments.get("dataset", ""))
+
+
+def _is_here(environment: Environment) -> bool:
+    """Whether this machine has what the environment needs."""
+    spec = _dataset(environment)
+    return spec is None or spec.location() is not None
+
+
+def _distribution(environment: Environment) -> type[EpisodeDistribution]:
+    return FunctionDistribution if _dataset(environment) is None else TaskDistribution
+
+
+def _about(environment: Environment) -> str:
+    """What the source of the data says of itself."""
+    spec = _dataset(environment)
+    if spec is None:
+        return description(FunctionDistribution)
+    return description(spec.load) if inspect.isfunction(spec.load) else ""
+
+
+def _spaces(environment: Environment) -> str:
+    """The spaces at the default arguments, for each kind of action and feedback; they need no data."""
+    defaults = inspect.signature(_distribution(environment)).parameters
+    x = Box(-np.inf, np.inf, (defaults["n_features"].default,), np.float32)
+    n_classes = defaults["n_classes"].default if "n_classes" in defaults else 1
+    rows = []
+    for action in REGRESSION_ACTIONS if n_classes == 1 else CLASSIFICATION_ACTIONS:
+        for feedback in FEEDBACKS:
+            answer = make_answer(action, feedback, n_classes)
+            spaces = f"`{answer.feedback_space}`", f"`{answer.action_space}`"
+            rows.append((f'`"{action}"`', f'`"{feedback}"`', *spaces))
+    head = ["`action=`", "`feedback=`", "observation `y`", "action space"]
+    return f"The observation's `x` is in `{x}`; the rest depends on the arguments:\n\n{table(head, rows)}"
+
+
+def _data(environment: Environment) -> list[str]:
+    """The dataset's facts, and how to get it; or the functions that are drawn instead."""
+    spec = _dataset(environment)
+    if spec is None:
+        function = FUNCTIONS[environment.arguments["function"]]
+        rows = [("a function", description(function.draw)), ("its value at x", description(function.apply))]
+        return ["None: inputs and functions are drawn afresh.", table(["", ""], rows)]
+    facts = {
+        "shape of an input": " × ".join(map(str, spec.shape)),
+        "classes": _number(spec.n_classes),
+        "training examples": _number(spec.n_train),
+        "test examples": _number(spec.n_test),
+        "source": spec.source,
+        "licence": spec.licence,
+    }
+    if _is_here(environment):
+        dataset = load_dataset(spec.name)
+        facts["within an episode"] = f"drawn {'with' if dataset.with_replacement else 'without'} replacement"
+        if dataset.bayes_accuracy is not None:
+            facts["best possible accuracy"] = f"{100 * dataset.bayes_accuracy:.1f} %, were the distribution known"
+    known = [(name, value) for name, value in facts.items() if value]
+    parts = [table(["", ""], known)] if known else ["What you hand over."]
+    if spec.download_mb is not None:
+        parts.append(
+            f"To download it ({spec.download_mb:g} MB), once:\n\n```console\ngpicl data download {spec.name}\n```"
+        )
+    return parts
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _variants(environment: Environment) -> list[str]:
+    shown = [row for row in arguments(InContextVectorEnv, leave_out=["dataset", "function"]) if row.name != "num_envs"]
+    modes = [row for row in arguments(InContextEnv) if row.name == "render_mode"]
+    return [
+        "Keyword arguments of `gymnasium.make` and `make_vec`. What is drawn:",
+        argument_table(arguments(_distribution(environment), leave_out=["device", *environment.arguments])),
+        "What is shown and paid (of the render modes, `make_vec` takes all but `human`):",
+        argument_table([row for row in shown if row.name != "render_mode"] + modes),
+    ]
+
+
+# -- Scores -----------------------------------------------------------------------------------------------------------
+
+
+def _scores(env_id: str, folder: Path) -> list[str]:
+    """Tables and curves of the committed records of an id."""
+    parts = []
+    for path in sorted(RESULTS.glob("*.jsonl")):
+        records = [record for record in read_records(path) if record["env"] == env_id]
+        if records:
+            picture = f"{env_id}-{path.stem}.png"
+            draw_curves(group(records), folder / picture)
+            for rows in group(records).values():
+                parts += [_score_table(rows), _provenance(rows[0], path)]
+            parts += [f"![Accuracy at every position of the episode]({picture})"]
+    if parts:
+        return parts
+    return [
+        f"""None are committed for this id yet. On your machine:
+
+```console
+gpicl evaluate --env {env_id} --learners knn ridge kernel-ridge
+```"""
+    ]
+
+
+def _score_table(rows: list[Record]) -> str:
+    question = f"*{rows[0]['split']}*: {QUESTIONS[rows[0]['split']]}. Accuracy in % over the last ten positions:"
+    body = [
+        (
+            row["learner"],
+            f"{row['n_parameters']:,}",
+            f"{100 * row['final']:.1f}",
+            f"[{100 * row['final_low']:.1f}, {100 * row['final_high']:.1f}]",
+        )
+        for row in rows
+    ]
+    return f"{question}\n\n{table(['learner', 'trained parameters', 'accuracy', '95 % interval'], body, right=3)}"
+
+
+def _provenance(row: Record, path: Path) -> str:
+    command = MADE_BY.get(
+        path.name,
+        f"gpicl evaluate --env {row['env']} --split {row['split']} --episodes {row['episodes']} --seed {row['seed']}",
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+    return (
+        f"{row['episodes']:,} episodes, the same for every learner; bootstrap intervals over them. Made by `{command}` "
+        f"and kept in `benchmarks/results/{path.name}` (seed {row['seed']}, {row['device']}, {versions})."
+    )
+
+
+# -- Pictures ---------------------------------------------------------------------------------------------------------
+
+
+def _draw_episode(environment: Environment, path: Path) -> str:
+    """Draw an episode whose first examples a simple learner has answered; return who that was."""
+    env: Any = gymnasium.make(environment.id, render_mode="rgb_array")
+    env.reset(seed=0)
+    for answer in _answers_of_player(env.unwrapped)[:SHOWN_EXAMPLES]:
+        env.step(answer)
+    Image.fromarray(env.render()).save(path)
+    return "least squares" if env.unwrapped.tasks.is_regression else "the nearest neighbour"
+
+
+def _answers_of_player(env: Any) -> Any:
+    """(N,) labels by the nearest neighbour, or (N, 1) values by least squares, from the examples before each."""
+    x, y = env.episode.x, env.episode.y
+    if not env.tasks.is_regression:
+        learner = make_learner("knn", n_features=x.shape[2], n_classes=env.tasks.n_classes)
+        return learner.predict(x, y).argmax(2)[0].numpy()
+    inputs, values = x[0].double().numpy(), y[0].double().numpy()
+    weights = [np.linalg.lstsq(inputs[:n], values[:n])[0] if n else np.zeros(x.shape[2]) for n in range(len(values))]
+    return (inputs * weights).sum(1, keepdims=True).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Commands of the terminal that are more than a call: `cli.py` joins them."""

@@ -1,0 +1,97 @@
+"""`gpicl data`: which base datasets there are and where, bring them here, check them."""
+
+from typing import Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from gpicl_envs.datasets.base import ARRAY_ID, DATASETS, DatasetSpec, find_dataset, npz_spec
+from gpicl_envs.datasets.npz import npz_files, simple_name
+from gpicl_envs.datasets.storage import data_folder
+from gpicl_envs.errors import DamagedDataError, MissingDataError
+
+WIDTH = 180  # columns of the list, where the output is no terminal
+
+
+def data(
+    action: tyro.conf.Positional[Literal["list", "download", "verify"]],
+    names: tyro.conf.Positional[tuple[str, ...]] = (),
+) -> None:
+    """List the base datasets, download them, or check their files.
+
+    Examples: `gpicl data list`; `gpicl data download CIFAR10 SVHN`; `gpicl data verify`.
+
+    Args:
+        action: list: what there is, where, with size and licence; download: bring the named datasets into the data
+            folder; verify: check the files of the named datasets, or of all that are present.
+        names: datasets: registered names, or those of NAME.npz files in the data folder.
+    """
+    {"list": _list, "download": _download, "verify": _verify}[action](names)
+
+
+def _listed(names: tuple[str, ...]) -> list[DatasetSpec]:
+    """The named datasets; by default the registered ones, then the other .npz files of the data folder."""
+    if names:
+        return [find_dataset(name) for name in names]
+    taken = {simple_name(name) for name in DATASETS}
+    return [
+        *DATASETS.values(),
+        *(npz_spec(file) for name, file in npz_files().items() if simple_name(name) not in taken),
+    ]
+
+
+def _list(names: tuple[str, ...]) -> None:
+    columns = "dataset", "id", "present", "shape", "train + test", "classes", "download", "licence", "source", "where"
+    table = Table(*columns, box=None)
+    for spec in _listed(names):
+        location = spec.location()
+        counts = [f"{count:,}" for count in (spec.n_train, spec.n_test) if count is not None]
+        table.add_row(
+            spec.name,
+            spec.env_id if spec.name in DATASETS and spec.has_env_id else ARRAY_ID,
+            "no" if location is None else location.kind,
+            "×".join(map(str, spec.shape)),
+            " + ".join(counts),
+            "" if spec.n_classes is None else f"{spec.n_classes:,}",
+            "" if spec.download_mb is None else f"{spec.download_mb:,.0f} MB",
+            spec.licence,
+            spec.source,
+            str(location.paths[0].relative_to(data_folder())) if location is not None and location.paths else "",
+        )
+    console = Console()
+    Console(width=max(console.width, WIDTH)).print(table)
+    console.print(f"Data folder: {data_folder()} (GPICL_DATA_DIR names another).", highlight=False, soft_wrap=True)
+
+
+def _download(names: tuple[str, ...]) -> None:
+    if not names:
+        raise ValueError("`gpicl data download` needs names, such as CIFAR10: `gpicl data list` shows them.")
+    from gpicl_envs.datasets.download import download
+
+    for spec in _listed(names):
+        download(spec.name, say=_say)
+
+
+def _verify(names: tuple[str, ...]) -> None:
+    failed = []
+    for spec in _listed(names):
+        location = spec.location()
+        if location is None and not names:
+            continue
+        try:
+            if spec.files is None:
+                spec.load()
+            else:
+                spec.files.verify()
+        except (DamagedDataError, MissingDataError) as error:
+            failed.append(spec.name)
+            _say(f"{spec.name}: {error}")
+        else:
+            _say(f"{spec.name}: intact{'' if location is None else f' ({location.kind})'}")
+    if failed:
+        raise DamagedDataError(f"{len(failed)} of the datasets failed, see above: {', '.join(failed)}.")
+
+
+def _say(line: str) -> None:
+    Console().print(" ".join(line.split()), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,119 @@
+"""The `Dataset` that every source is turned into."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpicl_envs.datasets.storage import Arrays
+from gpicl_envs.errors import UnknownNameError, check_integer
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Inputs and labels of a base dataset, in memory, by split.
+
+    Args:
+        name: the registered name.
+        x: split → (M, *shape) uint8 or float32 inputs.
+        y: split → (M,) int64 labels in 0 … n_classes − 1.
+        n_classes: number of base classes.
+        with_replacement: an episode may show an item twice (`Random`).
+        bayes_accuracy: the best accuracy that any learner can reach, where it is known.
+    """
+
+    name: str
+    x: dict[str, NDArray[Any]]
+    y: dict[str, NDArray[np.int64]]
+    n_classes: int
+    with_replacement: bool = False
+    bayes_accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be one dataset; raises ValueError."""
+        if not self.x or set(self.x) != set(self.y) or not set(self.x) <= set(SPLITS):
+            raise ValueError(
+                f"Dataset {self.name} has inputs of {', '.join(self.x) or 'no split'} and labels of "
+                f"{', '.join(self.y) or 'no split'}: x and y need the same splits, train and test or one of them."
+            )
+        for split, x in self.x.items():
+            y = self.y[split]
+            if x.dtype not in (np.uint8, np.float32) or y.dtype != np.int64:
+                raise ValueError(
+                    f"Dataset {self.name} has {x.dtype} inputs and {y.dtype} labels in {split}: give uint8 or float32 "
+                    "inputs and int64 labels."
+                )
+            if (
+                y.shape != (len(x),)
+                or not len(y)
+                or x.shape[1:] != self.shape
+                or y.min() < 0
+                or y.max() >= self.n_classes
+            ):
+                raise ValueError(
+                    f"Dataset {self.name} has in {split} inputs of shape {x.shape} and labels of shape {y.shape}: give "
+                    f"(M, *{self.shape}) and (M,), M at least 1, and labels from 0 to {self.n_classes - 1}."
+                )
+
+    @classmethod
+    def from_arrays(cls, name: str, arrays: Arrays) -> "Dataset":
+        """Return the dataset of checked arrays x_train, y_train, x_test, y_test (or one of the pairs)."""
+        splits = [split for split in SPLITS if f"x_{split}" in arrays]
+        x = {split: arrays[f"x_{split}"] for split in splits}
+        y = {split: arrays[f"y_{split}"] for split in splits}
+        return cls(name, x, y, n_classes=1 + max(int(labels.max()) for labels in y.values()))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Dataset":
+        """Return itself: nothing changes a dataset, and gymnasium copies the arguments of every environment."""
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input: (height, width) or (height, width, channels) for images, (N_x,) otherwise."""
+        return next(iter(self.x.values())).shape[1:]
+
+    @property
+    def n_inputs(self) -> int:
+        """N_x, the number of values in one input."""
+        return int(np.prod(self.shape))
+
+    @cached_property
+    def moments(self) -> tuple[float, float]:
+        """One mean and one standard deviation over all examples of both splits and all pixels (z-normalisation)."""
+        count, total, squares = 0, 0.0, 0.0
+        for x in self.x.values():
+            for rows in np.array_split(x, max(1, len(x) // 4096)):
+                values = rows.astype(np.float64)
+                count, total, squares = count + values.size, total + values.sum(), squares + np.square(values).sum()
+        mean = total / count
+        return float(mean), float(np.sqrt(squares / count - mean**2))
+
+    def split(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return (M, N_x) inputs and (M,) labels of the split `"train"` or `"test"`."""
+        if name not in self.x:
+            raise UnknownNameError(f"split of {self.name}", name, self.x)
+        return self.x[name].reshape(len(self.x[name]), -1), self.y[name]
+
+    def resized(self, image_size: int) -> "Dataset":
+        """Return the same dataset with square images of `image_size` pixels a side, by area averaging."""
+        check_integer("image_size", image_size, 1)
+        if len(self.shape) not in (2, 3):
+            raise ValueError(
+                f"image_size={image_size} needs images, but an input of {self.name} has shape {self.shape}."
+            )
+        return replace(self, x={name: _area_resize(x, image_size) for name, x in self.x.items()})
+
+
+def _area_resize(x: NDArray[Any], size: int) -> NDArray[np.float32]:
+    """(M, H, W[, C]) → (M, size, size[, C])."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    images = torch.from_numpy(x).float()
+    images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
+    small = interpolate(images, size=(size, size), mode="area")
+    return (small.squeeze(1) if x.ndim == 3 else small.permute(0, 2, 3, 1)).contiguous().numpy()

@@ -1,0 +1,121 @@
+"""Where data live on disk, checksums, and the cache of decoded arrays.
+
+The data folder holds what was downloaded or put there, and may be read-only. The cache folder holds decoded arrays,
+which are mapped into memory instead of read; it can be deleted at any time.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_dir
+
+APPLICATION = "gpicl-envs"
+CHECKSUMS = "sha256.json"
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Location(NamedTuple):
+    """Where a dataset is: the kind of place (npz, torchvision, embedded, computed, memory), and its files there."""
+
+    kind: str
+    paths: tuple[Path, ...] = ()
+
+
+def data_folder() -> Path:
+    """Return `$GPICL_DATA_DIR`, else the folder `data` in the user's cache folder."""
+    return _folder("GPICL_DATA_DIR", "data")
+
+
+def cache_folder() -> Path:
+    """Return `$GPICL_CACHE_DIR`, else the folder `arrays` in the user's cache folder."""
+    return _folder("GPICL_CACHE_DIR", "arrays")
+
+
+def _folder(variable: str, default: str) -> Path:
+    given = os.environ.get(variable)
+    return Path(given).expanduser() if given else Path(user_cache_dir(APPLICATION)) / default
+
+
+def md5_of(path: Path) -> str:
+    """Return the md5 of a file, the checksum that torchvision knows (against accidents, not against attackers)."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_digest(*arrays: NDArray[Any]) -> str:
+    """Return the sha256 of the arrays' bytes, whatever file they came from."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Arrays:
+    """Return `build()`, from the cache if it was built before, mapped into memory.
+
+    A cached array is used only if its sha256 is that of the day it was written; otherwise it is built again. The arrays
+    can be written to, but what is written never reaches the disk. Without a writable cache folder the arrays stay in
+    memory.
+
+    Args:
+        label: the beginning of the cache entry's name, for people who tidy up.
+        source: what the arrays are made from and how: another source is another entry.
+        build: makes the arrays, by name; called at most once.
+    """
+    readable = re.sub(r"[^\w.+-]", "_", label)[:60]
+    folder = cache_folder() / f"{readable}-{hashlib.sha256(source.encode()).hexdigest()[:32]}"
+    found = _mapped(folder)
+    if found is not None:
+        return found
+    arrays = build()
+    try:
+        _write(folder, arrays)
+    except OSError:
+        return arrays
+    return _mapped(folder) or arrays
+
+
+def _mapped(folder: Path) -> Arrays | None:
+    """The arrays of a cache entry, or None if it is absent or damaged."""
+    try:
+        checksums = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+        if any(sha256_of(folder / f"{name}.npy") != checksum for name, checksum in checksums.items()):
+            return None
+        return {name: np.load(folder / f"{name}.npy", mmap_mode="c").view(np.ndarray) for name in checksums}
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _write(folder: Path, arrays: Arrays) -> None:
+    """Write a cache entry under a temporary name, then give it its own: other processes see all of it or nothing."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    try:
+        for name, array in arrays.items():
+            np.save(scratch / f"{name}.npy", array, allow_pickle=False)
+        checksums = {name: sha256_of(scratch / f"{name}.npy") for name in arrays}
+        (scratch / CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
+        try:
+            scratch.rename(folder)
+        except OSError:
+            if _mapped(folder) is None:  # a damaged entry has the name; a good one is another process's, made meanwhile
+                shutil.rmtree(folder)
+                scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,95 @@
+"""`Frame`: what there is to see of an episode at one moment, and how arrays become images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+RECENT = 12  # answered examples that a picture shows beside the current one
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One moment of one episode, for whoever watches: with `feedback="reward"` the agent is not shown these labels.
+
+    Args:
+        x: (D,) the input that the agent sees.
+        source: the base input behind it, z-normalised, in the dataset's shape; for regression x itself.
+        recent: such sources of the last answered examples, RECENT at most.
+        predictions: (n,) labels, or values, predicted so far.
+        labels: (n,) the true ones.
+        length: N.
+        n_classes: K; 1 for regression.
+        title: dataset and position.
+    """
+
+    x: NDArray[np.float32]
+    source: NDArray[np.float32]
+    recent: Sequence[NDArray[np.float32]]
+    predictions: NDArray[Any]
+    labels: NDArray[Any]
+    length: int
+    n_classes: int
+    title: str
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether real values are predicted."""
+        return self.n_classes == 1
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(n,) whether each prediction was right."""
+        return self.predictions == self.labels
+
+    @property
+    def running_accuracy(self) -> NDArray[np.float64]:
+        """(n,) share of right predictions among the first 1, 2, … n."""
+        return self.right.cumsum() / np.arange(1, len(self.labels) + 1)
+
+    @property
+    def squared_errors(self) -> NDArray[np.float64]:
+        """(n,) squared error of each predicted value."""
+        return np.square(self.predictions.astype(np.float64) - self.labels)
+
+    @property
+    def verdict(self) -> str:
+        """The last prediction and the truth, in words."""
+        if not len(self.labels):
+            return "no prediction yet"
+        said, true = self.predictions[-1], self.labels[-1]
+        if self.is_regression:
+            return f"predicted {said:.2f}, value {true:.2f}: squared error {self.squared_errors[-1]:.2f}"
+        return f"predicted {said}, label {true}: {'right' if said == true else 'wrong'}"
+
+
+def as_image(values: NDArray[np.float32], shape: tuple[int, ...] = ()) -> NDArray[np.float32]:
+    """Return values of any shape as an image scaled to 0 … 1: (h, w) or (h, w, 3). Vectors fill a square, padded.
+
+    Args:
+        values: an image or a vector.
+        shape: of the base inputs: a vector with just as many values as such an image is shown in that shape.
+    """
+    if values.ndim == 1 and len(shape) > 1 and values.size == np.prod(shape):
+        values = values.reshape(shape)
+    if values.ndim == 1:
+        side = int(np.ceil(np.sqrt(values.size)))
+        values = np.pad(values, (0, side * side - values.size), constant_values=values.min()).reshape(side, side)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    low, high = values.min(), values.max()
+    return (values - low) / max(float(high - low), 1e-9)
+
+
+def to_pillow(image: NDArray[np.float32]) -> Image.Image:
+    """Return an image of `as_image` as a picture of Pillow, 8 bits a channel."""
+    return Image.fromarray((255 * image).round().astype(np.uint8))
+
+
+def resampled(image: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Return an image of `as_image` with another number of pixels, by area averaging: (height, width[, 3])."""
+    small = to_pillow(image).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(small, np.float32) / np.float32(255)

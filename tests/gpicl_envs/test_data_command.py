@@ -1,0 +1,88 @@
+"""`gpicl data`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vision_files
+
+from gpicl_envs.cli import main
+from gpicl_envs.datasets import DATASETS
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, standard output and standard error of `gpicl data ...`."""
+    code = 0
+    try:
+        main(["data", *arguments])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    return (code, *capsys.readouterr())
+
+
+def row(output: str, name: str) -> str:
+    return next(line for line in output.splitlines() if line.split()[:1] == [name])
+
+
+def random_npz(path: Path, shape: tuple[int, ...] = (16, 16)) -> None:
+    x = np.random.default_rng(0).integers(256, size=(20, *shape), dtype=np.uint8)
+    np.savez(path, x_train=x, y_train=np.arange(20) % 10)
+
+
+def test_the_list_shows_what_is_there_and_where(own_data: Path, monkeypatch, capsys):
+    vision_files.write("CIFAR10", own_data, monkeypatch)
+    random_npz(own_data / "usps.npz")
+    random_npz(own_data / "flowers.npz")
+    random_npz(own_data / "m_nist.npz")  # the registered name goes first: this file cannot be named
+    code, output, _ = run(capsys, "list")
+    assert code == 0 and str(own_data) in output
+    for name, spec in DATASETS.items():
+        assert spec.env_id in row(output, name) and spec.licence in row(output, name)
+    assert row(output, "MNIST").split()[2:7] == ["embedded", "28×28", "60,000", "+", "10,000"]
+    assert row(output, "CIFAR10").split()[2:4] == ["torchvision", "32×32×3"] and "171 MB" in row(output, "CIFAR10")
+    assert row(output, "USPS").split()[2] == "npz" and "usps.npz" in output
+    assert row(output, "Omniglot").split()[2] == "no" and "1,623" in row(output, "Omniglot")
+    assert row(output, "flowers").split()[1:3] == ["GPICL-Array-v0", "npz"]
+    assert "m_nist" not in output and not any(line.startswith(" usps ") for line in output.splitlines())
+
+
+def test_verify_names_what_is_damaged_and_ends_with_code_2(own_data: Path, monkeypatch, capsys):
+    vision_files.write("CIFAR10", own_data, monkeypatch)
+    random_npz(own_data / "usps.npz")
+    code, output, error = run(capsys, "verify")
+    assert code == 0 and error == ""
+    assert output.splitlines()[0] == "MNIST: intact (embedded)"
+    assert "CIFAR10: intact (torchvision)" in output and "USPS: intact (npz)" in output and "SVHN" not in output
+    archive = own_data / "cifar-10-python.tar.gz"
+    archive.write_bytes(archive.read_bytes()[:-5])
+    random_npz(own_data / "usps.npz", (15, 16))
+    code, output, error = run(capsys, "verify")
+    assert code == 2 and error == "error: 2 of the datasets failed, see above: USPS, CIFAR10.\n"
+    assert "CIFAR10: " in output and "cifar-10-python.tar.gz is damaged" in output and "usps.npz is refused" in output
+    assert "MNIST: intact" in output
+
+
+def test_verify_of_a_named_dataset_that_is_missing_says_so(own_data: Path, capsys):
+    code, output, _ = run(capsys, "verify", "MNIST", "SVHN", "Array")
+    assert code == 2 and "SVHN: SVHN is not in the data folder" in output and "dataset='mine'" in output
+
+
+def test_download_says_what_it_did(own_data: Path, monkeypatch, capsys):
+    vision_files.write("USPS", own_data, monkeypatch)
+    code, output, _ = run(capsys, "download", "usps", "Digits")
+    assert code == 0
+    assert output.splitlines() == ["USPS: all files are there and intact.", "Digits: embedded, nothing to download."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["download"], "needs names, such as CIFAR10"),
+        (["download", "CIFAR1"], "Unknown dataset 'CIFAR1'. Did you mean 'CIFAR10'"),
+        (["verify", "nothing"], "Unknown dataset 'nothing'"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str, own_data: Path, capsys):
+    code, _, error = run(capsys, *arguments)
+    assert code == 2 and error.startswith("error: ") and error.count("\n") == 1 and message in error

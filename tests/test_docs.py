@@ -1,0 +1,154 @@
+"""The documentation: what its generator writes, and that all of it builds without a warning."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+import gpicl_envs
+from gpicl_envs.cli import COMMANDS
+from gpicl_envs.learner import learner_targets
+from gpicl_envs.records import read_records
+from gpicl_envs.registration import environments
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+pytest.importorskip("sphinx", reason="the documentation needs the extra docs")
+pytest.importorskip("docstring_parser", reason="the documentation needs the extra docs")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_path():
+    sys.path.insert(0, str(DOCS))
+    yield
+    sys.path.remove(str(DOCS))
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from generate import generate
+
+    folder = tmp_path_factory.mktemp("generated") / "pages"
+    generate(folder)
+    return folder
+
+
+def test_every_registered_id_has_a_page(pages: Path):
+    registered = environments().keys()
+    assert registered <= gymnasium.registry.keys() and len(registered) >= 8
+    assert {path.stem for path in (pages / "environments").glob("*.md")} == registered | {"index"}
+    index = (pages / "environments" / "index.md").read_text()
+    assert all(f"[{env_id}]({env_id}.md)" in index for env_id in registered)
+
+
+@pytest.mark.parametrize("env_id", environments())
+def test_a_page_has_the_spaces_variants_and_a_picture(env_id: str, pages: Path):
+    page = (pages / "environments" / f"{env_id}.md").read_text()
+    env = gymnasium.make(env_id)
+    assert f"`{env.observation_space['x']}`" in page  # type: ignore[index]
+    assert f"| `{env.observation_space['y']}` | `{env.action_space}` |" in page  # type: ignore[index]
+    tasks = env.unwrapped.tasks.arguments  # type: ignore[attr-defined]
+    for name in (tasks.keys() - {"dataset", "function"}) | {"action", "feedback", "render_mode", "device"}:
+        assert re.search(rf"^\| `{name}` \| .+ \| .+ \|$", page, flags=re.MULTILINE), name
+    assert (pages / "environments" / f"{env_id}.png").stat().st_size > 5000
+
+
+def test_facts_come_from_the_data(pages: Path):
+    page = (pages / "environments" / "GPICL-CIFAR10-v0.md").read_text()
+    assert "| shape of an input | 32 × 32 × 3 |" in page and "| training examples | 50,000 |" in page
+    clusters = gpicl_envs.load_dataset("Clusters").bayes_accuracy
+    assert clusters is not None
+    assert f"{100 * clusters:.1f} %" in (pages / "environments" / "GPICL-Clusters-v0.md").read_text()
+
+
+def test_reference_scores_are_those_of_the_records(pages: Path):
+    """Every record of an id is a row of its page, with its interval; nothing else is."""
+    records = read_records(ROOT / "benchmarks" / "results" / "quickstart.jsonl")
+    page = (pages / "environments" / "GPICL-MNIST-v0.md").read_text()
+    mine = [record for record in records if record["env"] == "GPICL-MNIST-v0"]
+    for record in mine:
+        final, low, high = (f"{100 * record[key]:.1f}" for key in ("final", "final_low", "final_high"))
+        assert f"| {record['learner']} | {record['n_parameters']:,} | {final} | [{low}, {high}] |" in page
+    assert "Made by `gpicl quickstart`" in page
+    regression = (pages / "environments" / "GPICL-LinearRegression-v0.md").read_text()
+    assert "None are committed for this id yet" in regression and "95 % interval" not in regression
+
+
+def test_pages_need_no_data(own_data: Path, tmp_path: Path):
+    """Where a dataset's files are not on the machine, its page has all but the picture, and says how to get it."""
+    from environment_pages import write_environment_pages
+
+    write_environment_pages(tmp_path / "pages")
+    page = (tmp_path / "pages" / "GPICL-CIFAR10-v0.md").read_text()
+    assert "gpicl data download CIFAR10" in page and "| `n_tasks` |" in page and "`Discrete(10)`" in page
+    assert "| classes | 10 |" in page and ".png" not in page and str(own_data) not in page
+    assert (tmp_path / "pages" / "GPICL-Digits-v0.png").exists()
+    assert "What you hand over." in (tmp_path / "pages" / "GPICL-Array-v0.md").read_text()
+
+
+def test_every_learner_command_and_public_name_has_its_place(pages: Path):
+    learners = (pages / "learners.md").read_text()
+    assert all(f"\n## {name}\n" in learners for name in learner_targets())
+    assert "| `regularization` | `0.003` |" in learners
+    commands = (pages / "command-line.md").read_text()
+    assert all(f"\nusage: gpicl {name} " in commands for name in COMMANDS)
+    api = (pages / "api.md").read_text()
+    assert all(f"\n## {name}\n" in api for name in gpicl_envs.__all__)
+    assert "Scores with intervals, in NumPy." in (pages / "modules" / "index.md").read_text()
+
+
+def test_markdown_in_docstrings_becomes_restructured_text():
+    from docstrings import to_restructured_text
+
+    lines = ["### Spaces", "| a | b |", "|---|---|", "| `x` | y |", "", "(M, *shape), `y`", "*so* and **kw"]
+    text = "\n".join(to_restructured_text(lines))
+    assert ".. rubric:: Spaces" in text
+    assert "   :header-rows: 1\n\n   * - a\n     - b\n   * - `x`\n     - y" in text
+    assert "(M, \\*shape), `y`\n*so* and **kw" in text
+
+
+def test_relative_links_of_the_repository_s_pages_are_right_one_folder_down():
+    from generate import linked
+
+    text = "[a](docs/images/a.png) [b](CHANGELOG.md) [c](NOTICE) [d](https://e.org) [f](#g)"
+    assert linked(text) == ("[a](../images/a.png) [b](changelog.md) [c](../../NOTICE) [d](https://e.org) [f](#g)")
+
+
+def test_the_blocks_of_the_usage_page_run(capsys: pytest.CaptureFixture[str]):
+    names: dict = {"__name__": "usage"}
+    for block in re.findall(r"```python\n(.*?)```", (DOCS / "usage.md").read_text(), flags=re.DOTALL):
+        exec(compile(block, "docs/usage.md", "exec"), names)
+    output = capsys.readouterr().out
+    assert "(784,) (10,)" in output and "torch.Size([8, 50, 784])" in output and "1-nn-cosine" in output
+
+
+def test_the_animation_is_one_episode_and_small(tmp_path: Path):
+    from PIL import Image
+
+    from make_gif import main
+
+    main(learner="knn", env="GPICL-Digits-v0", length=6, out=tmp_path / "episode.gif")
+    animation = Image.open(tmp_path / "episode.gif")
+    assert animation.n_frames == 7 and animation.size == (760, 356)  # type: ignore[attr-defined]
+    assert (DOCS / "images" / "episode.gif").stat().st_size < 1.5e6
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path):
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", tmp_path / "trees", DOCS, tmp_path]
+    built = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=280)
+    assert built.returncode == 0, built.stderr
+    page = (tmp_path / "generated" / "environments" / "GPICL-MNIST-v0.html").read_text()
+    assert "GPICL-MNIST-v0.png" in page and "<table" in page
+    for path in tmp_path.rglob("*.html"):
+        assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?://', path.read_text()), path
+
+
+def test_built_pages_are_ignored_by_git():
+    for path in ("docs/_build/html/index.html", "docs/generated/api.md"):
+        done = subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT)
+        if done.returncode == 128:
+            pytest.skip("not a git checkout")
+        assert done.returncode == 0, path
