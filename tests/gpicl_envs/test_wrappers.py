@@ -116,6 +116,22 @@ def test_durations_begin_with_the_episode(mode: AutoresetMode, monkeypatch):
     assert max(env.time_queue) <= 4 + 2  # readings of the clock: each step, and each reset of others meanwhile
 
 
+def test_what_waits_for_its_autoreset_is_timed_from_there(monkeypatch):
+    """A partial reset of others, between the end of an episode and the step that begins the next, changes nothing."""
+    now = [0.0]
+    monkeypatch.setattr("gpicl_envs.wrappers.vector.time.perf_counter", lambda: now[0])
+    env = RecordEpisodeStatistics(make_vec(autoreset_mode="NextStep", length=2))
+    env.reset(seed=0)
+    zeros = torch.zeros(3, dtype=torch.int64)
+    env.step(zeros)
+    env.reset(options={"reset_mask": STAGGERED})
+    env.step(zeros)  # environments 1 and 2 end
+    env.reset(options={"reset_mask": STAGGERED})
+    for now[0] in (100.0, 101.0, 102.0):
+        *_, info = env.step(zeros)
+    assert info["_episode"].tolist() == [False, True, True] and info["episode"]["t"].tolist() == [0.0, 2.0, 2.0]
+
+
 def test_a_second_recorder_needs_another_key():
     env = RecordEpisodeStatistics(RecordEpisodeStatistics(make_vec(length=1)))
     env.reset(seed=0)
