@@ -76,7 +76,7 @@ def test_every_module_has_a_test_file():
     tasks |= dict.fromkeys(["frame", "drawing"], "rendering")
     together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
     together |= {"data": "data_command"}
-    together |= dict.fromkeys(["arguments", "envs", "check"], "cli")
+    together |= dict.fromkeys(["arguments", "envs", "check", "evaluate"], "cli")
     for path in FILES:
         if path.name == "__init__.py" or path.parent.name == "datasets":
             continue
