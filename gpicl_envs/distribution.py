@@ -94,6 +94,13 @@ class EpisodeDistribution(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments alone: episodes are functions of them, and a registered dataset goes by its name."""
+        return _made_again, (type(self), self._constructor_arguments())
+
+    def _constructor_arguments(self) -> dict[str, Any]:
+        return self.arguments | {"device": str(self.device)}
+
     @property
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
@@ -183,3 +190,7 @@ class EpisodeDistribution(ABC):
     def segment_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of the segment that each position lies in (the last one, after the end)."""
         return np.minimum(position, self.length - 1) // (self.drift_every or self.length)
+
+
+def _made_again(kind: type[EpisodeDistribution], arguments: dict[str, Any]) -> EpisodeDistribution:
+    return kind(**arguments)

@@ -153,7 +153,7 @@ class FunctionDistribution(EpisodeDistribution):
 
     def unseen(self) -> "FunctionDistribution":
         """Return the one-off functions of the test split, the rest alike: what meta-training never shows."""
-        return FunctionDistribution(**self.arguments | {"n_tasks": None, "split": "test"}, device=self.device)
+        return FunctionDistribution(**self._constructor_arguments() | {"n_tasks": None, "split": "test"})
 
     def parameters(self, tasks: Tasks, segment: int = 0) -> Parameters:
         """Return the parameters of the tasks' functions in a segment, each with a leading B."""

@@ -160,8 +160,11 @@ class TaskDistribution(EpisodeDistribution):
 
     def unseen(self) -> "TaskDistribution":
         """Return the one-off tasks over test images, without bias, the rest alike: what meta-training never shows."""
-        changes = {"n_tasks": None, "split": "test", "route": "auto", "permutation_bias": 0.0, "dataset": self._given}
-        return TaskDistribution(**self.arguments | changes, device=self.device)
+        changes = {"n_tasks": None, "split": "test", "route": "auto", "permutation_bias": 0.0}
+        return TaskDistribution(**self._constructor_arguments() | changes)
+
+    def _constructor_arguments(self) -> dict[str, Any]:
+        return super()._constructor_arguments() | {"dataset": self._given}
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""

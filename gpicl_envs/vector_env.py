@@ -190,7 +190,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         last = active & (self._position == self.tasks.length)
         observation = self._observe()
         terminated = self._mask(last)
-        info = self._info(active, label=label, task_id=self.episodes.task_id)
+        info = self._info(active, label=label) | self._info(active | ended, task_id=self.episodes.task_id)
         if last.any() and self.autoreset_mode is AutoresetMode.SAME_STEP:
             final = {"final_obs": observation, "final_info": info} | dict.fromkeys(
                 ("_final_obs", "_final_info"), terminated

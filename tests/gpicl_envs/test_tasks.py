@@ -1,4 +1,5 @@
 import hashlib
+import pickle
 import subprocess
 import sys
 
@@ -287,3 +288,12 @@ def test_episodes_are_the_same_on_a_gpu(arguments: dict):
     )
     assert torch.equal(here.y, there.y.cpu()) and torch.equal(here.index, there.index.cpu())
     assert torch.allclose(here.x, there.x.cpu(), atol=1e-3)
+
+
+@pytest.mark.parametrize("arguments", EVERY_KIND, ids=str)
+def test_a_pickle_holds_the_arguments_and_gives_the_same_episodes(arguments: dict):
+    tasks = TaskDistribution(**({"dataset": "MNIST", "length": 20} | arguments))
+    episodes = tasks.sample(2)  # fills what is kept beside the arguments
+    content = pickle.dumps(tasks)
+    again = pickle.loads(content)
+    assert len(content) < 2000 and again.arguments == tasks.arguments and torch.equal(again.sample(2).x, episodes.x)

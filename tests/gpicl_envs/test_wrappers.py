@@ -179,7 +179,7 @@ def test_gymnasiums_vector_wrappers_take_it(wrap, mode: AutoresetMode):
     for mine, expected in zip(play(ours, tensors=False), play(theirs, tensors=False), strict=True):
         assert_same(mine[:-1], expected[:-1])
         if isinstance(mine[-1], list):
-            for key in ("label", "final_obs", "final_info"):
+            for key in ("label", "task_id", "final_obs", "final_info"):
                 assert [info.get(key) is None for info in mine[-1]] == [info.get(key) is None for info in expected[-1]]
 
 
