@@ -2,12 +2,17 @@ import json
 import pickle
 from pathlib import Path
 
+import gymnasium
 import pytest
 import torch
 
 from gpicl_agents.checkpoint import latest_checkpoint, load_learner, load_trainer, save_checkpoint
+from gpicl_agents.train import TrainConfig, train
 from gpicl_agents.transformer import Transformer
+from gpicl_envs.datasets import DATASETS
+from gpicl_envs.evaluation import evaluate
 from gpicl_envs.learner import make_learner
+from gpicl_envs.tasks import TaskDistribution
 
 
 class Unregistered(Transformer):
@@ -29,6 +34,21 @@ def test_a_checkpoint_brings_back_the_same_learner(learner: Transformer, checkpo
         again = make_learner(str(folder))
         assert again.get_params() == learner.get_params() and not again.training
         assert all(torch.equal(a, b) for a, b in zip(again.parameters(), learner.parameters(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def trained_on_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("digits")
+    agent = Transformer(width=16, n_heads=2, input_rank=16)
+    venv = gymnasium.make_vec("GPICL-Digits-v0", num_envs=4)
+    train(agent, venv, TrainConfig(steps=2, warmup_steps=1, evaluate_every=0), folder=folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_checkpoint_trained_on_one_id_evaluates_on_every_other(trained_on_digits: Path, name: str):
+    curve = evaluate(make_learner(str(trained_on_digits)), TaskDistribution(name, split="test"), episodes=2)
+    assert curve.correct.shape == (2, 100) and curve.env_id == f"GPICL-{name}-v0"
 
 
 def test_the_newest_two_are_kept(learner: Transformer, tmp_path: Path):
