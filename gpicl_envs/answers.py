@@ -13,6 +13,7 @@ from gpicl_envs.errors import check_choice
 CLASSIFICATION_ACTIONS = ("label", "logits")
 REGRESSION_ACTIONS = ("value",)
 FEEDBACKS = ("label", "reward")
+LARGEST = 1e15  # of a logit or value: beyond it rewards would overflow float32
 
 
 def make_answer(action: str | None, feedback: str, n_classes: int) -> "Answer":
@@ -102,7 +103,10 @@ class LabelAnswer(Answer):
 
 
 class LogitsAnswer(LabelAnswer):
-    """Logits of the labels; paid the log-likelihood of the true one under the softmax, in nats."""
+    """Logits of the labels; paid the log-likelihood of the true one under the softmax, in nats.
+
+    With bandit feedback the likeliest label is paid, 1 if right, else 0: a likelihood would tell the true label.
+    """
 
     name = "logits"
 
@@ -119,7 +123,9 @@ class LogitsAnswer(LabelAnswer):
         return action.argmax(1)
 
     def reward(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B,) log-likelihoods."""
+        """(B,) log-likelihoods; 1 or 0 with bandit feedback."""
+        if self.feedback == "reward":
+            return super().reward(self.prediction(action), target)
         return action.log_softmax(1).gather(1, target[:, None])[:, 0]
 
 
@@ -154,7 +160,8 @@ class ValueAnswer(Answer):
 
 def _finite(action: torch.Tensor, active: torch.Tensor, kind: str) -> torch.Tensor:
     used = action[active]
-    wrong = used[~used.isfinite()]
+    wrong = used[~(used.abs() <= LARGEST)]  # so that NaN is wrong too
     if len(wrong):
-        raise ValueError(f"An action has the {kind} {wrong[0].item()}: give finite float32 {kind}s.")
+        allowed = f"give finite float32 {kind}s of at most {LARGEST:.0e} in magnitude"
+        raise ValueError(f"An action has the {kind} {wrong[0].item()}: {allowed}.")
     return action

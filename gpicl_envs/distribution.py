@@ -87,8 +87,12 @@ class EpisodeDistribution(ABC):
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self.drift_every = drift_every
         if drift_every is not None:
+            if length == 1:
+                raise ValueError(
+                    f"drift_every={drift_every!r} needs a length of at least 2: one example sees no change."
+                )
             why = f"with length={length}, a later change would never be seen"
-            self.drift_every = check_integer("drift_every", drift_every, 1, max(1, length - 1), why)
+            self.drift_every = check_integer("drift_every", drift_every, 1, length - 1, why)
         self.device = check_device(device)
 
     def __repr__(self) -> str:
@@ -123,8 +127,9 @@ class EpisodeDistribution(ABC):
     def sample(self, batch_size: int, seed: int = 0, first: int = 0) -> Episodes:
         """Return episodes number `first` … `first + batch_size − 1` of the stream `seed`."""
         check_integer("batch_size", batch_size, 1)
+        check_integer("seed", seed, 0, WORD - 1)
         numbers = np.arange(first, first + batch_size, dtype=np.uint64)
-        return self.episodes(np.full(batch_size, seed % WORD, np.uint64), numbers)
+        return self.episodes(np.full(batch_size, seed, np.uint64), numbers)
 
     def episodes(
         self,

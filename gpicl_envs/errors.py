@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from numbers import Real
 from typing import Any
 
 
@@ -47,14 +48,14 @@ def check_integer(name: str, given: object, low: int, high: int | None = None, w
 
 def check_share(name: str, given: float) -> float:
     """Return `given` as a float if it lies in [0, 1]."""
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= 1:
+    if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= given <= 1:
         raise ValueError(f"{name}={given!r} is not allowed: give a number from 0 to 1.")
     return float(given)
 
 
 def check_number(name: str, given: float, low: float) -> float:
     """Return `given` as a float if it is finite and at least `low`."""
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not low <= given < float("inf"):
+    if isinstance(given, bool) or not isinstance(given, Real) or not low <= given < float("inf"):
         raise ValueError(f"{name}={given!r} is not allowed: give a finite number of at least {low}.")
     return float(given)
 

@@ -129,7 +129,8 @@ def evaluate_all(
         learners: the learners.
         tasks: where the episodes come from; number 0 … episodes − 1 of the stream `seed`.
         episodes: E.
-        seed: another seed gives other episodes; the batch size does not change them.
+        seed: another seed gives other episodes; the batch size does not change them. With the question "seen", these
+            are the first environment's own, where a loop of yours trains on one reset with this seed: take another.
         split: the question that this asks of the learners: `"seen"`, `"unseen-task"` or `"unseen-dataset"`.
         batch_size: B, episodes at a time.
 

@@ -23,6 +23,7 @@ from gpicl_envs.sampling.philox import Streams
 NONZERO = 3  # coordinates of a sparse linear function
 HIDDEN = 100  # units of the two-layer network
 DEPTH = 4  # of the decision tree
+PIECE = 64  # episodes made at a time, which bounds the memory beside the result
 
 Parameters = dict[str, torch.Tensor]
 
@@ -177,12 +178,14 @@ class FunctionDistribution(EpisodeDistribution):
         return Tasks(ids, streams)
 
     def _make_episodes(self, tasks: Tasks, episode: Streams, out: torch.Tensor) -> Episodes:
-        out.copy_(episode.normal(self.length, self.n_features, part=EXAMPLES))
-        pieces = [
-            self.function.apply(self.parameters(tasks, number), out[:, examples])
-            for number, examples in enumerate(self.segments())
-        ]
-        y = torch.cat(pieces, dim=1)
+        y = out.new_empty(len(out), self.length)
+        for start in range(0, len(out), PIECE):
+            rows = np.arange(start, min(start + PIECE, len(out)))
+            piece = slice(start, start + PIECE)
+            out[piece] = episode[rows].normal(self.length, self.n_features, part=EXAMPLES)
+            for number, examples in enumerate(self.segments()):
+                parameters = self.function.draw(tasks.streams[rows], self.n_features, number * SEGMENT_PARTS)
+                y[piece, examples] = self.function.apply(parameters, out[piece, examples])
         if self.noise:
             y = y + self.noise * episode.normal(self.length, part=NOISE)
         return Episodes(out, y, torch.full_like(y, -1, dtype=torch.int64), tasks)

@@ -8,6 +8,7 @@ import gymnasium
 from gpicl_envs import datasets
 from gpicl_envs.datasets import DATASETS, DatasetSpec
 from gpicl_envs.datasets.arrays import array_spec
+from gpicl_envs.datasets.npz import simple_name
 from gpicl_envs.errors import UnknownNameError
 
 # The classes of functions of `functions.py`, listed here so that listing them takes no torch.
@@ -87,6 +88,8 @@ def register_dataset(
         spec = dataset
     else:
         spec = array_spec(dataset, x, y, x_test, y_test)
+    if simple_name(spec.name) in map(simple_name, FUNCTION_CLASSES):
+        raise ValueError(f"Dataset {spec.name!r} has the name of a regression environment: choose another name.")
     datasets.register_dataset(spec)
     register_environments()
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gpicl_envs.distribution import Task
 from gpicl_envs.episodes import Episodes
 from gpicl_envs.rendering import RENDER_FPS, RENDER_MODES, check_render_mode, render
+from gpicl_envs.sampling.philox import WORD
 from gpicl_envs.vector_env import InContextVectorEnv, Tensors
 from gpicl_envs.window import Window
 
@@ -26,7 +27,7 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
 
     metadata: dict[str, Any] = InContextVectorEnv.metadata | {"render_modes": list(RENDER_MODES)}
 
-    def __init__(self, dataset: Any = "MNIST", *, render_mode: str | None = None, **arguments: Any) -> None:
+    def __init__(self, dataset: Any = None, *, render_mode: str | None = None, **arguments: Any) -> None:
         self.render_mode = check_render_mode(render_mode)
         drawn = "rgb_array" if render_mode == "human" else render_mode
         self._batch = InContextVectorEnv(
@@ -43,7 +44,8 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
         """Begin a new episode; a seed begins a new stream of episodes. Returns the observation and {task_id}."""
         begun = self._np_random is not None
         super().reset(seed=seed)
-        stream = None if seed is None and begun else self.np_random_seed
+        # Unseeded, gymnasium draws 128 bits, of which a stream takes 64.
+        stream = seed if seed is not None or begun else self.np_random_seed % WORD
         observation, info = self._batch.reset(seed=stream)
         self._update_window()
         return _first(observation), _first_info(info)

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.base import ARRAY_ID, DATASETS, Dataset, find_dataset, prepare_dataset
+from gpicl_envs.datasets.base import ARRAY_ID, DATASETS, Dataset, find_dataset, load_dataset, prepare_dataset
+from gpicl_envs.datasets.storage import Location
 from gpicl_envs.distribution import LENGTH, EpisodeDistribution, Task
 from gpicl_envs.episodes import ClassificationTasks, Episodes
 from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number, check_share
@@ -108,6 +109,8 @@ class TaskDistribution(EpisodeDistribution):
             task_seed=task_seed,
             device=device,
         )
+        if permute_labels not in (True, False):
+            raise ValueError(f"permute_labels={permute_labels!r} is not allowed: give True or False.")
         self.projection, self.permute_labels = projection, bool(permute_labels)
         self.permutation_bias = check_share("permutation_bias", permutation_bias)
         self.label_noise = check_share("label_noise", label_noise)
@@ -155,7 +158,7 @@ class TaskDistribution(EpisodeDistribution):
     @property
     def env_id(self) -> str:
         """The id of the environment that shows these episodes; the common one for data that have none of their own."""
-        spec = DATASETS.get(self.name)
+        spec = DATASETS.get(self.name) if isinstance(self._given, str) else None
         return spec.env_id if spec is not None and spec.has_env_id else ARRAY_ID
 
     def unseen(self) -> "TaskDistribution":
@@ -164,7 +167,10 @@ class TaskDistribution(EpisodeDistribution):
         return TaskDistribution(**self._constructor_arguments() | changes)
 
     def _constructor_arguments(self) -> dict[str, Any]:
-        return super()._constructor_arguments() | {"dataset": self._given}
+        given = self._given
+        if isinstance(given, str) and find_dataset(given).location() == Location("memory"):
+            given = load_dataset(given)  # what was registered in this process only travels with its arrays
+        return super()._constructor_arguments() | {"dataset": given}
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
@@ -202,7 +208,13 @@ class TaskDistribution(EpisodeDistribution):
         return self.drift_every is not None and self.drift in (what, "task")
 
     def _check_drift(self) -> None:
+        if self.permutation_bias and not self.permute_labels:
+            raise ValueError(
+                f"permutation_bias={self.permutation_bias} has no use with permute_labels=False: leave one out."
+            )
         if self.drift_every is None:
+            if self.drift != "task":
+                raise ValueError(f"drift={self.drift!r} says what changes, but not when: give drift_every too.")
             return
         random = {"projection": self.projection != "none", "labels": self.permute_labels}
         if not (any(random.values()) if self.drift == "task" else random[self.drift]):

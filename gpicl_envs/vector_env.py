@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gpicl_envs.answers import make_answer
 from gpicl_envs.distribution import EpisodeDistribution, Task
 from gpicl_envs.episodes import Episodes
-from gpicl_envs.errors import check_integer, construct
+from gpicl_envs.errors import check_choice, check_integer, construct
 from gpicl_envs.frame import RECENT, Frame
 from gpicl_envs.functions import FunctionDistribution
 from gpicl_envs.rendering import BATCH_RENDER_MODES, RENDER_FPS, check_batch_render_mode, render
@@ -26,10 +26,15 @@ from gpicl_envs.tasks import TaskDistribution
 Tensors = dict[str, torch.Tensor]
 
 
-def make_tasks(*, dataset: Any = "MNIST", function: str | None = None, **arguments: Any) -> EpisodeDistribution:
+def make_tasks(*, dataset: Any = None, function: str | None = None, **arguments: Any) -> EpisodeDistribution:
     """Return the distribution of tasks that an environment's arguments describe."""
     if function is None:
-        return construct(TaskDistribution, {"dataset": dataset} | arguments)
+        return construct(TaskDistribution, {"dataset": "MNIST" if dataset is None else dataset} | arguments)
+    if dataset is not None:
+        raise ValueError(
+            f"dataset={dataset!r} and function={function!r} name two kinds of tasks: make an environment of one of "
+            "them, by its own id."
+        )
     return construct(FunctionDistribution, {"function": function} | arguments)
 
 
@@ -46,8 +51,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     | observation | `Dict(x: Box(-inf, inf, (D,)), y: Box(0, 1, (K,)))`: input, one-hot label of the previous example (zeros at the first) |
     | action | `action="label"`: `Discrete(K)`; `action="logits"`: `Box(-inf, inf, (K,))` |
     | reward | label: 1 if right, else 0; logits: log-likelihood of the true label under the softmax, in nats |
-    | feedback | `"label"` as above; `"reward"`: y = ±one_hot(previous prediction), + where it was right; the label is never shown |
-    | info | after a step: `label` of the example just answered, and `task_id` |
+    | feedback | `"label"` as above; `"reward"` (bandit): y = ±one_hot(previous prediction), + where it was right; the label is never shown, not in the info either, and logits are paid 1 or 0 for the likeliest label |
+    | info | after a step: `task_id`, and with feedback `"label"` the `label` of the example just answered |
     | regression | K = 1: y is the previous value (with feedback `"reward"` the previous reward), `action="value"` is a `Box(-inf, inf, (1,))`, the reward −(ŷ − y)² |
 
     After the last prediction the observation holds x = 0 and the last feedback.
@@ -58,8 +63,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     Args:
         num_envs: B.
-        dataset: a registered name or a `Dataset`: classification problems.
-        function: a class of functions, such as `"LinearRegression"`: regression problems; the dataset is then not used.
+        dataset: a registered name or a `Dataset`: classification problems; `"MNIST"` by default.
+        function: a class of functions, such as `"LinearRegression"`: regression problems, instead of a dataset.
         action: what the agent answers with: `"label"` (default) or `"logits"`; `"value"` for regression.
         feedback: what the agent is told.
         autoreset_mode: an `AutoresetMode` or its value, which a spec can keep as JSON: `"SameStep"` (default; the ended episode's last observation and info come as `final_obs` and
@@ -76,7 +81,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     def __init__(
         self,
         num_envs: int = 1,
-        dataset: Any = "MNIST",
+        dataset: Any = None,
         *,
         function: str | None = None,
         action: str | None = None,
@@ -88,6 +93,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     ) -> None:
         self.num_envs = check_integer("num_envs", num_envs, 1)
         self.render_mode = check_batch_render_mode(render_mode)
+        if not isinstance(autoreset_mode, AutoresetMode):
+            check_choice("autoreset_mode", autoreset_mode, tuple(mode.value for mode in AutoresetMode))
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
         self.tasks = make_tasks(dataset=dataset, function=function, device=device, **task_arguments)
@@ -125,7 +132,10 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     @property
     def episodes(self) -> Episodes:
-        """The episodes now being shown, labels still to come included: for tests and oracles; valid until they end."""
+        """The episodes now being shown, labels still to come included: for tests and oracles.
+
+        Valid until they end: the memory of their inputs then serves the next ones, so clone what is to be kept.
+        """
         if self._episodes is None:
             raise ResetNeeded("No episode has begun: call reset() first.")
         return self._episodes
@@ -162,7 +172,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
         Returns:
             Observations {x: (B, D), y: (B, K)}, rewards (B,) float32, terminations (B,) and truncations (B,) bool,
-            infos {label: (B,), task_id: (B,)} with their masks `_label`, `_task_id`.
+            infos {label: (B,), task_id: (B,)} with their masks `_label`, `_task_id`; no label with bandit feedback.
 
         Raises:
             ResetNeeded: before the first reset, or after the end with autoreset disabled.
@@ -190,7 +200,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         last = active & (self._position == self.tasks.length)
         observation = self._observe()
         terminated = self._mask(last)
-        info = self._info(active, label=label) | self._info(active | ended, task_id=self.episodes.task_id)
+        told = {"label": label} if self.feedback == "label" else {}
+        info = self._info(active, **told) | self._info(active | ended, task_id=self.episodes.task_id)
         if last.any() and self.autoreset_mode is AutoresetMode.SAME_STEP:
             final = {"final_obs": observation, "final_info": info} | dict.fromkeys(
                 ("_final_obs", "_final_info"), terminated
@@ -199,7 +210,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
             observation = self._observe()
             info = self._info(np.ones_like(last), task_id=self.episodes.task_id) | final
             if not last.all():
-                info |= {"label": label, "_label": self._mask(active & ~last)}
+                info |= self._info(active & ~last, **told)
         return observation, reward, terminated, torch.zeros_like(terminated), info
 
     def render(self) -> tuple[Any, ...] | None:
@@ -241,15 +252,19 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     def _reseed(self, seed: int | list[int | None] | None, mask: NDArray[np.bool_]) -> None:
         if seed is None:
             return
-        seeds = [int(seed) + i for i in range(self.num_envs)] if isinstance(seed, (int, np.integer)) else list(seed)
+        if not isinstance(seed, (list, tuple, np.ndarray)):
+            first = check_integer("seed", seed, 0, WORD - self.num_envs)
+            seeds: list[Any] = [first + i for i in range(self.num_envs)]
+        else:
+            seeds = list(seed)
         if len(seeds) != self.num_envs:
             raise ValueError(
                 f"reset(seed=...) got {len(seeds)} seeds for {self.num_envs} environments: give one for each."
             )
-        checked = [None if one is None else check_integer("seed", one, 0) for one in seeds]
+        checked = [None if one is None else check_integer("seed", one, 0, WORD - 1) for one in seeds]
         for i, one in enumerate(checked):
             if one is not None and mask[i]:
-                self._seeds[i], self._numbers[i] = one % WORD, 0
+                self._seeds[i], self._numbers[i] = one, 0
 
     def _next_episodes(self, mask: NDArray[np.bool_], out: torch.Tensor | None = None) -> Episodes:
         """The next episode of each masked stream, its inputs in the memory `out` if given."""
@@ -283,7 +298,9 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         """The actions as a tensor of the action space's shape. Those of inactive environments are not looked at."""
         shape = self.action_space.shape
         try:
-            given = torch.as_tensor(actions, device=self.device)
+            # NumPy may hand over what torch cannot take as it is: negative strides, read-only memory.
+            own = np.array(actions) if isinstance(actions, np.ndarray) else actions
+            given = torch.as_tensor(own, device=self.device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"actions must be numbers of shape {shape}, given {actions!r}.") from error
         if tuple(given.shape) != shape:

@@ -151,7 +151,8 @@ def make_game_env(env_id: str, arguments: dict[str, Any], raw: bool) -> Any:
         )
     if not raw:
         return env
-    unprojected = {"projection": "none", "n_features": env.unwrapped.tasks.dataset.n_inputs}
+    tasks = env.unwrapped.tasks
+    unprojected = {"projection": "none", "n_features": tasks.dataset.n_inputs + tasks.distractors}
     return gymnasium.make(env_id, **arguments | unprojected)
 
 

@@ -123,6 +123,7 @@ def find_dataset(name: str) -> DatasetSpec:
     return npz_spec(file)
 
 
+@lru_cache(maxsize=256)  # one spec a file, so that what was loaded by it is found again
 def npz_spec(file: NpzFile) -> DatasetSpec:
     """Return the spec of a file of the data folder, under the file's own name."""
     return DatasetSpec(file.path.stem, file.load, f"{file.path.name} of the data folder", files=file)

@@ -11,6 +11,8 @@ from gpicl_envs.datasets.storage import Arrays
 
 def as_array(given: object) -> NDArray[Any]:
     """Return an array, a tensor of any device, or a list as a NumPy array, without a copy where there need be none."""
+    if isinstance(given, np.ma.MaskedArray):
+        raise ValueError("A masked array was given: fill its holes (x.filled(value)), or drop those examples.")
     torch = sys.modules.get("torch")  # where there is a tensor, torch has been imported
     if torch is None or not isinstance(given, torch.Tensor):
         return np.asarray(given)

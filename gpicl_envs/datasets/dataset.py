@@ -84,13 +84,16 @@ class Dataset:
     @cached_property
     def moments(self) -> tuple[float, float]:
         """One mean and one standard deviation over all examples of both splits and all pixels (z-normalisation)."""
-        count, total, squares = 0, 0.0, 0.0
-        for x in self.x.values():
-            for rows in np.array_split(x, max(1, len(x) // 4096)):
-                values = rows.astype(np.float64)
-                count, total, squares = count + values.size, total + values.sum(), squares + np.square(values).sum()
-        mean = total / count
-        return float(mean), float(np.sqrt(squares / count - mean**2))
+        pieces = [rows for x in self.x.values() for rows in np.array_split(x, max(1, len(x) // 4096))]
+        count = sum(rows.size for rows in pieces)
+        mean = sum(float(rows.sum(dtype=np.float64)) for rows in pieces) / count
+        variance = sum(float(np.square(rows - mean, dtype=np.float64).sum()) for rows in pieces) / count
+        if not 0 < variance < np.inf:
+            raise ValueError(
+                f"The inputs of {self.name} have mean {mean} and variance {variance}, so they cannot be normalised: "
+                "give finite inputs that are not all equal."
+            )
+        return mean, variance**0.5
 
     def split(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return (M, N_x) inputs and (M,) labels of the split `"train"` or `"test"`."""

@@ -30,11 +30,12 @@ class Examples:
         self._check_length()
 
     def classes(self, streams: Streams) -> torch.Tensor:
-        """(B, K) base classes of each task: all of them in order, or K drawn from those present."""
+        """(B, K) base classes of each task, in increasing order: all of them, or K drawn from those present."""
         if self.n_classes == self.pool.n_classes:
             return torch.arange(self.n_classes, device=streams.device).expand(len(streams), -1)
         present = self.pool.present
-        return present[streams.permutation(len(present), part=CLASSES)[:, : self.n_classes]]
+        drawn = streams.permutation(len(present), part=CLASSES)[:, : self.n_classes]
+        return present[drawn.sort(dim=1).values]  # in order, so that a fixed ρ means the same in every task
 
     def draw(self, episode: Streams, task: Streams, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N) example numbers of the split, and (B, N) class numbers 0 … K − 1 within the task."""

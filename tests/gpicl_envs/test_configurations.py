@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.vector import AutoresetMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -88,12 +89,18 @@ def check(configuration: dict[str, Any]) -> None:
         assert ((episodes.y >= 0) & (episodes.y < env.tasks.n_classes)).all()
         if not env.tasks.dataset.with_replacement:
             assert all(len(row.unique()) == length for row in episodes.index)
-    for n in range(min(length, 4)):
-        assert torch.equal(observation["x"], episodes.x[:, n])
-        observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+    shown = episodes.x.clone()
+    for n in range(length):
+        assert torch.equal(observation["x"], shown[:, n])
+        observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
         assert reward.isfinite().all() and not truncated.any() and terminated.all() == (n + 1 == length)
-        shown = {name: value.numpy() for name, value in observation.items()}
-        assert env.observation_space.contains(shown)
+        assert ("label" in info.get("final_info", info)) == (env.feedback == "label")
+        assert env.observation_space.contains({name: value.numpy() for name, value in observation.items()})
+    if env.autoreset_mode is AutoresetMode.DISABLED:
+        env.reset()
+    elif env.autoreset_mode is AutoresetMode.NEXT_STEP:
+        env.step(env.action_space.sample())
+    assert (env.episodes.x[:, 0] != shown[:, 0]).any() and not env.step(env.action_space.sample())[3].any()
 
 
 @settings(max_examples=1800, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

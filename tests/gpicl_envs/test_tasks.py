@@ -25,6 +25,16 @@ EVERY_KIND = [
     {"dataset": "Clusters", "permutation_bias": 0.5},
 ]
 
+EVERY_VARIANT = [
+    {"label_noise": 0.3},
+    {"class_imbalance": 9.0},
+    {"dataset": "Digits", "class_imbalance": 9.0, "length": 90},
+    {"drift_every": 6},
+    {"drift_every": 6, "n_tasks": 100, "permutation_bias": 0.5},
+    {"distractors": 30, "route": "matrix"},
+    {"n_classes": 4, "shots": 3},
+]
+
 
 def matrix_of(tasks: TaskDistribution, batch: int = 1) -> torch.Tensor:
     matrices = tasks.projections(tasks.sample(batch).tasks)
@@ -111,7 +121,7 @@ def test_identical_images_of_a_user_survive_the_cholesky_route():
 # -- Tasks and their ids -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", EVERY_KIND, ids=str)
+@pytest.mark.parametrize("arguments", EVERY_KIND + EVERY_VARIANT, ids=str)
 def test_an_episode_does_not_depend_on_batch_size_or_order(arguments: dict):
     tasks = TaskDistribution(**({"dataset": "MNIST", "length": 20} | arguments))
     together = tasks.sample(6, seed=3)
@@ -280,7 +290,7 @@ def test_task_ids_must_exist():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("arguments", EVERY_KIND, ids=str)
+@pytest.mark.parametrize("arguments", EVERY_KIND + EVERY_VARIANT, ids=str)
 def test_episodes_are_the_same_on_a_gpu(arguments: dict):
     here, there = (
         TaskDistribution(**({"dataset": "MNIST", "length": 20} | arguments), device=device).sample(4)
@@ -290,7 +300,7 @@ def test_episodes_are_the_same_on_a_gpu(arguments: dict):
     assert torch.allclose(here.x, there.x.cpu(), atol=1e-3)
 
 
-@pytest.mark.parametrize("arguments", EVERY_KIND, ids=str)
+@pytest.mark.parametrize("arguments", EVERY_KIND + EVERY_VARIANT, ids=str)
 def test_a_pickle_holds_the_arguments_and_gives_the_same_episodes(arguments: dict):
     tasks = TaskDistribution(**({"dataset": "MNIST", "length": 20} | arguments))
     episodes = tasks.sample(2)  # fills what is kept beside the arguments
