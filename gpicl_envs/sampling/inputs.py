@@ -47,6 +47,7 @@ class Inputs:
         device: torch.device,
     ) -> None:
         self.dataset, self.split, self.device = dataset, split, device
+        self._mean, self._deviation = dataset.moments
         self.n_features, self.distractors, self.segments = n_features, distractors, segments
         self.projection = check_choice("projection", projection, PROJECTIONS)
         if projection == "none" and n_features - distractors != dataset.n_inputs:
@@ -60,8 +61,7 @@ class Inputs:
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
-        mean, deviation = self.dataset.moments
-        return self._inputs[index].float().sub_(mean).div_(deviation)
+        return self._inputs[index].float().sub_(self._mean).div_(self._deviation)
 
     def write(self, task: Streams, episode: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
         """Write the inputs of the examples (B, N) into x (B, N, D), in pieces that bound the memory beside it."""

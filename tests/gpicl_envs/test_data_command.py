@@ -52,7 +52,11 @@ def test_verify_names_what_is_damaged_and_ends_with_code_2(own_data: Path, monke
     code, output, error = run(capsys, "verify")
     assert code == 0 and error == ""
     assert output.splitlines()[0] == "MNIST: intact (embedded)"
-    assert "CIFAR10: intact (torchvision)" in output and "USPS: intact (npz)" in output and "SVHN" not in output
+    assert (
+        "CIFAR10: intact (torchvision)" in output
+        and "USPS: npz, readable, with fitting shapes and labels" in output
+        and "SVHN" not in output
+    )
     archive = own_data / "cifar-10-python.tar.gz"
     archive.write_bytes(archive.read_bytes()[:-5])
     random_npz(own_data / "usps.npz", (15, 16))

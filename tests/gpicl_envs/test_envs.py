@@ -262,6 +262,33 @@ def test_bandit_feedback_tells_whether_it_was_right_and_never_the_label():
         assert torch.equal(observations[t + 1]["y"], expected)
 
 
+def test_bandit_feedback_with_logits_pays_the_likeliest_label_and_no_info_tells_another():
+    env = make_vec(feedback="reward", action="logits")
+    env.reset(seed=0)
+    labels = env.unwrapped.episodes.y[:, 0].clone()
+    logits = torch.arange(10.0).expand(3, 10)  # of distinct values: a likelihood would tell which label is true
+    _, reward, *_, info = env.step(logits)
+    assert torch.equal(reward, (labels == 9).float()) and "label" not in info
+    single = make(feedback="reward")
+    single.reset(seed=0)
+    assert set(single.step(0)[-1]) == {"task_id"}
+
+
+def test_the_largest_actions_are_paid_finitely():
+    for env_id, action in (("GPICL-Digits-v0", [[1e15] + [-1e15] * 9] * 3), ("GPICL-DecisionTree-v0", [[1e15]] * 3)):
+        env = make_vec(env_id, **({"action": "logits"} if "Digits" in env_id else {}))
+        env.reset(seed=0)
+        assert env.step(torch.tensor(action))[1].isfinite().all()
+
+
+def test_numpy_actions_of_any_memory_are_taken():
+    env, other = make_vec(), make_vec()
+    env.reset(seed=0), other.reset(seed=0)
+    fixed = np.array([1, 2, 3])
+    fixed.flags.writeable = False
+    assert torch.equal(env.step(fixed)[1], other.step(np.array([3, 2, 1])[::-1])[1])
+
+
 def test_after_the_last_prediction_there_is_no_input():
     env = make()
     env.reset(seed=0)
@@ -295,6 +322,8 @@ def test_unknown_ids_are_refused_by_gymnasium():
         ({"n_features": 0}, "n_features=0"),
         ({"split": "val"}, "Unknown split"),
         ({"length": 10**6}, "from 1 to 1000"),
+        ({"function": "DecisionTree"}, "name two kinds of tasks"),
+        ({"autoreset_mode": "foo"}, "Unknown autoreset_mode 'foo'.*Valid: Disabled, NextStep, SameStep"),
         ({"lenght": 5}, "TaskDistribution got an unexpected keyword argument 'lenght'. Did you mean 'length'"),
     ],
     ids=str,
@@ -352,7 +381,9 @@ def test_bad_reset_masks_are_refused(mask):
 
 
 @pytest.mark.parametrize(
-    ("seed", "message"), [([1, 2], "got 2 seeds for 3"), (-1, "seed=-1"), ([0.5] * 3, "seed=0.5")], ids=str
+    ("seed", "message"),
+    [([1, 2], "got 2 seeds for 3"), (-1, "seed=-1"), ([0.5] * 3, "seed=0.5"), (1.5, "seed=1.5"), (2**64, "seed=1844")],
+    ids=str,
 )
 def test_bad_seeds_are_refused(seed, message: str):
     with pytest.raises(ValueError, match=message):

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
@@ -45,3 +46,18 @@ def test_importing_the_package_and_the_report_takes_no_torch():
 
 def test_every_class_of_functions_has_an_id():
     assert list(FUNCTION_CLASSES) == list(FUNCTIONS)
+
+
+def test_a_dataset_cannot_take_the_name_of_a_regression_environment():
+    with pytest.raises(ValueError, match="has the name of a regression environment"):
+        gpicl_envs.register_dataset("linear-regression", np.eye(4, dtype=np.float32), np.arange(4) % 2)
+
+
+def test_a_registered_dataset_travels_with_a_pickle():
+    x, y = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32), np.arange(40) % 4
+    gpicl_envs.register_dataset("traveller", x, y)
+    try:
+        content = pickle.dumps(gpicl_envs.TaskDistribution("traveller", n_classes=4, length=9, n_features=5))
+    finally:
+        del gpicl_envs.DATASETS["traveller"], gymnasium.registry["GPICL-traveller-v0"]
+    assert pickle.loads(content).sample(2).x.shape == (2, 9, 5)

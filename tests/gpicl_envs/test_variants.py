@@ -9,7 +9,8 @@ from gpicl_envs.datasets import Dataset
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.tasks import TaskDistribution
 
-LACKING = Dataset("lacking", {"train": np.zeros((9, 4), np.float32)}, {"train": np.arange(9) % 2}, n_classes=3)
+LACKING = Dataset("lacking", {"train": np.eye(9, 4, dtype=np.float32)}, {"train": np.arange(9) % 2}, n_classes=3)
+EQUAL = Dataset("equal", {"train": np.tile(np.eye(2, dtype=np.uint8), (9, 1, 1))}, {"train": np.arange(9) % 3}, 3)
 
 
 def tasks_of(**arguments) -> TaskDistribution:
@@ -202,6 +203,21 @@ def test_classes_are_drawn_from_those_that_the_split_has():
         TaskDistribution(characters, split="test", n_classes=9, length=30)
 
 
+@pytest.mark.parametrize("arguments", [{"permute_labels": False}, {"permutation_bias": 1.0}], ids=str)
+def test_a_fixed_permutation_means_the_same_whichever_classes_are_drawn(arguments: dict):
+    tasks = tasks_of(n_classes=4, n_features=8, length=20, **arguments)
+    episodes = tasks.sample(50)
+    base = base_labels(tasks, episodes)
+    rank = (episodes.tasks.classes.unsqueeze(1) < base.unsqueeze(2)).sum(2)  # of the example's class among the drawn
+    rho = episodes.tasks.permutation[0, 0]
+    assert torch.equal(episodes.y, rho[rank]) and len(episodes.tasks.classes.unique(dim=0)) > 10
+
+
+def test_numpys_numbers_are_numbers():
+    tasks = tasks_of(label_noise=np.float32(0.5), class_imbalance=np.int64(3), length=np.int64(20))
+    assert (tasks.label_noise, tasks.class_imbalance, tasks.length) == (0.5, 3.0, 20)
+
+
 def test_ten_thousand_examples_in_an_episode():
     episodes = TaskDistribution("MNIST", length=10_000, n_features=32).sample(1)
     assert (
@@ -242,12 +258,21 @@ def test_memory_does_not_grow_with_the_number_of_tasks():
         ({"shots": 100, "length": 1001}, "smallest class"),
         ({"dataset": LACKING, "n_classes": 3, "shots": 1, "length": 4}, "has them of 2 of 3 classes"),
         ({"n_classes": 11}, "Digits has no more"),
+        ({"drift": "labels"}, "says what changes, but not when: give drift_every too"),
+        ({"permutation_bias": 0.5, "permute_labels": False}, "has no use with permute_labels=False"),
+        ({"permute_labels": "no"}, "permute_labels='no' is not allowed: give True or False"),
+        ({"drift_every": 1, "length": 1}, "not allowed|needs a length of at least 2"),
     ],
     ids=str,
 )
 def test_bad_arguments_say_what_is_allowed(arguments: dict, message: str):
     with pytest.raises((ValueError, UnknownNameError), match=message):
         tasks_of(**arguments)
+
+
+def test_inputs_that_become_equal_are_refused():
+    with pytest.raises(ValueError, match="The inputs of equal have mean .* cannot be normalised"):
+        TaskDistribution(EQUAL, image_size=1, n_classes=3, length=4)
 
 
 def test_no_option_moves_the_random_numbers_of_another():
@@ -276,3 +301,6 @@ def test_features_replace_the_images():
 def test_what_has_no_id_of_its_own_is_shown_by_the_array_id():
     assert TaskDistribution(LACKING, n_classes=3, length=4, n_features=4).env_id == "GPICL-Array-v0"
     assert tasks_of().env_id == "GPICL-Digits-v0"
+    x, y = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32), np.arange(40) % 10
+    mine = Dataset("MNIST", {"train": x}, {"train": y}, n_classes=10)
+    assert tasks_of(dataset=mine, length=9).env_id == "GPICL-Array-v0"  # MNIST by name only
