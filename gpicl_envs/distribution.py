@@ -99,7 +99,7 @@ class EpisodeDistribution(ABC):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the arguments alone: episodes are functions of them, and a registered dataset goes by its name."""
+        """Pickle the arguments alone, of which episodes are functions; a dataset goes by its name if others know it."""
         return _made_again, (type(self), self._constructor_arguments())
 
     def _constructor_arguments(self) -> dict[str, Any]:

@@ -184,8 +184,7 @@ class FunctionDistribution(EpisodeDistribution):
             piece = slice(start, start + PIECE)
             out[piece] = episode[rows].normal(self.length, self.n_features, part=EXAMPLES)
             for number, examples in enumerate(self.segments()):
-                parameters = self.function.draw(tasks.streams[rows], self.n_features, number * SEGMENT_PARTS)
-                y[piece, examples] = self.function.apply(parameters, out[piece, examples])
+                y[piece, examples] = self.function.apply(self.parameters(tasks[rows], number), out[piece, examples])
         if self.noise:
             y = y + self.noise * episode.normal(self.length, part=NOISE)
         return Episodes(out, y, torch.full_like(y, -1, dtype=torch.int64), tasks)

