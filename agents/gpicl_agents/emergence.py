@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpicl_agents.train import METRICS
+from gpicl_agents.run_folder import METRICS
 
 STRETCH = 5  # neighbouring positions averaged, against the noise of few episodes
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpicl_agents.train import TrainConfig
+from gpicl_agents.config import TrainConfig
 from gpicl_envs.errors import UnknownNameError
 
 
@@ -45,6 +45,12 @@ PRESETS: dict[str, Preset] = {
         },
         batch_size=16,
         config=TrainConfig(steps=400, learning_rate=6e-3, warmup_steps=50, evaluate_every=25),
+    ),
+    "kernel": Preset(
+        "attention biased by similarity, reading kernel ridge regressions: no black box, the strongest on few examples",
+        learner="kernel-transformer",
+        batch_size=16,
+        config=TrainConfig(steps=2000, learning_rate=4e-3, warmup_steps=50, evaluate_every=100),
     ),
     "paper": Preset(
         "the paper's Transformer (4 layers, 8 heads of 32) on the paper's tokens; learning rate ours: stays on the "

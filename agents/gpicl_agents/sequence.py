@@ -113,12 +113,23 @@ class SequenceAgent(Learner, nn.Module):
         labels = one_hot(y, self.n_classes).to(x.dtype)
         return self.answer(x, pad(labels[:, :-1], (0, 0, 1, 0)))
 
-    def answer(self, x: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
-        """(B, N, D) inputs, (B, N, K) what was told before each (a label, or ± the action) → (B, N, K) logits."""
+    def answer(self, x: torch.Tensor, told: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the logits of all positions from what was told, whatever it was.
+
+        Args:
+            x: (B, N, D) inputs.
+            told: (B, N, K) what was told before each: a one-hot label, or in bandit feedback ± the one-hot action.
+            hint: (B, N, width) what a subclass adds to the tokens.
+
+        Returns:
+            (B, N, K) logits.
+        """
         count = torch.arange(2, x.shape[1] + 2, device=x.device)[:, None]
         units = normalize(x - x.cumsum(1) / count, dim=2)
         h = self._project(units)
         tokens = self.embed(h, pad(h[:, :-1], (0, 0, 1, 0)), self._in_views(told), 0)
+        if hint is not None:
+            tokens = tokens + self._in_views(hint)
         return self._read(self.remember(tokens, units))
 
     def start(self, batch_size: int) -> SequenceState:
@@ -131,13 +142,15 @@ class SequenceAgent(Learner, nn.Module):
         )
 
     def step(
-        self, state: SequenceState, x: torch.Tensor, y_previous: torch.Tensor
+        self, state: SequenceState, x: torch.Tensor, y_previous: torch.Tensor, hint: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, SequenceState]:
-        """(B, D), (B, K) → (B, K), and the next state."""
+        """(B, D), (B, K) → (B, K), and the next state; `hint` (B, 1, width) as in `answer`."""
         total = state.total + x
         unit = normalize(x - total / (state.n + 2), dim=1)[:, None]
         h = self._project(unit)
         token = self.embed(h, state.previous, self._in_views(y_previous[:, None].to(x.dtype)), state.n)
+        if hint is not None:
+            token = token + self._in_views(hint)
         hidden, memory = self.remember_step(state.memory, token, unit)
         return self._read(hidden)[:, 0], SequenceState(total, h, memory, state.n + 1)
 

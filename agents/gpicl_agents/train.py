@@ -1,10 +1,15 @@
-"""`train`: cross-entropy at every position of the episodes of a vector environment (the paper's objective J)."""
+"""`train`: cross-entropy at every position of the episodes of a vector environment (the paper's objective J).
 
-import json
+The same function trains on one CPU, one GPU, or on many of either under `accelerate launch`.
+"""
+
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,60 +18,14 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from gpicl_agents.checkpoint import Folder, latest_checkpoint, load_trainer, load_weights, read_config, save_checkpoint
-from gpicl_envs.distribution import EpisodeDistribution
-from gpicl_envs.errors import check_integer
-from gpicl_envs.evaluation import LearningCurve, check_classification, evaluate
+from gpicl_agents.checkpoint import Folder
+from gpicl_agents.config import TrainConfig
+from gpicl_agents.processes import Processes
+from gpicl_agents.run_folder import RunFolder
+from gpicl_agents.watch import UNSEEN, Plateau, ask, first_and_last, questions
+from gpicl_envs.evaluation import LearningCurve, check_classification
 from gpicl_envs.learner import Learner
 from gpicl_envs.vector_env import InContextVectorEnv
-
-METRICS = "metrics.jsonl"
-EVALUATION_SEED = 1_000_003
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train.
-
-    Args:
-        steps: optimizer steps.
-        learning_rate: peak of the schedule: linear warm-up, then linear decay to 0.
-        warmup_steps: steps of the warm-up.
-        betas: of AdamW.
-        eps: of AdamW.
-        weight_decay: of AdamW.
-        clip_norm: largest gradient norm.
-        seed: seed of the episodes; every environment of the batch reads a stream of its own derived from it.
-        max_seconds: if given, the schedule also ends after this much training time, evaluation not counted. Then two
-            runs need not be equal.
-        evaluate_every: steps between evaluations on unseen tasks; 0 for none.
-        evaluate_episodes: episodes of such an evaluation.
-        checkpoint_every: steps between checkpoints; 0 for the last only.
-    """
-
-    steps: int = 1000
-    learning_rate: float = 4e-3
-    warmup_steps: int = 100
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    seed: int = 0
-    max_seconds: float | None = None
-    evaluate_every: int = 50
-    evaluate_episodes: int = 64
-    checkpoint_every: int = 200
-
-    def __post_init__(self) -> None:
-        check_integer("steps", self.steps, 1)
-        for name in ("warmup_steps", "seed", "evaluate_every", "checkpoint_every"):
-            check_integer(name, getattr(self, name), 0)
-        check_integer("evaluate_episodes", self.evaluate_episodes, 1)
-        for name in ("learning_rate", "clip_norm", "max_seconds"):
-            if name == "max_seconds" and self.max_seconds is None:
-                continue
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed: give a number above 0.")
 
 
 @dataclass
@@ -76,11 +35,15 @@ class Progress:
     Args:
         step: steps done.
         seconds: training time so far, evaluation not counted.
-        loss: mean cross-entropy of the last batch, in nats.
+        loss: mean cross-entropy of the last step's episodes, in nats.
         learning_rate: of the last step.
         gradient_norm: before clipping.
+        accuracy: over the last ten positions of the last step's episodes.
+        left_chance: the step at which the loss plateau ended, if it has (see `gpicl_agents.watch.Plateau`).
         curve: the last evaluation on unseen tasks, if any.
+        curves: the last evaluation, by question: `"unseen"`, `"seen"`, or the name of an unseen dataset.
         evaluated: whether `curve` is of this very step.
+        stopped: why training ended before its last step: `"target"`, `"interrupted"`, or empty.
     """
 
     step: int = 0
@@ -88,87 +51,32 @@ class Progress:
     loss: float = math.nan
     learning_rate: float = 0.0
     gradient_norm: float = math.nan
+    accuracy: float = math.nan
+    left_chance: int | None = None
     curve: LearningCurve | None = None
+    curves: dict[str, LearningCurve] | None = None
     evaluated: bool = False
+    stopped: str = ""
 
 
-@dataclass
-class _Run:
-    """A run's folder: metrics and checkpoints, or nothing if there is no folder."""
+class Objective(nn.Module):
+    """The loss of a learner on a batch, as one module: what is compiled, and what processes average gradients of.
 
-    folder: Path | None
-    config: TrainConfig
-    problem: dict[str, Any]
-    buffer: list[str] = field(default_factory=list)
+    Args:
+        learner: the learner.
+        precision: `"float32"` or `"bf16"`.
+    """
 
-    def log(self, **values: Any) -> None:
-        if self.folder is not None:
-            self.buffer.append(json.dumps(values) + "\n")
+    def __init__(self, learner: Learner, precision: str) -> None:
+        super().__init__()
+        self.learner = learner
+        self.precision = precision
 
-    def flush(self) -> None:
-        if self.folder is not None and self.buffer:
-            with open(self.folder / METRICS, "a", encoding="utf-8") as file:
-                file.writelines(self.buffer)
-            self.buffer.clear()
-
-    def begin(self, learner: Learner, optimizer: torch.optim.Optimizer, resume: bool) -> Progress:
-        """Prepare the folder, or go on from its newest checkpoint."""
-        progress = Progress()
-        if self.folder is None:
-            return progress
-        checkpoint = latest_checkpoint(self.folder)
-        if checkpoint is not None and not resume:
-            raise ValueError(f"{self.folder} holds a run already: resume it (--resume), or give another folder.")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            json.dumps(self.problem)
-        except TypeError as error:
-            raise ValueError(
-                f"{learner.name} cannot be kept as a checkpoint: its arguments are no JSON ({error})."
-            ) from None
-        if checkpoint is not None:
-            self._check_problem(checkpoint)
-            load_weights(checkpoint, learner)
-            state = load_trainer(checkpoint)
-            optimizer.load_state_dict(state["optimizer"])
-            torch.set_rng_state(state["rng"])
-            progress.step, progress.seconds = state["step"], state["seconds"]
-        self._forget_after(progress.step)
-        return progress
-
-    def save(self, learner: Learner, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-        if self.folder is None:
-            return
-        self.flush()
-        state = {
-            "step": progress.step,
-            "seconds": progress.seconds,
-            "optimizer": optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
-        }
-        save_checkpoint(self.folder, learner, state, {"problem": self.problem, "config": asdict(self.config)})
-
-    def _check_problem(self, checkpoint: Path) -> None:
-        """A run goes on with the episodes and the learner that it began with; how it trains may change."""
-        began = read_config(checkpoint)["training"].get("problem", {})
-        changed = [
-            f"{name}={began.get(name)!r}, now {value!r}"
-            for name, value in self.problem.items()
-            if began.get(name) != value
-        ]
-        if changed:
-            raise ValueError(
-                f"{self.folder} was begun with {'; '.join(changed)}: resume it with the same, or give another folder."
-            )
-
-    def _forget_after(self, step: int) -> None:
-        """Drop metrics of steps that will be done again."""
-        assert self.folder is not None
-        path = self.folder / METRICS
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-            path.write_text("".join(kept), encoding="utf-8")
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N, D), (B, N) → mean cross-entropy in nats, and (B, N) whether each prediction was right."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            logits = self.learner.predict(x, y)
+        return cross_entropy(logits.flatten(0, 1).float(), y.flatten()), logits.argmax(2) == y
 
 
 def train(
@@ -182,12 +90,14 @@ def train(
 ) -> Progress:
     """Meta-train a learner on the episodes of a vector environment.
 
-    Step s trains on episode s of every environment's stream, a function of the seed alone: a run that was killed and
-    resumed ends with the very same weights (on one device, with the same threads, unless `max_seconds` is given).
+    Step s trains on the next episodes of every environment's stream, a function of the seed alone: a run that was
+    killed and resumed ends with the very same weights (on one device, with the same threads, unless `max_seconds` is
+    given). SIGINT (Ctrl-C) saves a checkpoint and stops; a second one stops at once.
 
     Args:
         learner: a `Learner` that is a `torch.nn.Module`, on the environment's device.
-        venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=batch_size)`, or another of this package.
+        venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=batch_size)`, or another of this package. Under
+            `accelerate launch` each process gives its share of the batch: `batch_size / number of processes`.
         config: how to train.
         folder: where checkpoints and `metrics.jsonl` go; nothing is kept without it.
         resume: go on from the folder's newest checkpoint, if it has one.
@@ -196,47 +106,35 @@ def train(
     Raises:
         ValueError: the learner does not fit the environment, or the folder holds a run and `resume` is not set.
         FloatingPointError: the loss is not finite; the last checkpoint is kept.
+        MemoryError: the batch does not fit; the message says which setting to lower.
     """
     config = config or TrainConfig()
     env = _batch_env(learner, venv)
     assert isinstance(learner, nn.Module)
-    parameters = [p for p in learner.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters,
-        lr=config.learning_rate,
-        betas=config.betas,
-        eps=config.eps,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    unseen = env.tasks.unseen()
-    problem = env.tasks.arguments | {"batch_size": env.num_envs, "seed": config.seed}
-    problem |= {f"learner's {name}": value for name, value in learner.get_params().items() if name != "seed"}
-    run = _Run(None if folder is None else Path(folder), config, problem)
-    with torch.random.fork_rng():
+    processes = Processes(env.device)
+    trainer = _Trainer(learner, env, config, processes)
+    asked = questions(env.tasks, config) if config.evaluate_every and processes.is_main else {}
+    run = RunFolder(None if folder is None else Path(folder), config, trainer.problem, processes.is_main)
+    with torch.random.fork_rng(), _interruptible() as interrupted:
         torch.manual_seed(config.seed)
-        progress = run.begin(learner, optimizer, resume)
-        env.reset(seed=stream_seeds(config.seed, env.num_envs))
-        learner.train()
-        while not _finished(progress, config):
-            started = time.perf_counter()
-            _step(learner, parameters, optimizer, env, config, progress)
-            progress.seconds += time.perf_counter() - started
-            run.log(
-                step=progress.step,
-                loss=progress.loss,
-                learning_rate=progress.learning_rate,
-                gradient_norm=progress.gradient_norm,
-                seconds=round(progress.seconds, 3),
-            )
-            last = _finished(progress, config)
-            progress.evaluated = bool(config.evaluate_every) and (last or progress.step % config.evaluate_every == 0)
+        progress = trainer.begin(run, resume)
+        while not trainer.finished(progress):
+            trainer.step(progress, float(interrupted.is_set()))
+            trainer.log(run, progress)
+            last = trainer.finished(progress)
+            due = bool(config.evaluate_every) and (last or progress.step % config.evaluate_every == 0)
+            progress.evaluated = due and processes.is_main
             if progress.evaluated:
-                progress.curve = _evaluate(learner, unseen, config, run, progress.step)
+                _evaluate(learner, asked, run, progress, config)
+            if due and config.target is not None:
+                reached = progress.curve is not None and progress.curve.final.mean >= config.target
+                progress.stopped = "target" if processes.mean([float(reached)])[0] else progress.stopped
+                last = trainer.finished(progress)
             if last or (config.checkpoint_every and progress.step % config.checkpoint_every == 0):
-                run.save(learner, optimizer, progress)
+                run.save(learner, trainer.optimizer, trainer.state(progress))
             if report is not None:
                 report(progress)
+        run.close()
     learner.eval()
     return progress
 
@@ -246,64 +144,149 @@ def stream_seeds(seed: int, n: int) -> list[int | None]:
     return [int(word) for word in np.random.SeedSequence(seed).generate_state(n, np.uint64)]
 
 
-def _step(
-    learner: Learner,
-    parameters: list[nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    env: InContextVectorEnv,
-    config: TrainConfig,
-    progress: Progress,
-) -> None:
-    """One optimizer step on one batch of episodes."""
-    progress.learning_rate = config.learning_rate * _schedule(progress, config)
-    for group in optimizer.param_groups:
-        group["lr"] = progress.learning_rate
-    episodes = env.sample_episodes(progress.step)
-    logits = learner.predict(episodes.x, episodes.y)
-    loss = cross_entropy(logits.flatten(0, 1), episodes.y.flatten())
-    if not loss.isfinite():
-        raise FloatingPointError(
-            f"The loss is {loss.item()} at step {progress.step} (seed {config.seed}): lower the learning rate "
-            f"({config.learning_rate}) or clip_norm ({config.clip_norm}), and resume from the last checkpoint."
+class _Trainer:
+    """The learner, its optimizer and its episodes."""
+
+    def __init__(self, learner: Any, env: InContextVectorEnv, config: TrainConfig, processes: Processes) -> None:
+        self.learner, self.env, self.config, self.processes = learner, env, config, processes
+        self.parameters = [p for p in learner.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=config.learning_rate,
+            betas=config.betas,
+            eps=config.eps,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
-    optimizer.zero_grad()
-    loss.backward()
-    progress.gradient_norm = nn.utils.clip_grad_norm_(parameters, config.clip_norm).item()
-    if not math.isfinite(progress.gradient_norm):
-        raise FloatingPointError(
-            f"The gradient's norm is {progress.gradient_norm} at step {progress.step} (seed {config.seed}), though the "
-            "loss is finite: look for a root or a division at 0 in the learner, and resume from the last checkpoint."
+        self.objective = processes.wrap(Objective(learner, config.precision))
+        if config.compile != "no":
+            self.objective.compile(mode=config.compile)
+        self.batch_size = env.num_envs * processes.count
+        self.plateau = Plateau()
+        self.problem = env.tasks.arguments | {"batch_size": self.batch_size, "seed": config.seed}
+        self.problem |= {"accumulate": config.accumulate} if config.accumulate > 1 else {}
+        self.problem |= {f"learner's {name}": value for name, value in learner.get_params().items() if name != "seed"}
+
+    def begin(self, run: RunFolder, resume: bool) -> Progress:
+        """Return where to go on: the beginning, or the newest checkpoint."""
+        state = run.begin(self.learner, self.optimizer, resume)
+        self.plateau = Plateau(state.get("plateau"))
+        streams = stream_seeds(self.config.seed, self.batch_size)
+        self.env.reset(seed=self.processes.share(streams))
+        self.learner.train()
+        return Progress(state.get("step", 0), state.get("seconds", 0.0), left_chance=self.plateau.left_at)
+
+    def state(self, progress: Progress) -> dict[str, Any]:
+        """Return what a checkpoint keeps beside weights, optimizer and random state."""
+        return {"step": progress.step, "seconds": progress.seconds, "plateau": self.plateau.state}
+
+    def finished(self, progress: Progress) -> bool:
+        """Whether there is nothing left to do."""
+        return bool(progress.stopped) or self.config.share_done(progress.step, progress.seconds) >= 1.0
+
+    def step(self, progress: Progress, interrupted: float) -> None:
+        """One optimizer step."""
+        started = time.perf_counter()
+        progress.learning_rate = self.config.learning_rate * self.config.factor(progress.step, progress.seconds)
+        for group in self.optimizer.param_groups:
+            group["lr"] = progress.learning_rate
+        try:
+            loss, first, last = self._gradients(progress.step)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            raise self._explained(error, progress.step) from error
+        progress.loss, first, last, stop = self.processes.mean([loss, first, last, interrupted])
+        self._check(progress)
+        progress.gradient_norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm).item()
+        if not math.isfinite(progress.gradient_norm):
+            raise FloatingPointError(
+                f"The gradient's norm is {progress.gradient_norm} at step {progress.step} (seed {self.config.seed}), "
+                "though the loss is finite: look for a root or a division at 0 in the learner, and resume from the "
+                "last checkpoint."
+            )
+        self.optimizer.step()
+        progress.step, progress.accuracy = progress.step + 1, last
+        self.plateau.update(progress.step, first, last)
+        progress.left_chance = self.plateau.left_at
+        progress.stopped = "interrupted" if stop else ""
+        (passed,) = self.processes.mean([time.perf_counter() - started])
+        progress.seconds += passed
+
+    def log(self, run: RunFolder, progress: Progress) -> None:
+        """Keep the step's numbers."""
+        run.log(
+            progress.step,
+            loss=progress.loss,
+            accuracy=round(progress.accuracy, 4),
+            learning_rate=progress.learning_rate,
+            gradient_norm=progress.gradient_norm,
+            seconds=round(progress.seconds, 3),
         )
-    optimizer.step()
-    progress.loss = loss.item()
-    progress.step += 1
+        if progress.left_chance == progress.step:
+            run.log(progress.step, left_chance=progress.step)
+
+    def _gradients(self, step: int) -> tuple[float, float, float]:
+        """Mean gradients of the step's batches; their loss, and accuracy at the first and the last positions."""
+        self.optimizer.zero_grad()
+        totals = np.zeros(3)
+        for i in range(self.config.accumulate):
+            episodes = self.env.sample_episodes(step * self.config.accumulate + i)
+            with self.processes.apart(self.objective, i == self.config.accumulate - 1):
+                loss, correct = self.objective(episodes.x, episodes.y)
+                (loss / self.config.accumulate if self.config.accumulate > 1 else loss).backward()
+            totals += loss.item(), *first_and_last(correct)
+        loss_, first, last = (totals / self.config.accumulate).tolist()
+        return loss_, first, last
+
+    def _check(self, progress: Progress) -> None:
+        if not math.isfinite(progress.loss):
+            raise FloatingPointError(
+                f"The loss is {progress.loss} at step {progress.step} (seed {self.config.seed}): lower the learning "
+                f"rate ({self.config.learning_rate}) or clip_norm ({self.config.clip_norm}), and resume from the last "
+                "checkpoint."
+            )
+
+    def _explained(self, error: Exception, step: int) -> Exception:
+        """A memory error that says what to lower; any other error as it is."""
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            return error
+        return MemoryError(
+            f"Step {step} does not fit into the memory of {self.env.device}: lower the batch size (batch_size="
+            f"{self.env.num_envs} episodes of length={self.env.tasks.length}) and raise accumulate (now "
+            f"{self.config.accumulate}) by as much, which trains the same; or lower length, or the learner's width or "
+            f"layers. The last checkpoint is kept. ({str(error).splitlines()[0]})"
+        )
 
 
-def _schedule(progress: Progress, config: TrainConfig) -> float:
-    """Factor of the learning rate: warm-up, then down to 0 at the last step (or second)."""
-    warmup = min(1.0, (progress.step + 1) / max(1, config.warmup_steps))
-    return warmup * max(0.0, 1.0 - _share_done(progress, config))
-
-
-def _share_done(progress: Progress, config: TrainConfig) -> float:
-    by_time = progress.seconds / config.max_seconds if config.max_seconds else 0.0
-    return max(progress.step / config.steps, by_time)
-
-
-def _finished(progress: Progress, config: TrainConfig) -> bool:
-    return _share_done(progress, config) >= 1.0
-
-
-def _evaluate(learner: Learner, tasks: EpisodeDistribution, config: TrainConfig, run: _Run, step: int) -> LearningCurve:
-    curve = evaluate(learner, tasks, episodes=config.evaluate_episodes, seed=EVALUATION_SEED)
-    run.log(
-        step=step,
-        unseen_accuracy=curve.correct.mean(0).round(4).tolist(),
-        unseen_first=round(float(curve.correct[:, 0].mean()), 4),
-        unseen_final=round(float(curve.final.mean), 4),
-    )
+def _evaluate(learner: Learner, asked: Any, run: RunFolder, progress: Progress, config: TrainConfig) -> None:
+    progress.curves = ask(learner, asked, config.evaluate_episodes)
+    progress.curve = progress.curves[UNSEEN]
+    values: dict[str, Any] = {}
+    for name, curve in progress.curves.items():
+        values[f"{name}_accuracy"] = curve.correct.mean(0).round(4).tolist()
+        values[f"{name}_first"] = round(float(curve.correct[:, 0].mean()), 4)
+        values[f"{name}_final"] = round(float(curve.final.mean), 4)
+    run.log(progress.step, **values)
     run.flush()
-    return curve
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Within, the first SIGINT sets the event, and the second interrupts as ever."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may take signals
+        yield event
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        event.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _batch_env(learner: Learner, venv: Any) -> InContextVectorEnv:

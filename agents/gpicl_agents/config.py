@@ -1,0 +1,93 @@
+"""How to train: one frozen dataclass, and its schedule."""
+
+import math
+from dataclasses import dataclass
+
+from gpicl_envs.errors import check_choice, check_integer, check_number, check_share
+
+SCHEDULES = ("linear", "cosine", "constant")
+PRECISIONS = ("float32", "bf16")
+COMPILE_MODES = ("no", "default", "reduce-overhead", "max-autotune")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Args:
+        steps: optimizer steps.
+        learning_rate: peak of the schedule.
+        warmup_steps: steps of the linear warm-up.
+        schedule: after it, `"linear"` or `"cosine"` decay to 0 at the last step, or `"constant"`.
+        betas: of AdamW.
+        eps: of AdamW.
+        weight_decay: of AdamW.
+        clip_norm: largest gradient norm.
+        accumulate: batches a step; their mean gradient is that of one batch as large as all.
+        precision: `"float32"`, or `"bf16"`: the model under autocast, weights and loss in float32.
+        compile: mode of `torch.compile`, or `"no"`; `"reduce-overhead"` records CUDA graphs.
+        seed: seed of the episodes; every environment of the batch reads a stream of its own derived from it.
+        max_seconds: if given, the schedule also ends after this much training time, evaluation not counted. Then two
+            runs need not be equal.
+        target: if given, training ends once the accuracy over the last ten positions reaches it on unseen tasks.
+        evaluate_every: steps between evaluations on unseen tasks; 0 for none.
+        evaluate_episodes: episodes of such an evaluation.
+        evaluate_seen: evaluate on the meta-training tasks too.
+        evaluate_datasets: evaluate on the test images of these datasets too, never seen in meta-training.
+        checkpoint_every: steps between checkpoints; 0 for the last only.
+        tensorboard: write TensorBoard events beside `metrics.jsonl` (needs the `tracking` extra).
+    """
+
+    steps: int = 1000
+    learning_rate: float = 4e-3
+    warmup_steps: int = 100
+    schedule: str = "linear"
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    accumulate: int = 1
+    precision: str = "float32"
+    compile: str = "no"
+    seed: int = 0
+    max_seconds: float | None = None
+    target: float | None = None
+    evaluate_every: int = 50
+    evaluate_episodes: int = 64
+    evaluate_seen: bool = False
+    evaluate_datasets: tuple[str, ...] = ()
+    checkpoint_every: int = 200
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be; raises ValueError."""
+        for name in ("steps", "accumulate", "evaluate_episodes"):
+            check_integer(name, getattr(self, name), 1)
+        for name in ("warmup_steps", "seed", "evaluate_every", "checkpoint_every"):
+            check_integer(name, getattr(self, name), 0)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("compile", self.compile, COMPILE_MODES)
+        for name in ("learning_rate", "clip_norm", "max_seconds"):
+            if name == "max_seconds" and self.max_seconds is None:
+                continue
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed: give a number above 0.")
+        check_number("weight_decay", self.weight_decay, 0)
+        if self.target is not None:
+            check_share("target", self.target)
+            if not self.evaluate_every:
+                raise ValueError(f"target={self.target} is never looked at with evaluate_every=0: give both.")
+
+    def factor(self, step: int, seconds: float) -> float:
+        """Factor of the learning rate at a step (0 for the first), after this many seconds of training."""
+        warmup = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        left = max(0.0, 1.0 - self.share_done(step, seconds))
+        if self.schedule == "constant":
+            return warmup
+        return warmup * (left if self.schedule == "linear" else 0.5 - 0.5 * math.cos(math.pi * left))
+
+    def share_done(self, step: int, seconds: float) -> float:
+        """Share of the training that is done, by steps or by time; 1 or more at its end."""
+        by_time = seconds / self.max_seconds if self.max_seconds else 0.0
+        return max(step / self.steps, by_time)

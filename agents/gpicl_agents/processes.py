@@ -1,0 +1,75 @@
+"""One process or many: what `accelerate launch` (or torchrun) started, and what the processes tell each other.
+
+Each process trains on its share of the batch, and gradients are averaged by DistributedDataParallel. Since every
+environment has a stream of its own, the episodes of a step are the same however many processes share them.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+class Processes:
+    """The processes of this run.
+
+    Args:
+        device: where this process computes; decides the backend (gloo on CPUs, NCCL on GPUs).
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.count, self.rank = process_count(), int(os.environ.get("RANK", "0"))
+        self.device = torch.device(device)
+        if self.count > 1:
+            from accelerate import PartialState  # starts the process group with the settings of `accelerate launch`
+
+            PartialState(cpu=self.device.type == "cpu")
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this one writes files and talks."""
+        return self.rank == 0
+
+    def share(self, values: list[int | None]) -> list[int | None]:
+        """Return this process's part of a list that is meant for all."""
+        size = len(values) // self.count
+        return values[self.rank * size : (self.rank + 1) * size]
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """Return the module with its gradients averaged over the processes."""
+        if self.count == 1:
+            return module
+        devices = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
+
+    def apart(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
+        """No averaging inside, unless this is the last batch of a step."""
+        return module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
+
+    def mean(self, values: list[float]) -> list[float]:
+        """Return the means over the processes."""
+        if self.count == 1:
+            return values
+        together = torch.tensor(values, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(together)
+        return (together / self.count).tolist()
+
+    def in_order(self, action: Callable[[], None]) -> None:
+        """Let the main process act first, then the others go on."""
+        if self.is_main:
+            action()
+        if self.count > 1:
+            torch.distributed.barrier()
+
+
+def process_count() -> int:
+    """Return how many processes were launched together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def local_device(device: str) -> str:
+    """Return this process's own GPU where the device is `"cuda"` and many were launched; else the device."""
+    return f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" and process_count() > 1 else device

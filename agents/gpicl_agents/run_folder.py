@@ -1,0 +1,122 @@
+"""A run's folder: `metrics.jsonl`, TensorBoard events and checkpoints; begun, and gone on with."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gpicl_agents.checkpoint import latest_checkpoint, load_trainer, load_weights, read_config, save_checkpoint
+from gpicl_agents.config import TrainConfig
+from gpicl_envs.learner import Learner
+
+METRICS = "metrics.jsonl"
+
+
+class RunFolder:
+    """Metrics and checkpoints of a run, or nothing if there is no folder.
+
+    Args:
+        folder: where they go; None for nowhere.
+        config: how the run trains.
+        problem: what must not change when the run is resumed: the episodes, the batch, the learner.
+        writes: whether this process writes (one of many does).
+    """
+
+    def __init__(self, folder: Path | None, config: TrainConfig, problem: dict[str, Any], writes: bool = True) -> None:
+        self.folder, self.config, self.problem, self.writes = folder, config, problem, writes and folder is not None
+        self._buffer: list[str] = []
+        self._board: Any = None
+
+    def log(self, step: int, **values: Any) -> None:
+        """Keep values of a step; numbers also go to TensorBoard."""
+        if not self.writes:
+            return
+        self._buffer.append(json.dumps({"step": step} | values) + "\n")
+        if self._board is not None:
+            for name, value in values.items():
+                if isinstance(value, float | int):
+                    self._board.add_scalar(name, value, step)
+
+    def flush(self) -> None:
+        """Write what was kept."""
+        if self.writes and self._buffer:
+            assert self.folder is not None
+            with open(self.folder / METRICS, "a", encoding="utf-8") as file:
+                file.writelines(self._buffer)
+            self._buffer.clear()
+
+    def begin(self, learner: Learner, optimizer: torch.optim.Optimizer, resume: bool) -> dict[str, Any]:
+        """Prepare the folder, or go on from its newest checkpoint, whose trainer state is returned ({} for none)."""
+        if self.folder is None:
+            return {}
+        checkpoint = latest_checkpoint(self.folder)
+        if checkpoint is not None and not resume:
+            raise ValueError(f"{self.folder} holds a run already: resume it (--resume), or give another folder.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            json.dumps(self.problem)
+        except TypeError as error:
+            raise ValueError(
+                f"{learner.name} cannot be kept as a checkpoint: its arguments are no JSON ({error})."
+            ) from None
+        state: dict[str, Any] = {}
+        if checkpoint is not None:
+            self._check_problem(checkpoint)
+            load_weights(checkpoint, learner)
+            state = load_trainer(checkpoint)
+            optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["rng"])
+        if self.writes:
+            self._forget_after(state.get("step", 0))
+            if self.config.tensorboard:
+                self._board = _tensorboard(self.folder, state.get("step", 0))
+        return state
+
+    def save(self, learner: Learner, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
+        """Write a checkpoint with what training needs to go on."""
+        if not self.writes:
+            return
+        assert self.folder is not None
+        self.flush()
+        state = progress | {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state()}
+        save_checkpoint(self.folder, learner, state, {"problem": self.problem, "config": asdict(self.config)})
+
+    def close(self) -> None:
+        """Write all that was kept."""
+        self.flush()
+        if self._board is not None:
+            self._board.close()
+
+    def _check_problem(self, checkpoint: Path) -> None:
+        """A run goes on with the episodes and the learner that it began with; how it trains may change."""
+        began = read_config(checkpoint)["training"].get("problem", {})
+        changed = [
+            f"{name}={began.get(name)!r}, now {value!r}"
+            for name, value in self.problem.items()
+            if began.get(name) != value
+        ]
+        if changed:
+            raise ValueError(
+                f"{self.folder} was begun with {'; '.join(changed)}: resume it with the same, or give another folder."
+            )
+
+    def _forget_after(self, step: int) -> None:
+        """Drop metrics of steps that will be done again."""
+        assert self.folder is not None
+        path = self.folder / METRICS
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            path.write_text("".join(kept), encoding="utf-8")
+
+
+def _tensorboard(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ValueError(
+            "tensorboard=True needs the package tensorboard: pip install 'gpicl-envs[tracking]'."
+        ) from None
+    return SummaryWriter(folder / "tensorboard", purge_step=step + 1)
