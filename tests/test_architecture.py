@@ -75,6 +75,8 @@ def test_every_module_has_a_test_file():
     tasks |= dict.fromkeys(["single", "vector"], "wrappers")
     tasks |= dict.fromkeys(["frame", "drawing"], "rendering")
     together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
+    together |= dict.fromkeys(["config", "run_folder"], "train")
+    together |= {"sequence": "transformer"}
     together |= {"data": "data_command"}
     together |= dict.fromkeys(["arguments", "envs", "check", "evaluate"], "cli")
     for path in FILES:

@@ -6,9 +6,10 @@ labels and in the inner products of its inputs. H kernel heads read those, with 
     K_ij = exp(γ_h (cos(x_i, x_j) − 1) − β_h (log|x_i| − log|x_j|)²),
 
 and each answers position n with ridge regression on the examples before: L Lᵀ = K + σ²I, z = L⁻¹ V and
-f_n = Σ_{i<n} L_ni z_i, with V the centred labels. Row n of a Cholesky factor depends on the rows before it only, so one factor answers every
-position, causally (recursive least squares, as in the mesa-layer of von Oswald et al. 2023, arXiv:2309.05858). The
-Transformer reads all answers f_n and their standard deviations L_nn in its tokens, and adds to the heads' mean answer.
+f_n = Σ_{i<n} L_ni z_i, with V the centred labels. Row n of a Cholesky factor depends on the rows before it only, so one
+factor answers every position, causally (recursive least squares, as in the mesa-layer of von Oswald et al. 2023,
+arXiv:2309.05858). The Transformer reads all answers f_n and their standard deviations L_nn in its tokens, and adds to
+the heads' mean answer.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize, pad
 
+from gpicl_agents.rows import Rows
 from gpicl_agents.sequence import SequenceState
 from gpicl_agents.transformer import Transformer
 from gpicl_envs.errors import check_integer
@@ -29,14 +31,14 @@ class RidgeMemory:
     """What the kernel heads remember of B episodes after n examples.
 
     Args:
-        units: (B, n, D) inputs of unit norm.
+        units: n rows (B, n, D), inputs of unit norm.
         log_norms: (B, n) logarithms of their norms.
         factor: (B, H, n, n) lower triangular L.
         solved: (B, H, n−1, K) z of the examples whose labels are known.
         answer: (B, H, K) f of the last example, until its label is told.
     """
 
-    units: torch.Tensor
+    units: Rows
     log_norms: torch.Tensor
     factor: torch.Tensor
     solved: torch.Tensor
@@ -80,7 +82,7 @@ class CausalRidge(nn.Module):
         """Nothing seen yet."""
         none = self.log_noise.new_zeros
         return RidgeMemory(
-            units=none(batch_size, 0, n_features),
+            units=Rows(none(batch_size, 0, n_features)),
             log_norms=none(batch_size, 0),
             factor=none(batch_size, self.n_heads, 0, 0),
             solved=none(batch_size, self.n_heads, 0, self.n_classes),
@@ -96,13 +98,13 @@ class CausalRidge(nn.Module):
         if memory.factor.shape[2]:
             residual = told[:, None].to(units) - 1 / self.n_classes - memory.answer
             solved = torch.cat([solved, (residual / memory.factor[:, :, -1, -1:])[:, :, None]], 2)
-        kernel = self._kernel(torch.bmm(units, memory.units.mT), log_norms, memory.log_norms)
+        kernel = self._kernel(torch.bmm(units, memory.units.tensor.mT), log_norms, memory.log_norms)
         row = torch.linalg.solve_triangular(memory.factor, kernel.mT, upper=False).mT
         deviation = (1 + self._noise - row.square().sum(3)).sqrt()
         answer = (row @ solved)[:, :, 0]
         factor = torch.cat([pad(memory.factor, (0, 1)), torch.cat([row, deviation[..., None]], 3)], 2)
-        units, log_norms = torch.cat([memory.units, units], 1), torch.cat([memory.log_norms, log_norms], 1)
-        return answer, deviation[..., 0], RidgeMemory(units, log_norms, factor, solved, answer)
+        log_norms = torch.cat([memory.log_norms, log_norms], 1)
+        return answer, deviation[..., 0], RidgeMemory(memory.units.append(units), log_norms, factor, solved, answer)
 
     def state_size(self, n_examples: int, n_features: int) -> int:
         """Inputs and their norms, the factor's triangle, the solution and the last answer."""

@@ -75,3 +75,8 @@ def find_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def preset_for(learner: str | None) -> Preset:
+    """Return the first preset of a learner; for a learner that has none, the settings of `fast`."""
+    return next((preset for preset in PRESETS.values() if preset.learner == learner), PRESETS["fast"])

@@ -5,7 +5,6 @@ environment has a stream of its own, the episodes of a step are the same however
 """
 
 import os
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -33,6 +32,12 @@ class Processes:
         """Whether this one writes files and talks."""
         return self.rank == 0
 
+    def part(self, batch_size: int) -> int:
+        """Return the episodes of a batch that fall to this process."""
+        if batch_size % self.count:
+            raise ValueError(f"batch_size={batch_size} cannot be split over {self.count} processes: give a multiple.")
+        return batch_size // self.count
+
     def share(self, values: list[int | None]) -> list[int | None]:
         """Return this process's part of a list that is meant for all."""
         size = len(values) // self.count
@@ -43,7 +48,7 @@ class Processes:
         if self.count == 1:
             return module
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
+        return DistributedDataParallel(module, device_ids=devices)
 
     def apart(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
         """No averaging inside, unless this is the last batch of a step."""
@@ -56,13 +61,6 @@ class Processes:
         together = torch.tensor(values, dtype=torch.float64, device=self.device)
         torch.distributed.all_reduce(together)
         return (together / self.count).tolist()
-
-    def in_order(self, action: Callable[[], None]) -> None:
-        """Let the main process act first, then the others go on."""
-        if self.is_main:
-            action()
-        if self.count > 1:
-            torch.distributed.barrier()
 
 
 def process_count() -> int:

@@ -11,10 +11,11 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize, pad, relu, scaled_dot_product_attention
 
+from gpicl_agents.rows import Rows
 from gpicl_agents.sequence import TOKENS, SequenceAgent
 from gpicl_envs.errors import check_integer
 
-KeysAndValues = tuple[torch.Tensor, torch.Tensor]
+KeysAndValues = tuple[Rows, Rows]
 
 
 @dataclass
@@ -22,13 +23,13 @@ class AttentionMemory:
     """What the Transformer remembers of n examples.
 
     Args:
-        cache: for each layer, keys and values (B·V, H, n, width/H).
-        units: (B, n, D) centred unit inputs, kept for the similarity bias only.
+        cache: for each layer, keys and values: n rows (B·V, H, n, width/H).
+        units: n rows (B, n, D), the centred unit inputs; none without the similarity bias.
         n: examples seen.
     """
 
     cache: list[KeysAndValues]
-    units: torch.Tensor
+    units: Rows
     n: int = 0
 
 
@@ -125,14 +126,15 @@ class Transformer(SequenceAgent):
             similarity = self._in_views(pad(torch.bmm(units, units.mT)[:, :, :-1], (1, 0)))
             mask = torch.full((n, n), -torch.inf, device=tokens.device).triu(1)
         for block in self.blocks:
-            tokens, _ = block(tokens, mask=mask, similarity=similarity)
+            tokens = block(tokens, mask=mask, similarity=similarity)
         return tokens[:, -n:]
 
     def start_memory(self, rows: int) -> AttentionMemory:
         """Nothing to attend to."""
-        none = self.read_out.weight.new_zeros(rows, self.n_heads, 0, self.width // self.n_heads)
-        units = none.new_zeros(rows // self._views, 0, self.n_features)
-        return AttentionMemory([(none, none) for _ in self.blocks], units)
+        none = self.read_out.weight.new_zeros
+        cache_shape = rows, self.n_heads, 0, self.width // self.n_heads
+        units = Rows(none(rows // self._views, 0, self.n_features))
+        return AttentionMemory([(Rows(none(cache_shape)), Rows(none(cache_shape))) for _ in self.blocks], units)
 
     def remember_step(
         self, memory: AttentionMemory, token: torch.Tensor, unit: torch.Tensor
@@ -144,12 +146,13 @@ class Transformer(SequenceAgent):
             mask = torch.zeros(2, n + 2, device=token.device)
             mask[0, -1] = -torch.inf
         if self.similarity_bias:
-            similarity = self._in_views(pad(torch.bmm(unit, units.mT), (1, 0)))
-            units = torch.cat([units, unit], 1)
+            similarity = self._in_views(pad(torch.bmm(unit, units.tensor.mT), (1, 0)))
+            units = units.append(unit)
         cache = []
         for block, cached in zip(self.blocks, memory.cache, strict=True):
-            token, (keys, values) = block(token, mask=mask, similarity=similarity, cached=cached)
-            cache.append((keys[:, :, : n + 1], values[:, :, : n + 1]))
+            assert isinstance(block, Block)
+            token, keys, values = block.step(token, cached, mask=mask, similarity=similarity)
+            cache.append((keys.first(n + 1), values.first(n + 1)))
         return token[:, -1:], AttentionMemory(cache, units, n + 1)
 
     def memory_size(self, n_examples: int) -> int:
@@ -194,35 +197,58 @@ class Block(nn.Module):
             self.beta = nn.Parameter(similarity_bias * torch.linspace(0.3, 1.0, n_heads)[:, None, None])
 
     def forward(
-        self,
-        tokens: torch.Tensor,
-        *,
-        mask: torch.Tensor | None = None,
-        similarity: torch.Tensor | None = None,
-        cached: KeysAndValues | None = None,
-    ) -> tuple[torch.Tensor, KeysAndValues]:
-        """Tokens (B, T, width) → the same, and the keys and values (B, H, S, width/H) of cached and new tokens.
+        self, tokens: torch.Tensor, *, mask: torch.Tensor | None = None, similarity: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Tokens (B, T, width) → the same.
 
         Args:
             tokens: (B, T, width).
-            mask: (T, S) added to the attention logits; causal by default.
-            similarity: (B, T, S) scaled by β and added to them.
-            cached: keys and values of the S − T tokens before.
+            mask: (T, T) added to the attention logits; causal by default.
+            similarity: (B, T, T) scaled by β and added to them.
         """
+        q, k, v = self._queries_keys_values(tokens)
+        bias = self._bias(mask, similarity)
+        return self._after(tokens, scaled_dot_product_attention(q, k, v, attn_mask=bias, is_causal=bias is None))
+
+    def step(
+        self,
+        tokens: torch.Tensor,
+        cached: KeysAndValues,
+        *,
+        mask: torch.Tensor | None = None,
+        similarity: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, Rows, Rows]:
+        """T new tokens (B, T, width) that read the S − T before → the same, and all keys and values.
+
+        Args:
+            tokens: (B, T, width).
+            cached: keys and values (B, H, S − T, width/H).
+            mask: (T, S) added to the attention logits; none by default, as one token may read all.
+            similarity: (B, T, S) scaled by β and added to them.
+        """
+        q, k, v = self._queries_keys_values(tokens)
+        keys, values = cached[0].append(k), cached[1].append(v)
+        bias = self._bias(mask, similarity)
+        read = scaled_dot_product_attention(q, keys.tensor, values.tensor, attn_mask=bias)
+        return self._after(tokens, read), keys, values
+
+    def _queries_keys_values(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(B, T, width) → three of (B, H, T, width/H), queries and keys normalised."""
         b, t, width = tokens.shape
         q, k, v = (
             self.queries_keys_values(self.norm_attention(tokens)).view(b, t, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
         )
         q = normalize(q, dim=-1) * self.log_scale.exp()
-        k = normalize(k, dim=-1) * math.sqrt(width // self.n_heads)
-        if cached is not None:
-            k, v = torch.cat([cached[0], k], 2), torch.cat([cached[1], v], 2)
-        bias = mask
-        if similarity is not None:
-            bias = self.beta * similarity[:, None]
-            bias = bias if mask is None else bias + mask
-        causal = bias is None and cached is None
-        read = scaled_dot_product_attention(q, k, v, attn_mask=bias, is_causal=causal)
-        tokens = tokens + self.attention_out(read.transpose(1, 2).reshape(b, t, width))
+        return q, normalize(k, dim=-1) * math.sqrt(width // self.n_heads), v
+
+    def _bias(self, mask: torch.Tensor | None, similarity: torch.Tensor | None) -> torch.Tensor | None:
+        if similarity is None:
+            return mask
+        bias = self.beta * similarity[:, None]
+        return bias if mask is None else bias + mask
+
+    def _after(self, tokens: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        """What follows attention: its output (B, H, T, width/H) joins the tokens, then the MLP."""
+        tokens = tokens + self.attention_out(read.transpose(1, 2).flatten(2))
         hidden = relu(self.mlp_in(self.norm_mlp(tokens)))  # on a CPU a quarter of the time of GELU
-        return tokens + self.mlp_out(hidden), (k, v)
+        return tokens + self.mlp_out(hidden)

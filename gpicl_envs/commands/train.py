@@ -13,35 +13,54 @@ from gpicl_envs.registration import find_environment
 def train(
     out: Path,
     learner: str | None = None,
-    preset: str = "fast",
+    preset: str | None = None,
     env: str = "GPICL-MNIST-v0",
     set: Assignments = (),
     env_set: Assignments = (),
     steps: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    schedule: str | None = None,
+    accumulate: int | None = None,
+    precision: str | None = None,
+    compile: str | None = None,
     max_seconds: float | None = None,
+    target: float | None = None,
+    evaluate_every: int | None = None,
+    evaluate_seen: bool = False,
+    evaluate_datasets: tuple[str, ...] = (),
+    tensorboard: bool = False,
     seed: int = 0,
     device: str = "cpu",
     resume: bool = False,
 ) -> None:
-    """Meta-train a learner on an environment.
+    """Meta-train a learner on an environment; on many processes or GPUs under `accelerate launch`.
 
-    Examples: `gpicl train --out runs/mnist`; `gpicl train --preset similarity --env-set n_tasks=4096 --out runs/few`;
-    `gpicl train --learner my_agent:MyAgent --out runs/mine --steps 500`.
+    Examples: `gpicl train --learner lstm --out runs/lstm`; `gpicl train --preset similarity --env-set n_tasks=4096
+    --out runs/few`; `gpicl train --learner my_agent:MyAgent --out runs/mine --steps 500`; `accelerate launch
+    --num_processes 2 -m gpicl_envs.cli train --device cuda --out runs/two`.
 
     Args:
         out: folder of the run: metrics.jsonl and checkpoints.
-        learner: registered name or module:Class; the preset's by default. With another learner than the preset's, only
-            the preset's training settings are used.
-        preset: named settings: fast, similarity, paper, tiny.
+        learner: registered name or module:Class; the preset's by default.
+        preset: named settings, such as fast, similarity, kernel, paper or tiny; the learner's own by default. Of a
+            preset for another learner, only the training settings are used.
         env: environment id.
         set: arguments of the learner, such as width=128.
         env_set: arguments of the environment, such as n_tasks=4096 length=50.
         steps: optimizer steps.
-        batch_size: episodes a step.
+        batch_size: episodes a batch, all processes together.
         learning_rate: peak learning rate.
+        schedule: linear, cosine or constant.
+        accumulate: batches a step.
+        precision: float32 or bf16.
+        compile: mode of torch.compile (default, reduce-overhead, max-autotune), or no.
         max_seconds: end the schedule after this much training time.
+        target: stop once the accuracy over the last ten positions on unseen tasks reaches this share.
+        evaluate_every: steps between evaluations; 0 for none.
+        evaluate_seen: evaluate on the meta-training tasks too.
+        evaluate_datasets: evaluate on these unseen datasets too, such as FashionMNIST.
+        tensorboard: write TensorBoard events into the folder.
         seed: of the initial weights and the episodes.
         device: cpu or cuda.
         resume: go on from the newest checkpoint in the folder.
@@ -51,14 +70,17 @@ def train(
     import torch
 
     from gpicl_agents.checkpoint import latest_checkpoint
-    from gpicl_agents.presets import find_preset
+    from gpicl_agents.presets import find_preset, preset_for
+    from gpicl_agents.processes import Processes, local_device
     from gpicl_agents.progress import LiveReport
     from gpicl_agents.train import train as run
     from gpicl_envs.evaluation import check_classification
 
-    console = Console()
-    settings = find_preset(preset)
-    num_envs = settings.batch_size if batch_size is None else batch_size
+    device = local_device(device)
+    processes = Processes(device)
+    console = Console(quiet=not processes.is_main)
+    settings = preset_for(learner) if preset is None else find_preset(preset)
+    num_envs = processes.part(settings.batch_size if batch_size is None else batch_size)
     venv = gymnasium.make_vec(find_environment(env).id, num_envs=num_envs, device=device, **parse(env_set))
     tasks = venv.unwrapped.tasks  # type: ignore[attr-defined]
     check_classification(tasks)
@@ -71,8 +93,21 @@ def train(
     if resume and latest_checkpoint(out) is None:
         console.print(f"There is nothing to resume in {out}: starting anew.", highlight=False)
     given: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate, "max_seconds": max_seconds, "seed": seed}
+    given |= {"schedule": schedule, "accumulate": accumulate, "precision": precision, "compile": compile}
+    given |= {"target": target, "evaluate_every": evaluate_every, "tensorboard": tensorboard}
+    given |= {"evaluate_seen": evaluate_seen, "evaluate_datasets": evaluate_datasets}
     config = replace(settings.config, **{name: value for name, value in given.items() if value is not None})
     with LiveReport(agent.name, config.steps, console) as live:
         progress = run(agent, venv, config, folder=out, resume=resume, report=live)
+    console.print(f"{progress.step} steps in {progress.seconds:.0f} s{_left_chance(progress.left_chance)}.")
+    if progress.stopped == "interrupted":
+        console.print(f"Stopped and saved in {out}: go on with the same command and --resume.", highlight=False)
+        raise SystemExit(130)
+    if progress.stopped == "target":
+        console.print(f"The target of {target} was reached.", highlight=False)
     spec = f"{learner}@{out}" if learner and ":" in learner else out
-    console.print(f"{progress.step} steps in {progress.seconds:.0f} s. Evaluate: gpicl evaluate --learners {spec} knn")
+    console.print(f"Evaluate: gpicl evaluate --learners {spec} knn", highlight=False)
+
+
+def _left_chance(step: int | None) -> str:
+    return "; its accuracy never left chance" if step is None else f"; its accuracy left chance at step {step}"

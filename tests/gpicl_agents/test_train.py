@@ -263,3 +263,104 @@ def test_the_live_view_shows_the_rising_curve():
 def test_training_runs_on_a_gpu():
     learner = small_learner().to("cuda")
     assert train(learner, small_env(device="cuda"), TrainConfig(steps=3, evaluate_every=3)).step == 3
+
+
+def test_accumulated_batches_train_as_one_large_batch():
+    """Two batches of 4 are not the batch of 8 streams, but their mean gradient is that of all their episodes."""
+    config = TrainConfig(steps=1, warmup_steps=0, evaluate_every=0, accumulate=2, clip_norm=1e9)
+    accumulated, losses = small_learner(), []
+    train(accumulated, small_env(), config, report=lambda p: losses.append((p.loss, p.gradient_norm)))
+    env, whole = small_env().unwrapped, small_learner()
+    env.reset(seed=stream_seeds(0, 4))
+    both = [env.sample_episodes(i) for i in range(2)]
+    x, y = torch.cat([episodes.x for episodes in both]), torch.cat([episodes.y for episodes in both])
+    loss = torch.nn.functional.cross_entropy(whole.predict(x, y).flatten(0, 1), y.flatten())
+    loss.backward()
+    norm = torch.cat([p.grad.flatten() for p in whole.parameters() if p.grad is not None]).norm()
+    assert losses == [(pytest.approx(loss.item(), abs=1e-6), pytest.approx(norm.item(), rel=1e-4))]
+
+
+def test_schedules():
+    def factors(schedule: str) -> list[float]:
+        config = TrainConfig(steps=100, warmup_steps=10, schedule=schedule)
+        return [config.factor(step, 0.0) for step in (0, 9, 50, 99)]
+
+    assert factors("constant") == [0.1, 1.0, 1.0, 1.0]
+    assert factors("linear") == pytest.approx([0.1, 0.91, 0.5, 0.01])
+    assert factors("cosine") == pytest.approx([0.1, 0.98015, 0.5, 0.000247], abs=1e-5)
+
+
+def test_training_stops_at_its_target(tmp_path: Path):
+    config = replace(QUICK, target=0.01, steps=40)
+    progress = train(small_learner(), small_env(), config, folder=tmp_path)
+    assert progress.stopped == "target" and progress.step == 4
+    assert latest_checkpoint(tmp_path).name == "step-00000004"
+
+
+def test_an_interrupt_saves_and_stops_and_the_run_goes_on(tmp_path: Path):
+    whole, part = small_learner(), small_learner()
+    train(whole, small_env(), QUICK, folder=tmp_path / "whole")
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    progress = train(part, small_env(), QUICK, folder=tmp_path / "part", report=interrupt)
+    assert (progress.step, progress.stopped) == (7, "interrupted") and signal.getsignal(signal.SIGINT) is before
+    assert latest_checkpoint(tmp_path / "part").name == "step-00000007"
+    again = small_learner(seed=5)
+    train(again, small_env(), QUICK, folder=tmp_path / "part", resume=True)
+    assert torch.equal(weights(whole), weights(again))
+
+
+def test_memory_that_does_not_suffice_says_what_to_lower(monkeypatch: pytest.MonkeyPatch):
+    learner = small_learner()
+
+    def too_much(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    monkeypatch.setattr(learner, "predict", too_much)
+    message = r"Step 0 does not fit into the memory of cpu: lower the batch size \(batch_size=4 episodes of length=10\)"
+    with pytest.raises(MemoryError, match=message):
+        train(learner, small_env(), QUICK)
+
+
+def test_a_tensor_too_large_for_this_machine_is_a_memory_error(monkeypatch: pytest.MonkeyPatch):
+    """What the CPU's allocator says, not a fake of it."""
+    learner = small_learner()
+    monkeypatch.setattr(learner, "predict", lambda x, y: torch.empty(1 << 50))
+    with pytest.raises(MemoryError, match="lower the batch size"):
+        train(learner, small_env(), QUICK)
+
+
+def test_all_questions_and_tensorboard_are_in_the_folder(tmp_path: Path):
+    config = replace(QUICK, evaluate_seen=True, evaluate_datasets=("Clusters",), tensorboard=True)
+    progress = train(small_learner(), small_env(n_tasks=3), config, folder=tmp_path)
+    assert set(progress.curves) == {"unseen", "seen", "Clusters"} and progress.curves["unseen"] is progress.curve
+    (evaluation,) = [line for line in metrics(tmp_path) if line["step"] == 12 and "unseen_final" in line]
+    assert {"seen_final", "Clusters_final", "Clusters_accuracy"} <= evaluation.keys()
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    logged = [line["loss"] for line in metrics(tmp_path) if "loss" in line]
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(logged)
+    assert [event.step for event in events.Scalars("unseen_final")] == [4, 8, 12]
+
+
+def test_bf16_trains_close_to_float32():
+    def losses(precision: str) -> list[float]:
+        kept: list[float] = []
+        config = replace(QUICK, precision=precision, evaluate_every=0)
+        train(small_learner(), small_env(), config, report=lambda p: kept.append(p.loss))
+        return kept
+
+    assert losses("bf16") == pytest.approx(losses("float32"), abs=0.05) and losses("bf16") != losses("float32")
+
+
+def test_the_end_of_the_plateau_is_logged(tmp_path: Path):
+    config = TrainConfig(steps=120, learning_rate=6e-3, warmup_steps=20, evaluate_every=0)
+    learner = small_learner(width=64, input_rank=32)
+    progress = train(learner, small_env(16, length=40), config, folder=tmp_path)
+    assert progress.left_chance is not None and 5 < progress.left_chance < 120
+    assert [line["left_chance"] for line in metrics(tmp_path) if "left_chance" in line] == [progress.left_chance]

@@ -83,8 +83,8 @@ def test_state_size_counts_what_step_keeps():
         state, n = learner.start(1), 7
         for _ in range(n):
             _, state = learner.step(state, torch.randn(1, 20), torch.zeros(1, 4))
-        kept = sum(k.numel() + v.numel() for k, v in state.memory.cache)
-        kept += state.total.numel() + state.previous.numel() + state.memory.units.numel()
+        kept = sum(k.tensor.numel() + v.tensor.numel() for k, v in state.memory.cache)
+        kept += state.total.numel() + state.previous.numel() + state.memory.units.tensor.numel()
         assert learner.state_size(n) == kept
 
 
