@@ -1,0 +1,164 @@
+"""A selective state-space model in the form of Mamba-2 (Dao & Gu 2024, arXiv:2405.21060; Mamba: arXiv:2312.00752).
+
+For each head, with x_t the token after its norm, S the state (n × d), and b, c shared by the heads:
+
+    z_t, (v_t, b_t, c_t), d_t = W_in x_t, the middle three then through a causal convolution of 4 tokens and SiLU
+    Δ_t = softplus(d_t + bias)        α_t = exp(−e^a Δ_t)
+    S_t = α_t S_{t−1} + Δ_t b_t v_tᵀ        y_t = S_tᵀ c_t + D v_t
+    out = W_o RMSNorm(y_t ⊙ SiLU(z_t))
+
+It is linear attention with queries c, keys b and a decay (state-space duality), computed in chunks as matrix products
+(see `fast_weights.py`). Time steps Δ begin between 0.001 and 0.1 examples, evenly in the logarithm over the heads.
+
+State: per layer width_inner · n, and 3 (width_inner + 2 n) for the convolution, however many examples.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import conv1d, silu, softplus
+
+from gpicl_agents.blocks import BlockAgent, Mixer, join_heads, split_heads, start_small
+from gpicl_agents.fast_weights import write_and_read
+from gpicl_envs.errors import check_integer
+
+TAPS = 4
+
+
+class SelectiveStateSpace(BlockAgent):
+    """Blocks of a selective state-space model and an MLP.
+
+    Args:
+        n_features: D.
+        n_classes: K.
+        tokens: `"paired"` or `"paper"` (see `sequence.py`).
+        width: size of a token.
+        n_layers: number of blocks.
+        n_heads: H, states side by side in a block, each of its own decay; it must divide the width.
+        expand: the inner width is expand · width.
+        state_width: n, size of b and c.
+        mlp_width: hidden size of the MLP of a block; 4 · width by default.
+        input_rank: p, features after the shared projection; 0 leaves it out.
+        n_views: V, projections through which `eval()` mode predicts.
+        chunk: positions that `predict` computes at once; changes its cost, not its result.
+        seed: seed of the initial weights.
+    """
+
+    def __init__(
+        self,
+        n_features: int = 784,
+        n_classes: int = 10,
+        *,
+        tokens: str = "paired",
+        width: int = 128,
+        n_layers: int = 1,
+        n_heads: int = 4,
+        expand: int = 2,
+        state_width: int = 64,
+        mlp_width: int | None = None,
+        input_rank: int = 64,
+        n_views: int = 1,
+        chunk: int = 128,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            n_features,
+            n_classes,
+            tokens=tokens,
+            width=width,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            mlp_width=mlp_width,
+            input_rank=input_rank,
+            n_views=n_views,
+            chunk=chunk,
+            seed=seed,
+        )
+        self.expand = check_integer("expand", expand, 1)
+        self.state_width = check_integer("state_width", state_width, 1)
+        self._make()
+
+    @property
+    def name(self) -> str:
+        """`selective-ssm`."""
+        return "selective-ssm"
+
+    def build_mixer(self) -> Mixer:
+        """The state-space model."""
+        return StateSpaceMixer(
+            self.width, self.expand * self.width, self.state_width, self.n_heads, self.n_layers, self.chunk
+        )
+
+
+@dataclass
+class StateSpaceMemory:
+    """What a state-space mixer remembers.
+
+    Args:
+        state: (B, H, n, inner/H) S.
+        recent: (B, 3, inner + 2 n) the last inputs of the convolution.
+    """
+
+    state: torch.Tensor
+    recent: torch.Tensor
+
+
+class StateSpaceMixer(Mixer):
+    """The selective state-space model (see the module).
+
+    Args:
+        width: size of a token.
+        inner: size of v, of all heads together.
+        state_width: n.
+        n_heads: H.
+        n_layers: number of blocks.
+        chunk: positions computed at once.
+    """
+
+    def __init__(self, width: int, inner: int, state_width: int, n_heads: int, n_layers: int, chunk: int) -> None:
+        super().__init__()
+        self.inner, self.state_width, self.n_heads, self.chunk = inner, state_width, n_heads, chunk
+        self.mixed = inner + 2 * state_width
+        self.project = nn.Linear(width, inner + self.mixed + n_heads, bias=False)
+        self.taps = nn.Parameter(torch.empty(self.mixed, 1, TAPS).uniform_(-(TAPS**-0.5), TAPS**-0.5))
+        self.taps_bias = nn.Parameter(torch.zeros(self.mixed))
+        self.log_rate = nn.Parameter(torch.zeros(n_heads))  # a
+        steps = torch.logspace(-3, -1, n_heads)
+        self.time_bias = nn.Parameter(steps.expm1().log())  # the inverse of softplus
+        self.skip = nn.Parameter(torch.ones(n_heads))
+        self.norm = nn.RMSNorm(inner, eps=1e-5)
+        self.out = nn.Linear(inner, width, bias=False)
+        start_small(self.out, n_layers)
+
+    def start(self, rows: int) -> StateSpaceMemory:
+        """Zeros."""
+        zeros = self.out.weight.new_zeros
+        return StateSpaceMemory(
+            state=zeros(rows, self.n_heads, self.state_width, self.inner // self.n_heads),
+            recent=zeros(rows, TAPS - 1, self.mixed),
+        )
+
+    def forward(self, tokens: torch.Tensor, memory: StateSpaceMemory) -> tuple[torch.Tensor, StateSpaceMemory]:
+        """Write and read T tokens."""
+        gate, mixed, time = self.project(tokens).split([self.inner, self.mixed, self.n_heads], 2)
+        mixed = torch.cat([memory.recent, mixed], 1)
+        convolved = silu(conv1d(mixed.mT, self.taps, self.taps_bias, groups=self.mixed).mT)
+        values, b, c = convolved.split([self.inner, self.state_width, self.state_width], 2)
+        values = split_heads(values, self.n_heads)
+        time = softplus(time + self.time_bias).mT  # Δ, (B, H, T)
+        shape = (-1, self.n_heads, -1, -1)
+        read, state = write_and_read(
+            memory.state,
+            c[:, None].expand(shape),
+            b[:, None].expand(shape),
+            time[..., None] * values,
+            -self.log_rate.exp()[:, None] * time,
+            chunk=self.chunk,
+        )
+        read = join_heads(read + self.skip[:, None, None] * values)
+        return self.out(self.norm(read * silu(gate))), StateSpaceMemory(state, mixed[:, 1 - TAPS :])
+
+    def memory_size(self) -> int:
+        """The state, and the last inputs of the convolution."""
+        return self.inner * self.state_width + (TAPS - 1) * self.mixed
