@@ -2,22 +2,27 @@
 
 For each head, with x_t the token after its norm, S the state (n × d), and b, c shared by the heads:
 
-    z_t, (v_t, b_t, c_t), d_t = W_in x_t, the middle three then through a causal convolution of 4 tokens and SiLU
-    Δ_t = softplus(d_t + bias)        α_t = exp(−e^a Δ_t)
-    S_t = α_t S_{t−1} + Δ_t b_t v_tᵀ        y_t = S_tᵀ c_t + D v_t
-    out = W_o RMSNorm(y_t ⊙ SiLU(z_t))
+    (v_t, b_t, c_t) = conv(W_in x_t), a causal convolution of 4 tokens; then SiLU for v, unit norm for b and c
+    Δ_t = softplus(W_Δ x_t + bias)        α_t = exp(−e^a Δ_t)
+    S_t = α_t S_{t−1} + Δ_t b_t v_tᵀ      y_t = S_tᵀ c_t + D v_t
+    out = W_o RMSNorm(y_t ⊙ SiLU(W_z x_t + bias))
 
 It is linear attention with queries c, keys b and a decay (state-space duality), computed in chunks as matrix products
-(see `fast_weights.py`). Time steps Δ begin between 0.001 and 0.1 examples, evenly in the logarithm over the heads.
+(see `fast_weights.py`).
 
-State: per layer width_inner · n, and 3 (width_inner + 2 n) for the convolution, however many examples.
+What departs from Mamba-2, which as it is did not leave the loss plateau in 60 s on a CPU: b and c are of unit norm, and it begins as linear
+attention that hardly forgets. The convolution begins as the token itself, the gate as a constant, D at 0, Δ at 1, and
+decays so that the heads last from 100 to 1,000 examples, evenly in the logarithm.
+
+State: per layer inner · n with inner = expand · width, and 3 (inner + 2 n) for the convolution, however many examples.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.functional import conv1d, silu, softplus
+from torch.nn.functional import normalize, silu, softplus
 
 from gpicl_agents.blocks import BlockAgent, Mixer, join_heads, split_heads, start_small
 from gpicl_agents.fast_weights import write_and_read
@@ -120,13 +125,15 @@ class StateSpaceMixer(Mixer):
         super().__init__()
         self.inner, self.state_width, self.n_heads, self.chunk = inner, state_width, n_heads, chunk
         self.mixed = inner + 2 * state_width
-        self.project = nn.Linear(width, inner + self.mixed + n_heads, bias=False)
-        self.taps = nn.Parameter(torch.empty(self.mixed, 1, TAPS).uniform_(-(TAPS**-0.5), TAPS**-0.5))
-        self.taps_bias = nn.Parameter(torch.zeros(self.mixed))
-        self.log_rate = nn.Parameter(torch.zeros(n_heads))  # a
-        steps = torch.logspace(-3, -1, n_heads)
-        self.time_bias = nn.Parameter(steps.expm1().log())  # the inverse of softplus
-        self.skip = nn.Parameter(torch.ones(n_heads))
+        self.project = nn.Linear(width, self.mixed + n_heads, bias=False)
+        self.gate = nn.Linear(width, inner)
+        nn.init.zeros_(self.gate.weight)  # a gate of random sign hides what is read, and the plateau lasts
+        nn.init.ones_(self.gate.bias)
+        self.taps = nn.Parameter(torch.zeros(TAPS, self.mixed))
+        nn.init.ones_(self.taps[-1])  # the token's own
+        self.log_rate = nn.Parameter(torch.logspace(-3, -2, n_heads).log())  # a
+        self.time_bias = nn.Parameter(torch.full((n_heads,), math.log(math.e - 1)))  # softplus gives 1
+        self.skip = nn.Parameter(torch.zeros(n_heads))  # D
         self.norm = nn.RMSNorm(inner, eps=1e-5)
         self.out = nn.Linear(inner, width, bias=False)
         start_small(self.out, n_layers)
@@ -141,11 +148,11 @@ class StateSpaceMixer(Mixer):
 
     def forward(self, tokens: torch.Tensor, memory: StateSpaceMemory) -> tuple[torch.Tensor, StateSpaceMemory]:
         """Write and read T tokens."""
-        gate, mixed, time = self.project(tokens).split([self.inner, self.mixed, self.n_heads], 2)
+        mixed, time = self.project(tokens).split([self.mixed, self.n_heads], 2)
         mixed = torch.cat([memory.recent, mixed], 1)
-        convolved = silu(conv1d(mixed.mT, self.taps, self.taps_bias, groups=self.mixed).mT)
-        values, b, c = convolved.split([self.inner, self.state_width, self.state_width], 2)
-        values = split_heads(values, self.n_heads)
+        values, b, c = convolve(mixed, self.taps).split([self.inner, self.state_width, self.state_width], 2)
+        b, c = normalize(b, dim=2), normalize(c, dim=2)
+        values = split_heads(silu(values), self.n_heads)
         time = softplus(time + self.time_bias).mT  # Δ, (B, H, T)
         shape = (-1, self.n_heads, -1, -1)
         read, state = write_and_read(
@@ -157,8 +164,20 @@ class StateSpaceMixer(Mixer):
             chunk=self.chunk,
         )
         read = join_heads(read + self.skip[:, None, None] * values)
-        return self.out(self.norm(read * silu(gate))), StateSpaceMemory(state, mixed[:, 1 - TAPS :])
+        return self.out(self.norm(read * silu(self.gate(tokens)))), StateSpaceMemory(state, mixed[:, 1 - TAPS :])
 
     def memory_size(self) -> int:
         """The state, and the last inputs of the convolution."""
         return self.inner * self.state_width + (TAPS - 1) * self.mixed
+
+
+def convolve(values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+    """(B, 3 + T, F) and (4, F) → (B, T, F): each feature's causal convolution.
+
+    On a CPU the sum of shifted values takes half the time of a grouped `conv1d`.
+    """
+    length = values.shape[1] - TAPS + 1
+    total = taps[0] * values[:, :length]
+    for i in range(1, TAPS):
+        total = total + taps[i] * values[:, i : i + length]
+    return total
