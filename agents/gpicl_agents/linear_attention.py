@@ -10,6 +10,9 @@ For each head, with x_t the token after its norm and S the memory (d_k × d_v):
 | `"unit"` | a/‖a‖ | W_o RMSNorm(S_tᵀ q_t): cosines, whose sum needs no denominator once it is normalised |
 | `"elu"` (the paper's) | elu(a) + 1 | W_o (S_tᵀ q_t) / (z_t·q_t), with z_t = z_{t−1} + k_t, one more column of S |
 
+With positive features every key resembles every other at first: with `"elu"` one layer was still on the loss plateau
+after 300 steps, which `"unit"` leaves within 100.
+
 State: per layer H · d_k · d_v = width²/H, and width more for z, however many examples.
 """
 
