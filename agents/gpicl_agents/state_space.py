@@ -10,9 +10,9 @@ For each head, with x_t the token after its norm, S the state (n × d), and b, c
 It is linear attention with queries c, keys b and a decay (state-space duality), computed in chunks as matrix products
 (see `fast_weights.py`).
 
-What departs from Mamba-2, which as it is was still on the loss plateau after 300 steps: b and c are of unit norm, and it
-begins as linear attention that hardly forgets. The convolution begins as the token itself, the gate as a constant, D at
-0, Δ at 1, and decays so that the heads last from 100 to 1,000 examples, evenly in the logarithm.
+What departs from Mamba-2, which as it is was still on the loss plateau after 300 steps: b and c are of unit norm, and
+it begins as linear attention that hardly forgets. The convolution begins as the token itself, the gate as a constant, D
+at 0, Δ at 1, and decays so that the heads last from 100 to 1,000 examples, evenly in the logarithm.
 
 State: per layer inner · n with inner = expand · width, and 3 (inner + 2 n) for the convolution, however many examples.
 """
@@ -127,7 +127,7 @@ class StateSpaceMixer(Mixer):
         self.mixed = inner + 2 * state_width
         self.project = nn.Linear(width, self.mixed + n_heads, bias=False)
         self.gate = nn.Linear(width, inner)
-        nn.init.zeros_(self.gate.weight)  # a gate of random sign hides what is read, and the plateau lasts
+        nn.init.zeros_(self.gate.weight)  # random gates leave the plateau 100 steps later
         nn.init.ones_(self.gate.bias)
         self.taps = nn.Parameter(torch.zeros(TAPS, self.mixed))
         nn.init.ones_(self.taps[-1])  # the token's own
