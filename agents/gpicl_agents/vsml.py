@@ -6,7 +6,7 @@ s_ij = (h_ij, c_ij). At each example, with mean messages forward over the inputs
 
     f_j = mean_i W_f h_ij,   b_i = mean_j W_b h_ij,   s_ij ← LSTM([x_i, x'_i, y'_j, p'_j, f_j, b_i], s_ij),
 
-with x' and y' the example before and p' its predicted probabilities; then logit_j = a · mean_i x_i (w · h_ij) + u · f_j.
+with (x', y') the example before, p' its predicted probabilities; then logit_j = a · mean_i x_i (w · h_ij) + u · f_j.
 A permutation of the classes permutes the logits, by construction. The paper's grid has several layers and ticks; here
 there is one layer and one tick an example, on p projected inputs.
 
