@@ -30,6 +30,7 @@ def train(
     evaluate_seen: bool = False,
     evaluate_datasets: tuple[str, ...] = (),
     tensorboard: bool = False,
+    from_reward: bool = False,
     seed: int = 0,
     device: str = "cpu",
     resume: bool = False,
@@ -61,6 +62,9 @@ def train(
         evaluate_seen: evaluate on the meta-training tasks too.
         evaluate_datasets: evaluate on these unseen datasets too, such as FashionMNIST.
         tensorboard: write TensorBoard events into the folder.
+        from_reward: meta-reinforcement learning: policy gradients from the rewards alone, with --env-set
+            feedback=reward from bandit feedback. Of the settings it takes steps, batch_size, learning_rate and
+            tensorboard; there is no evaluation on the way, and no resuming.
         seed: of the initial weights and the episodes.
         device: cpu or cuda.
         resume: go on from the newest checkpoint in the folder.
@@ -92,6 +96,14 @@ def train(
         agent = make_fitting(learner or settings.learner, arguments, tasks)
     if resume and latest_checkpoint(out) is None:
         console.print(f"There is nothing to resume in {out}: starting anew.", highlight=False)
+    if from_reward:
+        refused = {"schedule": schedule, "accumulate": accumulate, "precision": precision, "compile": compile}
+        refused |= {"max_seconds": max_seconds, "target": target, "evaluate_every": evaluate_every}
+        refused |= {"evaluate_seen": evaluate_seen, "evaluate_datasets": evaluate_datasets, "resume": resume}
+        if named := [name for name, value in refused.items() if value]:
+            raise ValueError(f"--from-reward does not take {', '.join(named)}: leave that out.")
+        _from_reward(agent, venv, out, console, steps, learning_rate, seed, tensorboard)
+        return
     given: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate, "max_seconds": max_seconds, "seed": seed}
     given |= {"schedule": schedule, "accumulate": accumulate, "precision": precision, "compile": compile}
     given |= {"target": target, "evaluate_every": evaluate_every, "tensorboard": tensorboard}
@@ -111,3 +123,25 @@ def train(
 
 def _left_chance(step: int | None) -> str:
     return "; its accuracy never left chance" if step is None else f"; its accuracy left chance at step {step}"
+
+
+def _from_reward(
+    agent: Any,
+    venv: Any,
+    out: Path,
+    console: Console,
+    steps: int | None,
+    learning_rate: float | None,
+    seed: int,
+    tensorboard: bool,
+) -> None:
+    from gpicl_agents.progress import LiveReport
+    from gpicl_agents.reinforce import RewardConfig, train_from_reward
+
+    given = {"steps": steps, "learning_rate": learning_rate}
+    kept: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    config = RewardConfig(**kept, seed=seed, tensorboard=tensorboard)
+    with LiveReport(agent.name, config.steps, console) as live:
+        progress = train_from_reward(agent, venv, config, folder=out, report=live)
+    console.print(f"{progress.step} steps. The last roll-outs were {100 * progress.accuracy:.0f} % right at their end.")
+    console.print(f"Evaluate: gpicl evaluate --learners {out} knn", highlight=False)

@@ -1,0 +1,115 @@
+"""Learning to learn from reward: a Transformer trained here against stable-baselines3's RecurrentPPO, on equal time.
+
+    python benchmarks/meta_rl.py --seconds 60
+
+Both see the same environment and are scored on the same unseen episodes (test images), playing greedily. RecurrentPPO
+(sb3-contrib) is an LSTM policy with its authors' defaults, over the vector environment; ours are `train_from_reward`
+with the Transformer with similarity bias, and with RL² (a GRU).
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from sb3_contrib import RecurrentPPO
+from stable_baselines3.common.callbacks import BaseCallback
+
+import gpicl_envs  # noqa: F401
+from gpicl_agents.reinforce import RewardConfig, roll_out, train_from_reward
+from gpicl_agents.rl2 import RL2
+from gpicl_agents.sequence import SequenceAgent
+from gpicl_agents.train import Progress
+from gpicl_agents.transformer import Transformer
+from gpicl_envs.metrics import LAST, Interval, bootstrap
+from gpicl_envs.sb3 import Sb3VecEnv
+from machine import write_result
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "label": {"feedback": "label", "n_classes": 10, "length": 100},
+    "reward": {"feedback": "reward", "n_classes": 5, "length": 50},
+}
+ENVS, EPISODES, SEED = 64, 512, 31_000_000
+
+
+class TimeIsUp(Exception):
+    """Ends a training at its time."""
+
+
+def main() -> None:
+    """Train and score each learner on each kind of feedback."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    seconds = parser.parse_args().seconds
+    result: dict[str, Any] = {"seconds": seconds, "episodes": EPISODES, "environment": "GPICL-MNIST-v0"}
+    for feedback, settings in SETTINGS.items():
+        k = settings["n_classes"]
+        agents: list[SequenceAgent] = [
+            Transformer(784, k, width=128, n_layers=2, mlp_width=256, similarity_bias=10.0),
+            RL2(784, k),
+        ]
+        rows = {agent.name: ours(agent, settings, seconds) for agent in agents}
+        rows["sb3 RecurrentPPO"] = recurrent_ppo(settings, seconds)
+        result[feedback] = settings | {"chance": 1 / k, "accuracy_last_ten": rows}
+        print(feedback, rows, flush=True)
+    write_result(Path(__file__), result)
+
+
+def ours(agent: SequenceAgent, settings: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Train for some seconds, then score."""
+    venv = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=ENVS, **settings)
+    started, steps = time.perf_counter(), 0
+
+    def watch(progress: Progress) -> None:
+        nonlocal steps
+        steps = progress.step
+        if time.perf_counter() - started > seconds:
+            raise TimeIsUp
+
+    try:  # a schedule longer than the time: the learning rate stays near its peak
+        train_from_reward(agent, venv, RewardConfig(steps=2000, learning_rate=3e-3), report=watch)
+    except TimeIsUp:
+        agent.eval()
+    test: Any = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=ENVS, split="test", **settings).unwrapped
+    test.reset(seed=SEED)
+    rewards = [roll_out(agent, test, number, greedy=True).rewards for number in range(EPISODES // ENVS)]
+    return row(torch.cat(rewards).numpy(), steps * ENVS * settings["length"])
+
+
+def recurrent_ppo(settings: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """RecurrentPPO for the same time; roll-outs of whole episodes."""
+    venv = Sb3VecEnv("GPICL-MNIST-v0", num_envs=ENVS, flatten=True, **settings)
+    started = time.perf_counter()
+
+    class Clock(BaseCallback):
+        def _on_step(self) -> bool:
+            return time.perf_counter() - started < seconds
+
+    model = RecurrentPPO("MlpLstmPolicy", venv, n_steps=settings["length"], batch_size=ENVS * settings["length"] // 4)
+    model.learn(10**9, callback=Clock())
+    test = Sb3VecEnv("GPICL-MNIST-v0", num_envs=ENVS, flatten=True, split="test", **settings)
+    test.seed(SEED)
+    rewards = []
+    for _ in range(EPISODES // ENVS):
+        observation: Any = test.reset()
+        state, start, episode = None, np.ones(ENVS, bool), []
+        for _ in range(settings["length"]):
+            action, state = model.predict(observation, state=state, episode_start=start, deterministic=True)
+            observation, reward, start, _ = test.step(action)
+            episode.append(reward)
+        rewards.append(np.stack(episode, 1))
+    return row(np.concatenate(rewards), model.num_timesteps)
+
+
+def row(rewards: np.ndarray[Any, Any], examples: int) -> dict[str, Any]:
+    """Accuracy in % [mean, low, high] over the last ten positions, and the examples seen in training."""
+    final: Interval = bootstrap(rewards[:, -LAST:].mean(1))
+    values = [round(100 * float(value), 1) for value in (final.mean, final.low, final.high)]
+    return {"accuracy": values, "first": round(100 * float(rewards[:, 0].mean()), 1), "examples": examples}
+
+
+if __name__ == "__main__":
+    main()

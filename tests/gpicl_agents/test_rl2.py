@@ -1,0 +1,52 @@
+import gymnasium
+import torch
+from torch.nn.functional import one_hot
+
+import gpicl_envs  # noqa: F401
+from gpicl_agents.reinforce import roll_out
+from gpicl_agents.rl2 import RL2
+from gpicl_envs.testing import check_learner
+
+
+def perturbed() -> RL2:
+    learner = RL2(20, 4, width=16, input_rank=8)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in learner.parameters():
+        parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)
+    return learner.eval()
+
+
+def test_it_keeps_the_protocol():
+    check_learner(perturbed(), length=16)
+
+
+def test_of_a_label_it_learns_only_whether_it_was_right():
+    """Another wrong label changes nothing; the right one does."""
+    learner = perturbed()
+    x = torch.randn(1, 2, 20)
+    answer = int(learner.predict(x, torch.zeros(1, 2, dtype=torch.int64))[0, 0].argmax())
+    wrong = [label for label in range(4) if label != answer]
+    after = [learner.predict(x, torch.tensor([[label, 0]]))[0, 1] for label in (*wrong, answer)]
+    assert (
+        torch.equal(after[0], after[1]) and torch.equal(after[1], after[2]) and not torch.allclose(after[2], after[3])
+    )
+
+
+def test_it_plays_in_evaluation_what_it_plays_in_the_environment():
+    learner = perturbed()
+    env = gymnasium.make_vec(
+        "GPICL-Digits-v0", num_envs=3, n_features=20, n_classes=4, length=12, feedback="reward"
+    ).unwrapped
+    env.reset(seed=1)
+    played = roll_out(learner, env, 0, greedy=True)
+    episodes = env.sample_episodes(0)
+    logits = learner.predict(episodes.x, episodes.y)
+    assert torch.equal(logits.argmax(2), played.actions)
+
+
+def test_the_state_counts_the_last_action():
+    learner = perturbed()
+    _, state = learner.step(learner.start(1), torch.randn(1, 20), torch.zeros(1, 4))
+    kept = state.total.numel() + state.previous.numel() + state.memory.numel() + state.answered.numel()
+    assert learner.state_size(1) == learner.state_size(9) == kept
+    assert torch.equal(state.answered.sum(1), torch.ones(1)) and one_hot(state.answered.argmax(1), 4).sum() == 1
