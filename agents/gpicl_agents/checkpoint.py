@@ -210,9 +210,9 @@ def _complete(folder: Path) -> list[Path]:
 
 def _remove(checkpoint: Path) -> None:
     """Remove a checkpoint so that no moment shows a part of it as a whole."""
-    partial = checkpoint.with_name(f"{checkpoint.name}.partial")
-    checkpoint.rename(partial)
-    shutil.rmtree(partial)
+    removed = checkpoint.with_name(f"{checkpoint.name}.removed.partial")
+    checkpoint.rename(removed)
+    shutil.rmtree(removed)
 
 
 def _sync(path: Path) -> None:
