@@ -77,6 +77,7 @@ def test_every_module_has_a_test_file():
     together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
     together |= dict.fromkeys(["config", "run_folder"], "train")
     together |= {"sequence": "transformer"}
+    together |= dict.fromkeys(["lstm", "gru", "outer_product_lstm", "memoryless", "vsml"], "recurrent")
     together |= {"data": "data_command"}
     together |= dict.fromkeys(["arguments", "envs", "check", "evaluate"], "cli")
     for path in FILES:

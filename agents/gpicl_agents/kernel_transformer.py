@@ -191,13 +191,13 @@ class KernelTransformer(Transformer):
         state = super().start(batch_size)
         return KernelState(**vars(state), ridge=self.ridge.start(batch_size, self.n_features))
 
-    def step(
-        self, state: SequenceState, x: torch.Tensor, y_previous: torch.Tensor, hint: torch.Tensor | None = None
+    def answer_step(
+        self, state: SequenceState, x: torch.Tensor, told: torch.Tensor, hint: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, KernelState]:
         """(B, D), (B, K) → (B, K), and the next state."""
         assert isinstance(state, KernelState) and state.ridge is not None and hint is None
-        answers, deviations, ridge = self.ridge.step(state.ridge, x, y_previous)
-        logits, after = super().step(state, x, y_previous, self._token_part(answers, deviations)[:, None])
+        answers, deviations, ridge = self.ridge.step(state.ridge, x, told)
+        logits, after = super().answer_step(state, x, told, self._token_part(answers, deviations)[:, None])
         return logits + torch.einsum("bhk,h->bk", answers, self.direct), KernelState(**vars(after), ridge=ridge)
 
     def state_size(self, n_examples: int) -> int:

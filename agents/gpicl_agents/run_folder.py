@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from gpicl_agents.checkpoint import latest_checkpoint, load_trainer, load_weights, read_config, save_checkpoint
-from gpicl_agents.config import TrainConfig
 from gpicl_envs.learner import Learner
 
 METRICS = "metrics.jsonl"
@@ -19,12 +18,12 @@ class RunFolder:
 
     Args:
         folder: where they go; None for nowhere.
-        config: how the run trains.
+        config: how the run trains, a dataclass with `tensorboard`.
         problem: what must not change when the run is resumed: the episodes, the batch, the learner.
         writes: whether this process writes (one of many does).
     """
 
-    def __init__(self, folder: Path | None, config: TrainConfig, problem: dict[str, Any], writes: bool = True) -> None:
+    def __init__(self, folder: Path | None, config: Any, problem: dict[str, Any], writes: bool = True) -> None:
         self.folder, self.config, self.problem, self.writes = folder, config, problem, writes and folder is not None
         self._buffer: list[str] = []
         self._board: Any = None

@@ -142,13 +142,19 @@ class SequenceAgent(Learner, nn.Module):
         )
 
     def step(
-        self, state: SequenceState, x: torch.Tensor, y_previous: torch.Tensor, hint: torch.Tensor | None = None
+        self, state: SequenceState, x: torch.Tensor, y_previous: torch.Tensor
     ) -> tuple[torch.Tensor, SequenceState]:
-        """(B, D), (B, K) → (B, K), and the next state; `hint` (B, 1, width) as in `answer`."""
+        """(B, D), (B, K) → (B, K), and the next state."""
+        return self.answer_step(state, x, y_previous)
+
+    def answer_step(
+        self, state: SequenceState, x: torch.Tensor, told: torch.Tensor, hint: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, SequenceState]:
+        """One position of `answer`: (B, D), (B, K), and (B, 1, width) or None → (B, K), and the next state."""
         total = state.total + x
         unit = normalize(x - total / (state.n + 2), dim=1)[:, None]
         h = self._project(unit)
-        token = self.embed(h, state.previous, self._in_views(y_previous[:, None].to(x.dtype)), state.n)
+        token = self.embed(h, state.previous, self._in_views(told[:, None].to(x.dtype)), state.n)
         if hint is not None:
             token = token + self._in_views(hint)
         hidden, memory = self.remember_step(state.memory, token, unit)

@@ -1,0 +1,61 @@
+"""GRU (Cho et al. 2014, arXiv:1406.1078), torch's own, as the memory.
+
+State: layers · width, however many examples.
+"""
+
+import torch
+from torch import nn
+
+from gpicl_agents.recurrent import RecurrentAgent
+from gpicl_envs.errors import check_integer
+
+
+class GRU(RecurrentAgent):
+    """A stack of GRU layers.
+
+    Args:
+        n_features: D.
+        n_classes: K.
+        tokens: `"paired"` or `"paper"` (see `sequence.py`).
+        width: size of a token and of h.
+        n_layers: number of layers.
+        input_rank: p, features after the shared projection; 0 leaves it out.
+        n_views: V, projections through which `eval()` mode predicts.
+        seed: seed of the initial weights.
+    """
+
+    name = "gru"
+
+    def __init__(
+        self,
+        n_features: int = 784,
+        n_classes: int = 10,
+        *,
+        tokens: str = "paired",
+        width: int = 256,
+        n_layers: int = 1,
+        input_rank: int = 64,
+        n_views: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            n_features, n_classes, tokens=tokens, width=width, input_rank=input_rank, n_views=n_views, seed=seed
+        )
+        self.n_layers = check_integer("n_layers", n_layers, 1)
+        self._make()
+
+    def build_memory(self) -> None:
+        """The layers."""
+        self.layers = nn.GRU(self.width, self.width, self.n_layers, batch_first=True)
+
+    def start_memory(self, rows: int) -> torch.Tensor:
+        """H = 0."""
+        return self.read_out.weight.new_zeros(self.n_layers, rows, self.width)
+
+    def run(self, tokens: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """All layers over all tokens."""
+        return self.layers(tokens, memory)
+
+    def memory_size(self, n_examples: int) -> int:
+        """H of each layer."""
+        return self.n_layers * self.width

@@ -1,0 +1,132 @@
+"""LSTM, GRU, outer-product LSTM, VSML and the memoryless MLP: what holds for all, and what each is for."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from gpicl_agents.gru import GRU
+from gpicl_agents.lstm import LSTM
+from gpicl_agents.memoryless import MemorylessMLP
+from gpicl_agents.outer_product_lstm import OuterProductLSTM
+from gpicl_agents.vsml import VSML
+from gpicl_envs.learner import Learner
+from gpicl_envs.testing import check_learner
+
+MODELS = {
+    "lstm": (LSTM, {"width": 8, "n_layers": 2, "input_rank": 6}),
+    "lstm-paper": (LSTM, {"width": 8, "tokens": "paper", "input_rank": 0}),
+    "gru": (GRU, {"width": 8, "n_layers": 2, "input_rank": 6, "n_views": 2}),
+    "outer-product": (OuterProductLSTM, {"width": 8, "n_heads": 2, "input_rank": 6}),
+    "vsml": (VSML, {"size": 4, "message_size": 3, "input_rank": 5}),
+    "memoryless": (MemorylessMLP, {"width": 8}),
+}
+each = pytest.mark.parametrize("model", MODELS)
+
+
+def perturbed(model: str) -> Learner:
+    """A small model away from its initial zeros, which would hide a leak."""
+    made, arguments = MODELS[model]
+    learner = made(20, 4, **arguments)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in learner.parameters():
+        parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)
+    return learner.eval()
+
+
+@each
+def test_every_model_keeps_the_protocol(model: str):
+    check_learner(perturbed(model), length=16)
+
+
+@each
+def test_the_first_guess_is_uniform(model: str):
+    made, arguments = MODELS[model]
+    learner = made(20, 4, **arguments).eval()
+    logits = learner.predict(torch.randn(2, 3, 20), torch.zeros(2, 3, dtype=torch.int64))
+    assert torch.allclose(logits, logits[:1, :1, :1].expand_as(logits), atol=1e-6)
+
+
+@each
+def test_gradients_agree_with_finite_differences(model: str):
+    learner = perturbed(model).double()
+    x = torch.randn(2, 4, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    y = torch.tensor([[0, 1, 2, 3], [3, 3, 1, 0]])
+
+    def loss() -> torch.Tensor:
+        return cross_entropy(learner.predict(x, y).flatten(0, 1), y.flatten())
+
+    loss().backward()
+    for name, parameter in learner.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        assert parameter.grad is not None, f"{name} is never used"
+        place = tuple(torch.tensor(parameter.shape) // 2)
+        with torch.no_grad():
+            parameter[place] += 1e-6
+            above = loss()
+            parameter[place] -= 2e-6
+            below = loss()
+            parameter[place] += 1e-6
+        assert parameter.grad[place].item() == pytest.approx(((above - below) / 2e-6).item(), abs=1e-6), name
+
+
+@each
+def test_the_arguments_make_the_same_model_again(model: str):
+    learner = perturbed(model)
+    again = type(learner)(**learner.get_params())
+    again.load_state_dict(learner.state_dict())
+    x, y = torch.randn(1, 5, 20), torch.tensor([[0, 1, 2, 3, 0]])
+    assert torch.equal(again.eval().predict(x, y), learner.predict(x, y))
+
+
+@each
+def test_the_state_has_the_size_that_is_said_and_does_not_grow(model: str):
+    learner = perturbed(model)
+    state = learner.start(1)
+    for _ in range(5):
+        _, state = learner.step(state, torch.randn(1, 20), torch.zeros(1, 4))
+    previous = not (model == "lstm-paper")  # only paired tokens read the last input
+    kept = count(state) - (0 if previous else state.previous.numel())
+    assert learner.state_size(5) == learner.state_size(50) == kept
+
+
+def count(state: object) -> int:
+    """Numbers in all tensors of a state."""
+    if isinstance(state, torch.Tensor):
+        return state.numel()
+    if isinstance(state, tuple):
+        return sum(map(count, state))
+    return sum(map(count, vars(state).values())) if hasattr(state, "__dict__") else 0
+
+
+def test_a_memory_of_outer_products_returns_what_was_stored():
+    """With a key written once and asked for, the read is β v: an associative memory."""
+    learner = OuterProductLSTM(20, 4, width=6, input_rank=6)
+    _, (h, _, read, matrix) = learner.run(torch.randn(1, 1, 6), learner.start_memory(1))
+    key, value = learner.queries_keys_values(h).view(3, 6)[1:]
+    assert torch.allclose(matrix[0, 0] @ key / key.norm(), 0.5 * value, atol=1e-5)
+
+
+def test_vsml_treats_all_classes_alike():
+    """A permutation of the labels permutes the logits, whatever the weights."""
+    learner = perturbed("vsml")
+    x, y = torch.randn(2, 8, 20), torch.randint(4, (2, 8))
+    permutation = torch.tensor([2, 0, 3, 1])
+    permuted = learner.predict(x, permutation[y])
+    assert torch.allclose(permuted[..., permutation], learner.predict(x, y), atol=1e-5)
+
+
+def test_vsml_has_few_parameters_however_large_the_grid():
+    assert VSML(20, 4, input_rank=5).n_parameters == VSML(784, 10, input_rank=64).n_parameters < 5000
+
+
+def test_the_memoryless_mlp_answers_from_the_present_alone():
+    learner = perturbed("memoryless")
+    x, y = torch.randn(1, 6, 20), torch.tensor([[0, 1, 2, 3, 0, 1]])
+    order = torch.tensor([3, 1, 5, 0, 2, 4])
+    assert torch.allclose(learner.predict(x[:, order], y)[0], learner.predict(x, (y + 1) % 4)[0, order], atol=1e-6)
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(ValueError, match="width=9 cannot be split over n_heads=2"):
+        OuterProductLSTM(width=9, n_heads=2)
