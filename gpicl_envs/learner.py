@@ -189,6 +189,17 @@ def make_learner(spec: str, **arguments: Any) -> Learner:
     return construct(find_class(known or spec), arguments)
 
 
+def has_own_size(spec: str) -> bool:
+    """Whether a learner brings its D and K, as what was trained before does, so that `make_learner` takes none."""
+    scheme, _, rest = spec.partition(":")
+    points = {point.name: point for point in entry_points(group=SCHEMES_GROUP)}
+    if spec in learner_targets():
+        return False
+    if os.path.isdir(spec) or "@" in spec:
+        return True
+    return bool(rest) and scheme in points and "n_features" not in inspect.signature(points[scheme].load()).parameters
+
+
 def find_class(target: str) -> Callable[..., Any]:
     """Import `"module:Class"`."""
     module_name, class_name = _split_target(target)

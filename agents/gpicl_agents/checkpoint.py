@@ -1,8 +1,10 @@
 """Checkpoints: folders of safetensors and JSON, written so that a kill at any moment leaves the last good one.
 
-`step-00000400/` holds `model.safetensors`, `config.json` (which learner, with which arguments) and `trainer.pt`
-(optimizer, step, seconds, RNG; read with `weights_only=True`). A run folder keeps its checkpoints under `checkpoints/`.
-Nothing that a checkpoint says is imported or unpickled: its learner is looked up in the registry of this installation.
+`step-00000400/` holds `model.safetensors`, `config.json` (which learner, with which arguments, and the sha256 of the
+other files) and `trainer.pt` (optimizer, step, seconds, RNG; read with `weights_only=True`). A run folder keeps its
+checkpoints under `checkpoints/`. Nothing that a checkpoint says is imported or unpickled: its learner is looked up in
+the registry of this installation. A folder that holds anything else, or a file that is not the one that was written, is
+refused by name.
 """
 
 import json
@@ -15,12 +17,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from gpicl_envs.datasets.storage import sha256_of
 from gpicl_envs.errors import UnknownNameError, construct
 from gpicl_envs.learner import Learner, find_class, learner_targets
 
 FORMAT = "gpicl-checkpoint-1"
 KEEP = 2
-MODEL, CONFIG, TRAINER = "model.safetensors", "config.json", "trainer.pt"
+MODEL, CONFIG, TRAINER, CARD = "model.safetensors", "config.json", "trainer.pt", "MODEL_CARD.md"
+FILES = (MODEL, CONFIG, TRAINER, CARD)
 
 Folder = str | os.PathLike[str]
 
@@ -37,12 +41,14 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
     Returns:
         The checkpoint's folder.
     """
-    folder = Path(run) / "checkpoints" / f"step-{trainer['step']:08d}"
-    temporary = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     assert isinstance(learner, torch.nn.Module)
+    folder = Path(run) / "checkpoints" / f"step-{trainer['step']:08d}"
+    for left_over in folder.parent.glob("*.partial"):  # of a run that was killed while it wrote or removed one
+        shutil.rmtree(left_over)
+    temporary = folder.with_name(f"{folder.name}.partial")
+    temporary.mkdir(parents=True)
     save_file({name: value.clone().contiguous() for name, value in learner.state_dict().items()}, temporary / MODEL)
+    torch.save(trainer, temporary / TRAINER)
     config = {
         "format": FORMAT,
         "learner": _registered_name(learner),
@@ -50,16 +56,17 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
         "name": learner.name,
         "step": trainer["step"],
         "training": training,
+        "sha256": {name: sha256_of(temporary / name) for name in (MODEL, TRAINER)},
     }
-    (temporary / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    torch.save(trainer, temporary / TRAINER)
-    for file in temporary.iterdir():
-        _sync(file)
-    shutil.rmtree(folder, ignore_errors=True)
+    write_config(temporary, config)
+    for path in (*temporary.iterdir(), temporary):
+        _sync(path)
+    if folder.exists():
+        _remove(folder)
     temporary.rename(folder)
     _sync(folder.parent)
     for old in _complete(folder.parent)[:-KEEP]:
-        shutil.rmtree(old)
+        _remove(old)
     return folder
 
 
@@ -80,64 +87,108 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
         learner: the `module:Class` that was trained, where it is not a registered learner.
 
     Raises:
-        ValueError: there is no checkpoint, or a file is missing, truncated or made for something else; the message
-            names the file.
+        ValueError: there is no checkpoint, or a file is missing, truncated, changed, made for something else, or no
+            part of a checkpoint; the message names the file and the reason.
     """
-    checkpoint = latest_checkpoint(folder)
-    if checkpoint is None:
-        raise ValueError(f"{folder} holds no checkpoint: neither {CONFIG} nor checkpoints/step-*/{CONFIG} is there.")
+    checkpoint = find_checkpoint(folder)
     config = read_config(checkpoint)
-    made = construct(find_class(learner or _target(config["learner"], checkpoint)), config["arguments"])
+    if (checkpoint / TRAINER).exists():
+        load_trainer(checkpoint)  # not needed to predict, but a folder with code in it is not trusted in part
+    target = learner or _target(config["learner"], checkpoint)
+    try:
+        made = construct(find_class(target), config["arguments"])
+    except Exception as error:  # what a constructor raises for arguments that it was not made for is its own affair
+        raise ValueError(f"{checkpoint / CONFIG} has arguments that make no {target}: {error}") from error
     load_weights(checkpoint, made)
     return made.eval()
 
 
+def find_checkpoint(folder: Folder) -> Path:
+    """Return the newest checkpoint of a run folder, or the folder itself if it is one; a ValueError for none."""
+    checkpoint = latest_checkpoint(folder)
+    if checkpoint is None:
+        raise ValueError(f"{folder} holds no checkpoint: neither {CONFIG} nor checkpoints/step-*/{CONFIG} is there.")
+    return checkpoint
+
+
 def load_weights(checkpoint: Path, learner: Learner) -> None:
-    """Put the weights of a checkpoint into a learner of the same shape."""
+    """Put the weights of a checkpoint into a learner of the same names and shapes."""
     path = checkpoint / MODEL
-    assert isinstance(learner, torch.nn.Module)
+    if not isinstance(learner, torch.nn.Module):
+        raise ValueError(f"{path} holds weights, but {learner.name} is no torch.nn.Module, so it takes none.")
+    _check_digest(path, read_config(checkpoint))
     try:
         learner.load_state_dict(load_file(path, device=str(learner.device)))
-    except FileNotFoundError:
-        raise ValueError(f"The checkpoint lacks {path}.") from None
     except SafetensorError as error:
-        raise ValueError(
-            f"{path} is truncated or not a safetensors file ({error}): delete {checkpoint} to use the one before."
-        ) from None
+        raise ValueError(f"{path} is not a safetensors file ({error}). {_use_another(checkpoint)}") from None
     except RuntimeError as error:
         details = " ".join(str(error).split())
         raise ValueError(f"{path} holds weights of another model: {details}") from None
+    wrong = [name for name, parameter in learner.named_parameters() if not parameter.isfinite().all()]
+    if wrong:
+        raise ValueError(f"{path} holds numbers that are not finite, in {', '.join(wrong)}. {_use_another(checkpoint)}")
 
 
 def load_trainer(checkpoint: Path) -> dict[str, Any]:
     """Return the trainer's part of a checkpoint; only tensors and plain values are read from it."""
     path = checkpoint / TRAINER
+    _check_digest(path, read_config(checkpoint))
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except FileNotFoundError:
-        raise ValueError(f"The checkpoint lacks {path}.") from None
-    except Exception as error:
+        trainer = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # zip, pickle and storage errors of many kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"{path} cannot be read ({reason}): delete {checkpoint} to resume from the checkpoint before it."
+            f"{path} cannot be read as tensors and plain values ({reason}). {_use_another(checkpoint)}"
         ) from None
+    if not isinstance(trainer, dict) or not isinstance(trainer.get("step"), int):
+        raise ValueError(f"{path} is not what a trainer wrote: it holds no step. {_use_another(checkpoint)}")
+    return trainer
 
 
 def read_config(checkpoint: Path) -> dict[str, Any]:
-    """Return the config of a checkpoint."""
+    """Return the config of a checkpoint, which must hold nothing but the files of one."""
+    if foreign := sorted(path.name for path in checkpoint.iterdir() if path.name not in FILES):
+        raise ValueError(
+            f"{checkpoint / foreign[0]} is no part of a checkpoint, which holds {', '.join(FILES)} only: nothing of "
+            "that folder is read until it is removed."
+        )
     path = checkpoint / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}).") from None
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}).") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         given = config.get("format") if isinstance(config, dict) else None
         raise ValueError(f"{path} has the format {given!r}, but this version reads {FORMAT!r}.")
-    if missing := sorted({"learner", "arguments", "training"} - config.keys()):
+    kinds = {"learner": str, "arguments": dict, "training": dict, "sha256": dict}
+    if missing := sorted(kinds.keys() - config.keys()):
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
-    if not isinstance(config["arguments"], dict) or not isinstance(config["training"], dict):
-        raise ValueError(f"{path} is damaged: its arguments and training must be objects.")
+    for name, kind in kinds.items():
+        if not isinstance(config[name], kind):
+            raise ValueError(f"{path} is damaged: its {name} is {config[name]!r}, which is no {kind.__name__}.")
     return config
+
+
+def write_config(checkpoint: Path, config: dict[str, Any]) -> None:
+    """Write the config of a checkpoint."""
+    (checkpoint / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def _check_digest(path: Path, config: dict[str, Any]) -> None:
+    if not path.is_file():
+        raise ValueError(f"The checkpoint lacks {path}.")
+    found, written = sha256_of(path), config["sha256"].get(path.name)
+    if found != written:
+        raise ValueError(
+            f"{path} is truncated, damaged or exchanged: its sha256 is {found}, but {CONFIG} says {written}. "
+            f"{_use_another(path.parent)}"
+        )
+
+
+def _use_another(checkpoint: Path) -> str:
+    return f"In a run's folder, delete {checkpoint} to go on from the checkpoint before it."
 
 
 def _registered_name(learner: Learner) -> str:
@@ -155,6 +206,13 @@ def _target(name: str, checkpoint: Path) -> str:
 
 def _complete(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"step-*/{CONFIG}") if path.parent.suffix != ".partial")
+
+
+def _remove(checkpoint: Path) -> None:
+    """Remove a checkpoint so that no moment shows a part of it as a whole."""
+    removed = checkpoint.with_name(f"{checkpoint.name}.removed.partial")
+    checkpoint.rename(removed)
+    shutil.rmtree(removed)
 
 
 def _sync(path: Path) -> None:

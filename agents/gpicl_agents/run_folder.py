@@ -108,7 +108,9 @@ class RunFolder:
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-            path.write_text("".join(kept), encoding="utf-8")
+            shortened = path.with_suffix(".partial")
+            shortened.write_text("".join(kept), encoding="utf-8")
+            shortened.replace(path)  # at once, so that a kill here loses nothing
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

@@ -1,7 +1,6 @@
 """What commands share: `NAME=VALUE` assignments, and learners made to fit the tasks."""
 
 import ast
-import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -25,12 +24,12 @@ def parse(assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def make_fitting(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:
-    """Return a learner made for the tasks' D and K, on their device; a checkpoint brings its own D and K."""
+    """Return a learner made for the tasks' D and K, on their device; what was trained before brings its own."""
     from torch.nn import Module
 
-    from gpicl_envs.learner import make_learner
+    from gpicl_envs.learner import has_own_size, make_learner
 
-    if not os.path.isdir(spec) and "@" not in spec:
+    if not has_own_size(spec):
         arguments = {"n_features": tasks.n_features, "n_classes": tasks.n_classes} | arguments
     made = make_learner(spec, **arguments)
     return made.to(tasks.device) if isinstance(made, Module) else made

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import tyro
 from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments, make_fitting, parse
@@ -12,7 +13,7 @@ from gpicl_envs.registration import find_environment
 
 
 def evaluate(
-    learners: Sequence[str],
+    learners: Annotated[Sequence[str], tyro.conf.arg(aliases=["--learner"])],
     env: str = "GPICL-MNIST-v0",
     split: Literal["seen", "unseen-task", "unseen-dataset"] = "unseen-task",
     env_set: Assignments = (),
@@ -30,7 +31,7 @@ def evaluate(
     GPICL-Digits-v0 --split unseen-dataset`.
 
     Args:
-        learners: registered names, module:Class, or checkpoint folders.
+        learners: registered names, module:Class, checkpoint folders, or pretrained:NAME.
         env: environment id.
         split: the question asked: tasks of meta-training (train images), new tasks on test images, or a new dataset.
         env_set: arguments of the environment, such as n_tasks=4096 length=50.

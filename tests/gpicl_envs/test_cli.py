@@ -107,7 +107,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("quickstart --episodes 0", "episodes=0"),
         ("quickstart --scale -1", "scale=-1"),
         ("evaluate --learners empty", "holds no checkpoint"),
-        ("evaluate --learners broken", "lacks arguments, learner, training"),
+        ("evaluate --learners broken", "lacks arguments, learner, sha256, training"),
         ("evaluate --learners knn --episodes 0", "episodes=0"),
         ("report none.jsonl", "There is no record file none.jsonl"),
         ("check my_agent:Cheat", "Not causal: the prediction at position 0 changed with labels from position 0 on"),

@@ -1,0 +1,77 @@
+"""Learners that come meta-trained with the package: `load_pretrained("gpicl-small")`.
+
+Each has a folder `pretrained/NAME/`: a checkpoint without the trainer's part, and `MODEL_CARD.md`, which says on what
+it was trained, at what cost, and how it scores. `export` makes one from a run.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from gpicl_agents.checkpoint import (
+    CARD,
+    CONFIG,
+    MODEL,
+    Folder,
+    find_checkpoint,
+    load_learner,
+    read_config,
+    write_config,
+)
+from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.learner import Learner
+
+FOLDER = Path(__file__).parent / "pretrained"
+MOST_BYTES = 8_000_000  # of weights: what everybody downloads with the package
+
+
+def pretrained_names() -> tuple[str, ...]:
+    """Return the names of the pretrained learners in this installation."""
+    return tuple(sorted(path.parent.name for path in FOLDER.glob(f"*/{CONFIG}")))
+
+
+def load_pretrained(name: str) -> Learner:
+    """Return a pretrained learner, ready to predict; the sha256 of its weights is checked before they are read.
+
+    Args:
+        name: one of `pretrained_names()`.
+
+    Raises:
+        ValueError: there is none of that name, or its files are not those of the package.
+    """
+    if name not in pretrained_names():
+        raise UnknownNameError("pretrained learner", name, pretrained_names())
+    return load_learner(FOLDER / name)
+
+
+def export(run: Folder, name: str, card: str) -> Path:
+    """Keep the newest weights of a run as a pretrained learner of this package; one of that name is replaced.
+
+    Args:
+        run: a run folder, or a checkpoint.
+        name: lower-case letters, digits and hyphens.
+        card: the text of the model card, in Markdown.
+
+    Returns:
+        The learner's folder.
+
+    Raises:
+        ValueError: the checkpoint cannot be loaded or is too large, the name is no folder's, or the card is empty.
+    """
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise ValueError(f"name={name!r} is not allowed: give lower-case letters, digits and hyphens, as gpicl-small.")
+    if not card.strip():
+        raise ValueError("The model card is empty: say on what was trained, at what cost, and how it scores.")
+    checkpoint = find_checkpoint(run)
+    load_learner(checkpoint)
+    size = (checkpoint / MODEL).stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"{checkpoint / MODEL} has {size:,} bytes, above {MOST_BYTES:,}: train a smaller learner.")
+    config = read_config(checkpoint)
+    folder = FOLDER / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copyfile(checkpoint / MODEL, folder / MODEL)
+    write_config(folder, config | {"sha256": {MODEL: config["sha256"][MODEL]}})
+    (folder / CARD).write_text(card.strip() + "\n", encoding="utf-8")
+    return folder
