@@ -52,6 +52,13 @@ PRESETS: dict[str, Preset] = {
         batch_size=16,
         config=TrainConfig(steps=2000, learning_rate=4e-3, warmup_steps=50, evaluate_every=100),
     ),
+    "deltanet": Preset(
+        "gated DeltaNet: a black box whose memory does not grow with the episode",
+        learner="gated-deltanet",
+        arguments={"n_layers": 2, "mlp_width": 256, "input_rank": 96, "n_views": 8},
+        batch_size=16,
+        config=TrainConfig(steps=850, learning_rate=3e-3, warmup_steps=50),
+    ),
     "paper": Preset(
         "the paper's Transformer (4 layers, 8 heads of 32) on the paper's tokens; learning rate ours: stays on the "
         "plateau for hours on a CPU",

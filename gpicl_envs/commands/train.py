@@ -97,8 +97,8 @@ def train(
     if resume and latest_checkpoint(out) is None:
         console.print(f"There is nothing to resume in {out}: starting anew.", highlight=False)
     if from_reward:
-        refused: dict[str, Any] = {"schedule": schedule, "accumulate": accumulate, "precision": precision, "compile": compile}
-        refused |= {"max_seconds": max_seconds, "target": target, "evaluate_every": evaluate_every}
+        refused: dict[str, Any] = {"schedule": schedule, "accumulate": accumulate, "precision": precision}
+        refused |= {"compile": compile, "max_seconds": max_seconds, "target": target, "evaluate_every": evaluate_every}
         refused |= {"evaluate_seen": evaluate_seen, "evaluate_datasets": evaluate_datasets, "resume": resume}
         if named := [name for name, value in refused.items() if value]:
             raise ValueError(f"--from-reward does not take {', '.join(named)}: leave that out.")
