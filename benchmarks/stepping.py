@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch.nn.functional import one_hot, pad
 
-from gpicl_agents.sequence import SequenceAgent
 from gpicl_envs import TaskDistribution, make_learner
 from gpicl_envs.learner import find_class, learner_targets
 from machine import write_result
@@ -26,9 +25,9 @@ FEW = 16  # episodes whose states' bytes are counted
 
 
 def sequence_models() -> list[str]:
-    """Return the names of the registered learners that share `SequenceAgent`."""
+    """Return the names of the registered learners that are meta-trained."""
     classes = {name: find_class(target) for name, target in learner_targets().items()}
-    return [name for name, made in classes.items() if isinstance(made, type) and issubclass(made, SequenceAgent)]
+    return [name for name, made in classes.items() if isinstance(made, type) and issubclass(made, torch.nn.Module)]
 
 
 def seconds(run: Callable[[], object], device: torch.device, repeats: int) -> float:
@@ -83,7 +82,7 @@ def measure(name: str, episodes: int, length: int, device: torch.device, repeats
     for n in (length // 2, length, 2 * length, 4 * length):
         few = TaskDistribution("MNIST", split="test", length=n, device=device).sample(FEW)
         held = held_bytes(play(learner, few.x, pad(one_hot(few.y, learner.n_classes).float()[:, :-1], (0, 0, 1, 0))))
-        growth[n] = {"bytes": held // FEW, "times state_size": held / (4 * FEW * learner.state_size(n))}
+        growth[n] = {"bytes": held // FEW, "state_size": learner.state_size(n)}
     return {
         "arguments": learner.get_params(),
         "predict_seconds": predicted,
