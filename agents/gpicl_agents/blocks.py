@@ -82,7 +82,7 @@ class BlockAgent(SequenceAgent):
         n_layers: number of blocks.
         n_heads: H, memories side by side in a block.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
-        input_rank: p, features after the shared projection; 0 leaves it out.
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
         n_views: V, projections through which `eval()` mode predicts.
         chunk: positions that `predict` computes at once; changes its cost, not its result.
         seed: seed of the initial weights.
@@ -98,7 +98,7 @@ class BlockAgent(SequenceAgent):
         n_layers: int,
         n_heads: int,
         mlp_width: int | None,
-        input_rank: int,
+        input_rank: int | None,
         n_views: int,
         chunk: int,
         seed: int,

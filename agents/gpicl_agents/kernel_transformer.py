@@ -132,7 +132,7 @@ class KernelTransformer(Transformer):
         n_layers: number of blocks.
         n_heads: attention heads a block.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
-        input_rank: p, features after the shared projection; 0 leaves it out.
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
         n_views: V, projections through which `eval()` mode predicts.
         similarity_bias: initial β of the attention's similarity bias; 0 for none.
         kernel_heads: H.
@@ -148,7 +148,7 @@ class KernelTransformer(Transformer):
         n_layers: int = 2,
         n_heads: int = 4,
         mlp_width: int | None = 256,
-        input_rank: int = 64,
+        input_rank: int | None = None,
         n_views: int = 1,
         similarity_bias: float = 10.0,
         kernel_heads: int = 8,

@@ -38,7 +38,7 @@ class LinearAttention(BlockAgent):
         n_layers: number of blocks.
         n_heads: H, memories side by side in a block; it must divide the width.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
-        input_rank: p, features after the shared projection; 0 leaves it out.
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
         n_views: V, projections through which `eval()` mode predicts.
         feature_map: `"unit"` or `"elu"` (see the module).
         chunk: positions that `predict` computes at once; changes its cost, not its result.
@@ -55,7 +55,7 @@ class LinearAttention(BlockAgent):
         n_layers: int = 1,
         n_heads: int = 2,
         mlp_width: int | None = None,
-        input_rank: int = 64,
+        input_rank: int | None = None,
         n_views: int = 1,
         feature_map: str = "unit",
         chunk: int = 128,

@@ -22,7 +22,7 @@ class LSTM(RecurrentAgent):
         tokens: `"paired"` or `"paper"` (see `sequence.py`).
         width: size of a token, of h and of c.
         n_layers: number of layers.
-        input_rank: p, features after the shared projection; 0 leaves it out.
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
         n_views: V, projections through which `eval()` mode predicts.
         seed: seed of the initial weights.
     """
@@ -37,7 +37,7 @@ class LSTM(RecurrentAgent):
         tokens: str = "paired",
         width: int = 256,
         n_layers: int = 1,
-        input_rank: int = 64,
+        input_rank: int | None = None,
         n_views: int = 1,
         seed: int = 0,
     ) -> None:

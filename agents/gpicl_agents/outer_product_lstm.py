@@ -30,7 +30,7 @@ class OuterProductLSTM(RecurrentAgent):
         tokens: `"paired"` or `"paper"` (see `sequence.py`).
         width: size of a token and of h.
         n_heads: memories side by side; it must divide the width.
-        input_rank: p, features after the shared projection; 0 leaves it out.
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
         n_views: V, projections through which `eval()` mode predicts.
         seed: seed of the initial weights.
     """
@@ -45,7 +45,7 @@ class OuterProductLSTM(RecurrentAgent):
         tokens: str = "paired",
         width: int = 128,
         n_heads: int = 1,
-        input_rank: int = 64,
+        input_rank: int | None = None,
         n_views: int = 1,
         seed: int = 0,
     ) -> None:

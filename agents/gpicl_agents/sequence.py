@@ -26,6 +26,7 @@ from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.learner import Learner
 
 TOKENS = ("paired", "paper")
+DEFAULT_RANK = 64
 
 
 @dataclass
@@ -56,7 +57,8 @@ class SequenceAgent(Learner, nn.Module):
         n_classes: K.
         tokens: `"paired"` or `"paper"` (see the module).
         width: size of a token.
-        input_rank: p, features after the shared projection; 0 leaves it out (E_x acts on all D features).
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out (E_x acts on all D
+            features).
         n_views: V, projections to p features through which `eval()` mode predicts, with V·p ≤ D; training uses one.
         seed: seed of the initial weights.
     """
@@ -70,15 +72,16 @@ class SequenceAgent(Learner, nn.Module):
         *,
         tokens: str = "paired",
         width: int = 128,
-        input_rank: int = 64,
+        input_rank: int | None = None,
         n_views: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__(n_features, n_classes)
         self.tokens = check_choice("tokens", tokens, self.token_forms)
         self.width = check_integer("width", width, 1)
-        self.input_rank = check_integer("input_rank", input_rank, 0, n_features)
-        most_views = n_features // input_rank if self.input_rank else 1
+        rank = min(DEFAULT_RANK, n_features) if input_rank is None else input_rank
+        self.input_rank = check_integer("input_rank", rank, 0, n_features)
+        most_views = n_features // self.input_rank if self.input_rank else 1
         self.n_views = check_integer(
             "n_views", n_views, 1, most_views, "n_features // input_rank, or 1 without a projection"
         )

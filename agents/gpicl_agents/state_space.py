@@ -44,7 +44,7 @@ class SelectiveStateSpace(BlockAgent):
         expand: the inner width is expand · width.
         state_width: n, size of b and c.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
-        input_rank: p, features after the shared projection; 0 leaves it out.
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
         n_views: V, projections through which `eval()` mode predicts.
         chunk: positions that `predict` computes at once; changes its cost, not its result.
         seed: seed of the initial weights.
@@ -62,7 +62,7 @@ class SelectiveStateSpace(BlockAgent):
         expand: int = 2,
         state_width: int = 64,
         mlp_width: int | None = None,
-        input_rank: int = 64,
+        input_rank: int | None = None,
         n_views: int = 1,
         chunk: int = 128,
         seed: int = 0,

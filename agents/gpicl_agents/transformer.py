@@ -46,7 +46,7 @@ class Transformer(SequenceAgent):
         n_layers: number of blocks.
         n_heads: H, attention heads a block; it must divide the width.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
-        input_rank: p, features after the shared projection; 0 leaves it out.
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
         n_views: V, projections through which `eval()` mode predicts.
         similarity_bias: if not 0, β_h cos(x_n, x_{i−1}) is added to the attention logits of head h, with β learned
             from this value on. That is a built-in nearest-neighbour rule and no longer a black box, so the learner
@@ -67,7 +67,7 @@ class Transformer(SequenceAgent):
         n_layers: int = 1,
         n_heads: int = 4,
         mlp_width: int | None = None,
-        input_rank: int = 64,
+        input_rank: int | None = None,
         n_views: int = 1,
         similarity_bias: float = 0.0,
         max_length: int = 100,

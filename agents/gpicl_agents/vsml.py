@@ -24,6 +24,8 @@ from gpicl_agents.lstm import open_forget_gates
 from gpicl_envs.errors import check_integer
 from gpicl_envs.learner import Learner
 
+DEFAULT_RANK = 32
+
 
 @dataclass
 class GridState:
@@ -54,7 +56,7 @@ class VSML(Learner, nn.Module):
         n_classes: K.
         size: of h and c of one LSTM.
         message_size: of the forward and backward messages.
-        input_rank: p, inputs of the grid, a random orthogonal projection of x.
+        input_rank: p, inputs of the grid, a random orthogonal projection of x; min(32, D) by default.
         seed: seed of the initial weights.
     """
 
@@ -67,17 +69,18 @@ class VSML(Learner, nn.Module):
         *,
         size: int = 16,
         message_size: int = 8,
-        input_rank: int = 32,
+        input_rank: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(n_features, n_classes)
         self.size = check_integer("size", size, 1)
         self.message_size = check_integer("message_size", message_size, 1)
-        self.input_rank = check_integer("input_rank", input_rank, 1, n_features)
+        rank = min(DEFAULT_RANK, n_features) if input_rank is None else input_rank
+        self.input_rank = check_integer("input_rank", rank, 1, n_features)
         self.seed = check_integer("seed", seed, 0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.shared = nn.Linear(n_features, input_rank, bias=False)
+            self.shared = nn.Linear(n_features, self.input_rank, bias=False)
             nn.init.orthogonal_(self.shared.weight)
             self.shared.weight.requires_grad_(False)
             self.cell = nn.LSTMCell(4 + 2 * message_size, size)

@@ -1,5 +1,6 @@
 """`gpicl train`: meta-train a learner on an environment."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from gpicl_envs.registration import find_environment
 
 
 def train(
-    out: Path,
+    out: Path | None = None,
     learner: str | None = None,
     preset: str | None = None,
     env: str = "GPICL-MNIST-v0",
@@ -42,7 +43,7 @@ def train(
     --num_processes 2 -m gpicl_envs.cli train --device cuda --out runs/two`.
 
     Args:
-        out: folder of the run: metrics.jsonl and checkpoints.
+        out: folder of the run: metrics.jsonl and checkpoints; runs/NAME of the preset or learner by default.
         learner: registered name or module:Class; the preset's by default.
         preset: named settings, such as fast, similarity, kernel, paper or tiny; the learner's own by default. Of a
             preset for another learner, only the training settings are used.
@@ -84,6 +85,7 @@ def train(
     processes = Processes(device)
     console = Console(quiet=not processes.is_main)
     settings = preset_for(learner) if preset is None else find_preset(preset)
+    out = Path("runs") / re.sub(r"\W+", "-", preset or learner or "fast") if out is None else out
     num_envs = processes.part(settings.batch_size if batch_size is None else batch_size)
     venv = gymnasium.make_vec(find_environment(env).id, num_envs=num_envs, device=device, **parse(env_set))
     tasks = venv.unwrapped.tasks  # type: ignore[attr-defined]

@@ -71,7 +71,7 @@ def test_registered_names_are_found(plug_in: str, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("name", learner_targets())
 def test_every_registered_learner_keeps_the_protocol(name: str):
-    learner = make_learner(name, n_features=20, n_classes=4, **({"input_rank": 8} if name == "transformer" else {}))
+    learner = make_learner(name, n_features=20, n_classes=4)
     if isinstance(learner, torch.nn.Module):  # its read-out starts at zero, which would hide a leak
         generator = torch.Generator().manual_seed(0)
         for parameter in learner.parameters():
