@@ -78,7 +78,7 @@ def card(name: str, recipe: Recipe, learner: Any, found: dict[str, Any], cost: d
     machine = describe_machine()
     lines = [
         f"# {name}",
-        recipe.about,
+        recipe.about + "\n",
         f"- Learner: `{learner.name}`, {learner.n_parameters:,} meta-trained parameters, D = 784, K = 10.",
         "- Meta-trained on: one-off tasks of `GPICL-MNIST-v0` (training images of MNIST, random projections, permuted "
         "labels, N = 100). Nothing else.",
