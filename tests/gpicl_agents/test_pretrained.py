@@ -9,8 +9,13 @@ from gpicl_agents.checkpoint import save_checkpoint
 from gpicl_agents.pretrained import MOST_BYTES, export, load_pretrained, pretrained_names
 from gpicl_agents.transformer import Transformer
 from gpicl_envs.cli import main
+from gpicl_envs.evaluation import evaluate
 from gpicl_envs.learner import SCHEMES_GROUP, has_own_size, make_learner
+from gpicl_envs.tasks import TaskDistribution
 from gpicl_envs.testing import check_learner
+
+SHIPPED = pretrained_names()  # before a test has its own box
+FOLDER_OF_PACKAGE = Path(gpicl_agents.__file__).parent / "pretrained"
 
 
 @pytest.fixture
@@ -109,3 +114,18 @@ def test_the_command_line_finds_the_box(run: Path, box: Path, tmp_path: Path, ca
     with pytest.raises(SystemExit):
         main(["evaluate", "--learner", "pretrained:small", "--env", "GPICL-Digits-v0", "--out", str(tmp_path / "r")])
     assert "is made for n_features=20, but the tasks have 784" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_learner_in_the_box_learns_on_data_that_it_has_never_seen(name: str):
+    """Digits: from chance at the first example to well above 80 % at the last, and nothing above 8 MB."""
+    tasks = TaskDistribution("Digits", split="test")
+    curve = evaluate(load_pretrained(name), tasks, episodes=32, split="unseen-dataset")
+    assert curve.correct[:, 0].mean() < 0.35 and curve.final.mean > 0.85
+    card = (FOLDER_OF_PACKAGE / name / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert curve.learner in card and "Cost:" in card
+    assert (FOLDER_OF_PACKAGE / name / "model.safetensors").stat().st_size <= 8_000_000
+
+
+def test_the_box_holds_a_black_box_and_a_stronger_learner():
+    assert SHIPPED == ("gpicl-small", "gpicl-small-kernel")
