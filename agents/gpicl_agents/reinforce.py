@@ -64,8 +64,10 @@ class RewardConfig:
         for name in ("warmup_steps", "seed"):
             check_integer(name, getattr(self, name), 0)
         check_share("discount", self.discount)
-        for name in ("learning_rate", "clip", "entropy", "clip_norm"):
-            check_number(name, getattr(self, name), 0)
+        check_number("entropy", self.entropy, 0)
+        for name in ("learning_rate", "clip", "clip_norm"):
+            if not check_number(name, getattr(self, name), 0):
+                raise ValueError(f"{name}=0 is not allowed, it would train nothing: give a number above 0.")
 
 
 @dataclass

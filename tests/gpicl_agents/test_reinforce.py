@@ -110,7 +110,7 @@ def test_what_cannot_be_trained_is_told_so(make, message: str):
         train_from_reward(*make())
 
 
-@pytest.mark.parametrize("arguments", [{"steps": 0}, {"discount": 1.5}, {"learning_rate": -1.0}], ids=str)
+@pytest.mark.parametrize("arguments", [{"steps": 0}, {"discount": 1.5}, {"learning_rate": -1.0}, {"clip": 0}], ids=str)
 def test_bad_settings_are_refused(arguments: dict):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         RewardConfig(**arguments)
