@@ -1,7 +1,9 @@
 """LSTM (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735), torch's own, as the memory.
 
 State: layers · 2 · width, however many examples. All that was seen must fit into it, which is why the paper finds that
-the size of the state, and not the number of parameters, predicts learning.
+the size of the state, and not the number of parameters, predicts learning. Its gates begin so that units remember for
+1 to `memory_length` examples (chrono initialisation, Tallec & Ollivier 2018, arXiv:1804.11188): without, it stays at
+chance for as long as we waited.
 """
 
 import torch
@@ -14,7 +16,7 @@ State = tuple[torch.Tensor, torch.Tensor]
 
 
 class LSTM(RecurrentAgent):
-    """A stack of LSTM layers; forget gates begin open (bias 1).
+    """A stack of LSTM layers.
 
     Args:
         n_features: D.
@@ -22,6 +24,7 @@ class LSTM(RecurrentAgent):
         tokens: `"paired"` or `"paper"` (see `sequence.py`).
         width: size of a token, of h and of c.
         n_layers: number of layers.
+        memory_length: T, examples for which the slowest unit begins to remember; the others 1 to T.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
         n_views: V, projections through which `eval()` mode predicts.
         seed: seed of the initial weights.
@@ -37,6 +40,7 @@ class LSTM(RecurrentAgent):
         tokens: str = "paired",
         width: int = 256,
         n_layers: int = 1,
+        memory_length: int = 100,
         input_rank: int | None = None,
         n_views: int = 1,
         seed: int = 0,
@@ -45,13 +49,14 @@ class LSTM(RecurrentAgent):
             n_features, n_classes, tokens=tokens, width=width, input_rank=input_rank, n_views=n_views, seed=seed
         )
         self.n_layers = check_integer("n_layers", n_layers, 1)
+        self.memory_length = check_integer("memory_length", memory_length, 2)
         self._make()
 
     def build_memory(self) -> None:
         """The layers."""
         self.layers = nn.LSTM(self.width, self.width, self.n_layers, batch_first=True)
         for layer in range(self.n_layers):
-            open_forget_gates(getattr(self.layers, f"bias_hh_l{layer}"))
+            remember_for(self.memory_length, self.layers, f"_l{layer}")
 
     def start_memory(self, rows: int) -> State:
         """H = c = 0."""
@@ -67,7 +72,24 @@ class LSTM(RecurrentAgent):
         return 2 * self.n_layers * self.width
 
 
-def open_forget_gates(bias: torch.Tensor) -> None:
-    """Add 1 to the second quarter of a bias (4 · width), the forget gates' (Gers et al. 2000)."""
+def remember_for(length: int, layer: nn.Module, suffix: str = "") -> None:
+    """Give an LSTM's or a GRU's gates the biases by which units remember for 1 to `length` examples.
+
+    Chrono initialisation (Tallec & Ollivier 2018, equation 16): the gate that keeps has bias b = log u with u uniform
+    in [1, length], and an LSTM's input gate −b; all other biases are 0.
+
+    Args:
+        length: of the longest memory.
+        layer: what has the parameters `bias_ih` and `bias_hh`, in torch's order of gates.
+        suffix: of the parameters' names, as `"_l0"` in `nn.LSTM`.
+    """
+    given: torch.Tensor = getattr(layer, f"bias_ih{suffix}")
+    recurrent: torch.Tensor = getattr(layer, f"bias_hh{suffix}")
+    nn.init.zeros_(given)
+    nn.init.zeros_(recurrent)
+    width = len(recurrent) // (4 if isinstance(layer, nn.LSTM | nn.LSTMCell) else 3)
+    keep = torch.empty(width).uniform_(1.0, length).log()
     with torch.no_grad():
-        bias.view(4, -1)[1] += 1.0
+        recurrent[width : 2 * width] = keep  # an LSTM's forget gate, a GRU's update gate: the second in both
+        if len(recurrent) == 4 * width:
+            recurrent[:width] = -keep

@@ -14,9 +14,11 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from gpicl_agents.lstm import open_forget_gates
+from gpicl_agents.lstm import remember_for
 from gpicl_agents.recurrent import RecurrentAgent
 from gpicl_envs.errors import check_integer
+
+MEMORY_LENGTH = 100
 
 State = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -60,7 +62,7 @@ class OuterProductLSTM(RecurrentAgent):
     def build_memory(self) -> None:
         """Controller, and what it says to the memory."""
         self.controller = nn.LSTMCell(2 * self.width, self.width)
-        open_forget_gates(self.controller.bias_hh)
+        remember_for(MEMORY_LENGTH, self.controller)
         self.queries_keys_values = nn.Linear(self.width, 3 * self.width, bias=False)
         self.gates = nn.Linear(self.width, 2 * self.n_heads)
         nn.init.zeros_(self.gates.weight)

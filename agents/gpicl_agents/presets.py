@@ -59,6 +59,19 @@ PRESETS: dict[str, Preset] = {
         batch_size=16,
         config=TrainConfig(steps=850, learning_rate=3e-3, warmup_steps=50),
     ),
+    "lstm": Preset(
+        "an LSTM: leaves chance after some thousand steps, and is far from done after four minutes of a CPU core",
+        learner="lstm",
+        arguments={"width": 256, "input_rank": 32, "n_views": 8},
+        batch_size=16,
+        config=TrainConfig(steps=2500, learning_rate=4e-3, warmup_steps=100),
+    ),
+    "vsml": Preset(
+        "VSML: the parameters of one tiny LSTM for all inputs and classes; its steps are slow",
+        learner="vsml",
+        batch_size=16,
+        config=TrainConfig(steps=340, learning_rate=1e-2, warmup_steps=100),
+    ),
     "paper": Preset(
         "the paper's Transformer (4 layers, 8 heads of 32) on the paper's tokens; learning rate ours: stays on the "
         "plateau for hours on a CPU",

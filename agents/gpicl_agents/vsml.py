@@ -20,11 +20,12 @@ import torch
 from torch import nn
 from torch.nn.functional import linear, normalize, one_hot, pad
 
-from gpicl_agents.lstm import open_forget_gates
+from gpicl_agents.lstm import remember_for
 from gpicl_envs.errors import check_integer
 from gpicl_envs.learner import Learner
 
 DEFAULT_RANK = 32
+MEMORY_LENGTH = 100
 
 
 @dataclass
@@ -84,7 +85,7 @@ class VSML(Learner, nn.Module):
             nn.init.orthogonal_(self.shared.weight)
             self.shared.weight.requires_grad_(False)
             self.cell = nn.LSTMCell(4 + 2 * message_size, size)
-            open_forget_gates(self.cell.bias_hh)
+            remember_for(MEMORY_LENGTH, self.cell)
             self.forward_message = nn.Linear(size, message_size, bias=False)
             self.backward_message = nn.Linear(size, message_size, bias=False)
             self.weight = nn.Linear(size, 1, bias=False)

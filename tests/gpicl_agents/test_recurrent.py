@@ -130,3 +130,17 @@ def test_the_memoryless_mlp_answers_from_the_present_alone():
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="width=9 cannot be split over n_heads=2"):
         OuterProductLSTM(width=9, n_heads=2)
+
+
+@pytest.mark.parametrize("made", [LSTM, GRU])
+def test_units_begin_to_remember_for_one_to_t_examples(made: type[LSTM] | type[GRU]):
+    """Kept share per example: σ(log u) = u / (1 + u), u in [1, T]; an LSTM writes with what is left."""
+    layers = made(20, 4, width=64, memory_length=50).layers
+    bias = (layers.bias_ih_l0 + layers.bias_hh_l0).detach().view(-1, 64)
+    lengths = bias[1].exp()
+    assert 1 <= lengths.min() < 10 and 40 < lengths.max() <= 50
+    others = bias[[0, 2]]
+    if made is LSTM:
+        torch.testing.assert_close(bias[0], -bias[1])
+        others = bias[2:]
+    assert not others.any()
