@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn.functional import one_hot
 
 from gpicl_agents.checkpoint import Folder
+from gpicl_agents.rl2 import Player
 from gpicl_agents.run_folder import RunFolder
 from gpicl_agents.sequence import SequenceAgent
 from gpicl_agents.train import Progress, stream_seeds
@@ -137,7 +138,8 @@ def train_from_reward(
     """Meta-train a sequence model from reward alone, on whole episodes.
 
     Args:
-        learner: a `SequenceAgent` on the environment's device.
+        learner: a `SequenceAgent` on the environment's device. What plays by bandit feedback in `evaluate` too, where
+            other learners are told labels, is an `RL2` or `RL2Transformer`.
         venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=64, feedback="label" or "reward")`, `action="label"`.
         config: how to train.
         folder: where metrics and a last checkpoint go; such a run is not resumed.
@@ -223,6 +225,10 @@ def _check(learner: Any, venv: Any) -> InContextVectorEnv:
     if not isinstance(env, InContextVectorEnv) or env.action != "label":
         raise ValueError(
             "train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'): labels are the actions."
+        )
+    if isinstance(learner, Player) and env.feedback == "label":
+        raise ValueError(
+            f"{learner.name} is told rewards and never labels: make the environment with feedback='reward'."
         )
     if env.num_envs < 2:
         raise ValueError("num_envs=1 leaves no other episode for the baseline of the returns: give at least 2.")

@@ -55,7 +55,7 @@ class Transformer(SequenceAgent):
         seed: seed of the initial weights.
     """
 
-    token_forms = (*TOKENS, "query")
+    token_forms: tuple[str, ...] = (*TOKENS, "query")
 
     def __init__(
         self,

@@ -102,8 +102,9 @@ def test_the_folder_holds_metrics_and_the_learner(tmp_path: Path):
         (lambda: (GRU(32, 3, input_rank=8), venv(action="logits")), "action='label'"),
         (lambda: (GRU(32, 3, input_rank=8), venv(1)), "num_envs=1 leaves no other episode"),
         (lambda: (GRU(32, 4, input_rank=8), venv()), "n_classes=4, but the environment has 3"),
+        (lambda: (RL2(32, 3, input_rank=8), venv()), "feedback='reward'"),
     ],
-    ids=["learner", "action", "batch", "classes"],
+    ids=["learner", "action", "batch", "classes", "feedback"],
 )
 def test_what_cannot_be_trained_is_told_so(make, message: str):
     with pytest.raises(ValueError, match=message):
