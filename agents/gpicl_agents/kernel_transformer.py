@@ -33,14 +33,16 @@ class RidgeMemory:
     Args:
         units: n rows (B, n, D), inputs of unit norm.
         log_norms: (B, n) logarithms of their norms.
-        factor: (B, H, n, n) lower triangular L.
+        inverse: n rows (B, H, n, C) of L⁻¹, lower triangular, with room for C ≥ n columns.
+        deviation: (B, H) L_nn of the last example.
         solved: (B, H, n−1, K) z of the examples whose labels are known.
         answer: (B, H, K) f of the last example, until its label is told.
     """
 
     units: Rows
     log_norms: torch.Tensor
-    factor: torch.Tensor
+    inverse: Rows
+    deviation: torch.Tensor
     solved: torch.Tensor
     answer: torch.Tensor
 
@@ -84,7 +86,8 @@ class CausalRidge(nn.Module):
         return RidgeMemory(
             units=Rows(none(batch_size, 0, n_features)),
             log_norms=none(batch_size, 0),
-            factor=none(batch_size, self.n_heads, 0, 0),
+            inverse=Rows(none(batch_size, self.n_heads, 0, 16)),
+            deviation=none(batch_size, self.n_heads),
             solved=none(batch_size, self.n_heads, 0, self.n_classes),
             answer=none(batch_size, self.n_heads, self.n_classes),
         )
@@ -92,22 +95,29 @@ class CausalRidge(nn.Module):
     def step(
         self, memory: RidgeMemory, x: torch.Tensor, told: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, RidgeMemory]:
-        """(B, D), (B, K) → answers (B, H, K), standard deviations (B, H): one more row of the factor."""
+        """(B, D), (B, K) → answers (B, H, K), standard deviations (B, H): one more row of L⁻¹, in O(n²)."""
         units, log_norms = _polar(x[:, None].to(self.log_noise.dtype))
-        solved = memory.solved
-        if memory.factor.shape[2]:
+        n, solved = len(memory.units), memory.solved
+        if n:
             residual = told[:, None].to(units) - 1 / self.n_classes - memory.answer
-            solved = torch.cat([solved, (residual / memory.factor[:, :, -1, -1:])[:, :, None]], 2)
+            solved = torch.cat([solved, (residual / memory.deviation[..., None])[:, :, None]], 2)
         kernel = self._kernel(torch.bmm(units, memory.units.tensor.mT), log_norms, memory.log_norms)
-        row = torch.linalg.solve_triangular(memory.factor, kernel.mT, upper=False).mT
-        deviation = (1 + self._noise - row.square().sum(3)).sqrt()
-        answer = (row @ solved)[:, :, 0]
-        factor = torch.cat([pad(memory.factor, (0, 1)), torch.cat([row, deviation[..., None]], 3)], 2)
-        log_norms = torch.cat([memory.log_norms, log_norms], 1)
-        return answer, deviation[..., 0], RidgeMemory(memory.units.append(units), log_norms, factor, solved, answer)
+        inverse = memory.inverse.tensor[..., :n]
+        row = kernel @ inverse.mT  # of L
+        deviation = (1 + self._noise[:, 0] - row.square().sum((2, 3))).sqrt()
+        scale = 1 / deviation[..., None, None]
+        after = RidgeMemory(
+            units=memory.units.append(units),
+            log_norms=torch.cat([memory.log_norms, log_norms], 1),
+            inverse=_one_row_more(memory.inverse, torch.cat([-scale * (row @ inverse), scale], 3)),
+            deviation=deviation,
+            solved=solved,
+            answer=(row @ solved)[:, :, 0],
+        )
+        return after.answer, deviation, after
 
     def state_size(self, n_examples: int, n_features: int) -> int:
-        """Inputs and their norms, the factor's triangle, the solution and the last answer."""
+        """Inputs and their norms, the triangle of L⁻¹, the solution and the last answer."""
         triangle = self.n_heads * n_examples * (n_examples + 1) // 2
         return n_examples * (n_features + 1) + triangle + self.n_heads * n_examples * self.n_classes
 
@@ -212,3 +222,11 @@ class KernelTransformer(Transformer):
 def _polar(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(B, N, D) → directions, and logarithms of the norms (B, N)."""
     return normalize(x, dim=2), (x.norm(dim=2) + 1e-6).log()
+
+
+def _one_row_more(triangle: Rows, row: torch.Tensor) -> Rows:
+    """(B, H, n, C) of which n columns are used, (B, H, 1, n + 1) → n + 1 rows, of 2C columns where C do not suffice."""
+    columns = triangle.tensor.shape[3]
+    if columns < row.shape[3]:
+        triangle, columns = Rows(pad(triangle.tensor, (0, columns))), 2 * columns
+    return triangle.append(pad(row, (0, columns - row.shape[3])))
