@@ -32,12 +32,13 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", help="run folders of `gpicl train`, or any learner that make_learner takes")
     parser.add_argument("--episodes", type=int, default=4096)
     options = parser.parse_args()
-    agents = {run: make_learner(run) for run in options.runs}
+    runs = {Path(run).name: run for run in options.runs}
+    agents = {name: make_learner(run) for name, run in runs.items()}
     learners = [*agents.values(), *(make_learner(name) for name in BASELINES)]
     result: dict[str, Any] = {"episodes": options.episodes, "seed": SEED, "training": {}, "datasets": {}, "missing": []}
-    for run, agent in agents.items():
+    for name, run in runs.items():
         if (Path(run) / METRICS).is_file():
-            result["training"][agent.name] = training(Path(run))
+            result["training"][name] = training(Path(run))
     for dataset, split in DATASETS.items():
         try:
             tasks = TaskDistribution(dataset, split="test")
@@ -46,7 +47,7 @@ def main() -> None:
             result["missing"].append(dataset)
             continue
         curves = evaluate_all(learners, tasks, episodes=options.episodes, seed=SEED, split=split)
-        result["datasets"][dataset] = scores(curves[: len(agents)], curves[len(agents) :])
+        result["datasets"][dataset] = scores(dict(zip(agents, curves)), curves[len(agents) :])
         print(json.dumps({dataset: result["datasets"][dataset]}, indent=1))
     write_result(Path(__file__), result)
 
@@ -65,15 +66,16 @@ def training(run: Path) -> dict[str, Any]:
     }
 
 
-def scores(agents: list[LearningCurve], baselines: list[LearningCurve]) -> dict[str, Any]:
+def scores(agents: dict[str, LearningCurve], baselines: list[LearningCurve]) -> dict[str, Any]:
     """Accuracy in % over the last ten positions, and what each agent has over the best baseline and over 1-NN."""
     best = max(baselines, key=lambda curve: curve.final.mean)
     one_nn = next(curve for curve in baselines if curve.learner.startswith("1-nn"))
-    found: dict[str, Any] = {curve.learner: interval(curve.final) for curve in [*agents, *baselines]}
-    for agent in agents:
+    found: dict[str, Any] = {name: interval(agent.final) for name, agent in agents.items()}
+    found |= {curve.learner: interval(curve.final) for curve in baselines}
+    for agent_name, agent in agents.items():
         for name, other in (("best baseline", best), ("1-NN", one_nn)):
             difference = agent.correct[:, -LAST:].mean(1) - other.correct[:, -LAST:].mean(1)
-            key = f"{agent.learner} minus {name} ({other.learner})"
+            key = f"{agent_name} minus {name} ({other.learner})"
             found[key] = interval(bootstrap(difference, agent.task_id))
     return found
 

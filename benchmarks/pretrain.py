@@ -60,7 +60,7 @@ def main() -> None:
         for dataset, split in DATASETS.items():
             tasks = gpicl_envs.TaskDistribution(dataset, split="test")
             curves = evaluate_all(learners, tasks, episodes=options.episodes, seed=SEED, split=split)
-            found[dataset] = scores(curves[:1], curves[1:])
+            found[dataset] = scores({learner.name: curves[0]}, curves[1:])
         print(export(run, name, card(name, recipe, learner, found, training(run), options.episodes)))
 
 
