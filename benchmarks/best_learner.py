@@ -47,7 +47,7 @@ def main() -> None:
             result["missing"].append(dataset)
             continue
         curves = evaluate_all(learners, tasks, episodes=options.episodes, seed=SEED, split=split)
-        result["datasets"][dataset] = scores(dict(zip(agents, curves)), curves[len(agents) :])
+        result["datasets"][dataset] = scores(dict(zip(agents, curves, strict=False)), curves[len(agents) :])
         print(json.dumps({dataset: result["datasets"][dataset]}, indent=1))
     write_result(Path(__file__), result)
 
