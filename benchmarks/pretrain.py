@@ -33,7 +33,7 @@ class Recipe:
 
 RECIPES = {
     "gpicl-small": Recipe(
-        "fast", 4500, "A black-box Transformer: no notion of similarity is built in. It predicts through eight views."
+        "fast", 9000, "A black-box Transformer: no notion of similarity is built in. It predicts through eight views."
     ),
     "gpicl-small-kernel": Recipe(
         "kernel",
