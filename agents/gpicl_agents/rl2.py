@@ -30,7 +30,7 @@ class PlayerState(SequenceState):
 class Player(SequenceAgent):
     """What turns a sequence model, named after it among the bases, into one that learns from its own rewards.
 
-    Right and wrong actions have each an embedding of their own: E_y told + E_a |told|. With E_y alone they would be
+    Right and wrong actions have each an embedding of their own, E_a + E_y and E_a − E_y; with E_y alone they would be
     each other's negatives.
     """
 
