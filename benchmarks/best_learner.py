@@ -74,7 +74,7 @@ def scores(agents: dict[str, LearningCurve], baselines: list[LearningCurve]) -> 
     found |= {curve.learner: interval(curve.final) for curve in baselines}
     for agent_name, agent in agents.items():
         for name, other in (("best baseline", best), ("1-NN", one_nn)):
-            difference = agent.correct[:, -LAST:].mean(1) - other.correct[:, -LAST:].mean(1)
+            difference = agent.scores[:, -LAST:].mean(1) - other.scores[:, -LAST:].mean(1)
             key = f"{agent_name} minus {name} ({other.learner})"
             found[key] = interval(bootstrap(difference, agent.task_id))
     return found

@@ -192,7 +192,9 @@ gpicl evaluate --env {env_id} --learners knn ridge kernel-ridge
 
 
 def _score_table(rows: list[Record]) -> str:
-    question = f"*{rows[0]['split']}*: {QUESTIONS[rows[0]['split']]}. Accuracy in % over the last ten positions:"
+    last = rows[0]["final_positions"]
+    where = "at the last position" if last == 1 else f"over the last {last} positions"
+    question = f"*{rows[0]['split']}*: {QUESTIONS[rows[0]['split']]}. Accuracy in % {where}:"
     body = [
         (
             row["learner"],
@@ -206,7 +208,7 @@ def _score_table(rows: list[Record]) -> str:
 
 
 def _provenance(row: Record, path: Path) -> str:
-    command = MADE_BY.get(
+    command = row.get("command") or MADE_BY.get(
         path.name,
         f"gpicl evaluate --env {row['env']} --split {row['split']} --episodes {row['episodes']} --seed {row['seed']}",
     )

@@ -10,8 +10,9 @@ from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, load_dataset
 from gpicl_envs.registration import register_dataset, register_environments
 
 if TYPE_CHECKING:
+    from gpicl_envs.curve import LearningCurve
     from gpicl_envs.episodes import Episodes
-    from gpicl_envs.evaluation import LearningCurve, evaluate
+    from gpicl_envs.evaluation import evaluate
     from gpicl_envs.functions import FunctionDistribution
     from gpicl_envs.learner import Learner, make_learner, register_learner
     from gpicl_envs.single_env import InContextEnv
@@ -25,7 +26,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "InContextEnv": "single_env",
     "InContextVectorEnv": "vector_env",
-    "LearningCurve": "evaluation",
+    "LearningCurve": "curve",
     "evaluate": "evaluation",
     "Learner": "learner",
     "make_learner": "learner",

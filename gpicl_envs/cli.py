@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import tyro
 
+from gpicl_envs.commands.benchmark import benchmark
 from gpicl_envs.commands.check import check
 from gpicl_envs.commands.data import data
 from gpicl_envs.commands.envs import envs
@@ -16,6 +17,7 @@ from gpicl_envs.commands.play import play
 from gpicl_envs.commands.quickstart import quickstart
 from gpicl_envs.commands.report import report
 from gpicl_envs.commands.train import train
+from gpicl_envs.commands.train_sb3 import train_sb3
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "quickstart": quickstart,
@@ -23,7 +25,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "play": play,
     "data": data,
     "train": train,
+    "train-sb3": train_sb3,
     "evaluate": evaluate,
+    "benchmark": benchmark,
     "report": report,
     "check": check,
 }
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             dict(COMMANDS), prog="gpicl", description="In-context learning as an environment.", args=arguments
         )
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted: the same command goes on where the last checkpoint was (gpicl train: with --resume)")
+        sys.exit("\ninterrupted: what was written before is kept")
     except (ValueError, AssertionError, FloatingPointError, OSError, gymnasium.error.Error) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

@@ -120,6 +120,11 @@ class EpisodeDistribution(ABC):
         return f"GPICL-{self.name}-v0"
 
     @property
+    def fingerprint(self) -> str | None:
+        """What tells base datasets of one name apart; None where there is none."""
+        return None
+
+    @property
     def is_regression(self) -> bool:
         """Whether the targets are real values, (B, N) float32, instead of labels."""
         return self.n_classes == 1

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.nn.functional import one_hot
@@ -27,7 +27,8 @@ class Learner:
 
     Args:
         n_features: D.
-        n_classes: K.
+        n_classes: K; 1 for regression, where y holds real values, the K logits are the value predicted, and the class
+            says `predicts_values = True`.
 
     Example:
         >>> class LastLabel(Learner):
@@ -38,11 +39,17 @@ class Learner:
 
     n_features: int
     n_classes: int
+    predicts_values: ClassVar[bool] = False  # whether n_classes=1, regression, is allowed
 
     def __init__(self, n_features: int = 784, n_classes: int = 10) -> None:
         super().__init__()
         self.n_features = check_integer("n_features", n_features, 1)
-        self.n_classes = check_integer("n_classes", n_classes, 2)
+        self.n_classes = check_integer("n_classes", n_classes, 1)
+        if n_classes == 1 and not self.predicts_values:
+            raise ValueError(
+                f"{type(self).__name__} only classifies: n_classes=1 stands for real values (regression). Give at "
+                "least 2 classes, or a learner whose class says predicts_values = True, such as ridge or knn."
+            )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -84,12 +91,12 @@ class Learner:
 
         Args:
             x: (B, N, D) float32 inputs.
-            y: (B, N) int64 labels.
+            y: (B, N) int64 labels; float32 values for regression.
 
         Returns:
-            (B, N, K) logits; row n may depend on x[:, :n+1] and y[:, :n] only.
+            (B, N, K) logits, or predicted values with K = 1; row n may depend on x[:, :n+1] and y[:, :n] only.
         """
-        previous = one_hot(y, self.n_classes).float().roll(1, dims=1)
+        previous = encoded(y, self.n_classes).roll(1, dims=1)
         previous[:, 0] = 0.0
         state, rows = self.start(len(x)), []
         for n in range(x.shape[1]):
@@ -99,7 +106,8 @@ class Learner:
 
     def start(self, batch_size: int) -> Any:
         """Return the state of B learners that have seen nothing. The derived `step` keeps the examples seen."""
-        return torch.empty(batch_size, 0, self.n_features), torch.empty(batch_size, 0, dtype=torch.int64)
+        kind = torch.float32 if self.n_classes == 1 else torch.int64
+        return torch.empty(batch_size, 0, self.n_features), torch.empty(batch_size, 0, dtype=kind)
 
     def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """Take the label of the example before, and predict that of the next input.
@@ -107,7 +115,7 @@ class Learner:
         Args:
             state: what `start` or the last `step` returned.
             x: (B, D) inputs.
-            y_previous: (B, K) one-hot labels of the examples before; zeros at the first.
+            y_previous: (B, K) one-hot labels of the examples before, or (B, 1) values; zeros at the first.
 
         Returns:
             (B, K) logits and the next state.
@@ -115,13 +123,19 @@ class Learner:
         xs, ys = state
         xs = torch.cat([xs.to(x), x[:, None]], dim=1)
         if xs.shape[1] > 1:
-            ys = torch.cat([ys.to(x.device), y_previous.argmax(1, keepdim=True)], dim=1)
-        unknown = torch.zeros(len(x), 1, dtype=torch.int64, device=x.device)
+            told = y_previous if self.n_classes == 1 else y_previous.argmax(1, keepdim=True)
+            ys = torch.cat([ys.to(x.device), told], dim=1)
+        unknown = torch.zeros(len(x), 1, dtype=ys.dtype, device=x.device)
         return self.predict(xs, torch.cat([ys.to(x.device), unknown], dim=1))[:, -1], (xs, ys)
 
     def state_size(self, n_examples: int) -> int:
         """Return how many numbers the prediction after `n_examples` can read; by default, all examples themselves."""
         return n_examples * (self.n_features + 1)
+
+
+def encoded(y: torch.Tensor, n_classes: int) -> torch.Tensor:
+    """(..., ) labels → (..., K) one-hot float32; values → (..., 1)."""
+    return y.float().unsqueeze(-1) if n_classes == 1 else one_hot(y, n_classes).float()
 
 
 @contextmanager

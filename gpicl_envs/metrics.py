@@ -1,21 +1,26 @@
 """Scores with intervals, in NumPy."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LAST = 10  # "final" means the mean over the last ten positions
+LAST = 10  # "final" means the mean over the last ten positions, unless a suite says otherwise
 RESAMPLES = 1000
 CONFIDENCE = 0.95
+BINS = 15  # of confidence, for the calibration error
+BLOCK = 1 << 22  # resampling weights in memory at a time
+
+Array = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
     """A mean and its bootstrap interval; scalars or one value for each position."""
 
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    mean: Array
+    low: Array
+    high: Array
 
 
 def bootstrap(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: int = 0) -> Interval:
@@ -30,13 +35,56 @@ def bootstrap(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: int = 
         seed: seed of the resampling.
     """
     values = np.asarray(values, np.float64)
+    return interval(values.mean(0) if len(values) else values, resampled_means(values, tasks, seed=seed))
+
+
+def interval(mean: Array, resampled: Array) -> Interval:
+    """Return the 95 % percentile interval of a statistic from its (R, ...) values in the resamples."""
+    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    return Interval(mean, low, high)
+
+
+def resampled_means(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: int = 0) -> Array:
+    """Return the means (R, ...) of (E, ...) values in R resamples of tasks, then episodes; see `bootstrap`.
+
+    The weights are made in blocks: the memory beside the values does not grow with R · E.
+    """
+    values = np.asarray(values, np.float64)
     if len(values) == 0:
         raise ValueError("No episodes: an interval needs at least one.")
-    weights = _resampling_weights(_groups(tasks, len(values)), np.random.default_rng(seed))
-    means = weights @ values.reshape(len(values), -1) / weights.sum(1, keepdims=True)
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
-    shape = values.shape[1:]
-    return Interval(values.mean(0), low.reshape(shape), high.reshape(shape))
+    groups, generator = _groups(tasks, len(values)), np.random.default_rng(seed)
+    flat = values.reshape(len(values), -1)
+    means, rows = np.empty((RESAMPLES, flat.shape[1])), max(1, BLOCK // len(values))
+    for first in range(0, RESAMPLES, rows):
+        weights = _resampling_weights(groups, min(rows, RESAMPLES - first), generator)
+        means[first : first + rows] = weights @ flat / weights.sum(1, keepdims=True)
+    return means.reshape(RESAMPLES, *values.shape[1:])
+
+
+def calibration_error(bins: Array) -> Array:
+    """Return the expected calibration error Σ_b abs(Σ confidence − Σ right) / Σ count (Naeini et al. 2015).
+
+    Args:
+        bins: (..., 3, BINS) sums (or means, of one weighting) of confidence, of right answers and of predictions.
+    """
+    confidence, right, count = np.moveaxis(bins, -2, 0)
+    return np.abs(confidence - right).sum(-1) / count.sum(-1)
+
+
+def examples_to(curves: Array, level: float) -> Array:
+    """Return how many examples were seen when accuracy first reached `level`; inf where it never did.
+
+    Args:
+        curves: (..., N) accuracy; position n is answered after n examples.
+        level: such as 0.5.
+    """
+    reached = curves >= level
+    return np.where(reached.any(-1), reached.argmax(-1), np.inf)
+
+
+def columns(parts: Sequence[ArrayLike]) -> Array:
+    """Return (E, C): arrays (E, ...), flattened and side by side, so that one resampling serves them all."""
+    return np.concatenate([np.asarray(part, np.float64).reshape(len(np.asarray(part)), -1) for part in parts], axis=1)
 
 
 def _groups(tasks: ArrayLike | None, n_episodes: int) -> NDArray[np.int64]:
@@ -48,13 +96,13 @@ def _groups(tasks: ArrayLike | None, n_episodes: int) -> NDArray[np.int64]:
     return np.unique(np.where(tasks < 0, own, tasks), return_inverse=True)[1]
 
 
-def _resampling_weights(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.float64]:
+def _resampling_weights(groups: NDArray[np.int64], resamples: int, generator: np.random.Generator) -> Array:
     """(R, E) how often each episode counts in each resample."""
     n_episodes, n_groups = len(groups), int(groups.max()) + 1
     order = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups, minlength=n_groups)
     starts = sizes.cumsum() - sizes
-    weights = np.empty((RESAMPLES, n_episodes))
+    weights = np.empty((resamples, n_episodes))
     for weight in weights:
         drawn = generator.integers(n_groups, size=n_groups)
         of_episode = np.repeat(drawn, sizes[drawn])  # the drawn task of each episode slot

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-SCHEMA = "gpicl-record-1"
-FIELDS = {"schema", "learner", "env", "env_kwargs", "split", "seed", "episodes", "accuracy", "accuracy_low"}
-FIELDS |= {"accuracy_high", "nll", "n_parameters", "state_size", "final", "final_low", "final_high", "final_right"}
+SCHEMA = "gpicl-record-2"
+FIELDS = {"schema", "status", "learner", "env", "env_kwargs", "split", "seed", "episodes"}
+SCORES = {"metric", "n_parameters", "state_size", "final", "final_low", "final_high", "final_positions", "final_scores"}
+SCORES |= {"area", "area_low", "area_high", "area_scores"}
 
 
 def append_records(path: str | os.PathLike[str], records: Iterable[dict[str, Any]]) -> None:
@@ -18,6 +19,14 @@ def append_records(path: str | os.PathLike[str], records: Iterable[dict[str, Any
         file.writelines(json.dumps(record) + "\n" for record in records)
         file.flush()
         os.fsync(file.fileno())
+
+
+def drop_partial_line(path: str | os.PathLike[str]) -> None:
+    """Cut off a last line without its end: what a process that was killed while writing has left."""
+    with open(path, "r+b") as file:
+        content = file.read()
+        if content and not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
 
 
 def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -36,8 +45,12 @@ def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
             raise ValueError(f"{path}, line {number} is not JSON ({error}). Remove the line, or the file.") from None
         if not isinstance(record, dict) or record.get("schema") != SCHEMA:
             given = record.get("schema") if isinstance(record, dict) else type(record).__name__
-            raise ValueError(f"{path}, line {number} has the schema {given!r}, but this version reads {SCHEMA!r}.")
-        if missing := sorted(FIELDS - record.keys()):
+            raise ValueError(
+                f"{path}, line {number} has the schema {given!r}, but this version reads {SCHEMA!r}: "
+                "evaluate again, into a new file."
+            )
+        needed = FIELDS | {"error"} if record.get("status") == "failed" else FIELDS | SCORES | {record.get("metric")}
+        if missing := sorted(str(field) for field in needed - record.keys()):
             raise ValueError(f"{path}, line {number} lacks {', '.join(missing)}.")
         records.append(record)
     if not records:

@@ -148,6 +148,11 @@ class TaskDistribution(EpisodeDistribution):
         self.route = self._inputs.route
 
     @property
+    def fingerprint(self) -> str:
+        """The sha256 of the base dataset's arrays."""
+        return self.dataset.fingerprint
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments that shape the distribution, as plain JSON values."""
         names = ["length", "n_features", "n_classes", "n_tasks", "split", "projection", "permute_labels"]

@@ -4,10 +4,9 @@ import inspect
 from typing import Any
 
 import torch
-from torch.nn.functional import one_hot
 
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learner import evaluating
+from gpicl_envs.learner import encoded, evaluating
 
 MOST_POSITIONS = 16
 STEP_TOLERANCE = 1e-4
@@ -39,7 +38,10 @@ def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: 
     _check_interface(learner)
     x, y = _trial_episodes(learner, batch_size, length, seed)
     other_x, other_y = _trial_episodes(learner, batch_size, length, seed + 1)
-    other_y = (y + 1 + other_y % (learner.n_classes - 1)) % learner.n_classes  # differs from y everywhere
+    if learner.n_classes == 1:
+        other_y = y + 1 + other_y.abs()
+    else:
+        other_y = (y + 1 + other_y % (learner.n_classes - 1)) % learner.n_classes  # differs from y everywhere
     with torch.no_grad(), evaluating(learner):
         logits = _check_predict(learner, x, y)
         _check_causality(learner, x, y, other_x, other_y, logits)
@@ -55,8 +57,12 @@ def require(condition: bool, message: str) -> None:
 
 
 def _trial_episodes(learner: Any, batch_size: int, length: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gaussian clusters: labels can be learned from inputs. (B, N, D) and (B, N)."""
+    """Gaussian clusters, or linear functions for K = 1: y can be learned from x. (B, N, D) and (B, N)."""
     generator = torch.Generator().manual_seed(seed)
+    if learner.n_classes == 1:
+        x = torch.randn(batch_size, length, learner.n_features, generator=generator)
+        weights = torch.randn(batch_size, learner.n_features, 1, generator=generator)
+        return x.to(learner.device), (x @ weights)[..., 0].to(learner.device)
     means = torch.randn(batch_size, learner.n_classes, learner.n_features, generator=generator)
     y = torch.randint(learner.n_classes, (batch_size, length), generator=generator)
     noise = torch.randn(batch_size, length, learner.n_features, generator=generator)
@@ -149,7 +155,7 @@ def _check_step(learner: Any, x: torch.Tensor, y: torch.Tensor, logits: torch.Te
         row, state = result
         check_logits(row, (len(x), learner.n_classes), "step(...)")
         _check_close(row, logits[:, n], f"step at position {n} differs from that row of")
-        previous = one_hot(y[:, n], learner.n_classes).float()
+        previous = encoded(y[:, n], learner.n_classes)
 
 
 def _check_close(given: torch.Tensor, expected: torch.Tensor, what: str) -> None:

@@ -10,15 +10,19 @@ import gpicl_envs
 ROOT = Path(__file__).parent.parent
 # Each module of gpicl_envs may import those of lower layers only.
 LAYERS = [
-    {"errors", "frame", "window"},
+    {"errors", "frame", "window", "specs"},
     {"datasets", "drawing"},
     {"sampling"},
     {"episodes", "answers"},
     {"distribution", "rendering"},
     {"tasks", "functions", "registration"},
-    {"vector_env", "learner", "metrics", "records"},
-    {"single_env", "testing", "report", "wrappers"},
-    {"evaluation", "sb3"},
+    {"vector_env", "learner", "metrics", "records", "provenance"},
+    {"single_env", "testing", "wrappers", "curve", "comparisons"},
+    {"guard", "oracle"},
+    {"evaluation", "sb3", "suites", "fitting"},
+    {"benchmark", "report"},
+    {"isolation"},
+    {"cluster"},
     {"commands"},
     {"cli"},
 ]
@@ -74,16 +78,35 @@ def test_every_module_has_a_test_file():
     tasks |= dict.fromkeys(["single_env", "vector_env", "answers"], "envs")
     tasks |= dict.fromkeys(["single", "vector"], "wrappers")
     tasks |= dict.fromkeys(["frame", "drawing"], "rendering")
-    together = tasks | {"records": "report", "progress": "train", "presets": "train", "emergence": "quickstart"}
+    tasks |= dict.fromkeys(["curve", "guard", "provenance"], "evaluation")
+    together = tasks | {
+        "records": "report",
+        "progress": "train",
+        "presets": "train",
+        "emergence": "quickstart",
+    }
     together |= dict.fromkeys(["config", "run_folder"], "train")
     together |= {"sequence": "transformer"}
     together |= dict.fromkeys(["lstm", "gru", "outer_product_lstm", "memoryless", "vsml"], "recurrent")
-    together |= {"data": "data_command"}
+    own = ["estimator", "acting", "sb3_policy"]
+    together |= {name: name for name in own} | {
+        "data": "data_command",
+        "train_sb3": "sb3_policy",
+        "specs": "cli",
+        "fitting": "estimator",
+    }
+    together |= dict.fromkeys(["gradient", "maml"], "gradient")
+    together |= dict.fromkeys(["columns", "figures", "page", "tables", "paper"], "report")
+    together |= dict.fromkeys(["isolation", "cluster"], "benchmark")
     together |= dict.fromkeys(["arguments", "envs", "check", "evaluate"], "cli")
     for path in FILES:
         if path.name == "__init__.py" or path.parent.name == "datasets":
             continue
-        expected = "baselines" if path.parent.name == "gpicl_baselines" else together.get(path.stem, path.stem)
+        expected = (
+            together.get(path.stem, "baselines")
+            if path.parent.name == "gpicl_baselines"
+            else together.get(path.stem, path.stem)
+        )
         assert f"test_{expected}" in names, path
 
 

@@ -117,8 +117,11 @@ def test_relative_links_of_the_repository_s_pages_are_right_one_folder_down():
     assert linked(text) == ("[a](../images/a.png) [b](changelog.md) [c](../../NOTICE) [d](https://e.org) [f](#g)")
 
 
-def test_the_blocks_of_the_usage_page_run(capsys: pytest.CaptureFixture[str]):
-    names: dict = {"__name__": "usage"}
+def test_the_blocks_of_the_usage_page_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {"__name__": "__main__"}
     for block in re.findall(r"```python\n(.*?)```", (DOCS / "usage.md").read_text(), flags=re.DOTALL):
         exec(compile(block, "docs/usage.md", "exec"), names)
     output = capsys.readouterr().out

@@ -87,8 +87,8 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
         learner: the `module:Class` that was trained, where it is not a registered learner.
 
     Raises:
-        ValueError: there is no checkpoint, or a file is missing, truncated, changed, made for something else, or no
-            part of a checkpoint; the message names the file and the reason.
+        ValueError: there is no checkpoint, or a file that prediction needs is missing, truncated, changed, made for
+            something else, or no part of a checkpoint; the message names the file and the reason.
     """
     checkpoint = find_checkpoint(folder)
     config = read_config(checkpoint)

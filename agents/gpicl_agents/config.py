@@ -71,9 +71,15 @@ class TrainConfig:
         for name in ("learning_rate", "clip_norm", "max_seconds"):
             if name == "max_seconds" and self.max_seconds is None:
                 continue
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed: give a number above 0.")
+            if not check_number(name, getattr(self, name), 0):
+                raise ValueError(f"{name}=0 is not allowed: give a number above 0.")
         check_number("weight_decay", self.weight_decay, 0)
+        check_number("eps", self.eps, 0)
+        if not isinstance(self.betas, tuple | list) or len(self.betas) != 2:
+            raise ValueError(f"betas={self.betas!r} is not allowed: give two numbers from 0 to below 1.")
+        for beta in self.betas:
+            if check_share("betas", beta) == 1:
+                raise ValueError(f"betas={self.betas!r} is not allowed: give two numbers from 0 to below 1.")
         if self.target is not None:
             check_share("target", self.target)
             if not self.evaluate_every:

@@ -48,18 +48,19 @@ def write_and_read(
     Returns:
         (B, H, T, d_v) reads o, and the memory after the last token.
     """
-    reads = []
-    for start in range(0, queries.shape[2], chunk):
-        part = slice(start, start + chunk)
-        read, memory = _chunk(
-            memory,
-            queries[:, :, part],
-            keys[:, :, part],
-            values[:, :, part],
-            log_decay[:, :, part],
-            None if rates is None else rates[:, :, part, None],
-        )
-        reads.append(read)
+    reads, kind = [], memory.dtype
+    with torch.autocast(queries.device.type, enabled=False):  # sums and solutions keep the memory's precision
+        for start in range(0, queries.shape[2], chunk):
+            part = slice(start, start + chunk)
+            read, memory = _chunk(
+                memory,
+                queries[:, :, part].to(kind),
+                keys[:, :, part].to(kind),
+                values[:, :, part].to(kind),
+                log_decay[:, :, part].to(kind),
+                None if rates is None else rates[:, :, part, None].to(kind),
+            )
+            reads.append(read)
     return torch.cat(reads, 2), memory
 
 

@@ -73,7 +73,10 @@ class CausalRidge(nn.Module):
         """(B, N, D), (B, N, K) what was told before each → answers (B, N, H, K), standard deviations (B, N, H)."""
         with torch.autocast(x.device.type, enabled=False):
             units, log_norms = _polar(x.to(self.log_noise.dtype))
-            kernel = self._kernel(torch.bmm(units, units.mT), log_norms, log_norms)
+            cosines = torch.bmm(units, units.mT)
+            eye = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
+            cosines = cosines.masked_fill(eye, 1.0)  # an input of zeros has no direction, but k(x, x) is 1
+            kernel = self._kernel(cosines, log_norms, log_norms)
             factor = torch.linalg.cholesky(kernel + torch.diag_embed(self._noise.expand(-1, x.shape[1])))
             values = pad(told[:, 1:].to(units) - 1 / self.n_classes, (0, 0, 0, 1))[:, None]
             values = values.expand(-1, self.n_heads, -1, -1)

@@ -81,6 +81,12 @@ PRESETS: dict[str, Preset] = {
             steps=50_000, learning_rate=1e-3, warmup_steps=1000, evaluate_every=500, checkpoint_every=1000
         ),
     ),
+    "maml": Preset(
+        "MAML, online and of second order: a linear classifier's start and rates, meta-trained",
+        learner="maml",
+        batch_size=16,
+        config=TrainConfig(steps=300, learning_rate=1e-2, warmup_steps=20),
+    ),
     "tiny": Preset(
         "for tests of the machinery: seconds, and learns next to nothing",
         arguments={"width": 32, "n_layers": 1, "n_heads": 1, "input_rank": 16, "similarity_bias": 10.0},

@@ -62,7 +62,7 @@ class LiveReport:
         """Show the state after a step (the `report` argument of `train`)."""
         self.bar.update(self.task, completed=progress.step, loss=f"loss {progress.loss:.3f}")
         if progress.evaluated and progress.curve is not None:
-            self.rows.append((progress.step, progress.seconds, progress.curve.correct.mean(0)))
+            self.rows.append((progress.step, progress.seconds, progress.curve.scores.mean(0)))
             if self.live is None:
                 self.console.print(self._line(*self.rows[-1]), highlight=False, soft_wrap=True)
         if self.live is not None:

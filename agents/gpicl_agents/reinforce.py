@@ -24,7 +24,7 @@ from gpicl_agents.checkpoint import Folder
 from gpicl_agents.rl2 import Player
 from gpicl_agents.run_folder import RunFolder
 from gpicl_agents.sequence import SequenceAgent
-from gpicl_agents.train import Progress, stream_seeds
+from gpicl_agents.train import Progress, interruptible, stream_seeds
 from gpicl_envs.errors import check_integer, check_number, check_share
 from gpicl_envs.metrics import LAST
 from gpicl_envs.vector_env import InContextVectorEnv
@@ -142,7 +142,8 @@ def train_from_reward(
             other learners are told labels, is an `RL2` or `RL2Transformer`.
         venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=64, feedback="label" or "reward")`, `action="label"`.
         config: how to train.
-        folder: where metrics and a last checkpoint go; such a run is not resumed.
+        folder: where metrics and a last checkpoint go; such a run is not resumed. SIGINT
+            (Ctrl-C) saves it and stops.
         report: called after every step; `Progress.loss` is minus the mean reward.
 
     Raises:
@@ -153,15 +154,20 @@ def train_from_reward(
     env = _check(learner, venv)
     parameters = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0, fused=True)
-    problem = env.tasks.arguments | {"batch_size": env.num_envs, "seed": config.seed, "feedback": env.feedback}
+    problem = env.tasks.arguments | {
+        "batch_size": env.num_envs,
+        "seed": config.seed,
+        "trained on": "rewards",
+        "feedback": env.feedback,
+    }
     run = RunFolder(None if folder is None else Path(folder), config, problem)
     progress = Progress()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), interruptible() as interrupted:
         torch.manual_seed(config.seed)
         run.begin(learner, optimizer, resume=False)
         env.reset(seed=stream_seeds(config.seed, env.num_envs))
         learner.train()
-        while progress.step < config.steps:
+        while progress.step < config.steps and not progress.stopped:
             left = 1.0 - progress.step / config.steps
             rate = config.learning_rate * left * min(1.0, (progress.step + 1) / max(1, config.warmup_steps))
             for group in optimizer.param_groups:
@@ -182,6 +188,7 @@ def train_from_reward(
             progress.step, progress.learning_rate = progress.step + 1, rate
             progress.loss, progress.accuracy = -played.rewards.mean().item(), played.rewards[:, -LAST:].mean().item()
             run.log(progress.step, reward=-progress.loss, accuracy=progress.accuracy, learning_rate=rate)
+            progress.stopped = "interrupted" if interrupted.is_set() else ""
             if report is not None:
                 report(progress)
         run.save(learner, optimizer, {"step": progress.step})

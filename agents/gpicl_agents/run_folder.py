@@ -50,6 +50,13 @@ class RunFolder:
         """Prepare the folder, or go on from its newest checkpoint, whose trainer state is returned ({} for none)."""
         if self.folder is None:
             return {}
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"{self.folder} is a file, and a run needs a folder: give another one (--out).")
+        if (self.folder / "model.safetensors").exists():
+            raise ValueError(
+                f"{self.folder} is a checkpoint itself: give the folder of its run, {self.folder.resolve().parent}, or "
+                "a new one."
+            )
         checkpoint = latest_checkpoint(self.folder)
         if checkpoint is not None and not resume:
             raise ValueError(f"{self.folder} holds a run already: resume it (--resume), or give another folder.")
@@ -65,7 +72,10 @@ class RunFolder:
             self._check_problem(checkpoint)
             load_weights(checkpoint, learner)
             state = load_trainer(checkpoint)
+            settings = [{**group, "params": None} for group in optimizer.param_groups]
             optimizer.load_state_dict(state["optimizer"])
+            for group, setting in zip(optimizer.param_groups, settings, strict=True):  # those of now, not of the file
+                group |= {name: setting[name] for name in ("betas", "eps", "weight_decay")}
             torch.set_rng_state(state["rng"])
         if self.writes:
             self._forget_after(state.get("step", 0))
@@ -92,9 +102,9 @@ class RunFolder:
         """A run goes on with the episodes and the learner that it began with; how it trains may change."""
         began = read_config(checkpoint)["training"].get("problem", {})
         changed = [
-            f"{name}={began.get(name)!r}, now {value!r}"
-            for name, value in self.problem.items()
-            if began.get(name) != value
+            f"{name}={began.get(name)!r}, now {self.problem.get(name)!r}"
+            for name in sorted(began.keys() | self.problem.keys())
+            if began.get(name) != self.problem.get(name)
         ]
         if changed:
             raise ValueError(
@@ -107,10 +117,20 @@ class RunFolder:
         path = self.folder / METRICS
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            whole = [(number, line) for number, line in enumerate(lines, start=1) if line.endswith("\n")]
+            kept = [line for number, line in whole if self._step_of(path, number, line) <= step]
             shortened = path.with_suffix(".partial")
             shortened.write_text("".join(kept), encoding="utf-8")
             shortened.replace(path)  # at once, so that a kill here loses nothing
+
+    @staticmethod
+    def _step_of(path: Path, number: int, line: str) -> int:
+        try:
+            return int(json.loads(line)["step"])
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{path}, line {number} is not a step's metrics: remove that line, or give another folder."
+            ) from None
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

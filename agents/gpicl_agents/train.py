@@ -23,9 +23,13 @@ from gpicl_agents.config import TrainConfig
 from gpicl_agents.processes import Processes
 from gpicl_agents.run_folder import RunFolder
 from gpicl_agents.watch import UNSEEN, Plateau, ask, first_and_last, questions
-from gpicl_envs.evaluation import LearningCurve, check_classification
+from gpicl_envs.curve import LearningCurve
+from gpicl_envs.evaluation import check_classification
 from gpicl_envs.learner import Learner
+from gpicl_envs.testing import check_learner
 from gpicl_envs.vector_env import InContextVectorEnv
+
+TRIAL_LENGTH = 6  # examples of the trial episodes that a learner is checked on before its first step
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Progress:
         gradient_norm: before clipping.
         accuracy: over the last ten positions of the last step's episodes.
         left_chance: the step at which the loss plateau ended, if it has (see `gpicl_agents.watch.Plateau`).
+        no_gain: whether enough steps were seen to say that it has not.
         curve: the last evaluation on unseen tasks, if any.
         curves: the last evaluation, by question: `"unseen"`, `"seen"`, or the name of an unseen dataset.
         evaluated: whether `curve` is of this very step.
@@ -53,6 +58,7 @@ class Progress:
     gradient_norm: float = math.nan
     accuracy: float = math.nan
     left_chance: int | None = None
+    no_gain: bool = False
     curve: LearningCurve | None = None
     curves: dict[str, LearningCurve] | None = None
     evaluated: bool = False
@@ -104,6 +110,7 @@ def train(
         report: called after every step.
 
     Raises:
+        LearnerCheckError: the learner breaks the protocol of `gpicl_envs.testing.check_learner`.
         ValueError: the learner does not fit the environment, or the folder holds a run and `resume` is not set.
         FloatingPointError: the loss is not finite; the last checkpoint is kept.
         MemoryError: the batch does not fit; the message says which setting to lower.
@@ -113,9 +120,10 @@ def train(
     assert isinstance(learner, nn.Module)
     processes = Processes(env.device)
     trainer = _Trainer(learner, env, config, processes)
+    trainer.try_out()
     asked = questions(env.tasks, config) if config.evaluate_every and processes.is_main else {}
     run = RunFolder(None if folder is None else Path(folder), config, trainer.problem, processes.is_main)
-    with torch.random.fork_rng(), _interruptible() as interrupted:
+    with torch.random.fork_rng(), interruptible() as interrupted:
         torch.manual_seed(config.seed)
         progress = trainer.begin(run, resume)
         while not trainer.finished(progress):
@@ -164,8 +172,15 @@ class _Trainer:
         self.batch_size = env.num_envs * processes.count
         self.plateau = Plateau()
         self.problem = env.tasks.arguments | {"batch_size": self.batch_size, "seed": config.seed}
-        self.problem |= {"accumulate": config.accumulate} if config.accumulate > 1 else {}
+        self.problem |= {"accumulate": config.accumulate, "trained on": "labels"}
         self.problem |= {f"learner's {name}": value for name, value in learner.get_params().items() if name != "seed"}
+
+    def try_out(self) -> None:
+        """Check the learner on short episodes: one that sees the future, say, is not trained at all."""
+        try:
+            check_learner(self.learner, batch_size=2, length=min(TRIAL_LENGTH, max(2, self.env.tasks.length)))
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            raise self._explained(error, 0) from error
 
     def begin(self, run: RunFolder, resume: bool) -> Progress:
         """Return where to go on: the beginning, or the newest checkpoint."""
@@ -207,6 +222,7 @@ class _Trainer:
         progress.step, progress.accuracy = progress.step + 1, last
         self.plateau.update(progress.step, first, last)
         progress.left_chance = self.plateau.left_at
+        progress.no_gain = self.plateau.left_at is None and self.plateau.enough
         progress.stopped = "interrupted" if stop else ""
         (passed,) = self.processes.mean([time.perf_counter() - started])
         progress.seconds += passed
@@ -262,15 +278,15 @@ def _evaluate(learner: Learner, asked: Any, run: RunFolder, progress: Progress, 
     progress.curve = progress.curves[UNSEEN]
     values: dict[str, Any] = {}
     for name, curve in progress.curves.items():
-        values[f"{name}_accuracy"] = curve.correct.mean(0).round(4).tolist()
-        values[f"{name}_first"] = round(float(curve.correct[:, 0].mean()), 4)
+        values[f"{name}_accuracy"] = curve.scores.mean(0).round(4).tolist()
+        values[f"{name}_first"] = round(float(curve.scores[:, 0].mean()), 4)
         values[f"{name}_final"] = round(float(curve.final.mean), 4)
     run.log(progress.step, **values)
     run.flush()
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def interruptible() -> Iterator[threading.Event]:
     """Within, the first SIGINT sets the event, and the second interrupts as ever."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # only the main thread may take signals
@@ -294,6 +310,8 @@ def _batch_env(learner: Learner, venv: Any) -> InContextVectorEnv:
     if not isinstance(env, InContextVectorEnv):
         raise ValueError(f"train needs a vector environment from gymnasium.make_vec('GPICL-…'), given {venv}.")
     check_classification(env.tasks)
+    if not isinstance(learner, Learner):
+        raise ValueError(f"{type(learner).__name__} is no Learner: derive it from `Learner, nn.Module`, in that order.")
     if not isinstance(learner, nn.Module) or not any(p.requires_grad for p in learner.parameters()):
         raise ValueError(f"{learner.name} has no parameters to train: it is not a torch.nn.Module with parameters.")
     for attribute in ("n_features", "n_classes"):

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize, pad, relu, scaled_dot_product_attenti
 
 from gpicl_agents.rows import Rows
 from gpicl_agents.sequence import TOKENS, SequenceAgent
-from gpicl_envs.errors import check_integer
+from gpicl_envs.errors import check_integer, check_number
 
 KeysAndValues = tuple[Rows, Rows]
 
@@ -78,8 +78,8 @@ class Transformer(SequenceAgent):
         )
         self.n_layers = check_integer("n_layers", n_layers, 1)
         self.n_heads = check_integer("n_heads", n_heads, 1)
-        self.mlp_width = check_integer("mlp_width", mlp_width or 4 * width, 1)
-        self.similarity_bias = float(similarity_bias)
+        self.mlp_width = check_integer("mlp_width", 4 * width if mlp_width is None else mlp_width, 1)
+        self.similarity_bias = check_number("similarity_bias", similarity_bias, 0)
         self.max_length = check_integer("max_length", max_length, 1)
         if width % n_heads:
             raise ValueError(f"width={width} cannot be split over n_heads={n_heads}: give a multiple of it.")

@@ -1,4 +1,4 @@
-"""What is watched while a learner trains: the three questions, and when its accuracy leaves chance."""
+"""What is watched while a learner trains: the three questions, and when its accuracy first rises in the episode."""
 
 from collections.abc import Mapping
 
@@ -16,9 +16,10 @@ UNSEEN = "unseen"
 
 
 class Plateau:
-    """Finds the step at which the loss plateau ends: when the accuracy late in the episodes leaves chance.
+    """Finds the step at which the loss plateau ends: when the accuracy late in the episodes exceeds that at the start.
 
-    Chance is the accuracy of the same step's first position, at which nothing can be known: so classes may be unequal.
+    At the first position nothing was told yet: what is known there was memorised in the weights, or is chance. A
+    learner that only memorises never ends its plateau, however low its loss.
 
     Args:
         state: what `state` returned, to go on with.
@@ -37,10 +38,15 @@ class Plateau:
         """Take the accuracies of a step at the first and over the last positions; True at the step that left chance."""
         self.gain = self.MEMORY * self.gain + (1 - self.MEMORY) * (last - first)
         self.weight = self.MEMORY * self.weight + 1 - self.MEMORY
-        if self.left_at is None and self.weight > 0.5 and self.gain / self.weight > self.MARGIN:
+        if self.left_at is None and self.enough and self.gain / self.weight > self.MARGIN:
             self.left_at = step
             return True
         return False
+
+    @property
+    def enough(self) -> bool:
+        """Whether the running means have seen enough steps to tell."""
+        return self.weight > 0.5
 
     @property
     def state(self) -> dict[str, float | int | None]:

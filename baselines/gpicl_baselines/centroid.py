@@ -20,7 +20,7 @@ class NearestCentroid(Learner):
 
     name = "centroid"
 
-    def __init__(self, n_features: int = 784, n_classes: int = 10, sharpness: float = 6.0) -> None:
+    def __init__(self, n_features: int = 784, n_classes: int = 10, sharpness: float = 15.0) -> None:
         super().__init__(n_features, n_classes)
         self.sharpness = sharpness
 

@@ -29,6 +29,14 @@ def one_hot_labels(y: torch.Tensor, n_classes: int) -> torch.Tensor:
     return one_hot(y, n_classes).float()
 
 
+def smoothed(probabilities: torch.Tensor, n_examples: torch.Tensor | int) -> torch.Tensor:
+    """Return log((n p + 1) / (n + K)): as if one more example of each class had been seen. (..., K) → (..., K).
+
+    It keeps the order of the classes, and gives one that was not seen yet a likelihood.
+    """
+    return ((n_examples * probabilities + 1) / (n_examples + probabilities.shape[-1])).log()
+
+
 def inner_products(x: torch.Tensor) -> torch.Tensor:
     """(B, N, D) → (B, N, N) of ⟨x_n, x_i⟩ / D."""
     return torch.bmm(x, x.mT) / x.shape[-1]

@@ -11,7 +11,7 @@ METRICS = ("cosine", "euclidean")
 
 
 class KNearestNeighbors(Learner):
-    """Vote of the k nearest examples before: log((votes_c + 1/K) / (k + 1)).
+    """Vote of the k nearest examples before: log((votes_c + 1/K) / (k + 1)); for regression, the mean of their values.
 
     Args:
         n_features: D.
@@ -19,6 +19,8 @@ class KNearestNeighbors(Learner):
         k: neighbours that vote; all examples while fewer have been seen.
         metric: `"cosine"` or `"euclidean"`.
     """
+
+    predicts_values = True
 
     def __init__(self, n_features: int = 784, n_classes: int = 10, k: int = 1, metric: str = "cosine") -> None:
         super().__init__(n_features, n_classes)
@@ -36,6 +38,9 @@ class KNearestNeighbors(Learner):
         closeness = self._closeness(x).masked_fill(torch.ones(n, n, device=x.device).triu().bool(), -torch.inf)
         nearest = closeness.topk(min(self.k, n), dim=2)
         labels = y.gather(1, nearest.indices.flatten(1)).view(nearest.indices.shape)
+        if self.n_classes == 1:
+            known = nearest.values.isfinite()
+            return (labels * known).sum(2, keepdim=True) / known.sum(2, keepdim=True).clamp_min(1)
         votes = (one_hot_labels(labels, self.n_classes) * nearest.values.isfinite().unsqueeze(3)).sum(2)
         return ((votes + 1 / self.n_classes) / (votes.sum(2, keepdim=True) + 1)).log()
 

@@ -13,7 +13,12 @@ from gpicl_envs.learner import Learner
 
 
 class _KernelLearner(Learner):
-    """Logits s f(x_n) with f the ridge regression of one_hot(y) − 1/K under the kernel of the subclass."""
+    """Logits s f(x_n) with f the ridge regression of one_hot(y) − 1/K under the kernel of the subclass.
+
+    With K = 1, f is the ridge regression of the values themselves, on inputs as they are, and is what is returned.
+    """
+
+    predicts_values = True
 
     def __init__(self, n_features: int, n_classes: int, regularization: float, sharpness: float) -> None:
         super().__init__(n_features, n_classes)
@@ -30,9 +35,10 @@ class _KernelLearner(Learner):
         kernel = self.kernel(x)
         kernel.diagonal(dim1=1, dim2=2).add_(self.regularization)
         factor = torch.linalg.cholesky(kernel)
-        targets = one_hot_labels(y, self.n_classes) - 1 / self.n_classes
+        regression = self.n_classes == 1
+        targets = y.unsqueeze(2).to(kernel) if regression else one_hot_labels(y, self.n_classes) - 1 / self.n_classes
         solved = torch.linalg.solve_triangular(factor, targets, upper=False)
-        return self.sharpness * torch.bmm(earlier(factor), solved)
+        return torch.bmm(earlier(factor), solved).to(x) * (1 if regression else self.sharpness)
 
 
 class Ridge(_KernelLearner):
@@ -54,7 +60,7 @@ class Ridge(_KernelLearner):
 
     def kernel(self, x: torch.Tensor) -> torch.Tensor:
         """⟨z, z'⟩ / D."""
-        return inner_products(unit(centred(x)))
+        return inner_products(x if self.n_classes == 1 else unit(centred(x)))
 
     def state_size(self, n_examples: int) -> int:
         """Recursive least squares: a symmetric D×D matrix, K weight vectors, the mean; or the examples, if fewer."""
@@ -83,11 +89,34 @@ class KernelRidge(_KernelLearner):
         n_classes: int = 10,
         gamma: float = 1.5,
         regularization: float = 0.003,
-        sharpness: float = 8.0,
+        sharpness: float = 12.0,
     ) -> None:
         super().__init__(n_features, n_classes, regularization, sharpness)
         self.gamma = gamma
 
     def kernel(self, x: torch.Tensor) -> torch.Tensor:
         """exp(−γ |z − z'|² / D)."""
-        return torch.exp(-self.gamma * squared_distances(unit(x)))
+        return torch.exp(-self.gamma * squared_distances(x if self.n_classes == 1 else unit(x)))
+
+
+class LeastSquares(_KernelLearner):
+    """Ordinary least squares, of minimum norm while there are fewer examples than features: regression only.
+
+    The Bayes-optimal learner of noiseless linear functions with Gaussian weights (Garg et al. 2022, section 3): exact
+    once n = D. In float64, with λ = 1e-9 for the pseudo-inverse.
+
+    Args:
+        n_features: D.
+        n_classes: 1.
+    """
+
+    name = "least-squares"
+
+    def __init__(self, n_features: int = 20, n_classes: int = 1) -> None:
+        if n_classes != 1:
+            raise ValueError(f"least-squares predicts values, n_classes=1; given n_classes={n_classes}: take ridge.")
+        super().__init__(n_features, n_classes, regularization=1e-9, sharpness=1.0)
+
+    def kernel(self, x: torch.Tensor) -> torch.Tensor:
+        """⟨x, x'⟩ / D in float64."""
+        return inner_products(x.double())

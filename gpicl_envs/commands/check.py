@@ -1,9 +1,13 @@
 """`gpicl check`: does a learner keep the protocol?"""
 
+import traceback
+from pathlib import Path
+
 import tyro
 from rich.console import Console
 
-from gpicl_envs.commands.arguments import Assignments, parse
+from gpicl_envs.commands.arguments import Assignments
+from gpicl_envs.specs import parse
 
 
 def check(learner: tyro.conf.Positional[str], set: Assignments = (), seed: int = 0) -> None:
@@ -17,9 +21,21 @@ def check(learner: tyro.conf.Positional[str], set: Assignments = (), seed: int =
         seed: of the trial data.
     """
     from gpicl_envs.learner import make_learner
-    from gpicl_envs.testing import check_learner
+    from gpicl_envs.testing import LearnerCheckError, check_learner
 
     console = Console()
     made = make_learner(learner, **parse(set))
-    check_learner(made, seed=seed)
+    try:
+        check_learner(made, seed=seed)
+    except LearnerCheckError:
+        raise
+    except Exception as error:  # the learner's own code: anything may come
+        raise LearnerCheckError(f"{made.name} raised {type(error).__name__}: {error} ({_place(error)}).") from error
     console.print(f"{made.name} keeps the protocol: causal, deterministic, step and predict agree.", highlight=False)
+
+
+def _place(error: Exception) -> str:
+    """Where an exception came from, outside of torch and other installed packages: file, line and its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or list(frames)
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}"

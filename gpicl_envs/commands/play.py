@@ -14,11 +14,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gpicl_envs.commands.arguments import Assignments, parse
+from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.errors import check_integer
 from gpicl_envs.frame import as_image, resampled
 from gpicl_envs.registration import find_environment
 from gpicl_envs.rendering import shades, sparkline
+from gpicl_envs.specs import parse
 
 QUIT = ("q", "quit")
 INPUT_LINES, MEMORY_LINES = 14, 7  # of pictures; each has twice as many characters a line

@@ -15,13 +15,13 @@ def report(
     Example: `gpicl report runs/records.jsonl --out runs/report`.
 
     Args:
-        records: record files, as `gpicl evaluate` writes them.
-        out: folder for table.md, learning-curves.png and index.html.
+        records: record files, as `gpicl evaluate` and `gpicl benchmark` write them, of one machine or several.
+        out: folder for index.html, table.md, table.tex and the pictures (PNG and SVG).
         title: of the page.
     """
     from gpicl_envs.records import read_records
-    from gpicl_envs.report import write_report
+    from gpicl_envs.report import merge, write_report
 
     console = Console()
-    page = write_report([record for path in records for record in read_records(path)], out, title=title)
+    page = write_report(merge({str(path): read_records(path) for path in records}), out, title=title)
     console.print(f"The report: {page}", highlight=False)

@@ -7,8 +7,9 @@ from typing import Any
 import gymnasium
 from rich.console import Console
 
-from gpicl_envs.commands.arguments import Assignments, make_fitting, parse
+from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.registration import find_environment
+from gpicl_envs.specs import parse
 
 
 def train(
@@ -80,6 +81,7 @@ def train(
     from gpicl_agents.progress import LiveReport
     from gpicl_agents.train import train as run
     from gpicl_envs.evaluation import check_classification
+    from gpicl_envs.fitting import make_fitting, takes_seed
 
     device = local_device(device)
     processes = Processes(device)
@@ -91,21 +93,32 @@ def train(
     tasks = venv.unwrapped.tasks  # type: ignore[attr-defined]
     check_classification(tasks)
     arguments = parse(set)
+    if preset is not None and learner in (None, settings.learner):
+        _check_preset(preset, settings.arguments, arguments, tasks)
     if learner in (None, settings.learner):
-        arguments = settings.arguments | {"seed": seed} | arguments
+        arguments = settings.arguments | arguments
+    if takes_seed(learner or settings.learner):
+        arguments = {"seed": seed} | arguments
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # a learner of the user's own need not take a seed
         agent = make_fitting(learner or settings.learner, arguments, tasks)
-    if resume and latest_checkpoint(out) is None:
-        console.print(f"There is nothing to resume in {out}: starting anew.", highlight=False)
+    spec = f"{learner}@{out}" if learner and ":" in learner else out
+    evaluating = f"Evaluate: gpicl evaluate --learners {spec} knn{_environment(env, env_set)}"
     if from_reward:
         refused: dict[str, Any] = {"schedule": schedule, "accumulate": accumulate, "precision": precision}
         refused |= {"compile": compile, "max_seconds": max_seconds, "target": target, "evaluate_every": evaluate_every}
         refused |= {"evaluate_seen": evaluate_seen, "evaluate_datasets": evaluate_datasets, "resume": resume}
         if named := [name for name, value in refused.items() if value]:
             raise ValueError(f"--from-reward does not take {', '.join(named)}: leave that out.")
-        _from_reward(agent, venv, out, console, steps, learning_rate, seed, tensorboard)
+        if processes.count > 1:
+            raise ValueError("--from-reward trains in one process: run it without `accelerate launch`.")
+        stopped = _from_reward(agent, venv, out, console, steps, learning_rate, seed, tensorboard)
+        console.print(evaluating, highlight=False)
+        if stopped:
+            raise SystemExit(130)
         return
+    if resume and latest_checkpoint(out) is None:
+        console.print(f"There is nothing to resume in {out}: starting anew.", highlight=False)
     given: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate, "max_seconds": max_seconds, "seed": seed}
     given |= {"schedule": schedule, "accumulate": accumulate, "precision": precision, "compile": compile}
     given |= {"target": target, "evaluate_every": evaluate_every, "tensorboard": tensorboard}
@@ -113,18 +126,33 @@ def train(
     config = replace(settings.config, **{name: value for name, value in given.items() if value is not None})
     with LiveReport(agent.name, config.steps, console) as live:
         progress = run(agent, venv, config, folder=out, resume=resume, report=live)
-    console.print(f"{progress.step} steps in {progress.seconds:.0f} s{_left_chance(progress.left_chance)}.")
+    gain = f"; accuracy rose in the episode from step {progress.left_chance} on" if progress.left_chance else ""
+    if progress.no_gain:
+        gain = "; no gain in the episode (last ten examples against the first) was seen"
+    console.print(f"{progress.step} steps in {progress.seconds:.0f} s{gain}.")
     if progress.stopped == "interrupted":
         console.print(f"Stopped and saved in {out}: go on with the same command and --resume.", highlight=False)
         raise SystemExit(130)
     if progress.stopped == "target":
         console.print(f"The target of {target} was reached.", highlight=False)
-    spec = f"{learner}@{out}" if learner and ":" in learner else out
-    console.print(f"Evaluate: gpicl evaluate --learners {spec} knn", highlight=False)
+    console.print(evaluating, highlight=False)
 
 
-def _left_chance(step: int | None) -> str:
-    return "; its accuracy never left chance" if step is None else f"; its accuracy left chance at step {step}"
+def _environment(env: str, env_set: Assignments) -> str:
+    """The arguments of `gpicl evaluate` for the environment that was trained on; what is told and paid stays out."""
+    kept = [text for text in env_set if text.partition("=")[0] not in ("feedback", "action", "n_tasks", "split")]
+    named = f" --env {env}" if env != "GPICL-MNIST-v0" else ""
+    return named + (f" --env-set {' '.join(kept)}" if kept else "")
+
+
+def _check_preset(preset: str, settings: dict[str, Any], given: dict[str, Any], tasks: Any) -> None:
+    """A preset's projection may be wider than the environment's inputs: say which settings to give."""
+    rank = {**settings, **given}.get("input_rank")
+    if isinstance(rank, int) and rank * {**settings, **given}.get("n_views", 1) > tasks.n_features:
+        raise ValueError(
+            f"The preset {preset!r} is made for more features than n_features={tasks.n_features}: give --set "
+            f"input_rank=… n_views=… with input_rank · n_views of at most {tasks.n_features}."
+        )
 
 
 def _from_reward(
@@ -136,7 +164,8 @@ def _from_reward(
     learning_rate: float | None,
     seed: int,
     tensorboard: bool,
-) -> None:
+) -> bool:
+    """Train from reward; whether it was interrupted."""
     from gpicl_agents.progress import LiveReport
     from gpicl_agents.reinforce import RewardConfig, train_from_reward
 
@@ -146,4 +175,6 @@ def _from_reward(
     with LiveReport(agent.name, config.steps, console) as live:
         progress = train_from_reward(agent, venv, config, folder=out, report=live)
     console.print(f"{progress.step} steps. The last roll-outs were {100 * progress.accuracy:.0f} % right at their end.")
-    console.print(f"Evaluate: gpicl evaluate --learners {out} knn", highlight=False)
+    if progress.stopped:
+        console.print(f"Stopped; what was learned is saved in {out}. Such a run is not resumed.", highlight=False)
+    return bool(progress.stopped)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,17 @@ class Dataset:
                 "give finite inputs that are not all equal."
             )
         return mean, variance**0.5
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of all inputs and labels, with their shapes and types: equal data, equal fingerprint."""
+        digest = sha256()
+        for split in sorted(self.x):
+            for array in (self.x[split], self.y[split]):
+                digest.update(f"{split} {array.dtype} {array.shape}".encode())
+                for rows in np.array_split(array, max(1, len(array) // 4096)):
+                    digest.update(np.ascontiguousarray(rows).data)
+        return digest.hexdigest()
 
     def split(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return (M, N_x) inputs and (M,) labels of the split `"train"` or `"test"`."""

@@ -53,7 +53,7 @@ def trained_on_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_checkpoint_trained_on_one_id_evaluates_on_every_other(trained_on_digits: Path, name: str):
     curve = evaluate(make_learner(str(trained_on_digits)), TaskDistribution(name, split="test"), episodes=2)
-    assert curve.correct.shape == (2, 100) and curve.env_id == f"GPICL-{name}-v0"
+    assert curve.scores.shape == (2, 100) and curve.env_id == f"GPICL-{name}-v0"
 
 
 def test_the_newest_two_are_kept(learner: Transformer, tmp_path: Path):

@@ -5,6 +5,7 @@ from sklearn.kernel_ridge import KernelRidge
 from torch.nn.functional import cross_entropy, normalize, one_hot, pad
 
 from gpicl_agents.kernel_transformer import SMALLEST_NOISE, CausalRidge, KernelTransformer
+from gpicl_envs.learner import Learner
 from gpicl_envs.tasks import TaskDistribution
 from gpicl_envs.testing import check_learner
 
@@ -96,3 +97,15 @@ def test_the_name_tells_that_a_rule_is_built_in():
     assert KernelTransformer().name == "transformer+kernel"
     with pytest.raises(ValueError, match="kernel_heads=0 is not allowed"):
         KernelTransformer(kernel_heads=0)
+
+
+def test_inputs_of_zeros_change_nothing_between_step_and_predict():
+    """They have no direction: their cosine with themselves is taken as 1 in both."""
+    learner = KernelTransformer(8, 3, width=16, n_heads=2, kernel_heads=3, mlp_width=32, input_rank=8).eval()
+    generator = torch.Generator().manual_seed(0)
+    for parameter in learner.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    x, y = torch.randn(2, 10, 8, generator=generator), torch.randint(3, (2, 10), generator=generator)
+    x[:, [3, 7]] = 0
+    with torch.no_grad():
+        assert torch.allclose(Learner.predict(learner, x, y), learner.predict(x, y), atol=1e-4)

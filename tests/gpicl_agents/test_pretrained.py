@@ -121,7 +121,7 @@ def test_a_learner_in_the_box_learns_on_data_that_it_has_never_seen(name: str):
     """Digits: from chance at the first example to well above 80 % at the last, and nothing above 8 MB."""
     tasks = TaskDistribution("Digits", split="test")
     curve = evaluate(load_pretrained(name), tasks, episodes=32, split="unseen-dataset")
-    assert curve.correct[:, 0].mean() < 0.35 and curve.final.mean > 0.85
+    assert curve.scores[:, 0].mean() < 0.35 and curve.final.mean > 0.85
     card = (FOLDER_OF_PACKAGE / name / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert curve.learner in card and "Cost:" in card
     assert (FOLDER_OF_PACKAGE / name / "model.safetensors").stat().st_size <= 8_000_000

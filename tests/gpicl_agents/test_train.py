@@ -19,8 +19,9 @@ from gpicl_agents.presets import PRESETS, find_preset
 from gpicl_agents.progress import LiveReport
 from gpicl_agents.train import Progress, TrainConfig, stream_seeds, train
 from gpicl_agents.transformer import Transformer
-from gpicl_envs.learner import make_learner
+from gpicl_envs.learner import Learner, learner_targets, make_learner
 from gpicl_envs.tasks import TaskDistribution
+from gpicl_envs.testing import LearnerCheckError
 
 QUICK = TrainConfig(
     steps=12, learning_rate=6e-3, warmup_steps=3, evaluate_every=4, evaluate_episodes=8, checkpoint_every=5
@@ -50,7 +51,7 @@ def test_training_learns_to_learn():
     progress = train(learner, small_env(16, length=40), config, report=lambda p: losses.append(p.loss))
     assert losses[0] == pytest.approx(2.3026, abs=1e-3)  # log 10: it starts uniform
     assert sum(losses[-10:]) / 10 < 2.0
-    accuracy = progress.curve.correct.mean(0)
+    accuracy = progress.curve.scores.mean(0)
     assert accuracy[0] < 0.25 and accuracy[-10:].mean() > 0.5
     assert progress.curve.tasks["split"] == "test" and progress.curve.tasks["n_tasks"] is None
 
@@ -256,7 +257,7 @@ def test_the_live_view_shows_the_rising_curve():
         output = io.StringIO()
         with LiveReport("me", 12, Console(file=output, force_terminal=terminal, width=120)) as report:
             report(Progress(step=4, seconds=1.0, loss=2.0, curve=curve, evaluated=True))
-        assert f"{100 * curve.correct[:, 0].mean():.0f} %" in output.getvalue()
+        assert f"{100 * curve.scores[:, 0].mean():.0f} %" in output.getvalue()
 
 
 @pytest.mark.gpu
@@ -364,3 +365,70 @@ def test_the_end_of_the_plateau_is_logged(tmp_path: Path):
     progress = train(learner, small_env(16, length=40), config, folder=tmp_path)
     assert progress.left_chance is not None and 5 < progress.left_chance < 120
     assert [line["left_chance"] for line in metrics(tmp_path) if "left_chance" in line] == [progress.left_chance]
+
+
+TRAINABLE = [name for name, target in learner_targets().items() if target.startswith("gpicl_agents")]
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINABLE if not name.startswith("rl2")])
+def test_every_sequence_model_trains_in_bf16(name: str):
+    venv = gymnasium.make_vec("GPICL-Clusters-v0", num_envs=2, n_features=16, length=12)
+    learner = make_learner(name, n_features=16, n_classes=10, seed=1)
+    config = TrainConfig(steps=2, precision="bf16", evaluate_every=0)
+    assert 1 < train(learner, venv, config).loss < 6
+
+
+def test_a_learner_that_sees_its_label_is_not_trained():
+    class Leaks(Learner, torch.nn.Module):
+        def __init__(self, n_features: int = 784, n_classes: int = 10) -> None:
+            super().__init__(n_features, n_classes)
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.scale * torch.nn.functional.one_hot(y, self.n_classes).float()
+
+    with pytest.raises(LearnerCheckError, match="Not causal"):
+        train(Leaks(32), small_env(), TrainConfig(steps=1))
+    with pytest.raises(ValueError, match="Linear is no Learner: derive it from `Learner, nn.Module`, in that order"):
+        train(torch.nn.Linear(2, 2), small_env(), TrainConfig(steps=1))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"learning_rate": "x"}, "learning_rate='x'"),
+        ({"clip_norm": None}, "clip_norm=None"),
+        ({"learning_rate": float("inf")}, "learning_rate=inf"),
+        ({"betas": (0.9, 1.0)}, "betas="),
+        ({"betas": 0.9}, "betas=0.9"),
+        ({"eps": -1}, "eps=-1"),
+    ],
+    ids=str,
+)
+def test_settings_of_the_wrong_kind_are_refused(setting: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**setting)
+
+
+def test_a_checkpoint_is_not_taken_for_a_run_s_folder(tmp_path):
+    config = TrainConfig(steps=2, evaluate_every=0, checkpoint_every=1)
+    train(small_learner(), small_env(), config, folder=tmp_path / "run")
+    checkpoint = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    before = sorted(path.name for path in checkpoint.iterdir())
+    with pytest.raises(ValueError, match="is a checkpoint itself: give the folder of its run"):
+        train(small_learner(), small_env(), config, folder=checkpoint, resume=True)
+    assert sorted(path.name for path in checkpoint.iterdir()) == before
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="is a file, and a run needs a folder"):
+        train(small_learner(), small_env(), config, folder=tmp_path / "file")
+
+
+def test_what_trains_a_run_may_change_and_what_it_trains_on_may_not(tmp_path):
+    config = TrainConfig(steps=1, evaluate_every=0, accumulate=2)
+    train(small_learner(), small_env(), config, folder=tmp_path)
+    with pytest.raises(ValueError, match="was begun with accumulate=2, now 1"):
+        train(small_learner(), small_env(), TrainConfig(steps=2, evaluate_every=0), folder=tmp_path, resume=True)
+    broken = tmp_path / "metrics.jsonl"
+    broken.write_text(broken.read_text() + "broken\n")
+    with pytest.raises(ValueError, match="metrics.jsonl, line 2 is not a step's metrics"):
+        train(small_learner(), small_env(), replace(config, steps=2), folder=tmp_path, resume=True)

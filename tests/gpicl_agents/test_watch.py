@@ -48,7 +48,7 @@ def test_three_questions_are_asked():
         "Clusters": "unseen-dataset",
     }
     assert curves["seen"].tasks["n_tasks"] == 4 and curves["unseen"].tasks["n_tasks"] is None
-    assert curves["Clusters"].tasks["split"] == "test" and curves["Clusters"].correct.shape == (6, 12)
+    assert curves["Clusters"].tasks["split"] == "test" and curves["Clusters"].scores.shape == (6, 12)
 
 
 def test_an_unknown_dataset_is_refused_before_training():

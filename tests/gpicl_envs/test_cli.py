@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpicl_envs.cli import COMMANDS, main
-from gpicl_envs.commands.arguments import parse
+from gpicl_envs.specs import parse
 
 AGENT = """
 import torch
@@ -153,3 +153,46 @@ def test_assignments_are_python_values_or_text():
         "d": "paper",
         "e": True,
     }
+
+
+BROKEN = """
+import torch
+from gpicl_envs import Learner
+
+class Raises(Learner):
+    def predict(self, x, y):
+        return self.weights @ x
+class NoConstructor(Learner):
+    def __init__(self): pass
+    def predict(self, x, y): return torch.zeros(*y.shape, 10)
+class Numpy(Learner):
+    def predict(self, x, y): return torch.zeros(*y.shape, self.n_classes).numpy()
+class PeeksAtTheMean(Learner):
+    def predict(self, x, y): return (x - x.mean(1, keepdim=True))[..., : self.n_classes]
+class Dice(Learner):
+    def predict(self, x, y): return torch.rand(*y.shape, self.n_classes)
+class Gossips(Learner):
+    def predict(self, x, y): return (x - x.mean(0))[..., : self.n_classes]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "Raises",
+            "raised AttributeError: 'Raises' object has no attribute 'weights' (broken.py, line 7",
+        ),
+        ("NoConstructor", "call super().__init__(n_features, n_classes) in its constructor"),
+        ("Numpy", "returned ndarray, not a torch tensor"),
+        ("PeeksAtTheMean", "Not causal: the prediction at position 0 changed with inputs after position 0"),
+        ("Dice", "gave other logits when called again"),
+        ("Gossips", "Episodes leak: the predictions of episode 0 changed with the other episodes of the batch"),
+    ],
+)
+def test_check_says_in_plain_words_what_is_wrong(name: str, words: str, tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken.py").write_text(BROKEN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SystemExit):
+        main(["check", f"broken:{name}"])
+    assert words in capsys.readouterr().err

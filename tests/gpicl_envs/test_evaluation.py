@@ -31,29 +31,29 @@ def tasks() -> TaskDistribution:
 
 def test_the_uniform_learner_is_at_chance_with_log_k_nats(tasks: TaskDistribution):
     curve = evaluate(make_learner("uniform"), tasks, episodes=500)
-    assert curve.correct.shape == (500, 30)
-    assert curve.nll.mean() == pytest.approx(np.log(10), abs=1e-5)
-    assert curve.correct.mean() == pytest.approx(0.1, abs=0.015)
+    assert curve.scores.shape == (500, 30)
+    assert curve.likelihood.nll.mean() == pytest.approx(np.log(10), abs=1e-5)
+    assert curve.scores.mean() == pytest.approx(0.1, abs=0.015)
 
 
 def test_accuracy_and_likelihood_are_those_of_the_episodes(tasks: TaskDistribution):
     curve = evaluate(make_learner("knn"), tasks, episodes=10, seed=3)
     episodes = tasks.sample(10, seed=3)
     logits = make_learner("knn").predict(episodes.x, episodes.y)
-    assert np.array_equal(curve.correct, (logits.argmax(2) == episodes.y).numpy())
+    assert np.array_equal(curve.scores, (logits.argmax(2) == episodes.y).numpy())
     likelihood = logits.log_softmax(2).gather(2, episodes.y[..., None])[..., 0]
-    assert curve.nll == pytest.approx(-likelihood.numpy(), abs=1e-4)
+    assert curve.likelihood.nll == pytest.approx(-likelihood.numpy(), abs=1e-4)
 
 
 def test_the_batch_size_changes_nothing(tasks: TaskDistribution):
     a, b = (evaluate(make_learner("ridge"), tasks, episodes=25, batch_size=size) for size in (25, 4))
-    assert np.array_equal(a.correct, b.correct) and a.nll == pytest.approx(b.nll, abs=1e-3)
+    assert np.array_equal(a.scores, b.scores) and a.likelihood.nll == pytest.approx(b.likelihood.nll, abs=1e-3)
 
 
 def test_all_learners_see_the_same_episodes(tasks: TaskDistribution):
     together = evaluate_all([make_learner("knn"), make_learner("sgd")], tasks, episodes=20)
     alone = evaluate(make_learner("sgd"), tasks, episodes=20)
-    assert np.array_equal(together[1].correct, alone.correct)
+    assert np.array_equal(together[1].scores, alone.scores)
 
 
 def test_a_record_is_plain_json_and_says_how_it_was_made(tasks: TaskDistribution):
@@ -62,7 +62,7 @@ def test_a_record_is_plain_json_and_says_how_it_was_made(tasks: TaskDistribution
     assert record["env"] == "GPICL-Digits-v0" and record["split"] == "unseen-dataset" and record["seed"] == 7
     assert record["env_kwargs"]["length"] == 30 and record["episodes"] == 20 and record["state_size"] == 29 * 785
     assert len(record["accuracy"]) == len(record["accuracy_low"]) == len(record["nll"]) == 30
-    assert sum(record["final_right"]) / 200 == pytest.approx(record["final"], abs=1e-5)
+    assert sum(record["final_scores"]) / 200 == pytest.approx(record["final"], abs=1e-5)
     assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 
@@ -78,7 +78,7 @@ def test_the_lookup_player_of_random_is_perfect_once_an_item_was_seen():
     curve = evaluate(make_learner("knn"), tasks, episodes=50)
     index = tasks.sample(50).index.numpy()
     seen = np.array([[item in row[:n] for n, item in enumerate(row)] for row in index])
-    assert curve.correct[seen].all() and seen[:, -1].mean() > 0.9
+    assert curve.scores[seen].all() and seen[:, -1].mean() > 0.9
 
 
 def test_no_learner_beats_the_bayes_accuracy_of_clusters():
@@ -92,7 +92,7 @@ def test_the_reference_player_of_mnist_reaches_its_known_score():
     """RBF kernel ridge on 99 test digits: 75 to 76 in PAPER.md's measurement, ± 2 with 256 episodes here."""
     curve = evaluate(make_learner("kernel-ridge"), TaskDistribution("MNIST", split="test"), episodes=256)
     assert 0.73 < float(curve.final.mean) < 0.79
-    assert curve.correct[:, 0].mean() < 0.2
+    assert curve.scores[:, 0].mean() < 0.2
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_modules_predict_in_evaluation_mode_and_keep_their_own(tasks: TaskDistri
             return self.drop(torch.ones(*y.shape, 10))
 
     learner = Dropped().train()
-    assert evaluate(learner, tasks, episodes=4).nll == pytest.approx(np.log(10), abs=1e-5)
+    assert evaluate(learner, tasks, episodes=4).likelihood.nll == pytest.approx(np.log(10), abs=1e-5)
     check_learner(learner)
     assert learner.training
 
@@ -155,6 +155,70 @@ def test_a_record_of_data_without_an_id_names_them():
     assert list(group([record])) == ["my pictures, unseen-task"]
 
 
-def test_regression_is_refused_since_learners_predict_labels():
-    with pytest.raises(ValueError, match="GPICL-DecisionTree-v0 is regression"):
-        evaluate(make_learner("knn"), FunctionDistribution("DecisionTree"))
+class Zero(Learner):
+    """Predicts the value 0."""
+
+    predicts_values = True
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(*y.shape, 1)
+
+
+def test_regression_is_scored_by_squared_error():
+    tasks = FunctionDistribution("LinearRegression", length=15)
+    curve = evaluate(Zero(n_features=20, n_classes=1), tasks, episodes=40, final_positions=1)
+    y = tasks.sample(40).y.double().numpy()
+    record = curve.record()
+    assert record["metric"] == "squared_error" and "accuracy" not in record and "nll" not in record
+    assert record["squared_error"] == pytest.approx((y**2).mean(0), abs=1e-4)
+    assert record["final"] == pytest.approx((y[:, -1] ** 2).mean(), abs=1e-4)
+    assert record["final_scores"] == pytest.approx(y[:, -1] ** 2, abs=1e-4)
+
+
+def test_calibration_area_and_likelihood_are_those_of_their_definitions(tasks: TaskDistribution):
+    record = evaluate(make_learner("ridge"), tasks, episodes=60, seed=3).record()
+    episodes = tasks.sample(60, seed=3)
+    logits = make_learner("ridge").predict(episodes.x, episodes.y)[:, -10:]
+    confidence, chosen = logits.softmax(2).max(2)
+    right = (chosen == episodes.y[:, -10:]).float().flatten()
+    place = (confidence.flatten() * 15).long().clamp_max(14)
+    gaps = [(confidence.flatten() - right)[place == b].sum().abs().item() for b in range(15)]
+    assert record["ece"] == pytest.approx(sum(gaps) / 600, abs=1e-4)
+    assert record["ece_low"] <= record["ece"] <= record["ece_high"]
+    assert sum(record["reliability"]["count"]) == 600
+    assert record["area"] == pytest.approx(np.mean(record["accuracy"]), abs=1e-5)
+    assert sum(record["area_scores"]) == pytest.approx(60 * 30 * record["area"], abs=0.05)
+    assert record["final_nll"] == pytest.approx(np.mean(record["nll"][-10:]), abs=1e-4)
+    first = next(n for n, accuracy in enumerate(record["accuracy"]) if accuracy >= 0.5)
+    n, low, high = record["examples_to"]["0.5"]
+    assert n == first and low <= n <= high
+
+
+def test_the_data_are_named_by_their_fingerprint(tasks: TaskDistribution):
+    record = evaluate(make_learner("uniform"), tasks, episodes=2).record()
+    digits = load_dataset("Digits")
+    assert record["data"] == digits.fingerprint
+    other = Dataset("Digits", {"test": digits.x["test"]}, {"test": digits.y["test"]}, n_classes=10)
+    assert other.fingerprint != digits.fingerprint
+
+
+class PeeksLate(Learner):
+    """Behaves on the Gaussian data of `check_learner`, and reads the label wherever inputs are those of real tasks."""
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        told = torch.nn.functional.one_hot(y, self.n_classes).float()
+        return told if y.shape[1] == 30 else torch.zeros_like(told)
+
+
+def test_a_cheat_that_passes_the_check_is_caught_on_the_episodes(tasks: TaskDistribution):
+    check_learner(PeeksLate())
+    with pytest.raises(LearnerCheckError, match="PeeksLate at position 10 changed with the labels from position 10"):
+        evaluate(PeeksLate(), tasks, episodes=4)
+
+
+def test_a_hundred_thousand_episodes_keep_five_bytes_a_prediction():
+    """Scores, likelihoods and bins of E = 2,000 episodes of N = 100: what grows with E."""
+    tasks = TaskDistribution("Clusters", split="test", n_features=8, length=100)
+    curve = evaluate(make_learner("uniform", n_features=8), tasks, episodes=2000, batch_size=200)
+    kept = curve.scores.nbytes + curve.likelihood.nll.nbytes + curve.likelihood.bins.nbytes
+    assert kept == 2000 * (5 * 100 + 4 * 45)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from gpicl_envs.metrics import bootstrap
+from gpicl_envs import metrics
+from gpicl_envs.metrics import bootstrap, calibration_error, examples_to, resampled_means
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
@@ -51,3 +52,23 @@ def test_the_same_seed_gives_the_same_interval():
 def test_no_episodes_no_interval():
     with pytest.raises(ValueError, match="at least one"):
         bootstrap([])
+
+
+def test_the_resamples_do_not_depend_on_how_many_are_in_memory(monkeypatch: pytest.MonkeyPatch):
+    values, tasks = np.random.default_rng(6).random((60, 3)), np.arange(60) // 4
+    whole = resampled_means(values, tasks)
+    monkeypatch.setattr(metrics, "BLOCK", 500)
+    assert np.allclose(resampled_means(values, tasks), whole)
+
+
+def test_examples_to_a_level_counts_those_seen_before_it():
+    curves = np.array([[0.1, 0.4, 0.6, 0.4, 0.9], [0.1, 0.2, 0.3, 0.2, 0.1]])
+    assert examples_to(curves, 0.5).tolist() == [2, np.inf]
+
+
+def test_a_calibrated_forecaster_has_no_calibration_error_and_a_boaster_has_its_gap():
+    calibrated = np.zeros((3, 15))
+    calibrated[:, 11] = 75, 75, 100  # 100 predictions at 75 % confidence, 75 of them right
+    boaster = calibrated.copy()
+    boaster[0, 11] = 95
+    assert calibration_error(calibrated) == 0 and calibration_error(boaster) == pytest.approx(0.2)

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from gpicl_envs.evaluation import evaluate_all
+from gpicl_envs.functions import FunctionDistribution
 from gpicl_envs.learner import make_learner
 from gpicl_envs.records import append_records, read_records
-from gpicl_envs.report import compare, group, markdown_table, write_report
+from gpicl_envs.report import compare, group, latex_table, markdown_table, merge, write_report
+from gpicl_envs.suites import find_suite
 from gpicl_envs.tasks import TaskDistribution
 
 TROUBLE = "<img src=x onerror=alert(1)> | $x_1$"
@@ -38,9 +40,9 @@ def test_records_survive_the_file(records: list[dict], tmp_path):
     ("content", "message"),
     [
         ("", "holds no records"),
-        ('{"schema": "gpicl-record-1", "lear', "line 1 is not JSON"),
-        ('{"schema": "other"}\n', "schema 'other', but this version reads 'gpicl-record-1'"),
-        ('{"schema": "gpicl-record-1"}\n', "line 1 lacks accuracy, accuracy_high"),
+        ('{"schema": "gpicl-record-2", "lear', "line 1 is not JSON"),
+        ('{"schema": "other"}\n', "schema 'other', but this version reads 'gpicl-record-2'"),
+        ('{"schema": "gpicl-record-2"}\n', "line 1 lacks"),
         ("3\n", "schema 'int'"),
     ],
 )
@@ -62,7 +64,7 @@ def test_the_best_comes_first_and_differences_are_paired(records: list[dict]):
     best, second = columns["Digits, unseen-task"][:2]
     assert best["final"] >= second["final"]
     mean, low, high = compare(second, best)
-    difference = (np.array(second["final_right"]) - np.array(best["final_right"])) / 10
+    difference = (np.array(second["final_scores"]) - np.array(best["final_scores"])) / 10
     assert mean == pytest.approx(difference.mean()) and low < mean < high
     assert high - low == pytest.approx(2 * 1.96 * difference.std() / 40**0.5, rel=0.25)
     assert compare(best, best) == (0, 0, 0)
@@ -72,7 +74,7 @@ def test_the_table_states_every_number_with_its_interval(records: list[dict]):
     table = markdown_table(group(records))
     row = group(records)["Digits, unseen-task"][0]
     half = 50 * (row["final_high"] - row["final_low"])
-    assert f"{100 * row['final']:.1f} ± {half:.1f} (best)" in table
+    assert f"{100 * row['final']:.1f} ± {half:.1f}** (best)" in table
     assert "40 episodes a cell" in table and "paired on these episodes" in table
     assert "&lt;img" in table and "<img" not in table and "\\|" in table
 
@@ -90,7 +92,9 @@ def test_a_later_record_replaces_an_earlier_one(records: list[dict]):
 
 def test_reports_are_the_same_byte_for_byte(records: list[dict], tmp_path):
     pages = [write_report(records, tmp_path / name) for name in "ab"]
-    for name in ("table.md", "learning-curves.png", "index.html"):
+    names = sorted(path.name for path in pages[0].parent.iterdir())
+    assert {"table.md", "table.tex", "learning-curves.svg", "reliability.png", "state-size.png"} < set(names)
+    for name in names:
         a, b = ((page.parent / name).read_bytes() for page in pages)
         assert a == b, name
 
@@ -98,6 +102,7 @@ def test_reports_are_the_same_byte_for_byte(records: list[dict], tmp_path):
 @pytest.mark.skipif(not shutil.which("chromedriver"), reason="needs Debian's chromium and chromium-driver")
 def test_the_page_opens_offline_in_a_browser(records: list[dict], tmp_path):
     from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+    from selenium.webdriver.support.wait import WebDriverWait
 
     page = write_report(records, tmp_path, title="A <title> & more")
     options = ChromeOptions()
@@ -116,6 +121,17 @@ def test_the_page_opens_offline_in_a_browser(records: list[dict], tmp_path):
         rows = browser.find_elements("css selector", "#scores tbody tr")
         cells = [[cell.text for cell in row.find_elements("css selector", "td")] for row in rows]
         assert browser.find_element("css selector", "h1").text == "A <title> & more"
+        head = browser.find_elements("css selector", "#scores thead button")[3]
+
+        def order():
+            found = browser.find_elements("css selector", "#scores tbody tr td:nth-child(4)")
+            return [float(cell.text.split(" ")[0]) for cell in found]
+
+        head.click()
+        assert order() == sorted(order(), reverse=True) and len(set(order())) == 3
+        assert head.find_element("xpath", "..").get_attribute("aria-sort") == "descending"
+        head.send_keys("\n")  # the keyboard sorts too
+        assert order() == sorted(order())
         assert len(cells) == 3 and TROUBLE in [row[0] for row in cells]
         best = group(records)["Digits, unseen-task"][0]
         assert any(f"{100 * best['final']:.1f} ±" in row[3] and "best" in row[3] for row in cells)
@@ -124,7 +140,11 @@ def test_the_page_opens_offline_in_a_browser(records: list[dict], tmp_path):
             legend = browser.find_elements("css selector", f"#curve-{i} .legendtext")
             assert "1-nn-cosine" in [entry.text for entry in legend]
         first = browser.find_elements("css selector", "#curve-0 .legendtoggle")[0]
-        browser.execute_script("arguments[0].dispatchEvent(new MouseEvent('mousedown', {bubbles: true}));", first)
+        toggle = "for (const kind of ['mousedown', 'mouseup']) "
+        toggle += "arguments[0].dispatchEvent(new MouseEvent(kind, {bubbles: true}));"
+        browser.execute_script(toggle, first)
+        drawn = "return document.querySelectorAll('#curve-0 .scatterlayer .trace').length"
+        WebDriverWait(browser, 10).until(lambda page: page.execute_script(drawn) == 4)  # a curve and its band are gone
         assert browser.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
         assert "http" not in browser.execute_script(
@@ -132,3 +152,64 @@ def test_the_page_opens_offline_in_a_browser(records: list[dict], tmp_path):
         )
     finally:
         browser.quit()
+
+
+def failed(record: dict, why: str) -> dict:
+    scores = {key for key in record if key.startswith(("final", "area", "accuracy", "nll", "ece"))}
+    return {key: value for key, value in record.items() if key not in scores} | {"status": "failed", "error": why}
+
+
+def test_failed_rows_are_marked_with_their_reason_and_come_last(records: list[dict], tmp_path):
+    broken = failed(records[0], "ValueError: <b>no</b> & $x_1$")
+    columns = group([broken, *records[1:]])
+    assert columns["Digits, unseen-task"][-1] is broken
+    table = markdown_table(columns)
+    assert "| failed" in table and "Failed: 1-nn-cosine, Digits, unseen-task: ValueError: &lt;b&gt;no" in table
+    assert r"\textless{}b\textgreater{}" not in latex_table(columns) and "failed" in latex_table(columns)
+    page = write_report([broken, *records[1:]], tmp_path).read_text(encoding="utf-8")
+    assert "&lt;b&gt;no&lt;/b&gt; &amp; $x_1$" in page and "<b>no</b>" not in page
+
+
+def test_names_are_text_in_latex(records: list[dict]):
+    table = latex_table(group(records))
+    assert r"\textless{}img src=x onerror=alert(1)\textgreater{} \textbar{} \$x\_1\$" in table
+    assert table.count(r"\\") == 4 and r"\toprule" in table
+
+
+def suite_record(record: dict, learner: str, **more) -> dict:
+    cell = find_suite("gpicl-table1").cells[0]
+    suite = {"name": "gpicl-table1", "cell": cell.name, "definition": cell.definition}
+    shared = {"env": cell.env, "split": cell.split, "seed": cell.seed, "episodes": cell.episodes, "suite": suite}
+    return record | shared | {"learner": learner, "identity": learner, "date": "2026-01-01"} | more
+
+
+def test_table_1_stands_beside_the_paper_s_marked_as_theirs(records: list[dict], tmp_path):
+    rows = [suite_record(records[0], "mine"), suite_record(records[1], "oracle")]
+    table = markdown_table(group(rows))
+    assert "| GPICL Transformer (published) |  |  | 73.7 |" in table and "published, not run here" in table
+    assert "knows the task" in table
+    assert "GPICL Transformer (published) & 73.7" in latex_table(group(rows))
+
+
+def test_files_of_several_machines_join_and_conflicts_are_refused(records: list[dict]):
+    mine, other = suite_record(records[0], "a"), suite_record(records[1], "b")
+    assert [row["learner"] for row in merge({"x": [mine], "y": [other, mine]})] == ["a", "b"]
+    newer = suite_record(records[0], "a", date="2026-02-01", machine="another")
+    assert merge({"x": [mine, failed(mine, "later")], "y": [newer]}) == [newer]
+    with pytest.raises(ValueError, match="x and y have different learners of the name 'a' in MNIST, unseen-task"):
+        merge({"x": [mine], "y": [newer | {"identity": "others"}]})
+    definition = mine["suite"] | {"definition": "0" * 64}
+    with pytest.raises(ValueError, match="record of a in gpicl-table1, MNIST, was made with another definition"):
+        merge({"x": [mine | {"suite": definition}]})
+    with pytest.raises(ValueError, match="different episodes.*data="):
+        group(merge({"x": [mine], "y": [other | {"data": "other images"}]}))
+
+
+def test_squared_errors_are_better_if_smaller(tmp_path):
+    tasks = FunctionDistribution("LinearRegression", length=30)
+    made = [make_learner(name, n_features=20, n_classes=1) for name in ("knn", "least-squares", "majority")]
+    records = [curve.record() for curve in evaluate_all(made, tasks, episodes=60, final_positions=1)]
+    (rows,) = group(records).values()
+    assert rows[0]["learner"] == "least-squares" and rows[0]["final"] < 0.01
+    assert "mean squared error over the last position" in markdown_table(group(records)).lower()
+    assert "least-squares" in write_report(records, tmp_path).read_text(encoding="utf-8")

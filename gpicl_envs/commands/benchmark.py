@@ -1,0 +1,74 @@
+"""`gpicl benchmark`: a frozen suite, any learners, one table."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from gpicl_envs.errors import check_integer, check_number
+
+
+def benchmark(
+    learners: Annotated[Sequence[str], tyro.conf.arg(aliases=["--learner"])],
+    suite: str = "gpicl-mini",
+    out: Path | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    time_limit: float = 3600.0,
+    batch_size: int = 16,
+    device: str = "cpu",
+) -> None:
+    """Evaluate learners on a frozen suite, all on the same episodes, and write the records and the report.
+
+    A learner that raises, returns NaN, sees the future or takes too long ends as a marked row with its reason; the
+    others finish. The same command again goes on where it was stopped.
+
+    Examples: `gpicl benchmark --learners pretrained:gpicl-small knn ridge`; `gpicl benchmark --suite gpicl-table1
+    --learners knn,metric=euclidean ridge my_package:MyAgent`.
+
+    Args:
+        learners: registered names, module:Class, checkpoint folders, pretrained:NAME or sklearn:NAME; arguments follow
+            a comma: knn,k=3.
+        suite: gpicl-mini, gpicl-v1, gpicl-table1, gpicl-robust or gpicl-regression.
+        out: folder for records.jsonl and the report; runs/SUITE by default.
+        workers: processes; by default one for each core on the CPU, one on a GPU.
+        ray: address of a Ray cluster (auto: the one that runs here), instead of processes.
+        time_limit: seconds that one learner may take for one cell.
+        batch_size: episodes at a time.
+        device: cpu or cuda.
+    """
+    from gpicl_envs.benchmark import benchmark as run_benchmark
+    from gpicl_envs.benchmark import command_line
+    from gpicl_envs.isolation import local_runner
+    from gpicl_envs.report import group, markdown_table, write_report
+    from gpicl_envs.suites import find_suite
+
+    console = Console()
+    chosen = find_suite(suite)
+    check_number("time_limit", time_limit, 1)
+    cores = os.cpu_count() or 1
+    workers = check_integer("workers", workers or (cores if device == "cpu" else 1), 1)
+    if ray is None:
+        run = local_runner(workers, time_limit)
+    else:
+        from gpicl_envs.cluster import ray_runner
+
+        run = ray_runner(ray, time_limit, gpus=1 if device != "cpu" else 0)
+    folder = out or Path("runs") / suite
+    records = run_benchmark(
+        chosen,
+        learners,
+        folder / "records.jsonl",
+        run,
+        device=device,
+        batch_size=check_integer("batch_size", batch_size, 1),
+        threads=max(1, cores // workers),
+        command=command_line(),
+        report=lambda line: console.print(line, markup=False, highlight=False),
+    )
+    page = write_report(records, folder, title=f"{chosen.name}: {chosen.description}")
+    console.print(markdown_table(group(records)), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Records: {folder / 'records.jsonl'}. The report: {page}", highlight=False)
