@@ -64,7 +64,10 @@ class LSTM(RecurrentAgent):
         return zeros, zeros
 
     def run(self, tokens: torch.Tensor, memory: State) -> tuple[torch.Tensor, State]:
-        """All layers over all tokens."""
+        """All layers over all tokens; on a CPU in float32: oneDNN has no bfloat16 LSTM for those without AVX-512."""
+        if tokens.device.type == "cpu":
+            with torch.autocast("cpu", enabled=False):
+                return self.layers(tokens.to(self.read_out.weight.dtype), memory)
         return self.layers(tokens, memory)
 
     def memory_size(self, n_examples: int) -> int:

@@ -124,7 +124,7 @@ class Transformer(SequenceAgent):
         similarity = None
         if self.similarity_bias:  # cos(x_n, x_{i−1}) for token i, which carries example i − 1
             similarity = self._in_views(pad(torch.bmm(units, units.mT)[:, :, :-1], (1, 0)))
-            mask = torch.full((n, n), -torch.inf, device=tokens.device).triu(1)
+            mask = torch.ones(n, n, dtype=torch.bool, device=tokens.device).tril()
         for block in self.blocks:
             tokens = block(tokens, mask=mask, similarity=similarity)
         return tokens[:, -n:]
@@ -143,8 +143,8 @@ class Transformer(SequenceAgent):
         n, units = memory.n, memory.units
         mask = similarity = None
         if self.tokens == "query":  # the remembered token does not read the query
-            mask = torch.zeros(2, n + 2, device=token.device)
-            mask[0, -1] = -torch.inf
+            mask = torch.ones(2, n + 2, dtype=torch.bool, device=token.device)
+            mask[0, -1] = False
         if self.similarity_bias:
             similarity = self._in_views(pad(torch.bmm(unit, units.tensor.mT), (1, 0)))
             units = units.append(unit)
@@ -165,11 +165,10 @@ class Transformer(SequenceAgent):
 
 
 def _query_mask(n: int, device: torch.device) -> torch.Tensor:
-    """(2N, 2N): remembered tokens read those up to their own; query n reads the same, and itself."""
-    future = torch.full((n, n), -torch.inf, device=device)
-    causal = future.triu(1)
-    itself = future.masked_fill(torch.eye(n, device=device).bool(), 0.0)
-    return torch.cat([torch.cat([causal, future], 1), torch.cat([causal, itself], 1)], 0)
+    """(2N, 2N) what is read: remembered tokens read those up to their own; query n reads the same, and itself."""
+    itself = torch.eye(n, dtype=torch.bool, device=device)
+    causal, none = torch.ones_like(itself).tril(), torch.zeros_like(itself)
+    return torch.cat([torch.cat([causal, none], 1), torch.cat([causal, itself], 1)], 0)
 
 
 class Block(nn.Module):
@@ -203,7 +202,7 @@ class Block(nn.Module):
 
         Args:
             tokens: (B, T, width).
-            mask: (T, T) added to the attention logits; causal by default.
+            mask: (T, T) which tokens are read; causal by default.
             similarity: (B, T, T) scaled by β and added to them.
         """
         q, k, v = self._queries_keys_values(tokens)
@@ -223,7 +222,7 @@ class Block(nn.Module):
         Args:
             tokens: (B, T, width).
             cached: keys and values (B, H, S − T, width/H).
-            mask: (T, S) added to the attention logits; none by default, as one token may read all.
+            mask: (T, S) which tokens are read; all by default.
             similarity: (B, T, S) scaled by β and added to them.
         """
         q, k, v = self._queries_keys_values(tokens)
@@ -245,7 +244,7 @@ class Block(nn.Module):
         if similarity is None:
             return mask
         bias = self.beta * similarity[:, None]
-        return bias if mask is None else bias + mask
+        return bias if mask is None else bias.masked_fill(~mask, -torch.inf)
 
     def _after(self, tokens: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         """What follows attention: its output (B, H, T, width/H) joins the tokens, then the MLP."""
