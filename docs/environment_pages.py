@@ -176,7 +176,7 @@ def _scores(env_id: str, folder: Path) -> list[str]:
         records = [record for record in read_records(path) if record["env"] == env_id]
         if records:
             picture = f"{env_id}-{path.stem}.png"
-            draw_curves(group(records), folder / picture)
+            draw_curves(group(records), [folder / picture])
             for rows in group(records).values():
                 parts += [_score_table(rows), _provenance(rows[0], path)]
             parts += [f"![Accuracy at every position of the episode]({picture})"]

@@ -7,7 +7,7 @@ this machine) or `cluster.py` (Ray), which hand back every job with its outcome 
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,9 +16,11 @@ from typing import Any
 
 import torch
 
+from gpicl_envs.distribution import EpisodeDistribution
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation import evaluate
 from gpicl_envs.fitting import make_fitting
+from gpicl_envs.jobs import Outcome, Runner, one_line
 from gpicl_envs.oracle import Oracle
 from gpicl_envs.provenance import machine_name, package_versions, source_commit
 from gpicl_envs.records import SCHEMA, append_records, drop_partial_line, read_records
@@ -61,42 +63,34 @@ class Job:
         """For progress and errors."""
         return f"{self.name}, {self.cell.name}" if self.name else f"check of {self.spec}"
 
+    def run(self) -> Outcome:
+        """Check or evaluate in this process. Whatever the learner raises becomes the reason of its failure."""
+        torch.set_num_threads(self.threads)
+        try:
+            tasks = make_tasks(**self.cell.arguments | {"device": self.device})
+            learner = make_fitting(self.spec, {}, tasks)
+            return self._check(learner, tasks) if self.name is None else self._evaluate(learner, tasks)
+        except Exception as error:  # a learner's own code: anything may come
+            return Outcome(error=one_line(error))
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job: a value, or why there is none; neither where the oracle has no answer."""
+    def _check(self, learner: Any, tasks: EpisodeDistribution) -> Outcome:
+        if not isinstance(learner, Oracle):
+            check_learner(learner, length=min(CHECK_LENGTH, max(2, tasks.length)))
+        return Outcome({"name": learner.name, "identity": identity_of(self.spec, learner)})
 
-    value: Any = None
-    error: str | None = None
-
-
-Runner = Callable[[Sequence[Job]], Iterator[tuple[Job, Outcome]]]
-
-
-def run_job(job: Job) -> Outcome:
-    """Do a job in this process. Whatever the learner raises becomes the reason of its failure."""
-    torch.set_num_threads(job.threads)
-    try:
-        tasks = make_tasks(**job.cell.arguments | {"device": job.device})
-        learner = make_fitting(job.spec, {}, tasks)
-        if job.name is None:
-            if not isinstance(learner, Oracle):
-                check_learner(learner, length=min(CHECK_LENGTH, max(2, tasks.length)))
-            return Outcome({"name": learner.name, "identity": identity_of(job.spec, learner)})
+    def _evaluate(self, learner: Any, tasks: EpisodeDistribution) -> Outcome:
         if isinstance(learner, Oracle) and not learner.covers(tasks):
             return Outcome()
         curve = evaluate(
             learner,
             tasks,
-            episodes=job.cell.episodes,
-            seed=job.cell.seed,
-            split=job.cell.split,
-            batch_size=job.batch_size,
-            final_positions=job.cell.final_positions,
+            episodes=self.cell.episodes,
+            seed=self.cell.seed,
+            split=self.cell.split,
+            batch_size=self.batch_size,
+            final_positions=self.cell.final_positions,
         )
-        return Outcome(curve.record() | _header(job))
-    except Exception as error:  # a learner's own code: anything may come
-        return Outcome(error=_one_line(error))
+        return Outcome(curve.record() | _header(self))
 
 
 def benchmark(
@@ -120,7 +114,7 @@ def benchmark(
         suite: the suite.
         specs: the learners.
         path: the record file, made if needed.
-        run: runs jobs: `isolation.local_runner(...)` or `cluster.ray_runner(...)`.
+        run: runs jobs: what `isolation.local_runner(...)` or `cluster.ray_runner(...)` gives.
         device: cpu or cuda.
         batch_size: episodes at a time.
         threads: torch's threads in each job.
@@ -220,11 +214,6 @@ def _header(job: Job) -> dict[str, Any]:
         "command": job.command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _at_hand(cell: Cell, report: Callable[[str], None]) -> bool:

@@ -7,16 +7,18 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from gpicl_envs.benchmark import Job, Outcome, Runner, run_job
 from gpicl_envs.isolation import ATTEMPTS, DIED, TOO_LONG
+from gpicl_envs.jobs import Job, Outcome, Runner, run_job
 
 POLL = 1.0  # seconds between looks at the clock
 
 
-def ray_runner(address: str, time_limit: float, gpus: int = 0) -> Runner:
-    """Return a runner of jobs on a Ray cluster.
+@contextmanager
+def ray_runner(address: str, time_limit: float, gpus: int = 0) -> Iterator[Runner]:
+    """Give a runner of jobs on a Ray cluster, connected to for the block unless this process is already.
 
     Args:
         address: of the cluster; `"auto"` is the one that runs on this machine.
@@ -30,7 +32,8 @@ def ray_runner(address: str, time_limit: float, gpus: int = 0) -> Runner:
         import ray
     except ImportError:
         raise ValueError("A Ray cluster needs Ray: pip install 'gpicl-envs[cluster]'.") from None
-    if not ray.is_initialized():
+    connects = not ray.is_initialized()
+    if connects:
         try:
             paths = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
             environment = {"env_vars": {"PYTHONPATH": paths, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}}
@@ -59,15 +62,16 @@ def ray_runner(address: str, time_limit: float, gpus: int = 0) -> Runner:
                     if time.monotonic() - start > time_limit:
                         ray.cancel(reference, force=True)
                         del running[reference]
-                        yield (
-                            job,
-                            Outcome(error=f"{TOO_LONG} {time_limit:g} s"),
-                        )
+                        yield job, Outcome(error=f"{TOO_LONG} {time_limit:g} s")
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
 
-    return run
+    try:
+        yield run
+    finally:
+        if connects:
+            ray.shutdown()
 
 
 def _outcome(ray: Any, reference: Any) -> Outcome:

@@ -3,49 +3,53 @@
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 
 from pebble import ProcessExpired, ProcessPool
 
-from gpicl_envs.benchmark import Job, Outcome, Runner, run_job
+from gpicl_envs.jobs import Job, Outcome, Runner, run_job
 
 ATTEMPTS = 3
 DIED = f"its process died, {ATTEMPTS} times: out of memory, or a crash of native code"
 TOO_LONG = "it took longer than the time limit (--time-limit) of"
 
 
-def local_runner(workers: int, time_limit: float) -> Runner:
-    """Return a runner of jobs in `workers` processes.
+@contextmanager
+def local_runner(workers: int, time_limit: float) -> Iterator[Runner]:
+    """Give a runner of jobs in `workers` processes, which end with the block.
 
     Args:
         workers: processes at a time.
         time_limit: seconds that one job may take.
     """
+    pool = ProcessPool(workers, context=multiprocessing.get_context("spawn"))
 
     def run(jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
-        if not jobs:
-            return
-        with ProcessPool(workers, context=multiprocessing.get_context("spawn")) as pool:
-            running: dict[Future[Outcome], tuple[Job, int]] = {}
+        running: dict[Future[Outcome], tuple[Job, int]] = {}
 
-            def start(job: Job, attempt: int) -> None:
-                running[pool.schedule(run_job, args=[job], timeout=time_limit)] = job, attempt
+        def start(job: Job, attempt: int) -> None:
+            running[pool.schedule(run_job, args=[job], timeout=time_limit)] = job, attempt
 
-            for job in jobs:
-                start(job, 1)
-            try:
-                while running:
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        job, attempt = running.pop(future)
-                        outcome = _outcome(future, time_limit)
-                        if outcome is None and attempt < ATTEMPTS:
-                            start(job, attempt + 1)
-                        else:
-                            yield job, outcome or Outcome(error=DIED)
-            finally:
-                if running:  # stopped in the middle: by Ctrl-C, or by the reader of these outcomes
-                    pool.stop()
+        for job in jobs:
+            start(job, 1)
+        try:
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job, attempt = running.pop(future)
+                    outcome = _outcome(future, time_limit)
+                    if outcome is None and attempt < ATTEMPTS:
+                        start(job, attempt + 1)
+                    else:
+                        yield job, outcome or Outcome(error=DIED)
+        finally:
+            for future in running:  # stopped in the middle: by Ctrl-C, or by the reader of these outcomes
+                future.cancel()
 
-    return run
+    try:
+        yield run
+    finally:
+        pool.stop()
+        pool.join()
 
 
 def _outcome(future: Future[Outcome], time_limit: float) -> Outcome | None:

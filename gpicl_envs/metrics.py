@@ -1,6 +1,7 @@
 """Scores with intervals, in NumPy."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -52,13 +53,22 @@ def resampled_means(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: 
     values = np.asarray(values, np.float64)
     if len(values) == 0:
         raise ValueError("No episodes: an interval needs at least one.")
-    groups, generator = _groups(tasks, len(values)), np.random.default_rng(seed)
+    groups = _groups(tasks, len(values))
     flat = values.reshape(len(values), -1)
+    if len(values) * RESAMPLES <= BLOCK:
+        means = _shares(groups.tobytes(), seed) @ flat
+        return means.reshape(RESAMPLES, *values.shape[1:])
+    generator = np.random.default_rng(seed)
     means, rows = np.empty((RESAMPLES, flat.shape[1])), max(1, BLOCK // len(values))
     for first in range(0, RESAMPLES, rows):
-        weights = _resampling_weights(groups, min(rows, RESAMPLES - first), generator)
-        means[first : first + rows] = weights @ flat / weights.sum(1, keepdims=True)
+        means[first : first + rows] = _resampled_shares(groups, min(rows, RESAMPLES - first), generator) @ flat
     return means.reshape(RESAMPLES, *values.shape[1:])
+
+
+@lru_cache(maxsize=8)
+def _shares(groups: bytes, seed: int) -> Array:
+    """All resamples at once. They depend on nothing else, and a report asks for the same ones many times."""
+    return _resampled_shares(np.frombuffer(groups, np.int64), RESAMPLES, np.random.default_rng(seed))
 
 
 def calibration_error(bins: Array) -> Array:
@@ -96,8 +106,8 @@ def _groups(tasks: ArrayLike | None, n_episodes: int) -> NDArray[np.int64]:
     return np.unique(np.where(tasks < 0, own, tasks), return_inverse=True)[1]
 
 
-def _resampling_weights(groups: NDArray[np.int64], resamples: int, generator: np.random.Generator) -> Array:
-    """(R, E) how often each episode counts in each resample."""
+def _resampled_shares(groups: NDArray[np.int64], resamples: int, generator: np.random.Generator) -> Array:
+    """(R, E) the weight of each episode in each resample; a row sums to 1."""
     n_episodes, n_groups = len(groups), int(groups.max()) + 1
     order = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups, minlength=n_groups)
@@ -108,4 +118,4 @@ def _resampling_weights(groups: NDArray[np.int64], resamples: int, generator: np
         of_episode = np.repeat(drawn, sizes[drawn])  # the drawn task of each episode slot
         within = (generator.random(len(of_episode)) * sizes[of_episode]).astype(np.int64)
         weight[:] = np.bincount(order[starts[of_episode] + within], minlength=n_episodes)
-    return weights
+    return weights / weights.sum(1, keepdims=True)

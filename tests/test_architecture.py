@@ -10,7 +10,7 @@ import gpicl_envs
 ROOT = Path(__file__).parent.parent
 # Each module of gpicl_envs may import those of lower layers only.
 LAYERS = [
-    {"errors", "frame", "window", "specs"},
+    {"errors", "frame", "window", "specs", "jobs"},
     {"datasets", "drawing"},
     {"sampling"},
     {"episodes", "answers"},
@@ -20,8 +20,7 @@ LAYERS = [
     {"single_env", "testing", "wrappers", "curve", "comparisons"},
     {"guard", "oracle"},
     {"evaluation", "sb3", "suites", "fitting"},
-    {"benchmark", "report"},
-    {"isolation"},
+    {"benchmark", "report", "isolation"},
     {"cluster"},
     {"commands"},
     {"cli"},
@@ -97,7 +96,7 @@ def test_every_module_has_a_test_file():
     }
     together |= dict.fromkeys(["gradient", "maml"], "gradient")
     together |= dict.fromkeys(["columns", "figures", "page", "tables", "paper"], "report")
-    together |= dict.fromkeys(["isolation", "cluster"], "benchmark")
+    together |= dict.fromkeys(["isolation", "cluster", "jobs"], "benchmark")
     together |= dict.fromkeys(["arguments", "envs", "check", "evaluate"], "cli")
     for path in FILES:
         if path.name == "__init__.py" or path.parent.name == "datasets":

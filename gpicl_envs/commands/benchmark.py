@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from gpicl_envs.commands.arguments import runner
 from gpicl_envs.errors import check_integer, check_number
 
 
@@ -42,8 +43,7 @@ def benchmark(
     """
     from gpicl_envs.benchmark import benchmark as run_benchmark
     from gpicl_envs.benchmark import command_line
-    from gpicl_envs.isolation import local_runner
-    from gpicl_envs.report import group, markdown_table, write_report
+    from gpicl_envs.report import write_report
     from gpicl_envs.suites import find_suite
 
     console = Console()
@@ -51,24 +51,19 @@ def benchmark(
     check_number("time_limit", time_limit, 1)
     cores = os.cpu_count() or 1
     workers = check_integer("workers", workers or (cores if device == "cpu" else 1), 1)
-    if ray is None:
-        run = local_runner(workers, time_limit)
-    else:
-        from gpicl_envs.cluster import ray_runner
-
-        run = ray_runner(ray, time_limit, gpus=1 if device != "cpu" else 0)
     folder = out or Path("runs") / suite
-    records = run_benchmark(
-        chosen,
-        learners,
-        folder / "records.jsonl",
-        run,
-        device=device,
-        batch_size=check_integer("batch_size", batch_size, 1),
-        threads=max(1, cores // workers),
-        command=command_line(),
-        report=lambda line: console.print(line, markup=False, highlight=False),
-    )
+    with runner(workers, time_limit, ray, device) as run:
+        records = run_benchmark(
+            chosen,
+            learners,
+            folder / "records.jsonl",
+            run,
+            device=device,
+            batch_size=check_integer("batch_size", batch_size, 1),
+            threads=max(1, cores // workers),
+            command=command_line(),
+            report=lambda line: console.print(line, markup=False, highlight=False),
+        )
     page = write_report(records, folder, title=f"{chosen.name}: {chosen.description}")
-    console.print(markdown_table(group(records)), markup=False, highlight=False, soft_wrap=True)
+    console.print((folder / "table.md").read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Records: {folder / 'records.jsonl'}. The report: {page}", highlight=False)

@@ -29,8 +29,8 @@ def scored(columns: Columns) -> Columns:
     return {title: rows for title, rows in kept.items() if rows}
 
 
-def draw_curves(columns: Columns, path: Path) -> None:
-    """Draw a learning curve with its interval for each learner, one panel a column, into a PNG or SVG file."""
+def draw_curves(columns: Columns, paths: Sequence[Path]) -> None:
+    """Draw a learning curve with its interval for each learner, one panel a column, into PNG or SVG files."""
     shown = scored(columns)
     figure, panels = _panels(shown)
     colour, dash = colours(columns), _dashes(columns)
@@ -47,10 +47,10 @@ def draw_curves(columns: Columns, path: Path) -> None:
             axes.set(ylim=(0, 100), ylabel="accuracy (%), 95 % interval")
         else:
             axes.set(yscale="symlog", ylim=(0, None), ylabel="squared error, 95 % interval")
-    _save(figure, path)
+    save(figure, paths)
 
 
-def draw_reliability(columns: Columns, path: Path) -> None:
+def draw_reliability(columns: Columns, paths: Sequence[Path]) -> None:
     """Draw accuracy against confidence over the final positions, one panel a column; bins of fewer than 20 left out."""
     shown = {title: [row for row in rows if "reliability" in row] for title, rows in scored(columns).items()}
     shown = {title: rows for title, rows in shown.items() if rows}
@@ -70,10 +70,10 @@ def draw_reliability(columns: Columns, path: Path) -> None:
             style = {"color": colour[row["learner"]], "linestyle": dash[row["learner"]], "linewidth": 1.1}
             axes.plot(*np.array(points).reshape(-1, 2).T, marker=".", label=plain(row["learner"]), **style)
         axes.set(title=plain(title), xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 100), ylim=(0, 100))
-    _save(figure, path)
+    save(figure, paths)
 
 
-def draw_state_sizes(columns: Columns, path: Path) -> None:
+def draw_state_sizes(columns: Columns, paths: Sequence[Path]) -> None:
     """Draw the final score against the numbers that the last prediction can read, with its 95 % interval."""
     shown = scored(columns)
     figure, panels = _panels(shown)
@@ -91,7 +91,7 @@ def draw_state_sizes(columns: Columns, path: Path) -> None:
             "final accuracy (%), 95 % interval" if larger_is_better(rows[0]) else "final squared error, 95 % interval"
         )
         axes.set_ylabel(unit)
-    _save(figure, path)
+    save(figure, paths)
 
 
 def plain(text: str) -> str:
@@ -117,8 +117,8 @@ def _panels(columns: Columns) -> tuple[Any, Sequence[Any]]:
     return figure, panels[: len(columns)]
 
 
-def _save(figure: Any, path: Path) -> None:
-    """Write the figure with one legend for all panels; no date, no random ids."""
+def save(figure: Any, paths: Sequence[Path]) -> None:
+    """Write the figure, as PNG or SVG by the file's name, with one legend for all panels; no date, no random ids."""
     from matplotlib import rc_context
 
     entries: dict[str, Any] = {}
@@ -126,6 +126,9 @@ def _save(figure: Any, path: Path) -> None:
         entries |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     if entries:
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, frameon=False)
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    with rc_context({"svg.hashsalt": "gpicl", "svg.fonttype": "path"}):
-        figure.savefig(path, metadata=metadata)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # what it found holds for every format
+    for path in paths:
+        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+        with rc_context({"svg.hashsalt": "gpicl", "svg.fonttype": "path"}):
+            figure.savefig(path, metadata=metadata)

@@ -74,10 +74,12 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.md").write_text(markdown_table(columns), encoding="utf-8")
     (folder / "table.tex").write_text(latex_table(columns), encoding="utf-8")
-    for kind in ("png", "svg"):
-        draw_curves(columns, folder / f"learning-curves.{kind}")
-        draw_state_sizes(columns, folder / f"state-size.{kind}")
-        draw_reliability(columns, folder / f"reliability.{kind}")
+    for name, draw in (
+        ("learning-curves", draw_curves),
+        ("state-size", draw_state_sizes),
+        ("reliability", draw_reliability),
+    ):
+        draw(columns, [folder / f"{name}.png", folder / f"{name}.svg"])
     own = {"Calibration": folder / "reliability.png", "Score against state size": folder / "state-size.png"}
     body = [_leaderboard(columns), *_pictures(pictures or {}), *_plots(columns), _details(columns), *_pictures(own)]
     page = folder / "index.html"

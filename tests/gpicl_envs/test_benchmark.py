@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpicl_envs.benchmark import Job, benchmark, identity_of, run_job
+from gpicl_envs.benchmark import Job, benchmark, identity_of
 from gpicl_envs.isolation import local_runner
 from gpicl_envs.learner import make_learner
 from gpicl_envs.records import read_records
@@ -71,13 +71,14 @@ def suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Suite:
 def inline(jobs):
     """The runner of these tests where processes do not matter."""
     for job in jobs:
-        yield job, run_job(job)
+        yield job, job.run()
 
 
 def counted(jobs, ran):
     """A runner that remembers what it ran, in a new process, which sees the files as they are now."""
     ran.extend(jobs)
-    yield from local_runner(1, 60.0)(jobs)
+    with local_runner(1, 60.0) as run:
+        yield from run(jobs)
 
 
 def cells(records):
@@ -88,7 +89,8 @@ def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp
     specs = ["knn", *(f"rogues:{name}" for name in ("Raises", "Sleeps", "Dies", "DiesOnce"))]
     specs += [f"rogues:{name}" for name in ("NotANumber", "WrongShape", "Cheats", "CheatsLater")]
     small = Suite("small", "", suite.cells[:1])
-    records = benchmark(small, specs, tmp_path / "records.jsonl", local_runner(2, 20.0))
+    with local_runner(2, 20.0) as run:
+        records = benchmark(small, specs, tmp_path / "records.jsonl", run)
     why = {record["spec"].removeprefix("rogues:"): record.get("error", "ok") for record in records}
     assert why["knn"] == why["DiesOnce"] == "ok"
     assert why["Raises"] == "KeyError: 'no such weight'"
@@ -144,7 +146,7 @@ def test_changed_code_runs_again_and_failed_cells_are_tried_again(suite: Suite, 
     assert benchmark(small, ["rogues:Raises"], path, inline)[0]["status"] == "failed"
     module = tmp_path / "rogues.py"
     module.write_text(module.read_text().replace('raise KeyError("no such weight")', "pass"))
-    records = benchmark(small, ["rogues:Raises"], path, local_runner(1, 60.0))
+    records = benchmark(small, ["rogues:Raises"], path, lambda jobs: counted(jobs, []))
     assert [record["status"] for record in records] == ["ok"]
     module.write_text(module.read_text() + "\n# edited\n")
     ran = []
@@ -200,16 +202,18 @@ def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": paths}})
     try:
-        run = ray_runner("auto", 60.0)
-        records = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "ray.jsonl", run))
+        with ray_runner("auto", 60.0) as run:
+            records = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "ray.jsonl", run))
+            (sleeper,) = run([Job("small", suite.cells[0], "rogues:Raises", "Raises")])
         assert (tmp_path / "rogues.died").exists()
-        (sleeper,) = run([Job("small", suite.cells[0], "rogues:Raises", "Raises")])
         assert sleeper[1].error == "KeyError: 'no such weight'"
-        (late,) = ray_runner("auto", 3.0)([Job("small", suite.cells[0], "rogues:Sleeps", "Sleeps")])
+        with ray_runner("auto", 3.0) as run:
+            (late,) = run([Job("small", suite.cells[0], "rogues:Sleeps", "Sleeps")])
         assert "time limit" in late[1].error
     finally:
         ray.shutdown()
-    local = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "local.jsonl", local_runner(1, 60.0)))
+    with local_runner(1, 60.0) as run:
+        local = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "local.jsonl", run))
     assert records.keys() == local.keys()
     for key, record in records.items():
         assert record["status"] == "ok" and record["final_scores"] == local[key]["final_scores"]

@@ -1,0 +1,95 @@
+"""`sweep`: a grid of independent trials → records, in processes or on a cluster, going on where it was stopped."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gpicl_agents.experiments.experiment import Experiment
+from gpicl_agents.experiments.trial import SCHEMA, Trial, TrialJob
+from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.jobs import Runner
+from gpicl_envs.records import append_records, drop_partial_line, read_lines
+
+RECORDS = "records.jsonl"
+
+
+def sweep(
+    experiment: Experiment,
+    scale: str,
+    folder: str | os.PathLike[str],
+    run: Runner,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    command: str = "",
+    report: Callable[[str], None] = lambda line: None,
+) -> list[dict[str, Any]]:
+    """Do all trials of an experiment that have no record in the folder yet; return one record for each trial.
+
+    A record is added to `records.jsonl` as soon as its trial is done, and a trial that was stopped in the middle goes
+    on from its last checkpoint. A trial that fails has a record with its reason; it is tried again the next time.
+
+    Args:
+        experiment: what is done.
+        scale: one of its scales.
+        folder: for the records and checkpoints, made if needed.
+        run: runs jobs: `isolation.local_runner(...)` or `cluster.ray_runner(...)`.
+        device: cpu or cuda.
+        threads: torch's threads in each trial.
+        command: kept in the records.
+        report: told one line for each trial.
+
+    Raises:
+        ValueError: an unknown scale, a folder that cannot be written, or one with records of something else.
+    """
+    trials = experiment.trials(scale)
+    path = Path(folder) / RECORDS
+    append_records(path, [])  # fails now where nothing can be written
+    drop_partial_line(path)
+    finished = {r["definition"]: r for r in read_trials(path, experiment, scale) if r["status"] == "ok"}
+    shared: dict[str, Any] = {"device": device, "threads": threads, "command": command}
+    jobs = [
+        TrialJob(trial, experiment.name, scale, Path(folder) / "trials" / _slug(trial.name), **shared)
+        for trial in trials
+        if trial.definition not in finished
+    ]
+    if finished:
+        report(f"{len(trials) - len(jobs)} of {len(trials)} trials are done already")
+    for count, (job, outcome) in enumerate(run(jobs), start=1):
+        assert isinstance(job, TrialJob)
+        record = outcome.value or job.header() | {"status": "failed", "error": outcome.error}
+        append_records(path, [record])
+        finished[job.trial.definition] = record
+        result = f"failed: {outcome.error}" if outcome.error else experiment.line(record)
+        report(f"[{count}/{len(jobs)}] {job.title}: {result}")
+    return [finished[trial.definition] for trial in trials]
+
+
+def read_trials(path: Path, experiment: Experiment, scale: str) -> list[dict[str, Any]]:
+    """Return the records of a file, all of them trials of this experiment at this scale, as they are defined now.
+
+    Raises:
+        ValueError: they are not; the message names the first that is something else.
+    """
+    defined = {trial.definition for trial in experiment.trials(scale)}
+    records = read_lines(path, SCHEMA, {"experiment", "scale", "trial", "axes", "definition", "status"})
+    for number, record in enumerate(records, start=1):
+        advice = "give another folder (--out), or remove that file."
+        found = record["experiment"], record["scale"]
+        if found != (experiment.name, scale):
+            raise ValueError(
+                f"{path}, line {number} is of the experiment {found[0]} at scale {found[1]}, not of {experiment.name} "
+                f"at scale {scale}: {advice}"
+            )
+        if record["definition"] not in defined:
+            raise ValueError(
+                f"{path}, line {number} ({record['trial']}) was made with another version's definition of "
+                f"{experiment.name}: {advice}"
+            )
+    return records
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^\w.=-]+", "_", name)
