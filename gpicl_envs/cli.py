@@ -13,6 +13,7 @@ from gpicl_envs.commands.check import check
 from gpicl_envs.commands.data import data
 from gpicl_envs.commands.envs import envs
 from gpicl_envs.commands.evaluate import evaluate
+from gpicl_envs.commands.experiment import experiment
 from gpicl_envs.commands.play import play
 from gpicl_envs.commands.quickstart import quickstart
 from gpicl_envs.commands.report import report
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "evaluate": evaluate,
     "benchmark": benchmark,
     "report": report,
+    "experiment": experiment,
     "check": check,
 }
 

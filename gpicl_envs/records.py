@@ -37,22 +37,38 @@ def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """
     if not Path(path).is_file():
         raise ValueError(f"There is no record file {path}. `gpicl evaluate --out {path}` writes one.")
+    records = read_lines(path, SCHEMA, FIELDS)
+    for number, record in enumerate(records, start=1):
+        needed = {"error"} if record["status"] == "failed" else SCORES | {record.get("metric")}
+        _check_fields(path, number, record, needed)
+    if not records:
+        raise ValueError(f"{path} holds no records.")
+    return records
+
+
+def read_lines(path: str | os.PathLike[str], schema: str, fields: set[str]) -> list[dict[str, Any]]:
+    """Return the lines of a JSONL file, all of one schema and with these fields.
+
+    Raises:
+        ValueError: a line is not; the message names the file, the line and what is wrong with it.
+    """
     records = []
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
             raise ValueError(f"{path}, line {number} is not JSON ({error}). Remove the line, or the file.") from None
-        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        if not isinstance(record, dict) or record.get("schema") != schema:
             given = record.get("schema") if isinstance(record, dict) else type(record).__name__
             raise ValueError(
-                f"{path}, line {number} has the schema {given!r}, but this version reads {SCHEMA!r}: "
-                "evaluate again, into a new file."
+                f"{path}, line {number} has the schema {given!r}, but this version reads {schema!r}: "
+                "make the records again, in a new file."
             )
-        needed = FIELDS | {"error"} if record.get("status") == "failed" else FIELDS | SCORES | {record.get("metric")}
-        if missing := sorted(str(field) for field in needed - record.keys()):
-            raise ValueError(f"{path}, line {number} lacks {', '.join(missing)}.")
+        _check_fields(path, number, record, fields)
         records.append(record)
-    if not records:
-        raise ValueError(f"{path} holds no records.")
     return records
+
+
+def _check_fields(path: str | os.PathLike[str], number: int, record: dict[str, Any], fields: set[Any]) -> None:
+    if missing := sorted(str(field) for field in fields - record.keys()):
+        raise ValueError(f"{path}, line {number} lacks {', '.join(missing)}.")

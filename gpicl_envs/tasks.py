@@ -51,6 +51,8 @@ class TaskDistribution(EpisodeDistribution):
             task draws; A fills the others.
         shots: if given, the first K · shots examples hold exactly so many of each class, in random order; the classes
             of the queries after them are uniform.
+        examples_per_task: if given, each task has so many examples of its own, drawn once, and its episodes show them
+            in another order each time: what a learner can remember one by one.
         task_seed: seed of the numbered tasks and of the fixed permutation.
         image_size: if given, images are area-resized to this many pixels a side before the projection.
         features: if given, images are replaced by the features of this frozen ImageNet network (computed once, cached),
@@ -82,6 +84,7 @@ class TaskDistribution(EpisodeDistribution):
         drift: str = "task",
         distractors: int = 0,
         shots: int | None = None,
+        examples_per_task: int | None = None,
         task_seed: int = 0,
         image_size: int | None = None,
         features: str | None = None,
@@ -125,7 +128,9 @@ class TaskDistribution(EpisodeDistribution):
             n_classes=n_classes,
             shots=self.shots,
             class_imbalance=self.class_imbalance,
+            examples_per_task=examples_per_task,
         )
+        self.examples_per_task = examples_per_task
         self._labelling = Labelling(
             n_classes,
             self.permute_labels,
@@ -157,7 +162,7 @@ class TaskDistribution(EpisodeDistribution):
         """The constructor's arguments that shape the distribution, as plain JSON values."""
         names = ["length", "n_features", "n_classes", "n_tasks", "split", "projection", "permute_labels"]
         names += ["permutation_bias", "label_noise", "class_imbalance", "drift_every", "drift", "distractors", "shots"]
-        names += ["task_seed", "image_size", "features", "route"]
+        names += ["examples_per_task", "task_seed", "image_size", "features", "route"]
         return {"dataset": self.name} | {name: getattr(self, name) for name in names}
 
     @property

@@ -73,7 +73,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         device: where the tensors live.
         **task_arguments: arguments of `TaskDistribution`: `length`, `n_features`, `n_classes`, `n_tasks`, `split`,
             `projection`, `permute_labels`, `permutation_bias`, `label_noise`, `class_imbalance`, `drift_every`, `drift`,
-            `distractors`, `shots`, `task_seed`, `image_size`, `features`, `route`; or of `FunctionDistribution`.
+            `distractors`, `shots`, `examples_per_task`, `task_seed`, `image_size`, `features`, `route`; or of `FunctionDistribution`.
     """  # noqa: E501 (a table's rows cannot be broken)
 
     metadata: dict[str, Any] = {"render_modes": list(BATCH_RENDER_MODES), "render_fps": RENDER_FPS}

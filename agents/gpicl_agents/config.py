@@ -30,6 +30,7 @@ class TrainConfig:
         max_seconds: if given, the schedule also ends after this much training time, evaluation not counted. Then two
             runs need not be equal.
         target: if given, training ends once the accuracy over the last ten positions reaches it on unseen tasks.
+        until_gain: whether training ends with the loss plateau, once accuracy rises within the episode (`Plateau`).
         evaluate_every: steps between evaluations on unseen tasks; 0 for none.
         evaluate_episodes: episodes of such an evaluation.
         evaluate_seen: evaluate on the meta-training tasks too.
@@ -52,6 +53,7 @@ class TrainConfig:
     seed: int = 0
     max_seconds: float | None = None
     target: float | None = None
+    until_gain: bool = False
     evaluate_every: int = 50
     evaluate_episodes: int = 64
     evaluate_seen: bool = False

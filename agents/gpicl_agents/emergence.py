@@ -1,11 +1,10 @@
 """The picture of emergence: how the accuracy inside an episode rises while training goes on."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from gpicl_agents.run_folder import METRICS
+from gpicl_agents.run_folder import METRICS, read_metrics
 
 STRETCH = 5  # neighbouring positions averaged, against the noise of few episodes
 
@@ -47,7 +46,7 @@ def draw_emergence(runs: dict[str, Path], path: Path) -> None:
 
 def read_evaluations(folder: Path) -> list[tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]]:
     """Return (step, accuracy at each position) of every evaluation of a run."""
-    lines = (json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines())
+    lines = read_metrics(folder)
     found = [(line["step"], np.array(line["unseen_accuracy"])) for line in lines if "unseen_accuracy" in line]
     if not found:
         raise ValueError(f"{folder / METRICS} holds no evaluations: train with evaluate_every above 0.")

@@ -133,6 +133,11 @@ class RunFolder:
             ) from None
 
 
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's `metrics.jsonl`: losses of every step, evaluations, and the end of the plateau."""
+    return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+
+
 def _tensorboard(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter

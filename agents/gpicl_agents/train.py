@@ -48,7 +48,7 @@ class Progress:
         curve: the last evaluation on unseen tasks, if any.
         curves: the last evaluation, by question: `"unseen"`, `"seen"`, or the name of an unseen dataset.
         evaluated: whether `curve` is of this very step.
-        stopped: why training ended before its last step: `"target"`, `"interrupted"`, or empty.
+        stopped: why training ended before its last step: `"target"`, `"gain"`, `"interrupted"`, or empty.
     """
 
     step: int = 0
@@ -223,7 +223,9 @@ class _Trainer:
         self.plateau.update(progress.step, first, last)
         progress.left_chance = self.plateau.left_at
         progress.no_gain = self.plateau.left_at is None and self.plateau.enough
-        progress.stopped = "interrupted" if stop else ""
+        if self.config.until_gain and progress.left_chance is not None:
+            progress.stopped = "gain"
+        progress.stopped = "interrupted" if stop else progress.stopped
         (passed,) = self.processes.mean([time.perf_counter() - started])
         progress.seconds += passed
 

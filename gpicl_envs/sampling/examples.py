@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from gpicl_envs.errors import check_integer
-from gpicl_envs.sampling.parts import CLASS_RANKS, CLASS_SEQUENCE, CLASSES, EXAMPLES, SHOT_ORDER
+from gpicl_envs.sampling.parts import CLASS_RANKS, CLASS_SEQUENCE, CLASSES, EXAMPLES, SHOT_ORDER, TASK_EXAMPLES
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.pool import Pool
 
@@ -19,13 +19,22 @@ class Examples:
         n_classes: K.
         shots: examples of each class before the queries, or None.
         class_imbalance: ratio of the largest and the smallest probability of a class.
+        examples_per_task: size of the fixed set that the episodes of a task draw from, or None for the whole pool.
     """
 
     def __init__(
-        self, pool: Pool, where: str, *, length: int, n_classes: int, shots: int | None, class_imbalance: float
+        self,
+        pool: Pool,
+        where: str,
+        *,
+        length: int,
+        n_classes: int,
+        shots: int | None,
+        class_imbalance: float,
+        examples_per_task: int | None = None,
     ) -> None:
         self.pool, self.where, self.length, self.n_classes = pool, where, length, n_classes
-        self.shots, self.class_imbalance = shots, class_imbalance
+        self.shots, self.class_imbalance, self.examples_per_task = shots, class_imbalance, examples_per_task
         self._check_classes()
         self._check_length()
 
@@ -39,10 +48,20 @@ class Examples:
 
     def draw(self, episode: Streams, task: Streams, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N) example numbers of the split, and (B, N) class numbers 0 … K − 1 within the task."""
+        if self.examples_per_task is not None:
+            return self._of_the_task(episode, task, classes, self.examples_per_task)
         if self._draws_uniformly:
             return self.pool.draw(episode, classes, self.length, EXAMPLES)
         number = self._support_and_queries(episode) if self.shots else self._unequal(episode, task)
         return self.pool.draw_of(episode, classes, number, EXAMPLES), number
+
+    def _of_the_task(
+        self, episode: Streams, task: Streams, classes: torch.Tensor, size: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `draw`, from the `size` examples that the task drew once."""
+        index, number = self.pool.draw(task, classes, size, TASK_EXAMPLES)
+        order = episode.permutation(size, part=EXAMPLES)[:, : self.length]
+        return index.gather(1, order), number.gather(1, order)
 
     def _support_and_queries(self, episode: Streams) -> torch.Tensor:
         """(B, N) class numbers: each of them `shots` times in random order, then uniform ones."""
@@ -82,6 +101,17 @@ class Examples:
         if self.shots is not None:
             least = self.n_classes * self.shots + 1
             check_integer("length", self.length, least, None, f"K · shots = {least - 1} examples come before a query")
+        if self.examples_per_task is not None:
+            if not self._draws_uniformly:
+                raise ValueError(
+                    f"examples_per_task={self.examples_per_task} fixes the examples of a task, so shots and "
+                    "class_imbalance cannot be had with it: leave it or them out."
+                )
+            most = None if self.pool.with_replacement else self.pool.smallest(self.n_classes)
+            check_integer(
+                "examples_per_task", self.examples_per_task, self.length, most, f"at least length; {self.where}"
+            )
+            return
         if self.pool.with_replacement:
             return
         if self._draws_uniformly:

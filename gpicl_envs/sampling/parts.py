@@ -10,7 +10,7 @@ OPTIONS = 1 << 32
 CLASSES, LABELS, BIAS, PROJECTION = 0, 1, 2, 3
 FUNCTION, FUNCTION_CHOICES = 1, 2
 SEGMENT_PARTS = 4
-CLASS_RANKS, FEATURE_PLACES = OPTIONS, OPTIONS + 1
+CLASS_RANKS, FEATURE_PLACES, TASK_EXAMPLES = range(OPTIONS, OPTIONS + 3)  # TASK_EXAMPLES may read parts after it
 
 # Parts of an episode's stream; without replacement, examples may be drawn from EXAMPLES and parts after it.
 TASK_ID, EXAMPLES = 0, 1

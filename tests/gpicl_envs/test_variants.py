@@ -75,6 +75,22 @@ def test_imbalanced_examples_are_distinct(length: int):
 # -- Shots -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_task_with_examples_of_its_own_shows_no_others_in_another_order_each_time():
+    tasks = tasks_of(n_tasks=3, examples_per_task=50, length=40)
+    episodes = tasks.sample(300)
+    for task in range(3):
+        shown = episodes.index[episodes.task_id == task]
+        assert len(shown) > 50 and len(shown.unique()) == 50
+        assert all(len(row.unique()) == 40 for row in shown)  # none twice in an episode
+        assert (shown[0] != shown[1]).any() and shown[:, 0].unique().numel() > 25  # another order each time
+    sets = [set(episodes.index[episodes.task_id == task].flatten().tolist()) for task in range(3)]
+    assert sets[0] != sets[1] != sets[2]
+    again = tasks_of(n_tasks=3, examples_per_task=50, length=50).sample(1, seed=9)
+    assert set(again.index[0].tolist()) == sets[int(again.task_id[0])]
+    everywhere = tasks_of(examples_per_task=50, length=40).sample(2)  # one-off tasks: nothing is shown again
+    assert (everywhere.index[0] != everywhere.index[1]).any()
+
+
 @pytest.mark.parametrize("shots", [1, 5, 9])
 def test_every_class_has_its_shots_before_the_query(shots: int):
     tasks = tasks_of(n_classes=4, shots=shots, length=4 * shots + 3)
@@ -253,6 +269,11 @@ def test_memory_does_not_grow_with_the_number_of_tasks():
         ({"distractors": 16}, "distractors=16 is not allowed: give a whole number from 0 to 15"),
         ({"projection": "none", "n_features": 64, "distractors": 3}, "give n_features=67"),
         ({"shots": 0}, "shots=0"),
+        (
+            {"examples_per_task": 99},
+            "examples_per_task=99 is not allowed: give a whole number of at least 100|from 100",
+        ),
+        ({"examples_per_task": 100, "class_imbalance": 3.0}, "leave it or them out"),
         ({"shots": 5, "length": 50}, "length=50 is not allowed: give a whole number of at least 51"),
         ({"shots": 2, "class_imbalance": 3.0}, "leave one of the two out"),
         ({"shots": 100, "length": 1001}, "smallest class"),

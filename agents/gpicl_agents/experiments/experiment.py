@@ -46,4 +46,5 @@ def find_experiment(name: str) -> Experiment:
     """Return an experiment by name; an unknown name lists the valid ones."""
     if name not in NAMES:
         raise UnknownNameError("experiment", name, NAMES)
-    return import_module(f"gpicl_agents.experiments.{name.replace('-', '_')}").EXPERIMENT
+    found: Experiment = import_module(f"gpicl_agents.experiments.{name.replace('-', '_')}").EXPERIMENT
+    return found

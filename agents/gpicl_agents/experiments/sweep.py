@@ -2,13 +2,12 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gpicl_agents.experiments.experiment import Experiment
-from gpicl_agents.experiments.trial import SCHEMA, Trial, TrialJob
-from gpicl_envs.errors import UnknownNameError
+from gpicl_agents.experiments.trial import SCHEMA, TrialJob
 from gpicl_envs.jobs import Runner
 from gpicl_envs.records import append_records, drop_partial_line, read_lines
 

@@ -179,7 +179,7 @@ def _training(progress: Progress, metrics: list[dict[str, Any]]) -> dict[str, An
     losses = [(line["step"], line["loss"]) for line in metrics if "loss" in line]
     parts = np.array_split(np.array(losses), min(LOSSES, len(losses)))
     history = [
-        {"step": line["step"]} | {key.removesuffix("_accuracy"): value for key, value in line.items() if "_accuracy" in key}
+        {"step": line["step"]} | {key.removesuffix("_accuracy"): line[key] for key in line if key.endswith("_accuracy")}
         for line in metrics
         if "unseen_accuracy" in line
     ]

@@ -1,0 +1,115 @@
+"""Phases: what is learned depends on the number of meta-training tasks (Kirsch et al. 2022, the poster's verdicts).
+
+The second series gives every task a fixed set of 100 examples, of which each episode shows all in another order: only
+then can examples be remembered one by one, and instance memorisation be told from task memorisation.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.drawing import draw_series, panels
+from gpicl_agents.experiments.experiment import Experiment, Record
+from gpicl_agents.experiments.trial import Trial
+from gpicl_agents.verdict import GENERAL, NEW_EXAMPLES, SEEN, UNSEEN, judge
+from gpicl_envs.report.figures import save
+
+FIXED = 100  # examples per task in the second series
+DATASETS = ("FashionMNIST", "Digits")
+
+
+def _trial(exponent: int, seed: int, fixed: int | None, scale: str) -> Trial:
+    small = scale == "small"
+    tasks = standard.SMALL_TASKS if small else standard.PAPER_TASKS
+    training = standard.SMALL_TRAINING if small else standard.PAPER_TRAINING
+    axes: dict[str, Any] = {"n_tasks": 2**exponent, "seed": seed} | ({"examples_per_task": fixed} if fixed else {})
+    return Trial(
+        axes=axes,
+        learner="transformer",
+        arguments=(standard.SMALL_TRANSFORMER if small else standard.PAPER_TRANSFORMER) | {"seed": seed},
+        tasks=tasks | {"n_tasks": 2**exponent, "task_seed": seed, "examples_per_task": fixed},
+        training=training | {"seed": seed},
+        batch_size=16 if small else standard.PAPER_BATCH,
+        questions=(
+            standard.seen(),
+            standard.new_examples(),
+            standard.unseen(),
+            *(standard.unseen_dataset(name) for name in DATASETS),
+        ),
+    )
+
+
+def small() -> list[Trial]:
+    """Eight numbers of tasks, two seeds; with fixed examples five numbers, one seed."""
+    whole = [_trial(k, seed, None, "small") for k in (0, 2, 4, 6, 8, 12, 16, 24) for seed in (0, 1)]
+    return whole + [_trial(k, 0, FIXED, "small") for k in (0, 4, 6, 8, 12)]
+
+
+def paper() -> list[Trial]:
+    """2^0 … 2^24, three seeds, both series."""
+    return [_trial(k, seed, fixed, "paper") for fixed in (None, FIXED) for k in range(25) for seed in range(3)]
+
+
+def draw(records: Sequence[Record], folder: Path) -> list[str]:
+    """Gain against the number of tasks in both series, and the accuracy at the first example."""
+    figure, (whole, fixed, first) = panels(3)
+    for axes, series, title in ((whole, None, "all images"), (fixed, FIXED, f"{FIXED} fixed examples a task")):
+        chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
+        for name in (SEEN, NEW_EXAMPLES, UNSEEN, *DATASETS):
+            draw_series(axes, chosen, "n_tasks", name, "gain", name)
+        axes.set(title=title, ylabel="gain in the episode (points), 95 % interval", ylim=(-10, 100))
+    for series, mark in ((None, "all images"), (FIXED, f"{FIXED} fixed")):
+        chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
+        for name in (SEEN, NEW_EXAMPLES):
+            draw_series(first, chosen, "n_tasks", name, "first", f"{name} ({mark}), first example")
+    first.set(title="known before the first label", ylabel="accuracy at example 1 (%), 95 % interval", ylim=(0, 100))
+    for axes in (whole, fixed, first):
+        axes.set_xscale("log", base=2)
+        axes.set_xlabel("meta-training tasks")
+    save(figure, [folder / "phases.png", folder / "phases.svg"])
+    return ["phases.png", "phases.svg"]
+
+
+def findings(records: Sequence[Record]) -> list[str]:
+    """The verdict for every number of tasks, and where generalisation begins."""
+    lines = []
+    for series in (None, FIXED):
+        chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
+        which = "All images" if series is None else f"{series} fixed examples a task"
+        for n_tasks in sorted({record["axes"]["n_tasks"] for record in chosen}):
+            rows = [record for record in chosen if record["axes"]["n_tasks"] == n_tasks]
+            verdicts = [judge(row["answers"]).phase for row in rows]
+            finals = ", ".join(f"{100 * row['answers'][UNSEEN]['final'][0]:.0f} %" for row in rows)
+            said = verdicts[0] if len(set(verdicts)) == 1 else " / ".join(verdicts)
+            lines.append(f"{which}, 2^{int(np.log2(n_tasks))} tasks: **{said}** (unseen tasks, last ten: {finals})")
+    general = [r["axes"]["n_tasks"] for r in records if judge(r["answers"]).phase == GENERAL]
+    if general:
+        lines.append(f"General-purpose learning from 2^{int(np.log2(min(general)))} tasks on.")
+    return lines
+
+
+def line(record: Record) -> str:
+    """First and last accuracy on seen and unseen tasks, and the verdict."""
+    parts = []
+    for name in (SEEN, UNSEEN):
+        answer = record["answers"][name]
+        parts.append(f"{name} {100 * answer['first'][0]:.0f} → {100 * answer['final'][0]:.0f} %")
+    return f"{', '.join(parts)}: {judge(record['answers']).phase}"
+
+
+EXPERIMENT = Experiment(
+    name="phases",
+    title="Phases: memorising instances, memorising tasks, learning to learn",
+    question=(
+        "How much better does a Transformer become inside an episode (accuracy over the last ten of 100 examples minus "
+        "that at the first), by the number of tasks that it was meta-trained on? The paper finds instance memorisation "
+        "below about 2^7 tasks, task memorisation up to about 2^13, and general-purpose learning above about 2^14."
+    ),
+    scales={"small": small, "paper": paper},
+    draw=draw,
+    findings=findings,
+    line=line,
+)

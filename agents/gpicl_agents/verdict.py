@@ -1,0 +1,87 @@
+"""Has it become a learning algorithm? The three-way verdict of the paper's poster, from evidence with intervals.
+
+| accuracy rises within the episode on | verdict |
+|---|---|
+| neither seen nor unseen tasks | it has memorised instances (or, where it is at chance, nothing yet) |
+| seen tasks alone | it identifies which of the seen tasks this is: task memorisation |
+| seen and unseen tasks | general-purpose in-context learning |
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MARGIN = 0.05  # of accuracy: what the lower end of a 95 % interval must exceed to count
+SEEN, NEW_EXAMPLES, UNSEEN = "seen", "seen tasks, new examples", "unseen-task"
+
+NOTHING = "nothing learned yet"
+INSTANCES = "instance memorisation"
+TASKS = "task memorisation"
+GENERAL = "general-purpose learning"
+PHASES = (NOTHING, INSTANCES, TASKS, GENERAL)
+
+Answers = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict and why.
+
+    Args:
+        phase: one of `PHASES`.
+        reasons: what it rests on, a sentence each.
+    """
+
+    phase: str
+    reasons: tuple[str, ...]
+
+
+def judge(answers: Answers, n_classes: int = 10) -> Verdict:
+    """Return the verdict on a learner.
+
+    Args:
+        answers: what `experiments.trial.answer` keeps of each question: `"seen"`, `"unseen-task"`, and where asked
+            `"seen tasks, new examples"` and unseen datasets by name.
+        n_classes: K; 1/K is chance.
+    """
+    chance = 1 / n_classes
+    seen, unseen = answers[SEEN], answers[UNSEEN]
+    learns, generalises = _rises(seen), _rises(unseen)
+    reasons = [_rise(SEEN, seen), _rise(UNSEEN, unseen)]
+    if NEW_EXAMPLES in answers:
+        reasons.append(_rise(NEW_EXAMPLES, answers[NEW_EXAMPLES]))
+    if generalises:
+        others = [name for name in answers if name not in (SEEN, UNSEEN, NEW_EXAMPLES)]
+        reasons += [_rise(name, answers[name]) for name in others]
+        return Verdict(GENERAL, tuple(reasons))
+    if learns:
+        return Verdict(TASKS, tuple(reasons))
+    if seen["final"][1] <= chance + MARGIN:
+        return Verdict(NOTHING, (*reasons, f"on seen tasks it is at chance ({100 * chance:.0f} %)"))
+    return Verdict(INSTANCES, (*reasons, *_what_it_remembers(answers, chance)))
+
+
+def _what_it_remembers(answers: Answers, chance: float) -> Sequence[str]:
+    """Without learning in the episode: is it the examples that it knows, or what their tasks have in common?"""
+    new = answers.get(NEW_EXAMPLES)
+    if new is None:
+        return ()
+    at_first = (
+        f"{100 * new['first'][0]:.0f} % at the first example, {100 * answers[SEEN]['first'][0]:.0f} % for seen ones"
+    )
+    if new["final"][1] > chance + MARGIN:
+        return (
+            f"new examples of seen tasks are answered too ({at_first}): it knows the tasks, not only their examples",
+        )
+    return (f"new examples of seen tasks are not answered ({at_first}): it knows the examples one by one",)
+
+
+def _rises(answer: Mapping[str, Any]) -> bool:
+    """Whether accuracy over the last ten positions is above that at the first by more than the margin."""
+    return bool(answer["gain"][1] > MARGIN)
+
+
+def _rise(name: str, answer: Mapping[str, Any]) -> str:
+    (first, *_), (last, *_), (gain, low, high) = answer["first"], answer["final"], answer["gain"]
+    percent = [100 * value for value in (first, last, gain, low, high)]
+    return "{}: {:.0f} → {:.0f} %, gain {:+.1f} [{:+.1f}, {:+.1f}]".format(name, *percent)

@@ -1,0 +1,65 @@
+"""`gpicl experiment`: one of the paper's experiments, from its trials to its figure and findings."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from rich.console import Console
+
+from gpicl_envs.commands.arguments import runner
+from gpicl_envs.errors import check_integer, check_number
+
+
+def experiment(
+    name: tyro.conf.Positional[str],
+    scale: Literal["small", "paper"] = "small",
+    out: Path | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    time_limit: float = 1e6,
+    device: str = "cpu",
+) -> None:
+    """Run one of the paper's experiments: its records, its figures, and what they show.
+
+    phases, heatmap, state-size, plateau, bias, emergence, table1 or features. A trial that fails is reported and the
+    others finish. The same command again repeats no finished trial, and a stopped one goes on from its checkpoint.
+
+    Examples: `gpicl experiment phases`; `gpicl experiment heatmap --scale paper --device cuda --ray auto`.
+
+    Args:
+        name: of the experiment.
+        scale: small (minutes on two cores) or paper (a GPU or a cluster).
+        out: folder for records.jsonl, report.md, the figures and checkpoints; runs/experiments/NAME-SCALE by default.
+        workers: processes; by default one for each core on the CPU, one on a GPU.
+        ray: address of a Ray cluster (auto: the one that runs here), instead of processes.
+        time_limit: seconds that one trial may take.
+        device: cpu or cuda.
+    """
+    from gpicl_agents.experiments.experiment import find_experiment
+    from gpicl_agents.experiments.page import write_page
+    from gpicl_agents.experiments.sweep import sweep
+    from gpicl_envs.benchmark import command_line
+    from gpicl_envs.distribution import check_device
+
+    chosen = find_experiment(name)
+    check_number("time_limit", time_limit, 1)
+    check_device(device)
+    cores = os.cpu_count() or 1
+    workers = check_integer("workers", workers or (cores if device == "cpu" else 1), 1)
+    folder = out or Path("runs") / "experiments" / f"{name}-{scale}"
+    console = Console()
+    with runner(workers, time_limit, ray, device) as run:
+        records = sweep(
+            chosen,
+            scale,
+            folder,
+            run,
+            device=device,
+            threads=max(1, cores // workers),
+            command=command_line(),
+            report=lambda line: console.print(line, markup=False, highlight=False),
+        )
+    page = write_page(chosen, scale, records, folder)
+    console.print(page.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Records: {folder / 'records.jsonl'}. The report: {page}", highlight=False)
