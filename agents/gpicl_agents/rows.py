@@ -52,3 +52,7 @@ class Rows:
         if self._buffer is not None:
             self._buffer.written = n
         return Rows(self.tensor[..., :n, :], self._buffer)
+
+    def last(self, n: int) -> "Rows":
+        """Return the last n rows, or all where there are fewer."""
+        return self if n >= len(self) else Rows(self.tensor[..., -n:, :])

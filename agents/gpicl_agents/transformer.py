@@ -51,6 +51,8 @@ class Transformer(SequenceAgent):
         similarity_bias: if not 0, β_h cos(x_n, x_{i−1}) is added to the attention logits of head h, with β learned
             from this value on. That is a built-in nearest-neighbour rule and no longer a black box, so the learner
             reports under another name. Needs `tokens="paired"`.
+        window: tokens that attention reads, its own included; all by default. It bounds the state and leaves the
+            parameters as they are. Not with `tokens="query"` or the similarity bias.
         max_length: longest episode, for the learned positions of `tokens="paper"` only.
         seed: seed of the initial weights.
     """
@@ -70,6 +72,7 @@ class Transformer(SequenceAgent):
         input_rank: int | None = None,
         n_views: int = 1,
         similarity_bias: float = 0.0,
+        window: int | None = None,
         max_length: int = 100,
         seed: int = 0,
     ) -> None:
@@ -80,11 +83,14 @@ class Transformer(SequenceAgent):
         self.n_heads = check_integer("n_heads", n_heads, 1)
         self.mlp_width = check_integer("mlp_width", 4 * width if mlp_width is None else mlp_width, 1)
         self.similarity_bias = check_number("similarity_bias", similarity_bias, 0)
+        self.window = None if window is None else check_integer("window", window, 2)
         self.max_length = check_integer("max_length", max_length, 1)
         if width % n_heads:
             raise ValueError(f"width={width} cannot be split over n_heads={n_heads}: give a multiple of it.")
         if similarity_bias and tokens != "paired":
             raise ValueError(f"similarity_bias needs tokens='paired', given tokens={tokens!r}.")
+        if window is not None and (similarity_bias or tokens == "query"):
+            raise ValueError(f"window={window} has no use with tokens='query' or a similarity_bias: leave one out.")
         self._make()
 
     def build_memory(self) -> None:
@@ -100,6 +106,7 @@ class Transformer(SequenceAgent):
     def name(self) -> str:
         """`transformer`, with what departs from the black box or from the default tokens."""
         name = "transformer" if self.tokens == "paired" else f"transformer-{self.tokens}"
+        name += "" if self.window is None else f"-window-{self.window}"
         return f"{name}+similarity" if self.similarity_bias else name
 
     def embed(self, h: torch.Tensor, previous: torch.Tensor, told: torch.Tensor, n: int) -> torch.Tensor:
@@ -121,6 +128,8 @@ class Transformer(SequenceAgent):
         """Attention over all positions at once."""
         n = units.shape[1]
         mask = _query_mask(n, tokens.device) if self.tokens == "query" else None
+        if self.window is not None:
+            mask = torch.ones(n, n, dtype=torch.bool, device=tokens.device).tril().triu(1 - self.window)
         similarity = None
         if self.similarity_bias:  # cos(x_n, x_{i−1}) for token i, which carries example i − 1
             similarity = self._in_views(pad(torch.bmm(units, units.mT)[:, :, :-1], (1, 0)))
@@ -152,12 +161,17 @@ class Transformer(SequenceAgent):
         for block, cached in zip(self.blocks, memory.cache, strict=True):
             assert isinstance(block, Block)
             token, keys, values = block.step(token, cached, mask=mask, similarity=similarity)
-            cache.append((keys.first(n + 1), values.first(n + 1)))
+            cache.append((self._kept(keys, n + 1), self._kept(values, n + 1)))
         return token[:, -1:], AttentionMemory(cache, units, n + 1)
+
+    def _kept(self, rows: Rows, n: int) -> Rows:
+        """Of the rows after n examples, those that a later token may read."""
+        return rows.first(n) if self.window is None else rows.last(self.window - 1)
 
     def memory_size(self, n_examples: int) -> int:
         """Keys and values: 2 · layers · tokens · width."""
-        return 2 * self.n_layers * n_examples * self.width
+        read = n_examples if self.window is None else min(n_examples, self.window - 1)
+        return 2 * self.n_layers * read * self.width
 
     def state_size(self, n_examples: int) -> int:
         """As any sequence model, and the inputs that the similarity bias compares."""

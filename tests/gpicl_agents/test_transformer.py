@@ -13,6 +13,7 @@ KINDS = [
     {"input_rank": 0},
     {"n_layers": 3, "tokens": "query"},
     {"n_views": 2},
+    {"window": 3},
     {"n_views": 2, "similarity_bias": 5.0},
 ]
 
@@ -77,8 +78,27 @@ def test_gradients_agree_with_finite_differences(arguments: dict):
         assert parameter.grad[place].item() == pytest.approx(((above - below) / 2e-6).item(), abs=1e-6), name
 
 
+def test_a_window_forgets_what_lies_before_it():
+    """One layer that reads three tokens sees the last three inputs, and by pairs the one before; no earlier label."""
+    learner = perturbed(n_layers=1, window=3)
+    x, y = (
+        torch.randn(1, 9, 20, generator=torch.Generator().manual_seed(1)),
+        torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 0]]),
+    )
+    answered, changed = learner.predict(x, y), y.clone()
+    changed[:, :5] += 1
+    other = learner.predict(x, changed % 4)
+    assert torch.equal(other[:, 8], answered[:, 8])  # reads the labels of examples 5, 6 and 7
+    assert not torch.allclose(other[:, 7], answered[:, 7], atol=1e-3)  # and this one that of example 4 too
+    whole, wide = perturbed(n_layers=1), perturbed(n_layers=1, window=9)
+    assert torch.allclose(whole.predict(x, y), wide.predict(x, y), atol=1e-5)
+    assert whole.n_parameters == learner.n_parameters and learner.state_size(99) < whole.state_size(99) / 8
+    with pytest.raises(ValueError, match="window=3 has no use with tokens='query'"):
+        perturbed(tokens="query", window=3)
+
+
 def test_state_size_counts_what_step_keeps():
-    for arguments in ({}, {"tokens": "query"}, {"similarity_bias": 3.0}, {"n_views": 2}):
+    for arguments in ({}, {"tokens": "query"}, {"similarity_bias": 3.0}, {"n_views": 2}, {"window": 3}):
         learner = perturbed(**arguments)
         state, n = learner.start(1), 7
         for _ in range(n):
