@@ -4,22 +4,22 @@
 this machine) or `cluster.py` (Ray), which hand back every job with its outcome in whatever order they finish.
 """
 
-import inspect
 import os
+import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from gpicl_envs.distribution import EpisodeDistribution
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation import evaluate
-from gpicl_envs.fitting import make_fitting
+from gpicl_envs.fitting import identity_of, make_fitting
 from gpicl_envs.jobs import Outcome, Runner, one_line
 from gpicl_envs.oracle import Oracle
 from gpicl_envs.provenance import machine_name, package_versions, source_commit
@@ -68,9 +68,10 @@ class Job:
         torch.set_num_threads(self.threads)
         try:
             tasks = make_tasks(**self.cell.arguments | {"device": self.device})
+            random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
             learner = make_fitting(self.spec, {}, tasks)
             return self._check(learner, tasks) if self.name is None else self._evaluate(learner, tasks)
-        except Exception as error:  # a learner's own code: anything may come
+        except (Exception, SystemExit) as error:  # a learner's own code: anything may come
             return Outcome(error=one_line(error))
 
     def _check(self, learner: Any, tasks: EpisodeDistribution) -> Outcome:
@@ -125,6 +126,8 @@ def benchmark(
         ValueError: no data are at hand, the file is no record file, or holds records of another definition.
     """
     specs = list(dict.fromkeys(specs))
+    for spec in specs:
+        parse_spec(spec)
     append_records(path, [])  # fails now where nothing can be written
     drop_partial_line(path)
     kept = read_records(path) if Path(path).stat().st_size else []
@@ -166,20 +169,6 @@ def benchmark(
         result = f"failed: {outcome.error}" if outcome.error else f"{record['final']:.3f}"
         report(f"[{count}/{len(jobs)}] {done.title}: {result}")
     return sorted(records, key=lambda record: _place(record, suite, specs))
-
-
-def identity_of(spec: str, learner: Any) -> str:
-    """Return the sha256 of a learner's spec, of the source file of its class, and of its weights."""
-    digest = sha256(spec.encode())
-    try:
-        digest.update(inspect.getsource(inspect.getmodule(type(learner)) or type(learner)).encode())
-    except (OSError, TypeError):
-        digest.update(type(learner).__qualname__.encode())
-    if isinstance(learner, torch.nn.Module):
-        for name, values in sorted(learner.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(values.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def failed_record(job: Job, error: str) -> dict[str, Any]:

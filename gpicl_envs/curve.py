@@ -147,7 +147,7 @@ class LearningCurve:
 
 
 def _ece(bins: NDArray[np.float64], resampled: NDArray[np.float64]) -> Interval:
-    """The calibration error; resampling adds noise to every bin, which raises it: that bias is taken off again."""
+    """The calibration error; what the noise of resampling adds is taken off again, that of the episodes is not."""
     error, errors = calibration_error(bins), calibration_error(resampled)
     return interval(error, (errors - (errors.mean() - error)).clip(0, 1))
 

@@ -57,7 +57,7 @@ def evaluate_all(
     """Return the learning curve of each learner on the same episodes.
 
     Episodes are made, answered and forgotten batch by batch: five bytes a prediction are kept (100,000 episodes of 100
-    examples: 70 MB a learner). On the first batch each learner is guarded: see `gpicl_envs.guard`.
+    examples: 70 MB a learner). On the first batch and a random one each learner is guarded: see `gpicl_envs.guard`.
 
     Args:
         learners: the learners, or the `Oracle`.
@@ -87,14 +87,13 @@ def evaluate_all(
         _check_fit(learner, tasks)
     scorers = [_Scorer(learner, tasks, episodes, min(final_positions, tasks.length)) for learner in learners]
     task_id = np.zeros(episodes, np.int64)
+    guarded = {0, int(np.random.default_rng(seed).integers(-(-episodes // batch_size))) * batch_size}
     for first in range(0, episodes, batch_size):
         batch = tasks.sample(min(batch_size, episodes - first), seed, first)
         rows = slice(first, first + len(batch))
         task_id[rows] = batch.task_id.cpu().numpy()
         for scorer in scorers:
-            if first == 0 and not isinstance(scorer.learner, Oracle):
-                guard_causality(scorer.learner, batch.x, batch.y, tasks.n_classes)
-            scorer.add(batch, rows)
+            scorer.add(batch, rows, guard=seed + first if first in guarded else None)
     return [
         LearningCurve(
             learner=scorer.learner.name,
@@ -136,8 +135,8 @@ class _Scorer:
             return self.learner.answer(batch, self.tasks)
         return self.learner.predict(x, y)
 
-    def add(self, batch: Episodes, rows: slice) -> None:
-        """Answer a batch of episodes and keep the scores under their rows."""
+    def add(self, batch: Episodes, rows: slice, guard: int | None) -> None:
+        """Answer a batch of episodes and keep the scores under their rows; guard it with a seed, if one is given."""
         start = time.perf_counter()
         x, y = batch.x.to(self.learner.device), batch.y.to(self.learner.device)
         with evaluating(self.learner):
@@ -153,6 +152,8 @@ class _Scorer:
             confidence = answers[:, -self.last :].float().softmax(2).amax(2)
             self.likelihood.bins[rows] = _binned(confidence, right[:, -self.last :]).cpu().numpy()
         self.seconds += time.perf_counter() - start
+        if guard is not None and not isinstance(self.learner, Oracle):
+            guard_causality(self.learner, answers, x, y, last=self.last, seed=guard)
 
 
 def _binned(confidence: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pebble import ProcessExpired, ProcessPool
 
-from gpicl_envs.jobs import Job, Outcome, Runner, run_job
+from gpicl_envs.jobs import Job, Outcome, Runner, one_line, run_job
 
 ATTEMPTS = 3
 DIED = f"its process died, {ATTEMPTS} times: out of memory, or a crash of native code"
@@ -60,3 +60,5 @@ def _outcome(future: Future[Outcome], time_limit: float) -> Outcome | None:
         return Outcome(error=f"{TOO_LONG} {time_limit:g} s")
     except ProcessExpired:
         return None
+    except Exception as error:  # such as an outcome that cannot be pickled
+        return Outcome(error=one_line(error))

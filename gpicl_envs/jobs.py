@@ -37,5 +37,8 @@ def run_job(job: Job) -> Outcome:
 
 def one_line(error: BaseException) -> str:
     """Return an exception as one line: its type and its message."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a learner's own exception class may be broken too
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -64,6 +64,11 @@ class Learner:
         return type(self).__name__
 
     @property
+    def adapts(self) -> tuple[Any, ...]:
+        """The classes that an adapter wraps, which decide its predictions too: their source is part of its identity."""
+        return ()
+
+    @property
     def device(self) -> torch.device:
         """Where the learner computes: that of its parameters, or the CPU."""
         if isinstance(self, torch.nn.Module):

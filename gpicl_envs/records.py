@@ -1,15 +1,21 @@
 """Records: one evaluation a line, as JSON, that outlives the process that made it."""
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gpicl_envs.errors import check_choice
+
 SCHEMA = "gpicl-record-2"
-FIELDS = {"schema", "status", "learner", "env", "env_kwargs", "split", "seed", "episodes"}
-SCORES = {"metric", "n_parameters", "state_size", "final", "final_low", "final_high", "final_positions", "final_scores"}
-SCORES |= {"area", "area_low", "area_high", "area_scores"}
+KINDS: dict[str, type | tuple[type, ...]] = {"learner": str, "env": str, "env_kwargs": dict, "split": str}
+KINDS |= {"seed": int, "episodes": int, "status": str}
+SCORES: dict[str, type | tuple[type, ...]] = {"metric": str, "n_parameters": int, "state_size": int}
+SCORES |= {"final_positions": int, "final_scores": list, "area_scores": list, "wall_seconds": (int, float)}
+SCORES |= {f"{name}{end}": (int, float) for name in ("final", "area") for end in ("", "_low", "_high")}
+ROUNDING = 1e-4
 
 
 def append_records(path: str | os.PathLike[str], records: Iterable[dict[str, Any]]) -> None:
@@ -25,8 +31,14 @@ def drop_partial_line(path: str | os.PathLike[str]) -> None:
     """Cut off a last line without its end: what a process that was killed while writing has left."""
     with open(path, "r+b") as file:
         content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
+        _, _, rest = content.rpartition(b"\n")
+        if not rest:
+            return
+        try:
+            json.loads(rest)
+            file.write(b"\n")  # a whole line that lacks its end alone
+        except ValueError:
+            file.truncate(len(content) - len(rest))
 
 
 def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -37,10 +49,16 @@ def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """
     if not Path(path).is_file():
         raise ValueError(f"There is no record file {path}. `gpicl evaluate --out {path}` writes one.")
-    records = read_lines(path, SCHEMA, FIELDS)
+    records = read_lines(path, SCHEMA, set(KINDS))
     for number, record in enumerate(records, start=1):
-        needed = {"error"} if record["status"] == "failed" else SCORES | {record.get("metric")}
-        _check_fields(path, number, record, needed)
+        _check_kinds(path, number, record, KINDS)
+        check_choice("status", record["status"], ("ok", "failed"))
+        if record["status"] == "failed":
+            _check_kinds(path, number, record, {"error": str})
+            continue
+        metric = str(record.get("metric"))
+        _check_kinds(path, number, record, SCORES | {f"{metric}{end}": list for end in ("", "_low", "_high")})
+        _check_scores(path, number, record)
     if not records:
         raise ValueError(f"{path} holds no records.")
     return records
@@ -53,7 +71,11 @@ def read_lines(path: str | os.PathLike[str], schema: str, fields: set[str]) -> l
         ValueError: a line is not; the message names the file, the line and what is wrong with it.
     """
     records = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text file ({error.reason}): give a record file.") from None
+    for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
@@ -67,6 +89,26 @@ def read_lines(path: str | os.PathLike[str], schema: str, fields: set[str]) -> l
         _check_fields(path, number, record, fields)
         records.append(record)
     return records
+
+
+def _check_kinds(path: str | os.PathLike[str], number: int, record: dict[str, Any], kinds: dict[str, Any]) -> None:
+    _check_fields(path, number, record, set(kinds))
+    for name, kind in kinds.items():
+        value = record[name]
+        if not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(f"{path}, line {number}: {name}={value!r} cannot be: make the record again.")
+
+
+def _check_scores(path: str | os.PathLike[str], number: int, record: dict[str, Any]) -> None:
+    """One score an episode, whose mean is the final one."""
+    for name in ("final_scores", "area_scores"):
+        if len(record[name]) != record["episodes"]:
+            raise ValueError(
+                f"{path}, line {number}: {name} holds {len(record[name])} episodes of {record['episodes']}."
+            )
+    mean = sum(record["final_scores"]) / (record["episodes"] * record["final_positions"])
+    if abs(mean - record["final"]) > ROUNDING * max(1.0, abs(mean)):
+        raise ValueError(f"{path}, line {number}: final={record['final']}, but its final_scores say {mean:.5f}.")
 
 
 def _check_fields(path: str | os.PathLike[str], number: int, record: dict[str, Any], fields: set[Any]) -> None:

@@ -1,8 +1,11 @@
 """Text → arguments: `NAME=VALUE` assignments, and `knn,metric=euclidean,k=3`. Needs no torch."""
 
 import ast
+import re
 from collections.abc import Sequence
 from typing import Any
+
+OUTER_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
 
 def parse(assignments: Sequence[str]) -> dict[str, Any]:
@@ -20,6 +23,6 @@ def parse(assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
-    """Turn `"knn,metric=euclidean,k=3"` into `("knn", {"metric": "euclidean", "k": 3})`."""
-    target, *assignments = spec.split(",")
+    """Turn `"knn,metric=euclidean,k=3"` into `("knn", {"metric": "euclidean", "k": 3})`; brackets may hold commas."""
+    target, *assignments = OUTER_COMMA.split(spec)
     return target, parse(assignments)

@@ -176,6 +176,8 @@ def check_suite_record(record: dict[str, Any]) -> None:
     claim = record.get("suite")
     if claim is None:
         return
+    if not isinstance(claim, dict) or not {"name", "cell", "definition"} <= claim.keys():
+        raise ValueError(f"The record of {record['learner']} has suite={claim!r}, which is none. Make it again.")
     cell = find_suite(claim["name"]).cell(claim["cell"])
     who = f"The record of {record['learner']} in {claim['name']}, {claim['cell']},"
     advice = f"Run `gpicl benchmark --suite {claim['name']}` again with this version."
@@ -185,3 +187,7 @@ def check_suite_record(record: dict[str, Any]) -> None:
     for name, value in given.items():
         if value != getattr(cell, name):
             raise ValueError(f"{who} has {name}={value!r}, but the cell says {getattr(cell, name)!r}. {advice}")
+    shown = record["env_kwargs"] | {"final_positions": record.get("final_positions", cell.final_positions)}
+    for name, value in (cell.arguments | {"final_positions": min(cell.final_positions, cell.length)}).items():
+        if shown.get(name, value) != value:
+            raise ValueError(f"{who} has {name}={shown[name]!r}, but the cell says {value!r}. {advice}")

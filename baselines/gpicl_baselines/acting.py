@@ -35,6 +35,11 @@ class ActingLearner(Learner):
         """The class's name."""
         return getattr(self._made, "__name__", "agent")
 
+    @property
+    def adapts(self) -> tuple[Any, ...]:
+        """The agent's class."""
+        return (self._made,)
+
     def start(self, batch_size: int) -> Any:
         """B new agents."""
         seeded = {"seed": 0} if "seed" in inspect.signature(self._made).parameters else {}

@@ -62,6 +62,11 @@ class EstimatorLearner(Learner):
         steps = getattr(self.estimator, "steps", None)  # of a pipeline, the classifier at its end
         return type(steps[-1][1] if steps else self.estimator).__name__ + every
 
+    @property
+    def adapts(self) -> tuple[Any, ...]:
+        """The estimator's class."""
+        return (type(self.estimator),)
+
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
         episodes = zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)
@@ -131,7 +136,10 @@ def make_estimator(name: str, n_features: int = 784, n_classes: int = 10, **argu
 def _find_class(name: str) -> Any:
     module, _, class_name = name.rpartition(":")
     if module:
-        found = getattr(import_module(module), class_name, None)
+        try:
+            found = getattr(import_module(module), class_name, None)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"sklearn:{name} needs the module {error.name!r}, which is not there.") from None
         if found is None:
             raise ValueError(f"sklearn:{name}: the module {module} has no class {class_name}.")
         return found

@@ -43,6 +43,7 @@ def benchmark(
     """
     from gpicl_envs.benchmark import benchmark as run_benchmark
     from gpicl_envs.benchmark import command_line
+    from gpicl_envs.distribution import check_device
     from gpicl_envs.report import write_report
     from gpicl_envs.suites import find_suite
 
@@ -50,7 +51,8 @@ def benchmark(
     chosen = find_suite(suite)
     check_number("time_limit", time_limit, 1)
     cores = os.cpu_count() or 1
-    workers = check_integer("workers", workers or (cores if device == "cpu" else 1), 1)
+    check_device(device)
+    workers = check_integer("workers", (cores if device == "cpu" else 1) if workers is None else workers, 1)
     folder = out or Path("runs") / suite
     with runner(workers, time_limit, ray, device) as run:
         records = run_benchmark(
@@ -66,4 +68,6 @@ def benchmark(
         )
     page = write_report(records, folder, title=f"{chosen.name}: {chosen.description}")
     console.print((folder / "table.md").read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+    if not any(record["status"] == "ok" for record in records):
+        raise ValueError(f"No learner got a score: {records[0]['error']} ({folder / 'records.jsonl'} has all reasons.)")
     console.print(f"Records: {folder / 'records.jsonl'}. The report: {page}", highlight=False)

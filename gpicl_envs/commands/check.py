@@ -7,31 +7,34 @@ import tyro
 from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments
-from gpicl_envs.specs import parse
+from gpicl_envs.specs import parse, parse_spec
 
 
 def check(learner: tyro.conf.Positional[str], set: Assignments = (), seed: int = 0) -> None:
     """Check that a learner keeps the protocol, above all that it cannot see the future.
 
-    Examples: `gpicl check my_agent:MyAgent`; `gpicl check knn --set k=3`.
+    Examples: `gpicl check my_agent:MyAgent`; `gpicl check knn,k=3`.
 
     Args:
-        learner: registered name, module:Class or checkpoint folder.
-        set: arguments of the learner, such as k=3.
+        learner: registered name, module:Class or checkpoint folder; arguments follow a comma: knn,k=3.
+        set: further arguments of the learner, such as k=3.
         seed: of the trial data.
     """
     from gpicl_envs.learner import make_learner
     from gpicl_envs.testing import LearnerCheckError, check_learner
 
     console = Console()
-    made = make_learner(learner, **parse(set))
+    target, own = parse_spec(learner)
+    made = make_learner(target, **own | parse(set))
     try:
         check_learner(made, seed=seed)
     except LearnerCheckError:
         raise
     except Exception as error:  # the learner's own code: anything may come
         raise LearnerCheckError(f"{made.name} raised {type(error).__name__}: {error} ({_place(error)}).") from error
-    console.print(f"{made.name} keeps the protocol: causal, deterministic, step and predict agree.", highlight=False)
+    console.print(
+        f"{made.name} keeps the protocol: causal, deterministic, step and predict agree.", markup=False, highlight=False
+    )
 
 
 def _place(error: Exception) -> str:

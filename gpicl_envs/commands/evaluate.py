@@ -43,7 +43,7 @@ def evaluate(
         out: file to which the records are added.
     """
     from gpicl_envs.evaluation import evaluate_all
-    from gpicl_envs.fitting import make_fitting
+    from gpicl_envs.fitting import identity_of, make_fitting
     from gpicl_envs.oracle import Oracle
     from gpicl_envs.records import append_records
     from gpicl_envs.report import group, markdown_table
@@ -67,7 +67,8 @@ def evaluate(
     curves = evaluate_all(made, tasks, episodes=episodes, seed=seed, split=split, batch_size=batch_size)
     records = [curve.record() for curve in curves]
     names = [record["learner"] for record in records]
-    for record, spec in zip(records, learners, strict=True):
+    for record, spec, learner in zip(records, learners, made, strict=True):
+        record |= {"spec": spec, "identity": identity_of(spec, learner)}
         if names.count(record["learner"]) > 1:
             record["learner"] += f" ({spec})"
     append_records(out, records)

@@ -1,9 +1,10 @@
 """Records side by side: which of them share a column, and which cannot."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gpicl_envs.comparisons import ORACLE, Record, best, compare, corrected_p_values, larger_is_better
+from gpicl_envs.comparisons import Record, best, compare, corrected_p_values, knows_the_task, larger_is_better
 from gpicl_envs.suites import check_suite_record, find_suite
 
 Columns = dict[str, list[Record]]
@@ -24,30 +25,62 @@ def column_title(record: Record) -> str:
 def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
     """Return the records of several files as one list, for one report.
 
-    In a file, the last record of a learner in a column counts, and a scored one before a failed one. Across files, the
-    same learner (by its code and weights) counts once, by its newest record; two that are not the same are a conflict.
+    In a file, the last record of a learner on the same episodes counts, and a scored one before a failed one. Across
+    files, the same learner (by its code and weights) counts once, by its newest record.
 
     Raises:
-        ValueError: two learners of one name, or a record of another definition of its suite's cell.
+        ValueError: two learners of one name (in a file, or across files), records of two suites, or a record of another
+            definition of its suite's cell.
     """
     merged: dict[tuple[str, str], tuple[str, Record]] = {}
+    failed: dict[tuple[str, str], Record] = {}
     for name, records in files.items():
         newest: dict[tuple[str, str], Record] = {}
         for record in records:
             check_suite_record(record)
-            key = column_title(record), record["learner"]
-            if key not in newest or record["status"] == "ok" or newest[key]["status"] != "ok":
-                newest[key] = record
+            if record["status"] == "ok":
+                newest[json.dumps(_definition(record), sort_keys=True), record["learner"]] = record
+            else:
+                failed[column_title(record), record["learner"]] = record
+        _check_one_learner_a_name(name, newest.values())
         for key, record in newest.items():
             other_name, other = merged.get(key, (name, record))
-            if other.get("identity") != record.get("identity") and {other["status"], record["status"]} == {"ok"}:
+            if not _same_learner(other, record):
                 raise ValueError(
-                    f"{other_name} and {name} have different learners of the name {key[1]!r} in {key[0]} (their code "
-                    "or weights differ): give one of them another name, or report one file alone."
+                    f"{other_name} and {name} have different learners of the name {key[1]!r} in {column_title(record)} "
+                    "(their code or weights differ): give one of them another name, or report one file alone."
                 )
-            if (record["status"] == "ok", record.get("date", "")) >= (other["status"] == "ok", other.get("date", "")):
+            if record.get("date", "") >= other.get("date", ""):
                 merged[key] = name, record
-    return [record for _, record in merged.values()]
+    scored = [record for _, record in merged.values()]
+    known = {(column_title(record), record["learner"]) for record in scored}
+    kept = scored + [record for key, record in failed.items() if key not in known]
+    suites = sorted({record["suite"]["name"] for record in kept if record.get("suite")})
+    if len(suites) > 1:
+        raise ValueError(f"The records are of the suites {' and '.join(suites)}: report each alone.")
+    return kept
+
+
+def _same_learner(one: Record, other: Record) -> bool:
+    """By code and weights; where no identity was kept, by its scores."""
+    if one.get("identity") is None or other.get("identity") is None:
+        return bool(one["final_scores"] == other["final_scores"])
+    return bool(one["identity"] == other["identity"])
+
+
+def _check_one_learner_a_name(file: str, records: Iterable[Record]) -> None:
+    """One name must not stand for two learners in the columns of a table; for other D or K, its weights are others."""
+    found: dict[Any, Record] = {}
+    for record in records:
+        if record["status"] != "ok" or record.get("identity") is None:
+            continue
+        size = (record["env_kwargs"].get("n_features"), record["env_kwargs"].get("n_classes"))
+        first = found.setdefault((record["learner"], size), record)
+        if not _same_learner(first, record):
+            raise ValueError(
+                f"{file} has two learners of the name {record['learner']!r}: in {column_title(first)} and in "
+                f"{column_title(record)} their code or weights differ. Run one on all columns, into a new file."
+            )
 
 
 def group(records: Sequence[Record]) -> Columns:
@@ -59,10 +92,13 @@ def group(records: Sequence[Record]) -> Columns:
     if not records:
         raise ValueError("There are no records to report.")
     columns: dict[str, dict[str, Record]] = {}
+    definitions: dict[str, list[dict[str, Any]]] = {}
     for record in records:
-        columns.setdefault(column_title(record), {})[record["learner"]] = record
-    for title, rows in columns.items():
-        first, *others = [_definition(row) for row in rows.values() if row["status"] == "ok"] or [{}]
+        title = column_title(record)
+        columns.setdefault(title, {})[record["learner"]] = record
+        definitions.setdefault(title, []).extend([_definition(record)] if record["status"] == "ok" else [])
+    for title, made in definitions.items():
+        first, *others = made or [{}]
         for other in others:
             if changed := [
                 f"{key}={first.get(key)!r} and {other[key]!r}" for key in other if first.get(key) != other[key]
@@ -85,7 +121,12 @@ def _definition(row: Record) -> dict[str, Any]:
     """All that makes the episodes of a record what they are."""
     suite = row.get("suite") or {}
     shared = {key: row.get(key) for key in ("seed", "episodes", "data", "final_positions")}
-    return row["env_kwargs"] | shared | {"suite": suite.get("name"), "definition": suite.get("definition")}
+    return (
+        {"env": row["env"], "split": row["split"]}
+        | row["env_kwargs"]
+        | shared
+        | {"suite": suite.get("name"), "definition": suite.get("definition")}
+    )
 
 
 def _place(row: Record) -> tuple[bool, float]:
@@ -97,6 +138,11 @@ def _place(row: Record) -> tuple[bool, float]:
 def learners(columns: Columns) -> list[str]:
     """All learners, in the order of the first column, then of the next."""
     return list(dict.fromkeys(row["learner"] for rows in columns.values() for row in rows))
+
+
+def oracles(columns: Columns) -> set[str]:
+    """Return the names of those that are shown the hidden task."""
+    return {row["learner"] for rows in columns.values() for row in rows if knows_the_task(row)}
 
 
 def find_row(rows: list[Record], learner: str) -> Record | None:
@@ -127,7 +173,7 @@ def difference(row: Record, rows: Sequence[Record]) -> str:
         return ""
     if row is top:
         return "best"
-    if row["learner"] == ORACLE:
+    if knows_the_task(row):
         return "knows the task"
     digits = 1 if larger_is_better(row) else 3
     mean, low, high = (scale(row) * value for value in compare(row, top))
@@ -172,5 +218,5 @@ def caption(columns: Columns) -> str:
         f"{' or '.join(what).capitalize()} over {where}, with half the width of its 95 % bootstrap interval; "
         f"{episodes} episodes a cell, the same for all learners of a column. In brackets the difference to the best of "
         "the column, paired on these episodes, with its 95 % interval. Bold: the best, and those not significantly "
-        "worse (sign-flip test, Holm's correction within the column, 5 %)."
+        "worse (sign-flip test, Holm's correction over all pairs of the column, 5 %)."
     )

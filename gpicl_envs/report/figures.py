@@ -10,6 +10,7 @@ from gpicl_envs.comparisons import larger_is_better
 from gpicl_envs.report.columns import Columns, learners, scale
 
 PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f")
+LONGEST = 44  # letters of a name
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -95,8 +96,9 @@ def draw_state_sizes(columns: Columns, paths: Sequence[Path]) -> None:
 
 
 def plain(text: str) -> str:
-    """Return text that matplotlib shows as it is, not as a formula."""
-    return text.replace("$", r"\$")
+    """Return text that matplotlib shows as it is: no formula, in the legend too, and not so long that it is cut off."""
+    short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
 
 
 def _panels(columns: Columns) -> tuple[Any, Sequence[Any]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from gpicl_envs.comparisons import (
-    ORACLE,
     SIGNIFICANCE,
     Record,
     best_baseline,
@@ -29,6 +28,7 @@ from gpicl_envs.report.columns import (
     group,
     leaders,
     learners,
+    oracles,
     scale,
 )
 from gpicl_envs.report.figures import colours, draw_curves, draw_reliability, draw_state_sizes, scored
@@ -124,7 +124,7 @@ def _leaderboard(columns: Columns) -> str:
                 line.append(_cell(cell(row), value, difference(row, rows), "lead" if learner in leading[title] else ""))
         if means:
             line.append(_cell(means.get(learner, ""), means.get(learner, "").split(" ")[0]))
-        lines.append(f"<tr{' class=oracle' if learner == ORACLE else ''}>{''.join(line)}</tr>")
+        lines.append(f"<tr{' class=oracle' if learner in oracles(columns) else ''}>{''.join(line)}</tr>")
     for name, values in published(columns).items():
         line = [_cell(name, note="not run here"), _cell(""), _cell(""), *(_cell(value, value) for value in values)]
         lines.append(f"<tr class=published>{''.join(line)}{_cell('') if means else ''}</tr>")
@@ -156,9 +156,10 @@ def _details(columns: Columns) -> str:
     note = (
         "Every number with its 95 % bootstrap interval. Final: over the last positions. Area: mean over all positions. "
         "Regret: right answers lost (or squared error added) over an episode, against the best learner of the column "
-        "that was not meta-trained. p: no difference to the best of the column, sign-flip test with Holm's correction. "
+        "that was not meta-trained. p: no difference to the best of the column, sign-flip test with Holm's correction "
+        "over all pairs. "
         "NLL in nats and expected calibration error in points, over the last positions. To 50 %, 70 %: examples seen "
-        "when the accuracy first reaches it. Seconds: of the predictions."
+        "when the accuracy (made monotone) first reaches it. Seconds: of the predictions."
     )
     return f"<h2>All scores</h2>{_table('details', heads, lines, html.escape(note))}"
 
@@ -200,7 +201,7 @@ def _plots(columns: Columns) -> list[str]:
         figure, metric, unit = go.Figure(), rows[0]["metric"], scale(rows[0])
         for row in rows:
             positions = list(range(1, len(row[metric]) + 1))
-            label = html.escape(row["learner"])
+            label = html.escape(row["learner"], quote=False)
             band = [unit * value for value in (*row[f"{metric}_high"], *reversed(row[f"{metric}_low"]))]
             shared = {"legendgroup": label, "line_color": colour[row["learner"]]}
             figure.add_scatter(x=positions, y=[unit * value for value in row[metric]], name=label, **shared)
@@ -211,7 +212,7 @@ def _plots(columns: Columns) -> list[str]:
         question = str(QUESTIONS.get(rows[0]["split"], rows[0]["split"]))
         accuracy = larger_is_better(rows[0])
         figure.update_layout(
-            title=f"{html.escape(title)} ({html.escape(question)})", template="plotly_white", height=480,
+            title=f"{html.escape(title, quote=False)} ({html.escape(question)})", template="plotly_white", height=480,
             xaxis_title="example", yaxis_range=[0, 100] if accuracy else None,
             yaxis_title=f"{'accuracy (%)' if accuracy else 'squared error'}, 95 % interval",
         )  # fmt: skip

@@ -1,9 +1,10 @@
 """The table of final scores, in Markdown and LaTeX."""
 
 import html
+import re
 from collections.abc import Callable
 
-from gpicl_envs.comparisons import ORACLE, SIGNIFICANCE, Record, interquartile_mean, larger_is_better
+from gpicl_envs.comparisons import SIGNIFICANCE, Record, interquartile_mean, larger_is_better
 from gpicl_envs.report import paper
 from gpicl_envs.report.columns import (
     Columns,
@@ -15,6 +16,7 @@ from gpicl_envs.report.columns import (
     find_row,
     leaders,
     learners,
+    oracles,
 )
 
 LATEX_SPECIAL = {
@@ -37,8 +39,8 @@ LATEX_SPECIAL = {
 
 
 def interquartile_means(columns: Columns) -> dict[str, str]:
-    """Return learner → its interquartile mean over the columns; empty unless it has a score in all of two or more."""
-    if len(columns) < 2 or not all(larger_is_better(row) for row in _scored(columns)):
+    """Return learner → its interquartile mean over the columns, if it has a score in all; empty for fewer than four."""
+    if len(columns) < 4 or not all(larger_is_better(row) for row in _scored(columns)):
         return {}
     found = {}
     for learner in learners(columns):
@@ -95,8 +97,8 @@ def markdown_table(columns: Columns) -> str:
 
 
 def _markdown(text: str) -> str:
-    escaped = html.escape(text, quote=False).replace("|", "\\|").replace("\n", " ")
-    return escaped.replace("*", "\\*").replace("`", "\\`")
+    escaped = html.escape(text, quote=False).replace("\n", " ")
+    return re.sub(r"[\\`*|$\[\]]", lambda found: "\\" + found[0], escaped)
 
 
 def latex_table(columns: Columns) -> str:
@@ -116,7 +118,7 @@ def latex_table(columns: Columns) -> str:
         for title, rows in columns.items():
             shown = latex(cell(find_row(rows, learner)))
             cells.append(rf"\textbf{{{shown}}}" if learner in leading[title] else shown)
-        name = latex(learner) + (" (knows the task)" if learner == ORACLE else "")
+        name = latex(learner) + (" (knows the task)" if learner in oracles(columns) else "")
         lines.append(" & ".join([name, *cells, *([latex(means.get(learner, ""))] if means else [])]) + r" \\")
     if rows_of_paper := published(columns):
         lines.append(r"\midrule")

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpicl_envs.benchmark import Job, benchmark, identity_of
+from gpicl_envs.benchmark import Job, benchmark
+from gpicl_envs.fitting import identity_of
 from gpicl_envs.isolation import local_runner
 from gpicl_envs.learner import make_learner
 from gpicl_envs.records import read_records
@@ -28,6 +29,19 @@ class Fair(Learner):
     def misbehave(self): pass
     def answer(self, x, y): return torch.zeros(*y.shape, self.n_classes)
 
+class Exits(Fair):
+    def misbehave(self): raise SystemExit("enough")
+class Unprintable(Exception):
+    def __str__(self): raise RuntimeError("no words")
+class RaisesUnprintable(Fair):
+    def misbehave(self): raise Unprintable
+class Drawn(Fair, torch.nn.Module):
+    def __init__(self, n_features=784, n_classes=10):
+        super().__init__(n_features, n_classes)
+        self.w = torch.nn.Parameter(torch.randn(n_classes))
+    def answer(self, x, y): return self.w.expand(*y.shape, self.n_classes)
+class Acts:
+    def act(self, observation): return 1
 class Raises(Fair):
     def misbehave(self): raise KeyError("no such weight")
 class Sleeps(Fair):
@@ -86,7 +100,10 @@ def cells(records):
 
 
 def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp_path: Path):
-    specs = ["knn", *(f"rogues:{name}" for name in ("Raises", "Sleeps", "Dies", "DiesOnce"))]
+    specs = [
+        "knn",
+        *(f"rogues:{name}" for name in ("Raises", "Sleeps", "Dies", "DiesOnce", "Exits", "RaisesUnprintable")),
+    ]
     specs += [f"rogues:{name}" for name in ("NotANumber", "WrongShape", "Cheats", "CheatsLater")]
     small = Suite("small", "", suite.cells[:1])
     with local_runner(2, 20.0) as run:
@@ -94,6 +111,7 @@ def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp
     why = {record["spec"].removeprefix("rogues:"): record.get("error", "ok") for record in records}
     assert why["knn"] == why["DiesOnce"] == "ok"
     assert why["Raises"] == "KeyError: 'no such weight'"
+    assert why["Exits"] == "SystemExit: enough" and why["RaisesUnprintable"] == "Unprintable"
     assert why["Sleeps"] == "it took longer than the time limit (--time-limit) of 20 s"
     assert why["Dies"].startswith("its process died, 3 times")
     assert "check: LearnerCheckError" in why["NotANumber"] and "not finite" in why["NotANumber"]
@@ -157,6 +175,19 @@ def test_changed_code_runs_again_and_failed_cells_are_tried_again(suite: Suite, 
     tiny = {"width": 16, "n_layers": 1, "n_heads": 1}
     a, b = (identity_of("t", make_learner("transformer", seed=seed, **tiny)) for seed in (0, 1))
     assert a != b
+
+
+def test_a_learner_without_a_seed_is_the_same_in_every_job_and_an_edited_agent_is_another(suite: Suite, tmp_path: Path):
+    ran, path = [], tmp_path / "r.jsonl"
+    records = benchmark(suite, ["rogues:Drawn", "act:rogues:Acts"], path, lambda jobs: counted(jobs, ran))
+    assert len({record["identity"] for record in records if record["learner"] == "Drawn"}) == 1
+    ran.clear()
+    benchmark(suite, ["rogues:Drawn", "act:rogues:Acts"], path, lambda jobs: counted(jobs, ran))
+    assert not [job for job in ran if job.name]
+    module = tmp_path / "rogues.py"
+    module.write_text(module.read_text().replace("return 1", "return 2"))
+    benchmark(suite, ["act:rogues:Acts"], path, lambda jobs: counted(jobs, ran))
+    assert len([job for job in ran if job.name]) == 2
 
 
 def test_the_batch_size_changes_no_record(suite: Suite, tmp_path: Path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpicl_envs.cli import COMMANDS, main
-from gpicl_envs.specs import parse
+from gpicl_envs.specs import parse, parse_spec
 
 AGENT = """
 import torch
@@ -146,6 +146,7 @@ def test_two_learners_of_one_name_are_told_apart(folder: Path, monkeypatch, caps
 
 
 def test_assignments_are_python_values_or_text():
+    assert parse_spec("m:C,size=(8, 8),k=[1,2],f=3") == ("m:C", {"size": (8, 8), "k": [1, 2], "f": 3})
     assert parse(["a=1", "b=0.5", "c=None", "d=paper", "e=True"]) == {
         "a": 1,
         "b": 0.5,

@@ -66,6 +66,14 @@ def test_examples_to_a_level_counts_those_seen_before_it():
     assert examples_to(curves, 0.5).tolist() == [2, np.inf]
 
 
+def test_a_noisy_curve_does_not_cross_a_level_long_before_the_true_one():
+    true = np.linspace(0.1, 0.75, 100)
+    noisy = true + 0.03 * np.random.default_rng(0).normal(size=(200, 100))
+    found, first = examples_to(noisy, 0.7), (noisy >= 0.7).argmax(1)
+    wanted = examples_to(true, 0.7)
+    assert abs(np.median(found) - wanted) <= 2 < wanted - np.median(first)
+
+
 def test_a_calibrated_forecaster_has_no_calibration_error_and_a_boaster_has_its_gap():
     calibrated = np.zeros((3, 15))
     calibrated[:, 11] = 75, 75, 100  # 100 predictions at 75 % confidence, 75 of them right

@@ -6,7 +6,7 @@ import pytest
 from gpicl_envs.evaluation import evaluate_all
 from gpicl_envs.functions import FunctionDistribution
 from gpicl_envs.learner import make_learner
-from gpicl_envs.records import append_records, read_records
+from gpicl_envs.records import append_records, drop_partial_line, read_records
 from gpicl_envs.report import compare, group, latex_table, markdown_table, merge, write_report
 from gpicl_envs.suites import find_suite
 from gpicl_envs.tasks import TaskDistribution
@@ -180,7 +180,8 @@ def suite_record(record: dict, learner: str, **more) -> dict:
     cell = find_suite("gpicl-table1").cells[0]
     suite = {"name": "gpicl-table1", "cell": cell.name, "definition": cell.definition}
     shared = {"env": cell.env, "split": cell.split, "seed": cell.seed, "episodes": cell.episodes, "suite": suite}
-    return record | shared | {"learner": learner, "identity": learner, "date": "2026-01-01"} | more
+    shown = {"env_kwargs": record["env_kwargs"] | {"length": 100}, "final_positions": 1, "spec": learner}
+    return record | shared | shown | {"learner": learner, "identity": learner, "date": "2026-01-01"} | more
 
 
 def test_table_1_stands_beside_the_paper_s_marked_as_theirs(records: list[dict], tmp_path):
@@ -203,6 +204,57 @@ def test_files_of_several_machines_join_and_conflicts_are_refused(records: list[
         merge({"x": [mine | {"suite": definition}]})
     with pytest.raises(ValueError, match="different episodes.*data="):
         group(merge({"x": [mine], "y": [other | {"data": "other images"}]}))
+
+
+def test_one_name_is_one_learner_and_one_table_is_one_suite(records: list[dict]):
+    mine = suite_record(records[0], "a")
+    fashion = find_suite("gpicl-table1").cell("FashionMNIST")
+    there = {"suite": mine["suite"] | {"cell": fashion.name, "definition": fashion.definition}}
+    elsewhere = mine | there | {"env": fashion.env, "split": fashion.split}
+    assert len(merge({"x": [mine, elsewhere]})) == 2
+    with pytest.raises(ValueError, match="x has two learners of the name 'a': in MNIST.*FashionMNIST"):
+        merge({"x": [mine, elsewhere | {"identity": "edited"}]})
+    cell = find_suite("gpicl-mini").cell("MNIST")
+    shown = {"env_kwargs": mine["env_kwargs"], "final_positions": 10, "episodes": cell.episodes}
+    mini = mine | shown | {"suite": {"name": "gpicl-mini", "cell": "MNIST", "definition": cell.definition}}
+    with pytest.raises(ValueError, match="suites gpicl-mini and gpicl-table1: report each alone"):
+        merge({"x": [mine], "y": [mini]})
+    with pytest.raises(ValueError, match="has length=200, but the cell says 100"):
+        merge({"x": [mine | {"env_kwargs": mine["env_kwargs"] | {"length": 200}}]})
+    plain = {key: value for key, value in records[0].items() if key not in ("suite", "identity")}
+    changed = plain | {"final_scores": [0] * plain["episodes"]}
+    with pytest.raises(ValueError, match="different learners of the name"):
+        merge({"x": [plain], "y": [changed]})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"final": 0.0}, "line 1: final=0.0, but its final_scores say"),
+        ({"final": float("nan")}, "final=nan cannot be"),
+        ({"final_scores": [1, 2]}, "final_scores holds 2 episodes of 40"),
+        ({"env_kwargs": None}, "env_kwargs=None cannot be"),
+        ({"learner": 3}, "learner=3 cannot be"),
+        ({"status": "good"}, "good"),
+        ({"wall_seconds": "long"}, "wall_seconds='long' cannot be"),
+    ],
+    ids=str,
+)
+def test_damaged_records_are_refused_by_line(records: list[dict], damage: dict, message: str, tmp_path):
+    append_records(tmp_path / "r.jsonl", [records[0] | damage])
+    with pytest.raises(ValueError, match=message):
+        read_records(tmp_path / "r.jsonl")
+
+
+def test_a_last_line_is_cut_only_where_it_is_not_whole(records: list[dict], tmp_path):
+    path = tmp_path / "r.jsonl"
+    append_records(path, records[:2])
+    path.write_text(path.read_text().rstrip("\n"))
+    drop_partial_line(path)
+    assert read_records(path) == records[:2] and path.read_text().endswith("\n")
+    path.write_text(path.read_text() + '{"schema": "gpi')
+    drop_partial_line(path)
+    assert read_records(path) == records[:2]
 
 
 def test_squared_errors_are_better_if_smaller(tmp_path):
