@@ -12,6 +12,7 @@ RESAMPLES = 1000
 CONFIDENCE = 0.95
 BINS = 15  # of confidence, for the calibration error
 BLOCK = 1 << 22  # resampling weights in memory at a time
+KEPT = 1 << 24  # counts of one seed that are kept for the next question: 32 MB
 
 Array = NDArray[np.float64]
 
@@ -53,22 +54,21 @@ def resampled_means(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: 
     values = np.asarray(values, np.float64)
     if len(values) == 0:
         raise ValueError("No episodes: an interval needs at least one.")
-    groups = _groups(tasks, len(values))
+    groups, generator = _groups(tasks, len(values)), np.random.default_rng(seed)
     flat = values.reshape(len(values), -1)
-    if len(values) * RESAMPLES <= BLOCK:
-        means = _shares(groups.tobytes(), seed) @ flat
-        return means.reshape(RESAMPLES, *values.shape[1:])
-    generator = np.random.default_rng(seed)
+    kept = _kept_counts(groups.tobytes(), seed) if len(values) * RESAMPLES <= KEPT else None
     means, rows = np.empty((RESAMPLES, flat.shape[1])), max(1, BLOCK // len(values))
     for first in range(0, RESAMPLES, rows):
-        means[first : first + rows] = _resampled_shares(groups, min(rows, RESAMPLES - first), generator) @ flat
+        size = min(rows, RESAMPLES - first)
+        counts = _counts(groups, size, generator) if kept is None else kept[first : first + size]
+        means[first : first + size] = counts.astype(np.float64) @ flat / counts.sum(1, keepdims=True)
     return means.reshape(RESAMPLES, *values.shape[1:])
 
 
 @lru_cache(maxsize=8)
-def _shares(groups: bytes, seed: int) -> Array:
+def _kept_counts(groups: bytes, seed: int) -> NDArray[np.uint16]:
     """All resamples at once. They depend on nothing else, and a report asks for the same ones many times."""
-    return _resampled_shares(np.frombuffer(groups, np.int64), RESAMPLES, np.random.default_rng(seed))
+    return _counts(np.frombuffer(groups, np.int64), RESAMPLES, np.random.default_rng(seed))
 
 
 def calibration_error(bins: Array) -> Array:
@@ -114,16 +114,16 @@ def _groups(tasks: ArrayLike | None, n_episodes: int) -> NDArray[np.int64]:
     return np.unique(np.where(tasks < 0, own, tasks), return_inverse=True)[1]
 
 
-def _resampled_shares(groups: NDArray[np.int64], resamples: int, generator: np.random.Generator) -> Array:
-    """(R, E) the weight of each episode in each resample; a row sums to 1."""
+def _counts(groups: NDArray[np.int64], resamples: int, generator: np.random.Generator) -> NDArray[np.uint16]:
+    """(R, E) how often each episode is in each resample."""
     n_episodes, n_groups = len(groups), int(groups.max()) + 1
     order = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups, minlength=n_groups)
     starts = sizes.cumsum() - sizes
-    weights = np.empty((resamples, n_episodes))
-    for weight in weights:
+    counts = np.empty((resamples, n_episodes), np.uint16)
+    for count in counts:
         drawn = generator.integers(n_groups, size=n_groups)
         of_episode = np.repeat(drawn, sizes[drawn])  # the drawn task of each episode slot
         within = (generator.random(len(of_episode)) * sizes[of_episode]).astype(np.int64)
-        weight[:] = np.bincount(order[starts[of_episode] + within], minlength=n_episodes)
-    return weights / weights.sum(1, keepdims=True)
+        count[:] = np.bincount(order[starts[of_episode] + within], minlength=n_episodes)
+    return counts
