@@ -60,15 +60,15 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
         chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
         for name in (SEEN, NEW_EXAMPLES, UNSEEN, *DATASETS):
             draw_series(axes, chosen, "n_tasks", name, "gain", name)
-        axes.set(title=title, ylabel="gain in the episode (points), 95 % interval", ylim=(-10, 100))
+        axes.set(title=title, ylabel="gain in the episode (points)", ylim=(-10, 100))
     for series, mark in ((None, "all images"), (FIXED, f"{FIXED} fixed")):
         chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
         for name in (SEEN, NEW_EXAMPLES):
             draw_series(first, chosen, "n_tasks", name, "first", f"{name} ({mark}), first example")
-    first.set(title="known before the first label", ylabel="accuracy at example 1 (%), 95 % interval", ylim=(0, 100))
+    first.set(title="known before the first label", ylabel="accuracy at example 1 (%)", ylim=(0, 100))
     for axes in (whole, fixed, first):
         axes.set_xscale("log", base=2)
-        axes.set_xlabel("meta-training tasks")
+        axes.set_xlabel("meta-training tasks (dots: seeds, bars: 95 % intervals)")
     save(figure, [folder / "phases.png", folder / "phases.svg"])
     return ["phases.png", "phases.svg"]
 
