@@ -19,6 +19,7 @@ from gpicl_envs.commands.quickstart import quickstart
 from gpicl_envs.commands.report import report
 from gpicl_envs.commands.train import train
 from gpicl_envs.commands.train_sb3 import train_sb3
+from gpicl_envs.commands.verdict import verdict
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "quickstart": quickstart,
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "report": report,
     "experiment": experiment,
     "check": check,
+    "verdict": verdict,
 }
 
 

@@ -62,18 +62,16 @@ def judge(answers: Answers, n_classes: int = 10) -> Verdict:
 
 
 def _what_it_remembers(answers: Answers, chance: float) -> Sequence[str]:
-    """Without learning in the episode: is it the examples that it knows, or what their tasks have in common?"""
-    new = answers.get(NEW_EXAMPLES)
-    if new is None:
+    """Without learning in the episode: is it the examples that it knows, or the tasks they come from?"""
+    if NEW_EXAMPLES not in answers:
         return ()
-    at_first = (
-        f"{100 * new['first'][0]:.0f} % at the first example, {100 * answers[SEEN]['first'][0]:.0f} % for seen ones"
-    )
-    if new["final"][1] > chance + MARGIN:
-        return (
-            f"new examples of seen tasks are answered too ({at_first}): it knows the tasks, not only their examples",
-        )
-    return (f"new examples of seen tasks are not answered ({at_first}): it knows the examples one by one",)
+    (seen, *_), (new, low, high) = answers[SEEN]["first"], answers[NEW_EXAMPLES]["first"]
+    known = f"first examples: {100 * seen:.0f} % right if seen before, {100 * new:.0f} % if new in a seen task"
+    if low <= chance + MARGIN:
+        return (f"{known}: it knows the examples one by one",)
+    if high + MARGIN < seen:
+        return (f"{known}: it knows examples one by one, and something of their tasks",)
+    return (f"{known}: it knows the tasks, not just their examples",)
 
 
 def _rises(answer: Mapping[str, Any]) -> bool:

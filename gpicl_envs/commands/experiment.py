@@ -22,13 +22,13 @@ def experiment(
 ) -> None:
     """Run one of the paper's experiments: its records, its figures, and what they show.
 
-    phases, heatmap, state-size, plateau, bias, emergence, table1 or features. A trial that fails is reported and the
-    others finish. The same command again repeats no finished trial, and a stopped one goes on from its checkpoint.
+    A trial that fails is reported and the others finish. The same command again repeats no finished trial, and a
+    stopped one goes on from its checkpoint.
 
-    Examples: `gpicl experiment phases`; `gpicl experiment heatmap --scale paper --device cuda --ray auto`.
+    Examples: `gpicl experiment phases`; `gpicl experiment phases --scale paper --device cuda --ray auto`.
 
     Args:
-        name: of the experiment.
+        name: of the experiment: phases.
         scale: small (minutes on two cores) or paper (a GPU or a cluster).
         out: folder for records.jsonl, report.md, the figures and checkpoints; runs/experiments/NAME-SCALE by default.
         workers: processes; by default one for each core on the CPU, one on a GPU.

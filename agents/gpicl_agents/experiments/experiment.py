@@ -10,7 +10,7 @@ from gpicl_agents.experiments.trial import Trial
 from gpicl_envs.errors import UnknownNameError
 
 Record = dict[str, Any]
-NAMES = ("phases", "heatmap", "state-size", "plateau", "bias", "emergence", "table1", "features")
+NAMES = ("phases",)
 
 
 @dataclass(frozen=True)

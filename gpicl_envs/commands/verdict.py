@@ -1,0 +1,87 @@
+"""`gpicl verdict`: has a trained agent become a learning algorithm? The three-way verdict, with its evidence."""
+
+import inspect
+import os
+from typing import Any
+
+import tyro
+from rich.console import Console
+
+from gpicl_envs.commands.arguments import Assignments
+from gpicl_envs.errors import MissingDataError, check_integer
+from gpicl_envs.registration import find_environment
+from gpicl_envs.specs import parse, parse_spec
+
+DATASETS = ("FashionMNIST", "KMNIST", "Digits")
+
+
+def verdict(
+    learner: tyro.conf.Positional[str],
+    env: str | None = None,
+    env_set: Assignments = (),
+    episodes: int = 512,
+    device: str = "cpu",
+) -> None:
+    """Say whether an agent memorised instances, memorised tasks, or learned to learn, and why.
+
+    It is asked about the tasks of its meta-training, new examples of them, new tasks, and datasets never seen. A run or
+    checkpoint folder, or pretrained:NAME, says what it was meta-trained on; of others --env and --env-set say it.
+
+    Examples: `gpicl verdict runs/mine`; `gpicl verdict my_agent:MyAgent --env-set n_tasks=64`.
+
+    Args:
+        learner: run or checkpoint folder, module:Class@folder, pretrained:NAME, module:Class or registered name.
+        env: environment id of the meta-training; GPICL-MNIST-v0 where nothing says otherwise.
+        env_set: its arguments, such as n_tasks=64; they go before what a checkpoint says.
+        episodes: episodes for each question.
+        device: cpu or cuda.
+    """
+    from gpicl_agents.experiments import standard
+    from gpicl_agents.experiments.trial import SEED, answer
+    from gpicl_agents.verdict import judge
+    from gpicl_envs.evaluation import check_classification, evaluate
+    from gpicl_envs.fitting import make_fitting
+    from gpicl_envs.testing import check_learner
+    from gpicl_envs.vector_env import make_tasks
+
+    check_integer("episodes", episodes, 2)
+    known = find_environment(env).arguments if env is not None else _meta_training(learner)
+    arguments = {"split": "train"} | (known or {"dataset": "MNIST"}) | parse(env_set) | {"device": device}
+    tasks = make_tasks(**arguments)
+    check_classification(tasks)
+    made = make_fitting(learner, {}, tasks)
+    check_learner(made, length=min(24, tasks.length))
+    asked = [standard.seen(episodes), standard.unseen(episodes)]
+    if tasks.n_tasks is not None:  # one-off tasks are not met again, so there are no new examples of them
+        asked.insert(1, standard.new_examples(episodes))
+    asked += [standard.unseen_dataset(name, episodes) for name in DATASETS if name != arguments["dataset"]]
+    console, answers = Console(), {}
+    for question in asked:
+        try:
+            shown = make_tasks(**arguments | question.changes)
+        except MissingDataError:
+            console.print(f"{question.name} is left out: it is not at hand (gpicl data list).", highlight=False)
+            continue
+        answers[question.name] = answer(evaluate(made, shown, episodes=episodes, seed=SEED, split=question.split))
+    found = judge(answers, tasks.n_classes)
+    number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
+    lines = [f"{made.name}, meta-trained on {number} of {arguments['dataset']}: {found.phase}", *found.reasons]
+    console.print("\n  ".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _meta_training(spec: str) -> dict[str, Any]:
+    """What a checkpoint says it was meta-trained on; nothing for a learner that is none."""
+    from gpicl_agents.checkpoint import find_checkpoint, read_config
+    from gpicl_agents.pretrained import FOLDER
+    from gpicl_envs.tasks import TaskDistribution
+
+    target, at, folder = parse_spec(spec)[0].partition("@")
+    if not at and target.startswith("pretrained:"):
+        folder = str(FOLDER / target.removeprefix("pretrained:"))
+    elif not at and os.path.isdir(target):
+        folder = target
+    if not folder or not os.path.isdir(folder):
+        return {}
+    problem = read_config(find_checkpoint(folder)).get("training", {}).get("problem", {})
+    names = inspect.signature(TaskDistribution).parameters.keys() - {"device", "route"}
+    return {name: value for name, value in problem.items() if name in names}
