@@ -1,0 +1,127 @@
+"""State size: is it the state or the number of parameters that predicts learning (Kirsch et al. 2022)?
+
+Beside a scatter over architectures, the ablation that the paper lacks: parameters fixed, state varied. A Transformer of
+one layer reads a window of its last tokens; gated DeltaNet splits a width of 128 over H heads, state 128²/H.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.drawing import panels
+from gpicl_agents.experiments.experiment import Experiment, Record
+from gpicl_agents.experiments.trial import Trial
+from gpicl_agents.verdict import UNSEEN
+from gpicl_envs.report.figures import PALETTE, save
+
+ALL, WINDOW, HEADS = "architectures", "window of attention", "heads of gated DeltaNet"
+SERIES = (ALL, WINDOW, HEADS)
+BLACK_BOXES: dict[str, dict[str, Any]] = {
+    "transformer": standard.SMALL_TRANSFORMER,
+    "linear-attention": {"width": 128},
+    "gated-deltanet": {"width": 128},
+    "selective-ssm": {"width": 128},
+    "outer-product-lstm": {"width": 128},
+    "lstm": {"width": 256, "input_rank": 32},
+    "gru": {"width": 256, "input_rank": 32},
+    "memoryless-mlp": {"width": 256},
+}
+
+
+def _trial(
+    series: str, learner: str, varied: dict[str, Any], arguments: dict[str, Any], scale: str, seed: int
+) -> Trial:
+    small = scale == "small"
+    rate = 6e-3 if learner == "transformer" else 4e-3
+    training = standard.SMALL_TRAINING | {"steps": 400, "learning_rate": rate} if small else standard.PAPER_TRAINING
+    return Trial(
+        axes={"series": series, "learner": learner, **varied, "seed": seed},
+        learner=learner,
+        arguments=arguments | varied | {"seed": seed},
+        tasks=standard.SMALL_TASKS if small else standard.PAPER_TASKS,
+        training=training | {"seed": seed},
+        batch_size=16 if small else standard.PAPER_BATCH,
+        questions=(standard.unseen(),),
+    )
+
+
+def _trials(scale: str, seeds: int) -> list[Trial]:
+    one_layer = standard.SMALL_TRANSFORMER | {"n_layers": 1}
+    found = []
+    for seed in range(seeds):
+        found += [_trial(ALL, name, {}, given, scale, seed) for name, given in BLACK_BOXES.items()]
+        found += [_trial(WINDOW, "transformer", {"window": w}, one_layer, scale, seed) for w in (4, 16, 32, 64, 100)]
+        found += [_trial(HEADS, "gated-deltanet", {"n_heads": h}, {"width": 128}, scale, seed) for h in (1, 4, 16)]
+    return found
+
+
+def draw(records: Sequence[Record], folder: Path) -> list[str]:
+    """Gain on unseen tasks against state size and against parameters, and the two series of equal parameters."""
+    figure, (by_state, by_parameters, fixed) = panels(3)
+    architectures = [record for record in records if record["axes"]["series"] == ALL]
+    for axes, size in ((by_state, "state_size"), (by_parameters, "n_parameters")):
+        for record in architectures:
+            _point(axes, record, size, _colour(record["axes"]["learner"]), record["learner"])
+    for series, colour in zip((WINDOW, HEADS), (PALETTE[0], PALETTE[2]), strict=True):
+        rows = sorted((r for r in records if r["axes"]["series"] == series), key=lambda r: r["state_size"])
+        parameters = " or ".join(sorted({f"{row['n_parameters']:,}" for row in rows}))
+        if rows:
+            gains = [100 * row["answers"][UNSEEN]["gain"][0] for row in rows]
+            fixed.plot([row["state_size"] for row in rows], gains, color=colour, linewidth=1.0)
+        for i, row in enumerate(rows):
+            _point(fixed, row, "state_size", colour, f"{series}, {parameters} parameters" if i == 0 else None)
+    by_state.set(title="architectures", xlabel="state size (numbers, after 99 examples)")
+    by_parameters.set(title="architectures", xlabel="parameters")
+    fixed.set(title="equal parameters, varied state", xlabel="state size (numbers, after 99 examples)")
+    for axes in (by_state, by_parameters, fixed):
+        axes.set(xscale="symlog" if axes is by_state else "log", ylim=(-10, 80), ylabel="gain on unseen tasks (points)")
+    save(figure, [folder / "state-size.png", folder / "state-size.svg"])
+    return ["state-size.png", "state-size.svg"]
+
+
+def _colour(learner: str) -> str:
+    return PALETTE[list(BLACK_BOXES).index(learner) % len(PALETTE)]
+
+
+def _point(axes: Any, record: Record, size: str, colour: str, label: str | None) -> None:
+    """A trial with its 95 % interval."""
+    mean, low, high = (100 * value for value in record["answers"][UNSEEN]["gain"])
+    error = [[mean - low], [high - mean]]
+    axes.errorbar(record[size], mean, error, fmt="o", color=colour, markersize=5, capsize=2, label=label)
+
+
+def findings(records: Sequence[Record]) -> list[str]:
+    """The gain of each architecture by falling state size, and of each series at equal parameters."""
+    lines = []
+    for series in SERIES:
+        rows = sorted((r for r in records if r["axes"]["series"] == series), key=lambda r: -r["state_size"])
+        told = "; ".join(f"{_what(row)} (state {row['state_size']:,}): {line(row)}" for row in rows)
+        lines.append(f"{series[0].upper()}{series[1:]}, by falling state: {told}.")
+    return lines
+
+
+def _what(record: Record) -> str:
+    varied = {key: value for key, value in record["axes"].items() if key not in ("series", "learner", "seed")}
+    return ", ".join([record["axes"]["learner"], *(f"{key}={value}" for key, value in varied.items())])
+
+
+def line(record: Record) -> str:
+    """The gain within the episode on unseen tasks, with its interval."""
+    return "gain {:+.0f} [{:+.0f}, {:+.0f}]".format(*(100 * value for value in record["answers"][UNSEEN]["gain"]))
+
+
+EXPERIMENT = Experiment(
+    name="state-size",
+    title="State size and learning",
+    question=(
+        "How much accuracy is gained within an episode of unseen tasks, against the numbers that the last prediction "
+        "can read (the state) and against the number of parameters? The paper: the state predicts learning, parameters "
+        "do not. Ours adds what it lacks: parameters fixed and the state varied, by the window of attention of a "
+        "Transformer of one layer, and by the heads of gated DeltaNet."
+    ),
+    scales={"small": lambda: _trials("small", 1), "paper": lambda: _trials("paper", 3)},
+    draw=draw,
+    findings=findings,
+    line=line,
+)
