@@ -96,9 +96,8 @@ def test_every_module_has_a_test_file():
     }
     together |= dict.fromkeys(["gradient", "maml"], "gradient")
     together |= dict.fromkeys(["columns", "figures", "page", "tables", "paper"], "report")
-    together |= dict.fromkeys(
-        ["experiment", "sweep", "trial", "drawing", "standard", "phases", "heatmap", "state_size"], "experiments"
-    )
+    engine = ["experiment", "sweep", "trial", "drawing", "standard"]
+    together |= dict.fromkeys([*engine, "phases", "heatmap", "state_size"], "experiments")
     together |= dict.fromkeys(["isolation", "cluster", "jobs"], "benchmark")
     together |= dict.fromkeys(["arguments", "envs", "check", "evaluate"], "cli")
     for path in FILES:

@@ -28,7 +28,7 @@ def experiment(
     Examples: `gpicl experiment phases`; `gpicl experiment phases --scale paper --device cuda --ray auto`.
 
     Args:
-        name: of the experiment: phases, heatmap or state-size.
+        name: of the experiment: phases, heatmap, state-size or emergence.
         scale: small (minutes on two cores) or paper (a GPU or a cluster).
         out: folder for records.jsonl, report.md, the figures and checkpoints; runs/experiments/NAME-SCALE by default.
         workers: processes; by default one for each core on the CPU, one on a GPU.

@@ -10,7 +10,7 @@ from gpicl_agents.experiments.trial import Trial
 from gpicl_envs.errors import UnknownNameError
 
 Record = dict[str, Any]
-NAMES = ("phases", "heatmap", "state-size")
+NAMES = ("phases", "heatmap", "state-size", "emergence")
 
 
 @dataclass(frozen=True)
