@@ -270,8 +270,8 @@ def test_memory_does_not_grow_with_the_number_of_tasks():
         ({"projection": "none", "n_features": 64, "distractors": 3}, "give n_features=67"),
         ({"shots": 0}, "shots=0"),
         (
-            {"examples_per_task": 99},
-            "examples_per_task=99 is not allowed: give a whole number of at least 100|from 100",
+            {"examples_per_task": 49},
+            "examples_per_task=49 is not allowed: give a whole number from 50",
         ),
         ({"examples_per_task": 100, "class_imbalance": 3.0}, "leave it or them out"),
         ({"shots": 5, "length": 50}, "length=50 is not allowed: give a whole number of at least 51"),

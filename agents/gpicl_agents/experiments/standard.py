@@ -50,6 +50,6 @@ def unseen(episodes: int = 512) -> Question:
 
 
 def unseen_dataset(name: str, episodes: int = 512) -> Question:
-    """New tasks of a dataset never seen in meta-training; Digits at its own 8 × 8 pixels."""
-    own_size = {"image_size": None} if name == "Digits" else {}
+    """New tasks of a dataset never seen in meta-training; Digits at its own 8 × 8 pixels, Clusters is no images."""
+    own_size = {"image_size": None} if name in ("Digits", "Clusters") else {}
     return Question(name, "unseen-dataset", {"dataset": name} | _NEW_TASKS | own_size, episodes)
