@@ -118,8 +118,8 @@ EXPERIMENT = Experiment(
     question=(
         "How much accuracy is gained within an episode of unseen tasks, against the numbers that the last prediction "
         "can read (the state) and against the number of parameters? The paper: the state predicts learning, parameters "
-        "do not. Ours adds what it lacks: parameters fixed (within 2 %) and the state varied, by the window of attention of a "
-        "Transformer of one layer, and by the heads of gated DeltaNet."
+        "do not. Ours adds what it lacks: parameters fixed (within 2 %) and the state varied, by the window of "
+        "attention of a Transformer of one layer, and by the heads of gated DeltaNet."
     ),
     scales={"small": lambda: _trials("small", 1), "paper": lambda: _trials("paper", 3)},
     draw=draw,
