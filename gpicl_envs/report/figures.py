@@ -103,20 +103,27 @@ def plain(text: str) -> str:
 
 def _panels(columns: Columns) -> tuple[Any, Sequence[Any]]:
     """A figure with a panel for each column, at most three beside each other."""
+    figure, grid = panels(max(1, len(columns)), across=2 if len(columns) in (2, 4) else 3, width=5.2)
+    for axes in grid[len(columns) :]:
+        axes.remove()
+    return figure, grid[: len(columns)]
+
+
+def panels(count: int, across: int = 3, width: float = 5.0) -> tuple[Any, list[Any]]:
+    """Return a figure and its panels, so many beside each other, each so many inches wide."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    count = max(1, len(columns))
-    across = 2 if count in (2, 4) else min(3, count)
+    across = min(across, count)
     down = -(-count // across)
-    figure = Figure(figsize=(max(6.2, 5.2 * across), 3.9 * down), dpi=110, layout="constrained")
+    figure = Figure(figsize=(max(6.2, width * across), 3.9 * down), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    panels = list(figure.subplots(down, across, squeeze=False).flat)
-    for axes in panels[len(columns) :]:
+    grid = list(figure.subplots(down, across, squeeze=False).flat)
+    for axes in grid[count:]:
         axes.remove()
-    for axes in panels[: len(columns)]:
+    for axes in grid[:count]:
         axes.grid(alpha=0.25)
-    return figure, panels[: len(columns)]
+    return figure, grid[:count]
 
 
 def save(figure: Any, paths: Sequence[Path]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpicl_agents.experiments.drawing import draw_series, panels
+from gpicl_agents.experiments.drawing import draw_series
 from gpicl_agents.experiments.experiment import NAMES, Experiment, find_experiment
 from gpicl_agents.experiments.page import write_page
 from gpicl_agents.experiments.sweep import RECORDS, sweep
@@ -12,7 +12,7 @@ from gpicl_agents.experiments.trial import Question, Trial, TrialJob
 from gpicl_envs.cli import main
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.isolation import local_runner
-from gpicl_envs.report.figures import save
+from gpicl_envs.report.figures import panels, save
 
 TASKS = {"dataset": "Digits", "n_features": 16, "length": 12}
 TRAINING = {"steps": 6, "warmup_steps": 1, "evaluate_every": 3, "evaluate_episodes": 4, "checkpoint_every": 2}

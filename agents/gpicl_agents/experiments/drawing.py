@@ -9,23 +9,6 @@ from gpicl_agents.experiments.experiment import Record
 from gpicl_envs.report.figures import PALETTE
 
 
-def panels(count: int, across: int = 3) -> tuple[Any, list[Any]]:
-    """Return a figure and its panels, so many beside each other."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    across = min(across, count)
-    down = -(-count // across)
-    figure = Figure(figsize=(5.0 * across, 3.9 * down), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = list(figure.subplots(down, across, squeeze=False).flat)
-    for axes in grid[count:]:
-        axes.remove()
-    for axes in grid[:count]:
-        axes.grid(alpha=0.25)
-    return figure, grid[:count]
-
-
 def draw_series(axes: Any, records: Sequence[Record], axis: str, question: str, statistic: str, label: str) -> None:
     """Draw a statistic of one question (in %) against an axis: the line joins the means over seeds, dots are trials.
 

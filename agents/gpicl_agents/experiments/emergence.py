@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import panels
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import SEEN, UNSEEN
 from gpicl_envs.metrics import LAST
-from gpicl_envs.report.figures import PALETTE, save
+from gpicl_envs.report.figures import PALETTE, panels, save
 
 DATASETS = ("Digits", "Clusters")
 SHOWN = ("seen", "unseen", *DATASETS)  # as the trainer names its questions

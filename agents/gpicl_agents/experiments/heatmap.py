@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import panels
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import SEEN, UNSEEN
-from gpicl_envs.report.figures import save
+from gpicl_envs.report.figures import panels, save
 
 LEARNERS = ("transformer", "memoryless-mlp")
 CHANCE, MARGIN = 0.1, 0.05

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import draw_series, panels
+from gpicl_agents.experiments.drawing import draw_series
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import GENERAL, NEW_EXAMPLES, SEEN, UNSEEN, judge
-from gpicl_envs.report.figures import save
+from gpicl_envs.report.figures import panels, save
 
 FIXED = 100  # examples per task in the second series
 DATASETS = ("FashionMNIST", "Digits")

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import panels
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import UNSEEN
-from gpicl_envs.report.figures import PALETTE, save
+from gpicl_envs.report.figures import PALETTE, panels, save
 
 ALL, WINDOW, HEADS = "architectures", "window of attention", "heads of gated DeltaNet"
 SERIES = (ALL, WINDOW, HEADS)
