@@ -97,7 +97,7 @@ def test_every_module_has_a_test_file():
     together |= dict.fromkeys(["gradient", "maml"], "gradient")
     together |= dict.fromkeys(["columns", "figures", "page", "tables", "paper"], "report")
     engine = ["experiment", "sweep", "trial", "drawing", "standard"]
-    together |= dict.fromkeys([*engine, "phases", "heatmap", "state_size"], "experiments")
+    together |= dict.fromkeys([*engine, "phases", "heatmap", "state_size", "plateau", "bias", "table1"], "experiments")
     together |= dict.fromkeys(["isolation", "cluster", "jobs"], "benchmark")
     together |= dict.fromkeys(["arguments", "envs", "check", "evaluate"], "cli")
     for path in FILES:

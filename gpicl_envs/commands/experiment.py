@@ -28,7 +28,7 @@ def experiment(
     Examples: `gpicl experiment phases`; `gpicl experiment phases --scale paper --device cuda --ray auto`.
 
     Args:
-        name: of the experiment: phases, heatmap, state-size or emergence.
+        name: of the experiment: phases, heatmap, state-size, plateau, bias, emergence, table1 or features.
         scale: small (minutes on two cores) or paper (a GPU or a cluster).
         out: folder for records.jsonl, report.md, the figures and checkpoints; runs/experiments/NAME-SCALE by default.
         workers: processes; by default one for each core on the CPU, one on a GPU.

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from gpicl_agents.experiments.page import write_page
 from gpicl_agents.experiments.sweep import RECORDS, sweep
 from gpicl_agents.experiments.trial import Question, Trial, TrialJob
 from gpicl_envs.cli import main
+from gpicl_envs.cluster import ray_runner
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.isolation import local_runner
 from gpicl_envs.report.figures import panels, save
@@ -139,7 +140,7 @@ def test_every_experiment_declares_distinct_trials_at_both_scales(name: str):
         trials = experiment.trials(scale)
         assert len({trial.name for trial in trials}) == len({trial.definition for trial in trials}) == len(trials) > 1
         assert all(json.loads(json.dumps(asdict(trial))) for trial in trials)
-        assert all(trial.questions for trial in trials)
+        assert all(trial.questions or (trial.training or {}).get("until_gain") for trial in trials)
 
 
 def test_phases_draws_and_judges_from_its_committed_records(tmp_path: Path):
@@ -180,3 +181,24 @@ def test_the_command_says_bad_input_in_one_line(capsys):
         main(["experiment", "nothing"])
     error = capsys.readouterr().err
     assert "Unknown experiment 'nothing'" in error and error.count("\n") == 1
+
+
+def test_datasets_watched_in_training_that_are_not_at_hand_are_left_out_by_name(no_svhn, tmp_path: Path):
+    watched = TRAINING | {"evaluate_datasets": ("SVHN", "Digits")}
+    watching = replace(trial(2), training=watched, questions=())
+    record = TrialJob(watching, "tiny", "small", tmp_path).run().value
+    assert "SVHN is not in the data folder" in record["missing"]["SVHN"]
+    assert {"Digits", "unseen"} <= record["history"][0].keys() and "SVHN" not in record["history"][0]
+
+
+def test_a_sweep_on_a_ray_cluster_finds_what_one_in_this_process_finds(no_svhn, tmp_path: Path):
+    ray = pytest.importorskip("ray", reason="needs the extra `cluster`")
+    here = sweep(tiny(), "small", tmp_path / "here", inline)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        with ray_runner("auto", 300.0) as run:
+            there = sweep(tiny(), "small", tmp_path / "there", run)
+    finally:
+        ray.shutdown()
+    assert [record["status"] for record in there] == ["ok"] * 3
+    assert [record["answers"] for record in there] == [record["answers"] for record in here]

@@ -12,12 +12,12 @@ import numpy as np
 from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
-from gpicl_agents.verdict import SEEN, UNSEEN
+from gpicl_agents.verdict import UNSEEN
 from gpicl_envs.metrics import LAST
 from gpicl_envs.report.figures import PALETTE, panels, save
 
-DATASETS = ("Digits", "Clusters")
-SHOWN = ("seen", "unseen", *DATASETS)  # as the trainer names its questions
+DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", standard.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
+SHOWN = ("seen", "unseen", *DATASETS)  # as the trainer names its questions; a dataset that is not at hand is left out
 STRETCH = 5  # neighbouring positions averaged, against the noise of few episodes
 MILLISECONDS = 400  # a frame
 
@@ -30,7 +30,7 @@ def _trial(n_tasks: int | None, seed: int, scale: str) -> Trial:
         axes={"n_tasks": n_tasks or "unlimited", "seed": seed},
         learner="transformer",
         arguments=(standard.SMALL_TRANSFORMER if small else standard.PAPER_TRANSFORMER) | {"seed": seed},
-        tasks=(standard.SMALL_TASKS if small else standard.PAPER_TASKS) | {"n_tasks": n_tasks},
+        tasks=(standard.SMALL_TASKS if small else standard.PAPER_TASKS) | {"n_tasks": n_tasks, "task_seed": seed},
         training=training | watched | ({} if small else {"evaluate_every": 1000}) | {"seed": seed},
         batch_size=16 if small else standard.PAPER_BATCH,
         questions=(standard.seen(), standard.unseen(), *(standard.unseen_dataset(name) for name in DATASETS)),
@@ -38,24 +38,58 @@ def _trial(n_tasks: int | None, seed: int, scale: str) -> Trial:
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """Runs by questions: curves inside the episode, dark to bright as training goes on; the same as an animation."""
+    """The curves inside the episode as small multiples and as an animation, and what became of them over the steps."""
+    first = [record for record in records if record["axes"]["seed"] == 0]
+    _draw_curves(first, folder / "emergence.png", folder / "emergence.svg")
+    _animate(first, folder / "emergence.gif")
+    _draw_transience(records, folder / "emergence-transience.png", folder / "emergence-transience.svg")
+    return ["emergence.png", "emergence.svg", "emergence.gif", "emergence-transience.png", "emergence-transience.svg"]
+
+
+def _shown(record: Record) -> list[str]:
+    """The questions that were asked on the way."""
+    return [name for name in SHOWN if name in record["history"][0]]
+
+
+def _draw_curves(records: Sequence[Record], *paths: Path) -> None:
+    """Two rows a run, a panel for each question: curves dark to bright as training goes on."""
     from matplotlib import colormaps
 
-    figure, grid = panels(len(records) * len(SHOWN), across=len(SHOWN))
+    across = -(-max(len(_shown(record)) for record in records) // 2)
+    figure, grid = panels(len(records) * 2 * across, across=across, width=3.6)
     for i, record in enumerate(records):
-        for axes, name in zip(grid[i * len(SHOWN) :], SHOWN, strict=False):
+        mine = grid[i * 2 * across : (i + 1) * 2 * across]
+        for axes, name in zip(mine, _shown(record), strict=False):
             for entry in record["history"]:
                 share = entry["step"] / record["history"][-1]["step"]
                 axes.plot(*_stretched(entry[name]), color=colormaps["viridis"](share), linewidth=1.0)
-            episodes = "64 episodes a curve"
-            axes.set(title=f"{record['axes']['n_tasks']} tasks: {name}", xlabel=f"example ({episodes})", ylim=(0, 100))
+            axes.set(title=f"{record['axes']['n_tasks']} tasks: {name}", xlabel="example", ylim=(0, 100))
             axes.set_ylabel(f"accuracy (%), means of {STRETCH}")
+        for axes in mine[len(_shown(record)) :]:
+            axes.remove()
     steps = [entry["step"] for entry in records[0]["history"]]
     for step in (steps[0], steps[len(steps) // 2], steps[-1]):
-        grid[0].plot([], [], color=colormaps["viridis"](step / steps[-1]), label=f"step {step:,}")
-    save(figure, [folder / "emergence.png", folder / "emergence.svg"])
-    _animate(records, folder / "emergence.gif")
-    return ["emergence.png", "emergence.svg", "emergence.gif"]
+        label = f"after step {step:,} (seed 0, 64 episodes a curve)"
+        grid[0].plot([], [], color=colormaps["viridis"](step / steps[-1]), label=label)
+    save(figure, paths)
+
+
+def _draw_transience(records: Sequence[Record], *paths: Path) -> None:
+    """Accuracy over the last ten positions against steps, a line for each seed, a panel for each number of tasks."""
+    numbers = list(dict.fromkeys(record["axes"]["n_tasks"] for record in records))
+    figure, grid = panels(len(numbers))
+    for axes, n_tasks in zip(grid, numbers, strict=True):
+        for record in records:
+            if record["axes"]["n_tasks"] != n_tasks:
+                continue
+            for name, colour in zip(_shown(record), PALETTE * 2, strict=False):
+                steps = [entry["step"] for entry in record["history"]]
+                final = [100 * float(np.mean(entry[name][-LAST:])) for entry in record["history"]]
+                axes.plot(steps, final, color=colour, linewidth=1.1, label=name)
+        seeds = sum(record["axes"]["n_tasks"] == n_tasks for record in records)
+        axes.set(title=f"{n_tasks} tasks ({seeds} seeds, a line each)", xlabel="meta-training step", ylim=(0, 100))
+        axes.set_ylabel(f"accuracy over the last {LAST} (%)")
+    save(figure, paths)
 
 
 def _stretched(accuracy: Sequence[float]) -> tuple[Any, Any]:
@@ -74,7 +108,7 @@ def _animate(records: Sequence[Record], path: Path) -> None:
         figure, grid = panels(len(records))
         for axes, record in zip(grid, records, strict=True):
             entry = record["history"][moment]
-            for name, colour in zip(SHOWN, PALETTE, strict=False):
+            for name, colour in zip(_shown(record), PALETTE * 2, strict=False):
                 axes.plot(*_stretched(entry[name]), color=colour, label=name)
             title = f"{record['axes']['n_tasks']} tasks, step {entry['step']:,}"
             axes.set(title=title, xlabel="example", ylabel="accuracy (%)", ylim=(0, 100))
@@ -101,8 +135,7 @@ def findings(records: Sequence[Record]) -> list[str]:
 
 def line(record: Record) -> str:
     """Accuracy over the last ten positions at the end, by question."""
-    names = (SEEN, UNSEEN, *DATASETS)
-    return ", ".join(f"{name} {100 * record['answers'][name]['final'][0]:.0f} %" for name in names)
+    return ", ".join(f"{name} {100 * answer['final'][0]:.0f} %" for name, answer in record["answers"].items())
 
 
 EXPERIMENT = Experiment(
@@ -113,7 +146,7 @@ EXPERIMENT = Experiment(
         "with 2^6, where an earlier look saw learning come and go."
     ),
     scales={
-        "small": lambda: [_trial(n, 0, "small") for n in (None, 64)],
+        "small": lambda: [_trial(n, seed, "small") for n in (None, 64) for seed in (0, 1)],
         "paper": lambda: [_trial(n, seed, "paper") for n in (None, 2**12, 2**13, 2**14) for seed in (0, 1)],
     },
     draw=draw,

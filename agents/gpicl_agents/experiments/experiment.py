@@ -10,7 +10,7 @@ from gpicl_agents.experiments.trial import Trial
 from gpicl_envs.errors import UnknownNameError
 
 Record = dict[str, Any]
-NAMES = ("phases", "heatmap", "state-size", "emergence")
+NAMES = ("phases", "heatmap", "state-size", "plateau", "bias", "emergence", "table1", "features")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Experiment:
         draw: makes the figures from the records of the trials that did not fail: (records, folder) → file names.
         findings: says what the records show: Markdown lines.
         line: one trial's result in a few words.
+        table: what is best read as a table; Markdown.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Experiment:
     draw: Callable[[Sequence[Record], Path], list[str]]
     findings: Callable[[Sequence[Record]], list[str]]
     line: Callable[[Record], str]
+    table: Callable[[Sequence[Record]], str] | None = None
 
     def trials(self, scale: str) -> list[Trial]:
         """Return the trials of a scale, whose names are unique."""

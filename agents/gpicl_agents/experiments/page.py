@@ -14,6 +14,8 @@ def write_page(experiment: Experiment, scale: str, records: Sequence[Record], fo
         figures = experiment.draw(done, folder)
         parts += [f"![{experiment.title}]({name})" for name in figures if not name.endswith(".svg")]
         parts.append("\n".join(f"- {line}" for line in experiment.findings(done)))
+        if experiment.table is not None:
+            parts.append(experiment.table(done))
     failed = [f"- {record['trial']}: {record['error']}" for record in records if record["status"] != "ok"]
     if failed:
         parts.append("## Failed\n\n" + "\n".join(failed))

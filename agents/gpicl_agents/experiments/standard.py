@@ -31,6 +31,8 @@ PAPER_TRAINING: dict[str, Any] = {
 }
 PAPER_BATCH = 512
 
+CIFAR10_COPY = "CIFAR10-jpeg75"  # a lossy copy (JPEG, quality 75), asked if the data folder has it as an npz file
+
 _NEW_TASKS: dict[str, Any] = {"split": "test", "n_tasks": None, "examples_per_task": None, "permutation_bias": 0.0}
 
 
@@ -50,6 +52,6 @@ def unseen(episodes: int = 512) -> Question:
 
 
 def unseen_dataset(name: str, episodes: int = 512) -> Question:
-    """New tasks of a dataset never seen in meta-training; Digits at its own 8 × 8 pixels, Clusters is no images."""
-    own_size = {"image_size": None} if name in ("Digits", "Clusters") else {}
+    """New tasks of a dataset never seen in meta-training, those that are smaller or are no images at their own size."""
+    own_size = {"image_size": None} if name in ("Digits", "Clusters", "Random") else {}
     return Question(name, "unseen-dataset", {"dataset": name} | _NEW_TASKS | own_size, episodes)

@@ -139,22 +139,36 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     learner = make_fitting(trial.learner, trial.arguments, tasks)
     found: dict[str, Any] = {"learner": learner.name, "n_parameters": learner.n_parameters}
     found["state_size"] = learner.state_size(tasks.length - 1)
+    answers: dict[str, Any] = {}
+    missing: dict[str, str] = {}
     if trial.training is not None:
-        config = TrainConfig(**trial.training)
+        watched = trial.training.get("evaluate_datasets", ())
+        missing |= _missing(trial, {name: {"dataset": name, "image_size": None, "n_tasks": None} for name in watched})
+        at_hand = tuple(name for name in watched if name not in missing)
+        config = TrainConfig(**trial.training | {"evaluate_datasets": at_hand})
         arguments = trial.tasks | {"num_envs": trial.batch_size, "device": device}
         venv = gymnasium.make_vec("GPICL-Array-v0", **arguments)
         progress = train(learner, venv, config, folder=folder, resume=True)
         found |= _training(progress, read_metrics(folder))
-    answers, missing = {}, {}
+    missing |= _missing(trial, {question.name: question.changes for question in trial.questions})
     for question in trial.questions:
-        try:
-            asked = make_tasks(**trial.tasks | question.changes | {"device": device})
-        except MissingDataError as error:
-            missing[question.name] = str(error)
+        if question.name in missing:
             continue
+        asked = make_tasks(**trial.tasks | question.changes | {"device": device})
         curve = evaluate(learner, asked, episodes=question.episodes, seed=SEED, split=question.split)
         answers[question.name] = answer(curve)
     return found | {"answers": answers, "missing": missing}
+
+
+def _missing(trial: Trial, asked: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Name → why its dataset cannot be had here, for those that cannot; what is asked are changes of the tasks."""
+    found = {}
+    for name, changes in asked.items():
+        try:
+            make_tasks(**trial.tasks | changes)
+        except MissingDataError as error:
+            found[name] = str(error)
+    return found
 
 
 def answer(curve: LearningCurve) -> dict[str, Any]:

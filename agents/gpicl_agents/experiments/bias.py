@@ -1,0 +1,117 @@
+"""Bias: a share of the meta-training tasks has one and the same permutation of labels; does the plateau end sooner?
+
+The tokens are the paper's, which stay on the plateau longest. What is watched are new tasks without any bias, the same
+for all runs: how well a biased learner does on its own biased tasks would not tell whether it learns.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.experiment import Experiment, Record
+from gpicl_agents.experiments.trial import Trial
+from gpicl_agents.verdict import UNSEEN
+from gpicl_envs.metrics import LAST
+from gpicl_envs.report.figures import PALETTE, panels, save
+
+SHARES = (0.0, 0.5, 0.9, 0.95)
+MARGIN = 0.05  # of accuracy above chance
+# Ten classes in episodes of 100 stay on the plateau for longer than minutes; five classes in 20 leave it within them.
+SMALL_TASKS = standard.SMALL_TASKS | {"n_classes": 5, "length": 20}
+SMALL_TRAINING = standard.SMALL_TRAINING | {"steps": 1500, "learning_rate": 3e-3, "schedule": "constant"}
+SMALL_BATCH = 64
+
+
+def _trial(share: float, seed: int, scale: str) -> Trial:
+    small = scale == "small"
+    learner = (standard.SMALL_TRANSFORMER if small else standard.PAPER_TRANSFORMER) | {"tokens": "paper"}
+    watched = {"evaluate_every": 100 if small else 1000, "evaluate_episodes": 512}
+    return Trial(
+        axes={"permutation_bias": share, "seed": seed},
+        learner="transformer",
+        arguments=learner | {"seed": seed},
+        tasks=(SMALL_TASKS if small else standard.PAPER_TASKS) | {"permutation_bias": share, "task_seed": seed},
+        training=(SMALL_TRAINING if small else standard.PAPER_TRAINING) | watched | {"seed": seed},
+        batch_size=SMALL_BATCH if small else standard.PAPER_BATCH,
+        questions=(standard.unseen(4096),),
+    )
+
+
+def _trials(scale: str, seeds: int) -> list[Trial]:
+    return [_trial(share, seed, scale) for share in SHARES for seed in range(seeds)]
+
+
+def _finals(record: Record) -> list[tuple[int, float]]:
+    """(step, accuracy over the last ten positions of new tasks without bias) on the way."""
+    return [(entry["step"], float(np.mean(entry["unseen"][-LAST:]))) for entry in record["history"]]
+
+
+def _chance(record: Record) -> float:
+    return 1 / (SMALL_TASKS["n_classes"] if record["scale"] == "small" else 10)
+
+
+def left_plateau(record: Record) -> int | None:
+    """The first step from which on new tasks are answered better than chance by five points or more; None if never."""
+    left = None
+    for step, final in _finals(record):
+        if final < _chance(record) + MARGIN:
+            left = None
+        elif left is None:
+            left = step
+    return left
+
+
+def draw(records: Sequence[Record], folder: Path) -> list[str]:
+    """Accuracy on new tasks without bias against steps; and at the end, against the share of biased tasks."""
+    figure, (way, end) = panels(2)
+    for record in records:
+        share = record["axes"]["permutation_bias"]
+        colour = PALETTE[SHARES.index(share)]
+        steps, finals = zip(*_finals(record), strict=True)
+        way.plot(steps, 100 * np.array(finals), color=colour, linewidth=1.1, label=f"{share:.0%} biased")
+        mean, low, high = (100 * value for value in record["answers"][UNSEEN]["final"])
+        end.errorbar(share, mean, [[mean - low], [high - mean]], fmt="o", color=colour, markersize=4, capsize=2)
+    chance = 100 * _chance(records[0])
+    for axes in (way, end):
+        axes.axhline(chance, color="#888888", linewidth=0.8, linestyle=":", label="chance")
+        axes.set_ylabel(f"accuracy over the last {LAST} (%), new unbiased tasks")
+    way.set(title="on the way (a line a seed, 512 episodes)", xlabel="meta-training step")
+    end.set(title="at the end (4,096 episodes, 95 % interval)", xlabel="share of tasks with the fixed permutation")
+    save(figure, [folder / "bias.png", folder / "bias.svg"])
+    return ["bias.png", "bias.svg"]
+
+
+def findings(records: Sequence[Record]) -> list[str]:
+    """For each share, when the plateau ended and how well new tasks are answered at the end."""
+    lines = []
+    for share in SHARES:
+        rows = [record for record in records if record["axes"]["permutation_bias"] == share]
+        if rows:
+            lines.append(f"{share:.0%} of the tasks biased: {'; '.join(line(row) for row in rows)}.")
+    return lines
+
+
+def line(record: Record) -> str:
+    """When new tasks were first answered better than chance, and how well at the end."""
+    left = left_plateau(record)
+    ended = f"on the plateau at step {record['steps']:,}" if left is None else f"off the plateau at step {left:,}"
+    percent = (100 * value for value in record["answers"][UNSEEN]["final"])
+    return ended + ", in the end {:.1f} % [{:.1f}, {:.1f}]".format(*percent)
+
+
+EXPERIMENT = Experiment(
+    name="bias",
+    title="A biased distribution of tasks shortens the plateau",
+    question=(
+        "With the paper's tokens nothing is learned inside an episode for long. Does the plateau end sooner if a share "
+        "of the meta-training tasks has one and the same permutation of labels (the projections stay random)? All runs "
+        "have the same budget of steps and are asked the same new tasks without bias; a plateau ends at the step from "
+        f"which on the last {LAST} examples are answered better than chance by {100 * MARGIN:.0f} points."
+    ),
+    scales={"small": lambda: _trials("small", 2), "paper": lambda: _trials("paper", 3)},
+    draw=draw,
+    findings=findings,
+    line=line,
+)
