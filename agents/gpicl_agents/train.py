@@ -189,7 +189,9 @@ class _Trainer:
         streams = stream_seeds(self.config.seed, self.batch_size)
         self.env.reset(seed=self.processes.share(streams))
         self.learner.train()
-        return Progress(state.get("step", 0), state.get("seconds", 0.0), left_chance=self.plateau.left_at)
+        left = self.plateau.left_at
+        stopped = "gain" if self.config.until_gain and left is not None else ""
+        return Progress(state.get("step", 0), state.get("seconds", 0.0), left_chance=left, stopped=stopped)
 
     def state(self, progress: Progress) -> dict[str, Any]:
         """Return what a checkpoint keeps beside weights, optimizer and random state."""

@@ -12,7 +12,7 @@ from gpicl_envs.errors import check_integer, check_number
 
 
 def experiment(
-    name: tyro.conf.Positional[str],
+    name: tyro.conf.Positional[str] = "",
     scale: Literal["small", "paper"] = "small",
     out: Path | None = None,
     workers: int | None = None,
@@ -28,7 +28,7 @@ def experiment(
     Examples: `gpicl experiment phases`; `gpicl experiment phases --scale paper --device cuda --ray auto`.
 
     Args:
-        name: of the experiment: phases, heatmap, state-size, plateau, bias, emergence, table1 or features.
+        name: of the experiment; left out, all names are listed.
         scale: small (minutes on two cores) or paper (a GPU or a cluster).
         out: folder for records.jsonl, report.md, the figures and checkpoints; runs/experiments/NAME-SCALE by default.
         workers: processes; by default one for each core on the CPU, one on a GPU.
@@ -36,17 +36,20 @@ def experiment(
         time_limit: seconds that one trial may take.
         device: cpu or cuda.
     """
-    from gpicl_agents.experiments.experiment import find_experiment
+    from gpicl_agents.experiments.experiment import NAMES, find_experiment
     from gpicl_agents.experiments.page import write_page
     from gpicl_agents.experiments.sweep import sweep
     from gpicl_envs.benchmark import command_line
     from gpicl_envs.distribution import check_device
 
+    if not name:
+        raise ValueError(f"Which experiment? There are {', '.join(NAMES)}.")
     chosen = find_experiment(name)
     check_number("time_limit", time_limit, 1)
-    check_device(device)
+    if ray is None:  # the machines of a cluster may have what this one has not
+        check_device(device)
     cores = os.cpu_count() or 1
-    workers = check_integer("workers", workers or (cores if device == "cpu" else 1), 1)
+    workers = check_integer("workers", (cores if device == "cpu" else 1) if workers is None else workers, 1)
     folder = out or Path("runs") / "experiments" / f"{name}-{scale}"
     console = Console()
     with runner(workers, time_limit, ray, device) as run:
@@ -62,4 +65,6 @@ def experiment(
         )
     page = write_page(chosen, scale, records, folder)
     console.print(page.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+    if not any(record["status"] == "ok" for record in records):
+        raise ValueError(f"No trial was done: {records[0]['error']} ({folder / 'records.jsonl'} has all reasons.)")
     console.print(f"Records: {folder / 'records.jsonl'}. The report: {page}", highlight=False)

@@ -55,13 +55,16 @@ def verdict(
     if tasks.n_tasks is not None:  # one-off tasks are not met again, so there are no new examples of them
         asked.insert(1, standard.new_examples(episodes))
     asked += [standard.unseen_dataset(name, episodes) for name in DATASETS if name != arguments["dataset"]]
-    console, answers = Console(), {}
+    console, posed, answers = Console(), [], {}
     for question in asked:
         try:
-            shown = make_tasks(**arguments | question.changes)
-        except MissingDataError:
-            console.print(f"{question.name} is left out: it is not at hand (gpicl data list).", highlight=False)
-            continue
+            posed.append((question, make_tasks(**arguments | question.changes)))
+        except ValueError as error:  # not at hand, or it cannot pose such tasks: too few classes, no images
+            if question.split != "unseen-dataset":
+                raise
+            reason = "it is not at hand (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
+            console.print(f"{question.name} is left out: {reason}", markup=False, highlight=False)
+    for question, shown in posed:
         answers[question.name] = answer(evaluate(made, shown, episodes=episodes, seed=SEED, split=question.split))
     found = judge(answers, tasks.n_classes)
     number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"

@@ -2,8 +2,10 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from gpicl_agents.experiments.bias import left_plateau
 from gpicl_agents.experiments.drawing import draw_series
 from gpicl_agents.experiments.experiment import NAMES, Experiment, find_experiment
 from gpicl_agents.experiments.page import write_page
@@ -13,11 +15,12 @@ from gpicl_envs.cli import main
 from gpicl_envs.cluster import ray_runner
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.isolation import local_runner
-from gpicl_envs.report.figures import panels, save
+from gpicl_envs.report.figures import PALETTE, panels, save
 
 TASKS = {"dataset": "Digits", "n_features": 16, "length": 12}
 TRAINING = {"steps": 6, "warmup_steps": 1, "evaluate_every": 3, "evaluate_episodes": 4, "checkpoint_every": 2}
 SMALL = {"width": 16, "n_layers": 1, "n_heads": 1, "input_rank": 8}
+ROOT = Path(__file__).parents[2]
 NEW = {"split": "test", "n_tasks": None}
 
 
@@ -31,7 +34,7 @@ def trial(n_tasks: int, learner: str = "transformer") -> Trial:
 
 def draw(records, folder: Path) -> list[str]:
     figure, (axes,) = panels(1)
-    draw_series(axes, records, "n_tasks", "seen", "gain", "seen")
+    draw_series(axes, records, "n_tasks", "seen", "gain", "seen", PALETTE[0])
     save(figure, [folder / "tiny.png", folder / "tiny.svg"])
     return ["tiny.png", "tiny.svg"]
 
@@ -123,6 +126,33 @@ def test_a_trial_that_fails_is_reported_the_others_finish_and_it_is_tried_again(
     assert ran == ["n_tasks=2"]
 
 
+def test_another_definition_of_a_trial_does_not_go_on_from_the_old_checkpoint(no_svhn, tmp_path: Path):
+    def with_rate(rate: float) -> Experiment:
+        changed = replace(trial(2), training=TRAINING | {"learning_rate": rate})
+        return replace(tiny(), scales={"small": lambda: [changed]})
+
+    sweep(with_rate(1e-3), "small", tmp_path, inline)
+    (tmp_path / RECORDS).unlink()  # as the message for records of another version advises
+    again = sweep(with_rate(5e-2), "small", tmp_path, inline)
+    fresh = sweep(with_rate(5e-2), "small", tmp_path / "fresh", inline)
+    assert again[0]["losses"] == fresh[0]["losses"] and again[0]["answers"] == fresh[0]["answers"]
+
+
+def test_a_dataset_that_comes_later_is_asked_then(no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = sweep(tiny(), "paper", tmp_path, inline)[0]
+    assert "SVHN" in first["missing"]
+    assert sweep(tiny(), "paper", tmp_path, inline, report=(said := []).append) == [first]
+    assert said == ["1 of 1 trials are done already"]
+    (tmp_path / "data").mkdir()
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(256, size=(200, 32, 32, 3), dtype=np.uint8), np.arange(200) % 10
+    np.savez(tmp_path / "data" / "SVHN.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    monkeypatch.setenv("GPICL_DATA_DIR", str(tmp_path / "data"))
+    later = sweep(tiny(), "paper", tmp_path, inline)[0]
+    assert later["missing"] == {} and later["answers"]["SVHN"]["episodes"] == 8
+    assert later["answers"]["seen"] == first["answers"]["seen"] and later["losses"] == first["losses"]
+
+
 def test_the_same_records_give_the_same_bytes(no_svhn, tmp_path: Path):
     records = sweep(tiny(), "small", tmp_path, inline)
     for folder in ("a", "b"):
@@ -143,15 +173,53 @@ def test_every_experiment_declares_distinct_trials_at_both_scales(name: str):
         assert all(trial.questions or (trial.training or {}).get("until_gain") for trial in trials)
 
 
-def test_phases_draws_and_judges_from_its_committed_records(tmp_path: Path):
-    experiment = find_experiment("phases")
-    path = Path(__file__).parents[2] / "benchmarks" / "results" / "experiments" / "phases-small.jsonl"
-    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert {record["definition"] for record in records} == {trial.definition for trial in experiment.trials("small")}
-    found = experiment.findings(records)
+def committed(name: str) -> list[dict]:
+    path = ROOT / "benchmarks" / "results" / "experiments" / f"{name}-small.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_documented_page_is_made_from_the_committed_records(name: str, tmp_path: Path):
+    experiment = find_experiment(name)
+    found = {record["definition"]: record for record in committed(name)}
+    trials = experiment.trials("small")
+    assert found.keys() == {trial.definition for trial in trials}
+    page = write_page(experiment, "small", [found[trial.definition] for trial in trials], tmp_path)
+    assert page.read_text(encoding="utf-8") == (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8")
+    assert all(path.stat().st_size > 10_000 for path in tmp_path.glob("*.png"))
+    shown = {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".gif")}
+    assert shown and all((ROOT / "docs" / "results" / name).exists() for name in shown)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_is_written_though_a_whole_group_of_trials_failed(name: str, tmp_path: Path):
+    experiment, records = find_experiment(name), committed(name)
+    for axis in {axis for record in records for axis in record["axes"]}:
+        given = next(record["axes"][axis] for record in records if axis in record["axes"])
+        if all(record["axes"].get(axis) == given for record in records):
+            continue
+        failed = [
+            record | {"status": "failed", "error": "no memory"} if record["axes"].get(axis) == given else record
+            for record in records
+        ]
+        page = write_page(experiment, "small", failed, tmp_path).read_text(encoding="utf-8")
+        assert "no memory" in page and "## Trials" in page
+
+
+def test_phases_judges_its_committed_records():
+    found = find_experiment("phases").findings(committed("phases"))
     assert any("2^4 tasks: **task memorisation**" in line for line in found)
     assert all("general-purpose" in line for line in found if "2^12" in line or "2^24" in line)
-    assert (tmp_path / experiment.draw(records, tmp_path)[0]).stat().st_size > 10_000
+
+
+def test_a_plateau_that_comes_back_has_not_ended():
+    def record(*finals: float) -> dict:
+        history = [{"step": 100 * (i + 1), "unseen": [final] * 20} for i, final in enumerate(finals)]
+        return {"scale": "small", "history": history}
+
+    assert left_plateau(record(0.2, 0.29, 0.31, 0.4)) == 300
+    assert left_plateau(record(0.2, 0.31, 0.29, 0.4)) == 400
+    assert left_plateau(record(0.2, 0.31, 0.29)) is None
 
 
 def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):

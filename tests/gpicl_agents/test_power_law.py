@@ -17,10 +17,16 @@ def test_an_exact_law_is_found_with_an_interval_of_no_width():
     assert law.exponent == pytest.approx((-1, -1, -1)) and law.factor == pytest.approx(300)
 
 
-def test_the_interval_holds_the_true_exponent():
-    law = fit_power_law(SETTINGS, list(noisy(-0.5)), 1e6)
-    assert law is not None and law.exponent.low < -0.5 < law.exponent.high
-    assert law.exponent.high - law.exponent.low < 0.3
+@pytest.mark.parametrize(("runs", "budget"), [(2, np.inf), (4, 1500.0)])
+def test_the_interval_holds_the_true_exponent_as_often_as_it_says(runs: int, budget: float):
+    rng = np.random.default_rng(1)
+    settings = np.repeat([4.0, 8.0, 16.0, 32.0, 64.0], runs)
+    held = []
+    for _ in range(200):
+        lengths = 5000 * settings**-0.5 * np.exp(0.4 * rng.standard_normal(len(settings)))
+        law = fit_power_law(settings, [length if length <= budget else None for length in lengths], budget)
+        held.append(law is not None and law.exponent.low < -0.5 < law.exponent.high)
+    assert 0.91 <= np.mean(held) <= 0.99  # 0.95 ± 2.6 standard errors
 
 
 def test_runs_that_never_ended_are_counted_not_dropped():

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import t as student
 
 from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import UNSEEN
+from gpicl_agents.watch import Plateau
 from gpicl_envs.metrics import LAST
 from gpicl_envs.report.figures import PALETTE, panels, save
 
 SHARES = (0.0, 0.5, 0.9, 0.95)
-MARGIN = 0.05  # of accuracy above chance
 # Ten classes in episodes of 100 stay on the plateau for longer than minutes; five classes in 20 leave it within them.
 SMALL_TASKS = standard.SMALL_TASKS | {"n_classes": 5, "length": 20}
 SMALL_TRAINING = standard.SMALL_TRAINING | {"steps": 1500, "learning_rate": 3e-3, "schedule": "constant"}
@@ -53,10 +54,10 @@ def _chance(record: Record) -> float:
 
 
 def left_plateau(record: Record) -> int | None:
-    """The first step from which on new tasks are answered better than chance by five points or more; None if never."""
+    """The first step from which on new tasks are answered better than chance by ten points or more; None if never."""
     left = None
     for step, final in _finals(record):
-        if final < _chance(record) + MARGIN:
+        if final < _chance(record) + Plateau.MARGIN:
             left = None
         elif left is None:
             left = step
@@ -76,7 +77,9 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     chance = 100 * _chance(records[0])
     for axes in (way, end):
         axes.axhline(chance, color="#888888", linewidth=0.8, linestyle=":", label="chance")
-        axes.set_ylabel(f"accuracy over the last {LAST} (%), new unbiased tasks")
+        ended = chance + 100 * Plateau.MARGIN
+        axes.axhline(ended, color="#888888", linewidth=0.8, linestyle="--", label="end of the plateau")
+        axes.set_ylabel(f"last {LAST} of new unbiased tasks (%)")
     way.set(title="on the way (a line a seed, 512 episodes)", xlabel="meta-training step")
     end.set(title="at the end (4,096 episodes, 95 % interval)", xlabel="share of tasks with the fixed permutation")
     save(figure, [folder / "bias.png", folder / "bias.svg"])
@@ -90,7 +93,27 @@ def findings(records: Sequence[Record]) -> list[str]:
         rows = [record for record in records if record["axes"]["permutation_bias"] == share]
         if rows:
             lines.append(f"{share:.0%} of the tasks biased: {'; '.join(line(row) for row in rows)}.")
+    for share in SHARES[1:]:
+        gained = [_final(records, share, seed) - _final(records, 0.0, seed) for seed in _seeds(records, share)]
+        if len(gained) > 1:
+            reach = student.ppf(0.975, len(gained) - 1) * np.std(gained, ddof=1) / len(gained) ** 0.5
+            mean = float(np.mean(gained))
+            lines.append(
+                f"At the end {share:.0%} biased minus unbiased, paired by {len(gained)} seeds: {100 * mean:+.1f} points "
+                f"[{100 * (mean - reach):+.1f}, {100 * (mean + reach):+.1f}] (Student's interval over seeds)."
+            )
     return lines
+
+
+def _seeds(records: Sequence[Record], share: float) -> list[int]:
+    """Seeds of which there is a run with this share and one without bias."""
+    found = {(record["axes"]["permutation_bias"], record["axes"]["seed"]) for record in records}
+    return sorted(seed for given, seed in found if given == share and (0.0, seed) in found)
+
+
+def _final(records: Sequence[Record], share: float, seed: int) -> float:
+    (row,) = (r for r in records if r["axes"] == {"permutation_bias": share, "seed": seed})
+    return float(row["answers"][UNSEEN]["final"][0])
 
 
 def line(record: Record) -> str:
@@ -103,14 +126,14 @@ def line(record: Record) -> str:
 
 EXPERIMENT = Experiment(
     name="bias",
-    title="A biased distribution of tasks shortens the plateau",
+    title="The plateau of the paper's tokens and a bias of the tasks",
     question=(
         "With the paper's tokens nothing is learned inside an episode for long. Does the plateau end sooner if a share "
         "of the meta-training tasks has one and the same permutation of labels (the projections stay random)? All runs "
         "have the same budget of steps and are asked the same new tasks without bias; a plateau ends at the step from "
-        f"which on the last {LAST} examples are answered better than chance by {100 * MARGIN:.0f} points."
+        f"which on the last {LAST} examples are answered better than chance by {100 * Plateau.MARGIN:.0f} points."
     ),
-    scales={"small": lambda: _trials("small", 2), "paper": lambda: _trials("paper", 3)},
+    scales={"small": lambda: _trials("small", 4), "paper": lambda: _trials("paper", 3)},
     draw=draw,
     findings=findings,
     line=line,

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from gpicl_agents.experiments.experiment import Record
-from gpicl_envs.report.figures import PALETTE
 
 
-def draw_series(axes: Any, records: Sequence[Record], axis: str, question: str, statistic: str, label: str) -> None:
+def draw_series(
+    axes: Any, records: Sequence[Record], axis: str, question: str, statistic: str, label: str, colour: str
+) -> None:
     """Draw a statistic of one question (in %) against an axis: the line joins the means over seeds, dots are trials.
 
     Each dot has its 95 % interval. Draws nothing where no record was asked the question.
@@ -20,7 +21,6 @@ def draw_series(axes: Any, records: Sequence[Record], axis: str, question: str, 
             found.setdefault(record["axes"][axis], []).append(record["answers"][question][statistic])
     if not found:
         return
-    colour = PALETTE[len(axes.lines) % len(PALETTE)]
     where = sorted(found)
     axes.plot(where, [100 * np.mean([v[0] for v in found[x]]) for x in where], color=colour, linewidth=1.3, label=label)
     for x in where:

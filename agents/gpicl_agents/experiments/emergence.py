@@ -4,6 +4,7 @@ At 2^6 tasks learning comes and goes: unseen tasks are answered for a while, the
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import numpy as np
 
 from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.experiment import Experiment, Record
-from gpicl_agents.experiments.trial import Trial
+from gpicl_agents.experiments.trial import Question, Trial
 from gpicl_agents.verdict import UNSEEN
 from gpicl_envs.metrics import LAST
-from gpicl_envs.report.figures import PALETTE, panels, save
+from gpicl_envs.report.figures import DASHES, PALETTE, panels, save
 
 DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", standard.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
 SHOWN = ("seen", "unseen", *DATASETS)  # as the trainer names its questions; a dataset that is not at hand is left out
@@ -33,13 +34,19 @@ def _trial(n_tasks: int | None, seed: int, scale: str) -> Trial:
         tasks=(standard.SMALL_TASKS if small else standard.PAPER_TASKS) | {"n_tasks": n_tasks, "task_seed": seed},
         training=training | watched | ({} if small else {"evaluate_every": 1000}) | {"seed": seed},
         batch_size=16 if small else standard.PAPER_BATCH,
-        questions=(standard.seen(), standard.unseen(), *(standard.unseen_dataset(name) for name in DATASETS)),
+        questions=(standard.seen(), standard.unseen(), *(_at_own_size(name) for name in DATASETS)),
     )
+
+
+def _at_own_size(name: str) -> Question:
+    """A dataset as the trainer shows it on the way: at its own size, whatever that of meta-training is."""
+    asked = standard.unseen_dataset(name)
+    return replace(asked, changes=asked.changes | {"image_size": None})
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
     """The curves inside the episode as small multiples and as an animation, and what became of them over the steps."""
-    first = [record for record in records if record["axes"]["seed"] == 0]
+    first = list({record["axes"]["n_tasks"]: record for record in reversed(records)}.values())[::-1]
     _draw_curves(first, folder / "emergence.png", folder / "emergence.svg")
     _animate(first, folder / "emergence.gif")
     _draw_transience(records, folder / "emergence-transience.png", folder / "emergence-transience.svg")
@@ -48,7 +55,13 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
 
 def _shown(record: Record) -> list[str]:
     """The questions that were asked on the way."""
-    return [name for name in SHOWN if name in record["history"][0]]
+    return [name for name in SHOWN if all(name in entry for entry in record["history"])]
+
+
+def _style(name: str) -> dict[str, str]:
+    """Colour and dash of a question, the same in all figures."""
+    number = SHOWN.index(name)
+    return {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number // len(PALETTE)]}
 
 
 def _draw_curves(records: Sequence[Record], *paths: Path) -> None:
@@ -82,10 +95,10 @@ def _draw_transience(records: Sequence[Record], *paths: Path) -> None:
         for record in records:
             if record["axes"]["n_tasks"] != n_tasks:
                 continue
-            for name, colour in zip(_shown(record), PALETTE * 2, strict=False):
+            for name in _shown(record):
                 steps = [entry["step"] for entry in record["history"]]
                 final = [100 * float(np.mean(entry[name][-LAST:])) for entry in record["history"]]
-                axes.plot(steps, final, color=colour, linewidth=1.1, label=name)
+                axes.plot(steps, final, linewidth=1.1, label=name, **_style(name))
         seeds = sum(record["axes"]["n_tasks"] == n_tasks for record in records)
         axes.set(title=f"{n_tasks} tasks ({seeds} seeds, a line each)", xlabel="meta-training step", ylim=(0, 100))
         axes.set_ylabel(f"accuracy over the last {LAST} (%)")
@@ -108,8 +121,8 @@ def _animate(records: Sequence[Record], path: Path) -> None:
         figure, grid = panels(len(records))
         for axes, record in zip(grid, records, strict=True):
             entry = record["history"][moment]
-            for name, colour in zip(_shown(record), PALETTE * 2, strict=False):
-                axes.plot(*_stretched(entry[name]), color=colour, label=name)
+            for name in _shown(record):
+                axes.plot(*_stretched(entry[name]), label=name, **_style(name))
             title = f"{record['axes']['n_tasks']} tasks, step {entry['step']:,}"
             axes.set(title=title, xlabel="example", ylabel="accuracy (%)", ylim=(0, 100))
             axes.legend(loc="lower right", fontsize=8, frameon=False)

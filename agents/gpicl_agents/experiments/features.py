@@ -13,10 +13,11 @@ from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import UNSEEN
+from gpicl_envs.metrics import LAST
 from gpicl_envs.report.figures import DASHES, PALETTE, panels, save
 
 NETWORK = "efficientnet-lite0"
-INPUTS: dict[str, dict[str, Any]] = {"pixels": {}, NETWORK: {"features": NETWORK, "image_size": None}}
+INPUTS: dict[str, dict[str, Any]] = {"pixels": {"image_size": None}, NETWORK: {"features": NETWORK, "image_size": None}}
 DATASETS = ("CIFAR10", standard.CIFAR10_COPY)
 BASELINES = ("knn", "ridge")
 
@@ -77,7 +78,7 @@ def findings(records: Sequence[Record]) -> list[str]:
             if name in record["answers"]
         ]
         if told:
-            lines.append(f"{name}: {', '.join(told)}.")
+            lines.append(f"{name}, accuracy over the last {LAST} of 100, a value a seed: {', '.join(told)}.")
     return lines
 
 

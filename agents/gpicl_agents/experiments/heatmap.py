@@ -63,7 +63,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
         axes.imshow(values, vmin=0, vmax=100, cmap="viridis", origin="lower", aspect="auto")
         axes.set_xticks(range(len(tasks)), [f"$2^{{{int(np.log2(n))}}}$" for n in tasks])
         axes.set_yticks(range(len(widths)), [str(width) for width in widths])
-        axes.set(title=f"{learner}: {question} (%)", xlabel="meta-training tasks", ylabel="width")
+        axes.set(title=f"{learner}: {question} (%)", xlabel="meta-training tasks (one seed a cell)", ylabel="width")
         axes.grid(visible=False)
     save(figure, [folder / "heatmap.png", folder / "heatmap.svg"])
     return ["heatmap.png", "heatmap.svg"]
@@ -74,6 +74,8 @@ def findings(records: Sequence[Record]) -> list[str]:
     lines = []
     for learner in LEARNERS:
         rows = [record for record in records if record["axes"]["learner"] == learner]
+        if not rows:
+            continue
         above = [row for row in rows if row["answers"][UNSEEN]["final"][1] > CHANCE + MARGIN]
         best = max(row["answers"][UNSEEN]["final"][0] for row in rows)
         lines.append(

@@ -19,9 +19,13 @@ def write_page(experiment: Experiment, scale: str, records: Sequence[Record], fo
     failed = [f"- {record['trial']}: {record['error']}" for record in records if record["status"] != "ok"]
     if failed:
         parts.append("## Failed\n\n" + "\n".join(failed))
-    missing = {name: reason for record in done for name, reason in record["missing"].items()}
+    missing: dict[str, list[str]] = {}
+    for record in done:
+        for name, reason in record["missing"].items():
+            missing.setdefault(name, []).append(reason)
     if missing:
-        parts.append("## Left out\n\n" + "\n".join(f"- {name}: {reason}" for name, reason in missing.items()))
+        lines = [f"- {name}, in {len(why)} of {len(done)} trials: {why[0]}" for name, why in missing.items()]
+        parts.append("## Left out\n\n" + "\n".join(lines))
     parts.append("## Trials\n\n" + "\n".join([*_head(), *(_row(experiment, record) for record in done)]))
     parts.append(_provenance(done))
     page = folder / "report.md"
@@ -47,4 +51,4 @@ def _provenance(done: Sequence[Record]) -> str:
         for record in done
     )
     hours = sum(record.get("seconds", 0.0) for record in done) / 3600
-    return "\n\n".join(["## Where these numbers come from", f"Training time in all trials: {hours:.2f} h.", *lines])
+    return "\n\n".join(["## Where these numbers come from", f"Training time in these trials: {hours:.2f} h.", *lines])

@@ -14,8 +14,8 @@ from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.drawing import draw_series
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
-from gpicl_agents.verdict import GENERAL, NEW_EXAMPLES, SEEN, UNSEEN, judge
-from gpicl_envs.report.figures import panels, save
+from gpicl_agents.verdict import GENERAL, INSTANCES, NEW_EXAMPLES, SEEN, UNSEEN, judge
+from gpicl_envs.report.figures import PALETTE, panels, save
 
 FIXED = 100  # examples per task in the second series
 DATASETS = ("FashionMNIST", "Digits")
@@ -58,13 +58,14 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     figure, (whole, fixed, first) = panels(3)
     for axes, series, title in ((whole, None, "all images"), (fixed, FIXED, f"{FIXED} fixed examples a task")):
         chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
-        for name in (SEEN, NEW_EXAMPLES, UNSEEN, *DATASETS):
-            draw_series(axes, chosen, "n_tasks", name, "gain", name)
+        for name, colour in zip((SEEN, NEW_EXAMPLES, UNSEEN, *DATASETS), PALETTE, strict=False):
+            draw_series(axes, chosen, "n_tasks", name, "gain", name, colour)
         axes.set(title=title, ylabel="gain in the episode (points)", ylim=(-10, 100))
+    colours = iter(PALETTE)
     for series, mark in ((None, "all images"), (FIXED, f"{FIXED} fixed")):
         chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
         for name in (SEEN, NEW_EXAMPLES):
-            draw_series(first, chosen, "n_tasks", name, "first", f"{name} ({mark}), first example")
+            draw_series(first, chosen, "n_tasks", name, "first", f"{name} ({mark}), first example", next(colours))
     first.set(title="known before the first label", ylabel="accuracy at example 1 (%)", ylim=(0, 100))
     for axes in (whole, fixed, first):
         axes.set_xscale("log", base=2)
@@ -84,10 +85,14 @@ def findings(records: Sequence[Record]) -> list[str]:
             verdicts = [judge(row["answers"]).phase for row in rows]
             finals = ", ".join(f"{100 * row['answers'][UNSEEN]['final'][0]:.0f} %" for row in rows)
             said = verdicts[0] if len(set(verdicts)) == 1 else " / ".join(verdicts)
-            lines.append(f"{which}, 2^{int(np.log2(n_tasks))} tasks: **{said}** (unseen tasks, last ten: {finals})")
-    general = [r["axes"]["n_tasks"] for r in records if judge(r["answers"]).phase == GENERAL]
-    if general:
-        lines.append(f"General-purpose learning from 2^{int(np.log2(min(general)))} tasks on.")
+            why = f"; {judge(rows[0]['answers']).reasons[-1]}" if verdicts[0] == INSTANCES else ""
+            lines.append(
+                f"{which}, 2^{int(np.log2(n_tasks))} tasks: **{said}** (unseen tasks, last ten: {finals}{why})"
+            )
+        others = [row["axes"]["n_tasks"] for row in chosen if judge(row["answers"]).phase != GENERAL]
+        above = [row["axes"]["n_tasks"] for row in chosen if row["axes"]["n_tasks"] > max(others, default=0)]
+        if above:
+            lines.append(f"{which}: general-purpose learning in every run from 2^{int(np.log2(min(above)))} tasks on.")
     return lines
 
 

@@ -15,6 +15,7 @@ from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.power_law import PowerLaw, fit_power_law
 from gpicl_agents.experiments.trial import Trial
+from gpicl_agents.verdict import UNSEEN
 from gpicl_envs.report.figures import PALETTE, panels, save
 
 BATCH, TASKS, EPS, TOKENS = "batch size", "tasks", "Adam's ε", "tokens"
@@ -24,7 +25,7 @@ GRID: dict[str, tuple[Any, ...]] = {
     EPS: (1e-12, 1e-8, 1e-4, 1e-3, 1e-2),
     TOKENS: ("paired", "query", "paper"),
 }
-SMALL_BUDGET, PAPER_BUDGET = 1500, 50_000  # steps
+BUDGET = {"small": 1500, "paper": 50_000}  # steps
 
 
 def _trial(series: str, value: Any, seed: int, scale: str) -> Trial:
@@ -32,7 +33,7 @@ def _trial(series: str, value: Any, seed: int, scale: str) -> Trial:
     training = standard.SMALL_TRAINING if small else standard.PAPER_TRAINING
     learner = standard.SMALL_TRANSFORMER if small else standard.PAPER_TRANSFORMER
     tasks = standard.SMALL_TASKS if small else standard.PAPER_TASKS
-    until = {"steps": SMALL_BUDGET if small else PAPER_BUDGET, "schedule": "constant", "until_gain": True}
+    until = {"steps": BUDGET[scale], "schedule": "constant", "until_gain": True}
     return Trial(
         axes={"series": series, "value": value, "seed": seed},
         learner="transformer",
@@ -40,6 +41,7 @@ def _trial(series: str, value: Any, seed: int, scale: str) -> Trial:
         tasks=tasks | {"n_tasks": value if series == TASKS else None, "task_seed": seed},
         training=training | until | {"seed": seed} | ({"eps": value} if series == EPS else {}),
         batch_size=value if series == BATCH else 16 if small else standard.PAPER_BATCH,
+        questions=(standard.unseen(),),
     )
 
 
@@ -48,24 +50,21 @@ def _trials(scale: str, seeds: int) -> list[Trial]:
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """Length against each setting: a dot for a run, a triangle for one that never left; the law where one is fitted."""
+    """Length against each setting: a mark for a run, and the law where one can be fitted."""
     figure, grid = panels(len(GRID), across=2)
-    for axes, (series, values), colour in zip(grid, GRID.items(), PALETTE, strict=False):
+    for axes, (series, values), colour in zip(grid, GRID.items(), PALETTE[1:], strict=False):
         rows = [record for record in records if record["axes"]["series"] == series]
         numeric = series != TOKENS
-        for left, mark in ((True, "o"), (False, "^")):
-            chosen = [row for row in rows if (row["left_chance"] is not None) == left]
-            where = [row["axes"]["value"] if numeric else values.index(row["axes"]["value"]) for row in chosen]
-            label = "end of the plateau, one run" if left else f"still on it at step {_budget(rows):,}"
-            if chosen:
-                lengths = [row["left_chance"] or _budget(rows) for row in chosen]
-                axes.scatter(
-                    where, lengths, marker=mark, facecolor=colour if left else "none", edgecolor=colour, label=label
-                )
-        law = _law(rows) if numeric else None
+        for row in rows:
+            value = row["axes"]["value"]
+            mark, face, label = _mark(row)
+            length = row["left_chance"] or BUDGET[row["scale"]]
+            style = {"marker": mark, "facecolor": face, "edgecolor": PALETTE[0], "label": label, "zorder": 3}
+            axes.scatter([value if numeric else values.index(value)], [length], **style)
+        law = _law(rows) if numeric and rows else None
         if law is not None:
             line_at = np.geomspace(min(values), max(values), 50)
-            axes.plot(line_at, law.factor * line_at**law.exponent.mean, color=colour, linewidth=1.0, label=_said(law))
+            axes.plot(line_at, law.factor * line_at**law.exponent.mean, color=colour, label=f"{series}: {_said(law)}")
         axes.set(title=f"length of the plateau by {series}", xlabel=series, ylabel="steps", yscale="log")
         if numeric:
             axes.set_xscale("log", base=10 if series == EPS else 2)
@@ -75,14 +74,24 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     return ["plateau.png", "plateau.svg"]
 
 
-def _budget(rows: Sequence[Record]) -> int:
-    """Steps that every run was allowed: those of one that never left, else of the longest."""
-    return max(int(row["steps"]) for row in rows)
+def _learns(record: Record) -> bool:
+    """Whether what ended the plateau holds for new tasks too: their gain's 95 % interval is above zero."""
+    return bool(record["answers"][UNSEEN]["gain"][1] > 0)
+
+
+def _mark(record: Record) -> tuple[str, str, str]:
+    """Marker, face colour and label of a run."""
+    if record["left_chance"] is None:
+        return "^", "none", f"still on it at step {BUDGET[record['scale']]:,}"
+    if _learns(record):
+        return "o", PALETTE[0], "end of the plateau, new tasks learned too (a run)"
+    return "o", "white", "its end on the seen tasks alone"
 
 
 def _law(rows: Sequence[Record]) -> PowerLaw | None:
     """The power law of a numeric series, runs that never left counted as longer than the budget."""
-    return fit_power_law([row["axes"]["value"] for row in rows], [row["left_chance"] for row in rows], _budget(rows))
+    values, lengths = zip(*((row["axes"]["value"], row["left_chance"]) for row in rows), strict=True)
+    return fit_power_law(values, lengths, BUDGET[rows[0]["scale"]])
 
 
 def _said(law: PowerLaw) -> str:
@@ -95,13 +104,15 @@ def findings(records: Sequence[Record]) -> list[str]:
     lines = []
     for series, values in GRID.items():
         rows = [record for record in records if record["axes"]["series"] == series]
+        if not rows:
+            continue
         told = []
         for value in values:
             lengths = [line(row) for row in rows if row["axes"]["value"] == value]
             told.append(f"{_name(series, value)}: {', '.join(lengths)}")
         stayed = sum(row["left_chance"] is None for row in rows)
-        end = f"{stayed} of {len(rows)} runs never left it within {_budget(rows):,} steps" if rows else "no runs"
-        law = _law(rows) if rows and series != TOKENS else None
+        end = f"{stayed} of {len(rows)} runs never left it within {BUDGET[rows[0]['scale']]:,} steps"
+        law = _law(rows) if series != TOKENS else None
         lines.append(f"By {series}: {'; '.join(told)}. {end}{'' if law is None else f'; length {_said(law)}'}.")
     return lines
 
@@ -113,19 +124,22 @@ def _name(series: str, value: Any) -> str:
 
 
 def line(record: Record) -> str:
-    """The step at which the plateau ended, if it did."""
+    """The step at which the plateau ended, if it did, and whether new tasks are learned then."""
     left = record["left_chance"]
-    return f"not within {record['steps']:,}" if left is None else f"{left:,}"
+    if left is None:
+        return f"not within {record['steps']:,}"
+    return f"{left:,}" if _learns(record) else f"{left:,} (seen tasks alone)"
 
 
 EXPERIMENT = Experiment(
     name="plateau",
     title="The length of the loss plateau",
     question=(
-        "At first nothing is learned inside an episode; how many steps does that last? Against batch size (a review of "
+        "At first nothing is gained inside an episode; how many steps does that last? Against batch size (a review of "
         "the paper reports a power law), number of tasks, Adam's ε (smaller is said to be faster), and the form of the "
         "tokens. Exponents are fitted to all runs, those that never left counted as longer than the budget, with 95 % "
-        "intervals."
+        "intervals. A plateau ends on the tasks of meta-training; with few of them that can be task memorisation, so "
+        "each run is then asked new tasks: does it gain there too?"
     ),
     scales={"small": lambda: _trials("small", 2), "paper": lambda: _trials("paper", 3)},
     draw=draw,

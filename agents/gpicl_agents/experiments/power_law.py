@@ -1,17 +1,17 @@
 """`fit_power_law`: how long something lasts against one setting, where some runs were stopped before it had ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.stats import norm
+from scipy.stats import linregress, norm
+from scipy.stats import t as student
 
 from gpicl_envs.metrics import Interval
 
-RESAMPLES = 300
-SEED = 20_221_209
+CONFIDENCE = 0.95
 Floats = NDArray[np.float64]
 
 
@@ -32,7 +32,7 @@ def fit_power_law(settings: Sequence[float], lengths: Sequence[float | None], bu
 
     This is regression with right-censored log-normal lengths (Tobin 1958): leaving such runs out would make every law
     look flatter than it is. A weak prior (log σ ~ N(0, 1/2)) keeps the error's σ finite in small samples. The interval
-    is the percentile bootstrap's over runs.
+    is Student's: from the curvature of the likelihood, with as many degrees of freedom as runs that ended, less two.
 
     Args:
         settings: of each run, above 0.
@@ -47,28 +47,45 @@ def fit_power_law(settings: Sequence[float], lengths: Sequence[float | None], bu
     y = np.log(np.array([budget if length is None else length for length in lengths], dtype=np.float64))
     if len(np.unique(x[ended])) < 3:
         return None
-    exponent, intercept = _fit(x, y, ended)
-    rng = np.random.default_rng(SEED)
-    drawn = []
-    for _ in range(RESAMPLES):
-        rows = rng.integers(len(x), size=len(x))
-        if len(np.unique(x[rows][ended[rows]])) >= 2:
-            drawn.append(_fit(x[rows], y[rows], ended[rows])[0])
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return PowerLaw(Interval(np.asarray(exponent), low, high), float(np.exp(intercept)))
+    exponent, intercept, error = _least_squares(x, y) if ended.all() else _censored(x, y, ended)
+    reach = error * student.ppf(0.5 + CONFIDENCE / 2, ended.sum() - 2)
+    interval = Interval(np.asarray(exponent), np.asarray(exponent - reach), np.asarray(exponent + reach))
+    return PowerLaw(interval, float(np.exp(intercept)))
 
 
-def _fit(x: Floats, y: Floats, ended: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and intercept of y against x with normal errors; y is a lower bound where it has not ended."""
-    slope, intercept = np.polyfit(x, y, 1)
-    if ended.all():
-        return float(slope), float(intercept)
+def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
+    """Slope, intercept, and standard error of the slope, of y against x."""
+    line = linregress(x, y)
+    return float(line.slope), float(line.intercept), float(line.stderr)
+
+
+def _censored(x: Floats, y: Floats, ended: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """The same with normal errors where y is only a lower bound for those that have not ended."""
+    middle = x.mean()
 
     def loss(parameters: Floats) -> float:
-        a, b, log_scale = parameters
-        z = (y - a * x - b) / np.exp(log_scale)
+        slope, height, log_scale = parameters
+        z = (y - slope * (x - middle) - height) / np.exp(log_scale)
         return float(-(norm.logpdf(z[ended]) - log_scale).sum() - norm.logsf(z[~ended]).sum() + log_scale**2)
 
-    start = np.array([slope, intercept, np.log(np.std(y - slope * x - intercept) + 0.1)])
-    a, b, _ = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 2000}).x
-    return float(a), float(b)
+    slope, intercept, _ = _least_squares(x, y)
+    spread = np.std(y - slope * x - intercept) + 0.1
+    start = np.array([slope, intercept + slope * middle, np.log(spread)])
+    found = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 4000, "xatol": 1e-6, "fatol": 1e-9}).x
+    variance = np.linalg.inv(_hessian(loss, found))[0, 0] * len(x) / (len(x) - 2)
+    return float(found[0]), float(found[1] - found[0] * middle), float(np.sqrt(variance))
+
+
+def _hessian(function: Callable[[Floats], float], at: Floats, step: float = 1e-3) -> Floats:
+    """Second derivatives by central differences."""
+    moves = step * np.eye(len(at))
+    return np.array(
+        [
+            [
+                (function(at + a + b) - function(at + a - b) - function(at - a + b) + function(at - a - b))
+                / (4 * step**2)
+                for b in moves
+            ]
+            for a in moves
+        ]
+    )

@@ -2,12 +2,15 @@
 
 Beside a scatter over architectures, the ablation that the paper lacks: parameters fixed, state varied. A Transformer of
 one layer reads a window of its last tokens, with the very same parameters; gated DeltaNet splits a width of 128 over H
-heads, state 128²/H, with 2 % more parameters at 16 heads than at one.
+heads, state 128²/H, with 2 % more parameters at 16 heads than at one. The learners are the same small ones at both
+scales; the problem and the training are not.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.experiment import Experiment, Record
@@ -57,7 +60,10 @@ def _trials(scale: str, seeds: int) -> list[Trial]:
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """Gain on unseen tasks against state size and against parameters, and the two series of equal parameters."""
+    """Gain on unseen tasks against state size and against parameters, and the two series of equal parameters.
+
+    A dot is a trial; the lines of the series join the means over seeds.
+    """
     figure, (by_state, by_parameters, fixed) = panels(3)
     architectures = [record for record in records if record["axes"]["series"] == ALL]
     for axes, size in ((by_state, "state_size"), (by_parameters, "n_parameters")):
@@ -66,9 +72,10 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     for series, colour in zip((WINDOW, HEADS), (PALETTE[0], PALETTE[2]), strict=True):
         rows = sorted((r for r in records if r["axes"]["series"] == series), key=lambda r: r["state_size"])
         parameters = " or ".join(sorted({f"{row['n_parameters']:,}" for row in rows}))
-        if rows:
-            gains = [100 * row["answers"][UNSEEN]["gain"][0] for row in rows]
-            fixed.plot([row["state_size"] for row in rows], gains, color=colour, linewidth=1.0)
+        gains: dict[int, list[float]] = {}
+        for row in rows:
+            gains.setdefault(row["state_size"], []).append(100 * row["answers"][UNSEEN]["gain"][0])
+        fixed.plot(list(gains), [np.mean(values) for values in gains.values()], color=colour, linewidth=1.0)
         for i, row in enumerate(rows):
             _point(fixed, row, "state_size", colour, f"{series}, {parameters} parameters" if i == 0 else None)
     by_state.set(title="architectures", xlabel="state size (numbers, after 99 examples)")
@@ -96,8 +103,11 @@ def findings(records: Sequence[Record]) -> list[str]:
     lines = []
     for series in SERIES:
         rows = sorted((r for r in records if r["axes"]["series"] == series), key=lambda r: -r["state_size"])
-        told = "; ".join(f"{_what(row)} (state {row['state_size']:,}): {line(row)}" for row in rows)
-        lines.append(f"{series[0].upper()}{series[1:]}, by falling state: {told}.")
+        seeds: dict[str, list[str]] = {}
+        for row in rows:
+            seeds.setdefault(f"{_what(row)} (state {row['state_size']:,})", []).append(line(row))
+        told = "; ".join(f"{what}: {' and '.join(results)}" for what, results in seeds.items())
+        lines.append(f"{series[0].upper()}{series[1:]}, by falling state, one value a seed: {told}.")
     return lines
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpicl_agents.experiments.experiment import Experiment
-from gpicl_agents.experiments.trial import SCHEMA, TrialJob
+from gpicl_agents.experiments.trial import SCHEMA, Trial, TrialJob, missing_questions
 from gpicl_envs.jobs import Runner
 from gpicl_envs.records import append_records, drop_partial_line, read_lines
 
@@ -28,7 +28,8 @@ def sweep(
     """Do all trials of an experiment that have no record in the folder yet; return one record for each trial.
 
     A record is added to `records.jsonl` as soon as its trial is done, and a trial that was stopped in the middle goes
-    on from its last checkpoint. A trial that fails has a record with its reason; it is tried again the next time.
+    on from its last checkpoint. A trial that fails has a record with its reason and is tried again the next time;
+    one that lacked a dataset is asked again once that is at hand.
 
     Args:
         experiment: what is done.
@@ -47,15 +48,15 @@ def sweep(
     path = Path(folder) / RECORDS
     append_records(path, [])  # fails now where nothing can be written
     drop_partial_line(path)
-    finished = {r["definition"]: r for r in read_trials(path, experiment, scale) if r["status"] == "ok"}
+    records = {record["definition"]: record for record in read_trials(path, experiment, scale)}
+    finished = {trial.definition: records[trial.definition] for trial in trials if _is_done(trial, records)}
     shared: dict[str, Any] = {"device": device, "threads": threads, "command": command}
     jobs = [
-        TrialJob(trial, experiment.name, scale, Path(folder) / "trials" / _slug(trial.name), **shared)
+        TrialJob(trial, experiment.name, scale, Path(folder) / "trials" / _slug(trial), **shared)
         for trial in trials
         if trial.definition not in finished
     ]
-    if finished:
-        report(f"{len(trials) - len(jobs)} of {len(trials)} trials are done already")
+    report(f"{len(trials) - len(jobs)} of {len(trials)} trials are done already" if finished else f"{len(jobs)} trials")
     for count, (job, outcome) in enumerate(run(jobs), start=1):
         assert isinstance(job, TrialJob)
         record = outcome.value or job.header() | {"status": "failed", "error": outcome.error}
@@ -90,5 +91,16 @@ def read_trials(path: Path, experiment: Experiment, scale: str) -> list[dict[str
     return records
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^\w.=-]+", "_", name)
+def _is_done(trial: Trial, records: dict[str, dict[str, Any]]) -> bool:
+    """Whether a trial's last record says that it did not fail, and data that it lacked then are still not at hand."""
+    record = records.get(trial.definition)
+    if record is None or record["status"] != "ok":
+        return False
+    lacked = {question.name for question in trial.questions} & record["missing"].keys()
+    return not lacked or lacked <= missing_questions(trial).keys()
+
+
+def _slug(trial: Trial) -> str:
+    """A folder's name, which another definition of the same trial does not have."""
+    name = re.sub(r"[^\w.=-]+", "_", trial.name)
+    return f"{name}-{trial.definition[:8]}"

@@ -156,7 +156,10 @@ def table(records: Sequence[Record]) -> str:
 
 
 def findings(records: Sequence[Record]) -> list[str]:
-    """In each column, the best learner, the best of those without training, and the paper's Transformer."""
+    """In each column, the best learner, the best of those without training, and the paper's Transformer.
+
+    The best of several is flattered by having been picked; the line says of how many.
+    """
     lines = []
     for column in _columns(records):
         asked = [record for record in records if column in record["answers"]]
@@ -167,10 +170,11 @@ def findings(records: Sequence[Record]) -> list[str]:
         ):
             if rows:
                 best = max(rows, key=lambda row: _at_the_end(row, column)[0])
-                told.append("{}: {} {:.1f} % [{:.1f}, {:.1f}]".format(title, _name(best), *_at_the_end(best, column)))
+                score = "{:.1f} % [{:.1f}, {:.1f}]".format(*_at_the_end(best, column))
+                told.append(f"best of {len(rows)} {title}: {_name(best)} {score}")
         if column in COLUMNS:
             told.append(f"the paper's Transformer: {PUBLISHED['GPICL Transformer'][COLUMNS.index(column)]:.1f} %")
-        lines.append(f"{column}, the best {'; '.join(told)}.")
+        lines.append(f"{column}: {'; '.join(told)}.")
     return lines
 
 

@@ -149,8 +149,10 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
         arguments = trial.tasks | {"num_envs": trial.batch_size, "device": device}
         venv = gymnasium.make_vec("GPICL-Array-v0", **arguments)
         progress = train(learner, venv, config, folder=folder, resume=True)
+        if progress.stopped == "interrupted":
+            raise InterruptedError(f"meta-training was interrupted at step {progress.step:,}; it goes on from there.")
         found |= _training(progress, read_metrics(folder))
-    missing |= _missing(trial, {question.name: question.changes for question in trial.questions})
+    missing |= missing_questions(trial)
     for question in trial.questions:
         if question.name in missing:
             continue
@@ -158,6 +160,11 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
         curve = evaluate(learner, asked, episodes=question.episodes, seed=SEED, split=question.split)
         answers[question.name] = answer(curve)
     return found | {"answers": answers, "missing": missing}
+
+
+def missing_questions(trial: Trial) -> dict[str, str]:
+    """Name → why it cannot be asked here, for the questions of a trial whose dataset is not at hand."""
+    return _missing(trial, {question.name: question.changes for question in trial.questions})
 
 
 def _missing(trial: Trial, asked: dict[str, dict[str, Any]]) -> dict[str, str]:
