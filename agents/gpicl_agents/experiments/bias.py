@@ -98,9 +98,10 @@ def findings(records: Sequence[Record]) -> list[str]:
         if len(gained) > 1:
             reach = student.ppf(0.975, len(gained) - 1) * np.std(gained, ddof=1) / len(gained) ** 0.5
             mean = float(np.mean(gained))
+            points = "{:+.1f} points [{:+.1f}, {:+.1f}]".format(*(100 * v for v in (mean, mean - reach, mean + reach)))
             lines.append(
-                f"At the end {share:.0%} biased minus unbiased, paired by {len(gained)} seeds: {100 * mean:+.1f} points "
-                f"[{100 * (mean - reach):+.1f}, {100 * (mean + reach):+.1f}] (Student's interval over seeds)."
+                f"At the end {share:.0%} biased minus unbiased, paired by {len(gained)} seeds: {points} (Student's "
+                "interval over seeds)."
             )
     return lines
 
