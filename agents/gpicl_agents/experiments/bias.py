@@ -5,6 +5,7 @@ for all runs: how well a biased learner does on its own biased tasks would not t
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +21,26 @@ from gpicl_envs.report.figures import PALETTE, panels, save
 
 SHARES = (0.0, 0.5, 0.9, 0.95)
 # Ten classes in episodes of 100 stay on the plateau for longer than minutes; five classes in 20 leave it within them.
-SMALL_TASKS = standard.SMALL_TASKS | {"n_classes": 5, "length": 20}
-SMALL_TRAINING = standard.SMALL_TRAINING | {"steps": 1500, "learning_rate": 3e-3, "schedule": "constant"}
-SMALL_BATCH = 64
+SMALL = standard.Setting(
+    tasks=standard.SMALL.tasks | {"n_classes": 5, "length": 20},
+    transformer=standard.SMALL.transformer | {"tokens": "paper"},
+    training=standard.SMALL.training
+    | {"steps": 1500, "learning_rate": 3e-3, "schedule": "constant", "evaluate_every": 100},
+    batch_size=64,
+)
+PAPER = replace(standard.PAPER, training=standard.PAPER.training | {"evaluate_every": 1000})
+SETTINGS = {"small": SMALL, "paper": PAPER}
 
 
 def _trial(share: float, seed: int, scale: str) -> Trial:
-    small = scale == "small"
-    learner = (standard.SMALL_TRANSFORMER if small else standard.PAPER_TRANSFORMER) | {"tokens": "paper"}
-    watched = {"evaluate_every": 100 if small else 1000, "evaluate_episodes": 512}
+    setting = SETTINGS[scale]
     return Trial(
         axes={"permutation_bias": share, "seed": seed},
         learner="transformer",
-        arguments=learner | {"seed": seed},
-        tasks=(SMALL_TASKS if small else standard.PAPER_TASKS) | {"permutation_bias": share, "task_seed": seed},
-        training=(SMALL_TRAINING if small else standard.PAPER_TRAINING) | watched | {"seed": seed},
-        batch_size=SMALL_BATCH if small else standard.PAPER_BATCH,
+        arguments=setting.transformer | {"seed": seed},
+        tasks=setting.tasks | {"permutation_bias": share, "task_seed": seed},
+        training=setting.training | {"evaluate_episodes": 512, "seed": seed},
+        batch_size=setting.batch_size,
         questions=(standard.unseen(4096),),
     )
 
@@ -50,7 +55,7 @@ def _finals(record: Record) -> list[tuple[int, float]]:
 
 
 def _chance(record: Record) -> float:
-    return 1 / (SMALL_TASKS["n_classes"] if record["scale"] == "small" else 10)
+    return 1 / SETTINGS[record["scale"]].tasks.get("n_classes", 10)
 
 
 def left_plateau(record: Record) -> int | None:

@@ -19,21 +19,24 @@ from gpicl_envs.report.figures import DASHES, PALETTE, panels, save
 
 DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", standard.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
 SHOWN = ("seen", "unseen", *DATASETS)  # as the trainer names its questions; a dataset that is not at hand is left out
+CHANGES: dict[str, dict[str, Any]] = {
+    "small": {"steps": 1000, "evaluate_every": 50},
+    "paper": {"evaluate_every": 1000},
+}
 STRETCH = 5  # neighbouring positions averaged, against the noise of few episodes
 MILLISECONDS = 400  # a frame
 
 
 def _trial(n_tasks: int | None, seed: int, scale: str) -> Trial:
-    small = scale == "small"
-    watched = {"evaluate_every": 50, "evaluate_episodes": 64, "evaluate_seen": True, "evaluate_datasets": DATASETS}
-    training = standard.SMALL_TRAINING | {"steps": 1000} if small else standard.PAPER_TRAINING
+    setting = standard.SETTINGS[scale]
+    watched = {"evaluate_episodes": 64, "evaluate_seen": True, "evaluate_datasets": DATASETS}
     return Trial(
         axes={"n_tasks": n_tasks or "unlimited", "seed": seed},
         learner="transformer",
-        arguments=(standard.SMALL_TRANSFORMER if small else standard.PAPER_TRANSFORMER) | {"seed": seed},
-        tasks=(standard.SMALL_TASKS if small else standard.PAPER_TASKS) | {"n_tasks": n_tasks, "task_seed": seed},
-        training=training | watched | ({} if small else {"evaluate_every": 1000}) | {"seed": seed},
-        batch_size=16 if small else standard.PAPER_BATCH,
+        arguments=setting.transformer | {"seed": seed},
+        tasks=setting.tasks | {"n_tasks": n_tasks, "task_seed": seed},
+        training=setting.training | watched | CHANGES[scale] | {"seed": seed},
+        batch_size=setting.batch_size,
         questions=(standard.seen(), standard.unseen(), *(_at_own_size(name) for name in DATASETS)),
     )
 

@@ -23,17 +23,15 @@ BASELINES = ("knn", "ridge")
 
 
 def _trial(inputs: str, learner: str, seed: int, scale: str) -> Trial:
-    small = scale == "small"
-    training = standard.SMALL_TRAINING if small else standard.PAPER_TRAINING
+    setting = standard.SETTINGS[scale]
     trained = learner == "transformer"
-    arguments = standard.SMALL_TRANSFORMER if small else standard.PAPER_TRANSFORMER
     return Trial(
         axes={"inputs": inputs, "learner": learner} | ({"seed": seed} if trained else {}),
         learner=learner,
-        arguments=arguments | {"seed": seed} if trained else {},
-        tasks=(standard.SMALL_TASKS if small else standard.PAPER_TASKS) | INPUTS[inputs],
-        training=training | {"seed": seed} if trained else None,
-        batch_size=16 if small else standard.PAPER_BATCH,
+        arguments=setting.transformer | {"seed": seed} if trained else {},
+        tasks=setting.tasks | INPUTS[inputs],
+        training=setting.training | {"seed": seed} if trained else None,
+        batch_size=setting.batch_size,
         questions=(standard.unseen(), *(standard.unseen_dataset(name) for name in DATASETS)),
     )
 

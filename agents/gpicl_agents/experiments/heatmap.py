@@ -9,27 +9,27 @@ import numpy as np
 from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
-from gpicl_agents.verdict import SEEN, UNSEEN
+from gpicl_agents.verdict import MARGIN, SEEN, UNSEEN
 from gpicl_envs.report.figures import panels, save
 
 LEARNERS = ("transformer", "memoryless-mlp")
-CHANCE, MARGIN = 0.1, 0.05
+CHANGES: dict[str, dict[str, Any]] = {"small": {"steps": 400}, "paper": {}}
+CHANCE = 0.1
 
 
 def _trial(learner: str, width: int, exponent: int, scale: str) -> Trial:
-    small = scale == "small"
+    setting = standard.SETTINGS[scale]
     arguments: dict[str, Any] = {"width": width, "seed": 0}
     if learner == "transformer":
-        shape = {"n_layers": 2, "n_heads": max(1, width // 32), "mlp_width": 2 * width, "input_rank": 64}
-        arguments |= shape if small else standard.PAPER_TRANSFORMER | {"width": width, "n_heads": max(1, width // 32)}
-    training = standard.SMALL_TRAINING | {"steps": 400} if small else standard.PAPER_TRAINING
+        arguments |= setting.transformer | {"width": width, "n_heads": max(1, width // 32)}
+        arguments |= {"mlp_width": 2 * width} if scale == "small" else {}
     return Trial(
         axes={"learner": learner, "width": width, "n_tasks": 2**exponent},
         learner=learner,
         arguments=arguments,
-        tasks=(standard.SMALL_TASKS if small else standard.PAPER_TASKS) | {"n_tasks": 2**exponent},
-        training=training,
-        batch_size=16 if small else standard.PAPER_BATCH,
+        tasks=setting.tasks | {"n_tasks": 2**exponent},
+        training=setting.training | CHANGES[scale],
+        batch_size=setting.batch_size,
         questions=(standard.seen(256), standard.unseen(256)),
     )
 

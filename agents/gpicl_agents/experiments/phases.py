@@ -22,17 +22,15 @@ DATASETS = ("FashionMNIST", "Digits")
 
 
 def _trial(exponent: int, seed: int, fixed: int | None, scale: str) -> Trial:
-    small = scale == "small"
-    tasks = standard.SMALL_TASKS if small else standard.PAPER_TASKS
-    training = standard.SMALL_TRAINING if small else standard.PAPER_TRAINING
+    setting = standard.SETTINGS[scale]
     axes: dict[str, Any] = {"n_tasks": 2**exponent, "seed": seed} | ({"examples_per_task": fixed} if fixed else {})
     return Trial(
         axes=axes,
         learner="transformer",
-        arguments=(standard.SMALL_TRANSFORMER if small else standard.PAPER_TRANSFORMER) | {"seed": seed},
-        tasks=tasks | {"n_tasks": 2**exponent, "task_seed": seed, "examples_per_task": fixed},
-        training=training | {"seed": seed},
-        batch_size=16 if small else standard.PAPER_BATCH,
+        arguments=setting.transformer | {"seed": seed},
+        tasks=setting.tasks | {"n_tasks": 2**exponent, "task_seed": seed, "examples_per_task": fixed},
+        training=setting.training | {"seed": seed},
+        batch_size=setting.batch_size,
         questions=(
             standard.seen(),
             standard.new_examples(),

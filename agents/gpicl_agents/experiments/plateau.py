@@ -29,18 +29,15 @@ BUDGET = {"small": 1500, "paper": 50_000}  # steps
 
 
 def _trial(series: str, value: Any, seed: int, scale: str) -> Trial:
-    small = scale == "small"
-    training = standard.SMALL_TRAINING if small else standard.PAPER_TRAINING
-    learner = standard.SMALL_TRANSFORMER if small else standard.PAPER_TRANSFORMER
-    tasks = standard.SMALL_TASKS if small else standard.PAPER_TASKS
+    setting = standard.SETTINGS[scale]
     until = {"steps": BUDGET[scale], "schedule": "constant", "until_gain": True}
     return Trial(
         axes={"series": series, "value": value, "seed": seed},
         learner="transformer",
-        arguments=learner | {"seed": seed} | ({"tokens": value} if series == TOKENS else {}),
-        tasks=tasks | {"n_tasks": value if series == TASKS else None, "task_seed": seed},
-        training=training | until | {"seed": seed} | ({"eps": value} if series == EPS else {}),
-        batch_size=value if series == BATCH else 16 if small else standard.PAPER_BATCH,
+        arguments=setting.transformer | {"seed": seed} | ({"tokens": value} if series == TOKENS else {}),
+        tasks=setting.tasks | {"n_tasks": value if series == TASKS else None, "task_seed": seed},
+        training=setting.training | until | {"seed": seed} | ({"eps": value} if series == EPS else {}),
+        batch_size=value if series == BATCH else setting.batch_size,
         questions=(standard.unseen(),),
     )
 

@@ -4,32 +4,56 @@ Small scale: MNIST at 14 × 14 pixels, D = 196, paired tokens and a narrow input
 plateau within a minute of one CPU core. Paper scale: D = 784 and the paper's Transformer, for a GPU.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from gpicl_agents.experiments.trial import Question
 from gpicl_agents.verdict import NEW_EXAMPLES, SEEN, UNSEEN
 
-SMALL_TASKS: dict[str, Any] = {"dataset": "MNIST", "n_features": 196, "image_size": 14}
-SMALL_TRANSFORMER: dict[str, Any] = {"width": 128, "n_layers": 2, "n_heads": 4, "mlp_width": 256, "input_rank": 64}
-SMALL_TRAINING: dict[str, Any] = {
-    "steps": 500,
-    "learning_rate": 6e-3,
-    "warmup_steps": 50,
-    "evaluate_every": 0,
-    "checkpoint_every": 250,
-}
 
-PAPER_TASKS: dict[str, Any] = {"dataset": "MNIST", "n_features": 784}
-PAPER_TRANSFORMER: dict[str, Any] = {"tokens": "paper", "width": 256, "n_layers": 4, "n_heads": 8, "input_rank": 0}
-PAPER_TRAINING: dict[str, Any] = {
-    "steps": 50_000,
-    "learning_rate": 1e-3,
-    "warmup_steps": 1000,
-    "precision": "bf16",
-    "evaluate_every": 0,
-    "checkpoint_every": 1000,
-}
-PAPER_BATCH = 512
+@dataclass(frozen=True)
+class Setting:
+    """What a scale trains with; an experiment changes what it varies.
+
+    Args:
+        tasks: arguments of `TaskDistribution`.
+        transformer: arguments of `Transformer`.
+        training: arguments of `TrainConfig`.
+        batch_size: B, episodes a step.
+    """
+
+    tasks: dict[str, Any]
+    transformer: dict[str, Any]
+    training: dict[str, Any]
+    batch_size: int
+
+
+SMALL = Setting(
+    tasks={"dataset": "MNIST", "n_features": 196, "image_size": 14},
+    transformer={"width": 128, "n_layers": 2, "n_heads": 4, "mlp_width": 256, "input_rank": 64},
+    training={
+        "steps": 500,
+        "learning_rate": 6e-3,
+        "warmup_steps": 50,
+        "evaluate_every": 0,
+        "checkpoint_every": 250,
+    },
+    batch_size=16,
+)
+PAPER = Setting(
+    tasks={"dataset": "MNIST", "n_features": 784},
+    transformer={"tokens": "paper", "width": 256, "n_layers": 4, "n_heads": 8, "input_rank": 0},
+    training={
+        "steps": 50_000,
+        "learning_rate": 1e-3,
+        "warmup_steps": 1000,
+        "precision": "bf16",
+        "evaluate_every": 0,
+        "checkpoint_every": 1000,
+    },
+    batch_size=512,
+)
+SETTINGS = {"small": SMALL, "paper": PAPER}
 
 CIFAR10_COPY = "CIFAR10-jpeg75"  # a lossy copy (JPEG, quality 75), asked if the data folder has it as an npz file
 

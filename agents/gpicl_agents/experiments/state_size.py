@@ -21,7 +21,7 @@ from gpicl_envs.report.figures import PALETTE, panels, save
 ALL, WINDOW, HEADS = "architectures", "window of attention", "heads of gated DeltaNet"
 SERIES = (ALL, WINDOW, HEADS)
 BLACK_BOXES: dict[str, dict[str, Any]] = {
-    "transformer": standard.SMALL_TRANSFORMER,
+    "transformer": standard.SMALL.transformer,
     "linear-attention": {"width": 128},
     "gated-deltanet": {"width": 128},
     "selective-ssm": {"width": 128},
@@ -35,22 +35,22 @@ BLACK_BOXES: dict[str, dict[str, Any]] = {
 def _trial(
     series: str, learner: str, varied: dict[str, Any], arguments: dict[str, Any], scale: str, seed: int
 ) -> Trial:
-    small = scale == "small"
+    setting = standard.SETTINGS[scale]
     rate = 6e-3 if learner == "transformer" else 4e-3
-    training = standard.SMALL_TRAINING | {"steps": 400, "learning_rate": rate} if small else standard.PAPER_TRAINING
+    changes: dict[str, Any] = {"steps": 400, "learning_rate": rate} if scale == "small" else {}
     return Trial(
         axes={"series": series, "learner": learner, **varied, "seed": seed},
         learner=learner,
         arguments=arguments | varied | {"seed": seed},
-        tasks=standard.SMALL_TASKS if small else standard.PAPER_TASKS,
-        training=training | {"seed": seed},
-        batch_size=16 if small else standard.PAPER_BATCH,
+        tasks=setting.tasks,
+        training=setting.training | changes | {"seed": seed},
+        batch_size=setting.batch_size,
         questions=(standard.unseen(),),
     )
 
 
 def _trials(scale: str, seeds: int) -> list[Trial]:
-    one_layer = standard.SMALL_TRANSFORMER | {"n_layers": 1}
+    one_layer = standard.SMALL.transformer | {"n_layers": 1}
     found = []
     for seed in range(seeds):
         found += [_trial(ALL, name, {}, given, scale, seed) for name, given in BLACK_BOXES.items()]

@@ -33,7 +33,7 @@ IN_THE_PAPER = {
     "transformer": "GPICL Transformer",
     "transformer-paper": "GPICL Transformer",
 }
-SMALL_EPISODES = 2048
+EPISODES = {"small": 2048, "paper": None}  # a column; None is as many as the suite says
 PAPER_STEPS = 50_000
 OUTER_PRODUCT_LSTM: dict[str, Any] = {"width": 128, "input_rank": 64}
 
@@ -57,23 +57,23 @@ def _meta_trained(preset: str, seed: int, scale: str) -> Trial:
         arguments=chosen.arguments | {"seed": seed},
         tasks=TASKS,
         training=training,
-        batch_size=chosen.batch_size if scale == "small" else standard.PAPER_BATCH,
-        questions=_questions(SMALL_EPISODES if scale == "small" else None),
+        batch_size=chosen.batch_size if scale == "small" else standard.PAPER.batch_size,
+        questions=_questions(EPISODES[scale]),
     )
 
 
 def _outer_product_lstm(seed: int, scale: str) -> Trial:
     """The LSTM of the paper's table, which a public replication calls one of outer products."""
-    small = scale == "small"
-    training = standard.SMALL_TRAINING | {"learning_rate": 4e-3} if small else standard.PAPER_TRAINING
+    setting = standard.SETTINGS[scale]
+    changes: dict[str, Any] = {"learning_rate": 4e-3} if scale == "small" else {}
     return Trial(
         axes={"learner": "outer-product-lstm", "seed": seed},
         learner="outer-product-lstm",
         arguments=OUTER_PRODUCT_LSTM | {"seed": seed},
         tasks=TASKS,
-        training=training | {"seed": seed},
-        batch_size=16 if small else standard.PAPER_BATCH,
-        questions=_questions(SMALL_EPISODES if small else None),
+        training=setting.training | changes | {"seed": seed},
+        batch_size=setting.batch_size,
+        questions=_questions(EPISODES[scale]),
     )
 
 
@@ -84,7 +84,7 @@ def _baseline(learner: str, scale: str) -> Trial:
         arguments=BASELINES[learner],
         tasks=TASKS,
         training=None,
-        questions=_questions(SMALL_EPISODES if scale == "small" else None),
+        questions=_questions(EPISODES[scale]),
     )
 
 
