@@ -1,11 +1,21 @@
 """What commands share."""
 
+import os
 from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
 import tyro
 
+from gpicl_envs.errors import check_integer
+
 Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")]
+
+
+def processes(workers: int | None, device: str) -> tuple[int, int]:
+    """Return how many processes work, one for each core on the CPU and one on a GPU by default, and threads in each."""
+    cores = os.cpu_count() or 1
+    count = check_integer("workers", (cores if device == "cpu" else 1) if workers is None else workers, 1)
+    return count, max(1, cores // count)
 
 
 def runner(workers: int, time_limit: float, ray: str | None, device: str) -> AbstractContextManager[Any]:

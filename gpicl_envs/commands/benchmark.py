@@ -1,6 +1,5 @@
 """`gpicl benchmark`: a frozen suite, any learners, one table."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from gpicl_envs.commands.arguments import runner
+from gpicl_envs.commands.arguments import processes, runner
 from gpicl_envs.errors import check_integer, check_number
 
 
@@ -50,11 +49,11 @@ def benchmark(
     console = Console()
     chosen = find_suite(suite)
     check_number("time_limit", time_limit, 1)
-    cores = os.cpu_count() or 1
-    check_device(device)
-    workers = check_integer("workers", (cores if device == "cpu" else 1) if workers is None else workers, 1)
+    if ray is None:  # the machines of a cluster may have what this one has not
+        check_device(device)
+    count, threads = processes(workers, device)
     folder = out or Path("runs") / suite
-    with runner(workers, time_limit, ray, device) as run:
+    with runner(count, time_limit, ray, device) as run:
         records = run_benchmark(
             chosen,
             learners,
@@ -62,7 +61,7 @@ def benchmark(
             run,
             device=device,
             batch_size=check_integer("batch_size", batch_size, 1),
-            threads=max(1, cores // workers),
+            threads=threads,
             command=command_line(),
             report=lambda line: console.print(line, markup=False, highlight=False),
         )

@@ -1,14 +1,13 @@
 """`gpicl experiment`: one of the paper's experiments, from its trials to its figure and findings."""
 
-import os
 from pathlib import Path
 from typing import Literal
 
 import tyro
 from rich.console import Console
 
-from gpicl_envs.commands.arguments import runner
-from gpicl_envs.errors import check_integer, check_number
+from gpicl_envs.commands.arguments import processes, runner
+from gpicl_envs.errors import check_number
 
 
 def experiment(
@@ -48,18 +47,17 @@ def experiment(
     check_number("time_limit", time_limit, 1)
     if ray is None:  # the machines of a cluster may have what this one has not
         check_device(device)
-    cores = os.cpu_count() or 1
-    workers = check_integer("workers", (cores if device == "cpu" else 1) if workers is None else workers, 1)
+    count, threads = processes(workers, device)
     folder = out or Path("runs") / "experiments" / f"{name}-{scale}"
     console = Console()
-    with runner(workers, time_limit, ray, device) as run:
+    with runner(count, time_limit, ray, device) as run:
         records = sweep(
             chosen,
             scale,
             folder,
             run,
             device=device,
-            threads=max(1, cores // workers),
+            threads=threads,
             command=command_line(),
             report=lambda line: console.print(line, markup=False, highlight=False),
         )
