@@ -63,7 +63,7 @@ def verdict(
             if question.split != "unseen-dataset":
                 raise
             reason = "it is not at hand (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
-            console.print(f"{question.name} is left out: {reason}", markup=False, highlight=False)
+            console.print(f"{question.name} is left out: {reason}", markup=False, highlight=False, soft_wrap=True)
     for question, shown in posed:
         answers[question.name] = answer(evaluate(made, shown, episodes=episodes, seed=SEED, split=question.split))
     found = judge(answers, tasks.n_classes)

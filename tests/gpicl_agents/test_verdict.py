@@ -54,6 +54,13 @@ def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_says_itself_what_it
     assert NEW_EXAMPLES not in said  # there are none of tasks that are never met again
 
 
+def test_a_dataset_that_cannot_pose_such_tasks_is_left_out_with_its_reason(capsys):
+    changes = ["n_features=64", "n_classes=20", "length=30"]
+    main(["verdict", "knn", "--env", "GPICL-Omniglot-v0", "--env-set", *changes, "--episodes", "16"])
+    said = capsys.readouterr().out
+    assert "Digits is left out: n_classes=20 is not allowed" in said and "at chance (5 %)" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
