@@ -63,7 +63,7 @@ def benchmark(
             batch_size=check_integer("batch_size", batch_size, 1),
             threads=threads,
             command=command_line(),
-            report=lambda line: console.print(line, markup=False, highlight=False),
+            report=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
         )
     page = write_report(records, folder, title=f"{chosen.name}: {chosen.description}")
     console.print((folder / "table.md").read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)

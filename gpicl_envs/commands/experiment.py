@@ -59,7 +59,7 @@ def experiment(
             device=device,
             threads=threads,
             command=command_line(),
-            report=lambda line: console.print(line, markup=False, highlight=False),
+            report=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
         )
     page = write_page(chosen, scale, records, folder)
     console.print(page.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
