@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpicl_agents.experiments.bias import left_plateau
 from gpicl_agents.experiments.drawing import draw_series
 from gpicl_agents.experiments.experiment import NAMES, Experiment, find_experiment
 from gpicl_agents.experiments.page import write_page
@@ -212,14 +211,17 @@ def test_phases_judges_its_committed_records():
     assert all("general-purpose" in line for line in found if "2^12" in line or "2^24" in line)
 
 
-def test_a_plateau_that_comes_back_has_not_ended():
-    def record(*finals: float) -> dict:
-        history = [{"step": 100 * (i + 1), "unseen": [final] * 20} for i, final in enumerate(finals)]
-        return {"scale": "small", "history": history}
+def test_bias_counts_runs_that_never_left_and_pairs_by_seed():
+    def record(share: float, seed: int, left: int | None) -> dict:
+        axes = {"permutation_bias": share, "seed": seed}
+        answers = {"unseen-task": {"gain": [0.1, 0.05, 0.15]}}
+        return {"scale": "small", "axes": axes, "left_chance": left, "steps": left or 2000, "answers": answers}
 
-    assert left_plateau(record(0.2, 0.29, 0.31, 0.4)) == 300
-    assert left_plateau(record(0.2, 0.31, 0.29, 0.4)) == 400
-    assert left_plateau(record(0.2, 0.31, 0.29)) is None
+    runs = [record(0.0, 0, 1000), record(0.0, 1, None), record(0.95, 0, 500), record(0.95, 1, 1000)]
+    said = find_experiment("bias").findings(runs)
+    assert "left at step 1,000, new tasks gain +10.0 [+5.0, +15.0]; not left within 2,000 steps" in said[0]
+    assert "paired by 2 seeds: the plateau lasts 0.50 [0.50, 0.50] times as long" in said[2]
+    assert "at step 1,000, 1 of 2 runs without bias were still on it" in said[2]
 
 
 def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):
