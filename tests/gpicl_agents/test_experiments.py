@@ -221,7 +221,7 @@ def test_bias_counts_runs_that_never_left_and_pairs_by_seed():
     said = find_experiment("bias").findings(runs)
     assert "left at step 1,000, new tasks gain +10.0 [+5.0, +15.0]; not left within 2,000 steps" in said[0]
     assert "paired by 2 seeds: the plateau lasts 0.50 [0.50, 0.50] times as long" in said[2]
-    assert "at step 1,000, 1 of 2 runs without bias were still on it" in said[2]
+    assert "at step 1,000, 1 of 2 without bias were still on it" in said[2]
 
 
 def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):

@@ -1,8 +1,8 @@
 """Bias: a share of the meta-training tasks has one and the same permutation of labels; does the plateau end sooner?
 
 The tokens are the paper's, which stay on the plateau longest. Each run stops where its plateau ends, on its own tasks
-(`gpicl_agents.watch.Plateau`), and is then asked new tasks without bias: a biased learner could do well on its own tasks
-in another way.
+(`gpicl_agents.watch.Plateau`), and is then asked new tasks without bias: with a bias one could do well on one's own
+tasks in another way.
 """
 
 from collections.abc import Sequence
@@ -83,7 +83,7 @@ def _smooth(losses: Sequence[Sequence[float]], stretch: int = 5) -> tuple[list[f
 
 
 def findings(records: Sequence[Record]) -> list[str]:
-    """The lengths for each share; their ratio to those without bias; and who was still on it when the biased had left."""
+    """The lengths for each share, their ratio to those without bias, and who was on it when the biased had left."""
     lines = []
     by_share = {share: [r for r in records if r["axes"]["permutation_bias"] == share] for share in SHARES}
     for share, rows in by_share.items():
@@ -94,14 +94,22 @@ def findings(records: Sequence[Record]) -> list[str]:
         rows = [row for row in by_share[share] if row["axes"]["seed"] in plain]
         if len(rows) < 2:
             continue
-        last = max(_length(row) for row in rows)
-        stayed = sum(_length(row) > last for row in plain.values())
         ratios = [np.log(_length(row) / _length(plain[row["axes"]["seed"]])) for row in rows]
         lines.append(
-            f"{share:.0%} biased against no bias, paired by {len(rows)} seeds: {_ratio(ratios)}; when the last of them "
-            f"had left, at step {last:,}, {stayed} of {len(plain)} runs without bias were still on it."
+            f"{share:.0%} biased against no bias, paired by {len(rows)} seeds: {_ratio(ratios)}; "
+            f"{_still_there(rows, list(plain.values()))}."
         )
     return lines
+
+
+def _still_there(biased: Sequence[Record], plain: Sequence[Record]) -> str:
+    """How many runs without bias were on the plateau when the last of the biased had left it."""
+    stayed = sum(row["left_chance"] is None for row in biased)
+    if stayed:
+        return f"{stayed} of {len(biased)} biased runs never left it"
+    last = max(_length(row) for row in biased)
+    others = sum(_length(row) > last for row in plain)
+    return f"when the last of them had left, at step {last:,}, {others} of {len(plain)} without bias were still on it"
 
 
 def _ratio(logarithms: Sequence[float]) -> str:
