@@ -27,7 +27,7 @@ def evaluate(
     *,
     episodes: int = 1024,
     seed: int = 0,
-    split: str = "unseen-task",
+    split: str | None = None,
     batch_size: int = 16,
     final_positions: int = LAST,
 ) -> LearningCurve:
@@ -50,7 +50,7 @@ def evaluate_all(
     *,
     episodes: int = 1024,
     seed: int = 0,
-    split: str = "unseen-task",
+    split: str | None = None,
     batch_size: int = 16,
     final_positions: int = LAST,
 ) -> list[LearningCurve]:
@@ -65,7 +65,8 @@ def evaluate_all(
         episodes: E.
         seed: another seed gives other episodes; the batch size does not change them. With the question "seen", these
             are the first environment's own, where a loop of yours trains on one reset with this seed: take another.
-        split: the question that this asks of the learners: `"seen"`, `"unseen-task"` or `"unseen-dataset"`.
+        split: the question that this asks of the learners: `"seen"`, `"unseen-task"` or `"unseen-dataset"`. By
+            default it follows from the tasks: new tasks of the test split are unseen, all others seen.
         batch_size: B, episodes at a time.
         final_positions: how many of the last positions are the final ones.
 
@@ -76,11 +77,7 @@ def evaluate_all(
     check_integer("episodes", episodes, 1)
     check_integer("batch_size", batch_size, 1)
     check_integer("final_positions", final_positions, 1)
-    check_choice("split", split, QUESTIONS)
-    if split != "seen" and tasks.n_tasks is not None:
-        raise ValueError(
-            f"split={split!r} asks for new tasks, but n_tasks={tasks.n_tasks} names those of meta-training."
-        )
+    split = _question(split, tasks)
     for learner in learners:
         if isinstance(learner, Oracle):
             continue
@@ -114,6 +111,24 @@ def evaluate_all(
         )
         for scorer in scorers
     ]
+
+
+def _question(split: str | None, tasks: EpisodeDistribution) -> str:
+    """The question that is asked: what was given, unless the tasks cannot ask it, or what follows from the tasks."""
+    if split is None:
+        return "unseen-task" if tasks.split == "test" and tasks.n_tasks is None else "seen"
+    check_choice("split", split, QUESTIONS)
+    if split != "seen" and tasks.n_tasks is not None:
+        raise ValueError(
+            f"split={split!r} asks for new tasks, but n_tasks={tasks.n_tasks} names those of meta-training: give "
+            "split='seen', or leave n_tasks out."
+        )
+    if split != "seen" and tasks.split != "test":
+        raise ValueError(
+            f"split={split!r} asks for what meta-training never shows, but these tasks are of its own examples "
+            "(split='train'): make them with split='test', or ask split='seen'."
+        )
+    return split
 
 
 class _Scorer:

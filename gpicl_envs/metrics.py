@@ -24,6 +24,12 @@ class Interval(NamedTuple):
     low: Array
     high: Array
 
+    def __str__(self) -> str:
+        """Such as `0.733 [0.707, 0.758]` for scalars."""
+        if np.ndim(self.mean):
+            return repr(self)
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
 
 def bootstrap(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: int = 0) -> Interval:
     """Return the mean over episodes with its 95 % percentile interval, by the hierarchical bootstrap.

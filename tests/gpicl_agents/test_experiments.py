@@ -212,16 +212,17 @@ def test_phases_judges_its_committed_records():
 
 
 def test_bias_counts_runs_that_never_left_and_pairs_by_seed():
-    def record(share: float, seed: int, left: int | None) -> dict:
+    def record(share: float, seed: int, left: int | None, gain: float) -> dict:
         axes = {"permutation_bias": share, "seed": seed}
-        answers = {"unseen-task": {"gain": [0.1, 0.05, 0.15]}}
-        return {"scale": "small", "axes": axes, "left_chance": left, "steps": left or 2000, "answers": answers}
+        answers = {"unseen-task": {"gain": [gain, gain - 0.05, gain + 0.05]}}
+        return {"scale": "small", "axes": axes, "left_chance": left, "steps": 1500, "answers": answers}
 
-    runs = [record(0.0, 0, 1000), record(0.0, 1, None), record(0.95, 0, 500), record(0.95, 1, 1000)]
-    said = find_experiment("bias").findings(runs)
-    assert "left at step 1,000, new tasks gain +10.0 [+5.0, +15.0]; not left within 2,000 steps" in said[0]
-    assert "paired by 2 seeds: the plateau lasts 0.50 [0.50, 0.50] times as long" in said[2]
-    assert "at step 1,000, 1 of 2 without bias were still on it" in said[2]
+    runs = [record(0.0, 0, 1000, 0.1), record(0.0, 1, None, 0.0), record(0.5, 0, 500, 0.2), record(0.5, 1, None, 0.1)]
+    said = find_experiment("bias").findings([*runs, record(0.95, 0, 500, 0.2), record(0.95, 1, 1000, 0.1)])
+    assert "left at step 1,000, new tasks gain +10.0 [+5.0, +15.0]; not left within 1,500 steps" in said[0]
+    assert "1 of 2 biased runs never left it" in said[3]
+    assert "when the last of them had left, at step 1,000, 1 of 2 without bias were still on it" in said[4]
+    assert "paired by 2 seeds, new tasks gain +10.0 [+10.0, +10.0] points more in the end" in said[4]
 
 
 def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):

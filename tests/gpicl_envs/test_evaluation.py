@@ -256,3 +256,13 @@ def test_a_hundred_thousand_episodes_keep_five_bytes_a_prediction():
     curve = evaluate(make_learner("uniform", n_features=8), tasks, episodes=2000, batch_size=200)
     kept = curve.scores.nbytes + curve.likelihood.nll.nbytes + curve.likelihood.bins.nbytes
     assert kept == 2000 * (5 * 100 + 4 * 45)
+
+
+def test_the_question_follows_from_the_tasks_and_one_that_they_cannot_ask_is_refused():
+    learner, train, test = make_learner("uniform"), TaskDistribution("MNIST"), TaskDistribution("MNIST", split="test")
+    assert evaluate(learner, train, episodes=2).split == "seen"
+    assert evaluate(learner, TaskDistribution("MNIST", n_tasks=4), episodes=2).split == "seen"
+    assert evaluate(learner, test, episodes=2).split == "unseen-task"
+    assert evaluate(learner, test, episodes=2, split="unseen-dataset").split == "unseen-dataset"
+    with pytest.raises(ValueError, match="meta-training never shows, but these tasks are of its own examples"):
+        evaluate(learner, train, episodes=2, split="unseen-task")

@@ -61,8 +61,9 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
         law = _law(rows) if numeric and rows else None
         if law is not None:
             line_at = np.geomspace(min(values), max(values), 50)
-            axes.plot(line_at, law.factor * line_at**law.exponent.mean, color=colour, label=f"{series}: {_said(law)}")
-        axes.set(title=f"length of the plateau by {series}", xlabel=series, ylabel="steps", yscale="log")
+            axes.plot(line_at, law.factor * line_at**law.exponent.mean, color=colour)
+        title = f"by {series}" if law is None else f"by {series}: {_said(law)}"
+        axes.set(title=title, xlabel=series, ylabel="length of the plateau (steps)", yscale="log")
         if numeric:
             axes.set_xscale("log", base=10 if series == EPS else 2)
         else:
@@ -81,8 +82,8 @@ def _mark(record: Record) -> tuple[str, str, str]:
     if record["left_chance"] is None:
         return "^", "none", f"still on it at step {BUDGET[record['scale']]:,}"
     if _learns(record):
-        return "o", PALETTE[0], "end of the plateau, new tasks learned too (a run)"
-    return "o", "white", "its end on the seen tasks alone"
+        return "o", PALETTE[0], "a run, new tasks learned too"
+    return "o", "white", "a run, seen tasks alone"
 
 
 def _law(rows: Sequence[Record]) -> PowerLaw | None:

@@ -143,7 +143,8 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     missing: dict[str, str] = {}
     if trial.training is not None:
         watched = trial.training.get("evaluate_datasets", ())
-        missing |= _missing(trial, {name: {"dataset": name, "image_size": None, "n_tasks": None} for name in watched})
+        shown: dict[str, Any] = {"image_size": None, "n_tasks": None, "split": "test"}  # as the trainer does
+        missing |= _missing(trial, {name: {"dataset": name} | shown for name in watched})
         at_hand = tuple(name for name in watched if name not in missing)
         config = TrainConfig(**trial.training | {"evaluate_datasets": at_hand})
         arguments = trial.tasks | {"num_envs": trial.batch_size, "device": device}
