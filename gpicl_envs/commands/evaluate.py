@@ -35,7 +35,7 @@ def evaluate(
         learners: registered names, module:Class, checkpoint folders, or pretrained:NAME.
         env: environment id.
         split: the question asked: tasks of meta-training (train images), new tasks on test images, or a new dataset.
-        env_set: arguments of the environment, such as n_tasks=4096 length=50.
+        env_set: arguments of the environment, such as length=50 label_noise=0.1.
         episodes: episodes for each learner.
         seed: of the episodes.
         batch_size: episodes at a time.

@@ -86,7 +86,7 @@ def _smooth(losses: Sequence[Sequence[float]], stretch: int = 5) -> tuple[list[f
 
 
 def findings(records: Sequence[Record]) -> list[str]:
-    """The lengths for each share; who was on the plateau when the biased had left; and what new tasks gain by a bias."""
+    """The lengths for each share, who was on the plateau when the biased had left it, and what new tasks gain."""
     lines = []
     by_share = {share: [r for r in records if r["axes"]["permutation_bias"] == share] for share in SHARES}
     for share, rows in by_share.items():
