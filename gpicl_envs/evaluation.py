@@ -71,12 +71,14 @@ def evaluate_all(
         final_positions: how many of the last positions are the final ones.
 
     Raises:
+        TypeError: a learner or the tasks are something else.
         ValueError: a learner is made for another D or K, or an argument is out of range.
         LearnerCheckError: a learner returned something else than finite (B, N, K) logits, or saw the future.
     """
     check_integer("episodes", episodes, 1)
     check_integer("batch_size", batch_size, 1)
     check_integer("final_positions", final_positions, 1)
+    _check_kinds(learners, tasks)
     split = _question(split, tasks)
     for learner in learners:
         if isinstance(learner, Oracle):
@@ -185,6 +187,17 @@ def check_classification(tasks: EpisodeDistribution) -> None:
             f"{tasks.env_id} is regression: its targets are real values, but sequence models predict labels. Step the "
             "environment, or fit tasks.sample(...), where .y holds the values; or give a classification environment."
         )
+
+
+def _check_kinds(learners: Sequence[Any], tasks: Any) -> None:
+    """Raise TypeError, saying how to make one, for what is no learner or no distribution of episodes."""
+    if not isinstance(tasks, EpisodeDistribution):
+        raise TypeError(
+            f"tasks={tasks!r} is no distribution of episodes: give TaskDistribution('MNIST', split='test')."
+        )
+    for learner in learners:
+        if not isinstance(learner, Learner | Oracle):
+            raise TypeError(f"{learner!r} is no Learner: give make_learner('knn'), or derive a class from Learner.")
 
 
 def _check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:

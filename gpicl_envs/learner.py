@@ -204,6 +204,8 @@ def make_learner(spec: str, **arguments: Any) -> Learner:
     known = learner_targets().get(spec)
     if known is None and not rest:
         hint = "Or give module:Class, or the path of a checkpoint folder."
+        if "," in spec:
+            hint = "Arguments are keywords here: make_learner('knn', k=3)."
         raise UnknownNameError("learner", spec, learner_targets(), hint)
     return construct(find_class(known or spec), arguments)
 

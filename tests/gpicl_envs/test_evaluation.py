@@ -266,3 +266,9 @@ def test_the_question_follows_from_the_tasks_and_one_that_they_cannot_ask_is_ref
     assert evaluate(learner, test, episodes=2, split="unseen-dataset").split == "unseen-dataset"
     with pytest.raises(ValueError, match="meta-training never shows, but these tasks are of its own examples"):
         evaluate(learner, train, episodes=2, split="unseen-task")
+
+
+@pytest.mark.parametrize(("given", "tasks"), [("knn", TaskDistribution("Digits")), (make_learner("uniform"), "Digits")])
+def test_what_is_no_learner_or_no_tasks_is_refused_with_what_to_give(given, tasks):
+    with pytest.raises(TypeError, match="give (make_learner|TaskDistribution)"):
+        evaluate(given, tasks)
