@@ -218,6 +218,6 @@ def caption(columns: Columns) -> str:
         f"{' or '.join(what).capitalize()} over {where}, with half the width of its 95 % bootstrap interval; "
         f"{episodes} episodes a cell, the same for all learners of a column. In brackets the difference to the best of "
         "the column, paired on these episodes, with its 95 % interval. Bold: the best, and those not significantly "
-        "worse (sign-flip test, Holm's correction over all pairs of the column, 5 %; intervals are not corrected, so that "
-        "of a bold cell can exclude 0)."
+        "worse (sign-flip test, Holm's correction over all pairs of the column, 5 %; intervals are not corrected, so "
+        "that of a bold cell can exclude 0)."
     )
