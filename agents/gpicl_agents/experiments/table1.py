@@ -127,7 +127,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
                 axes.scatter([published], [i], marker="D", facecolor="none", edgecolor=PALETTE[1], label="paper")
         axes.set_yticks(range(len(records)), [_name(record) for record in records])
         axes.invert_yaxis()
-        axes.set(title=column, xlabel=f"accuracy at example {_length(records)} (%), 95 % interval", xlim=(0, 100))
+        axes.set(title=column, xlabel=f"accuracy at example {_length(records)} (%), 95 % interval", xlim=(0, 103))
     save(figure, [folder / "table1.png", folder / "table1.svg"])
     return ["table1.png", "table1.svg"]
 

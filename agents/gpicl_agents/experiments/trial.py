@@ -18,6 +18,7 @@ from gpicl_agents.config import TrainConfig
 from gpicl_agents.run_folder import read_metrics
 from gpicl_agents.train import Progress, train
 from gpicl_envs.curve import LearningCurve
+from gpicl_envs.datasets.storage import data_folder
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation import evaluate
 from gpicl_envs.fitting import make_fitting
@@ -175,7 +176,7 @@ def _missing(trial: Trial, asked: dict[str, dict[str, Any]]) -> dict[str, str]:
         try:
             make_tasks(**trial.tasks | changes)
         except MissingDataError as error:
-            found[name] = str(error)
+            found[name] = str(error).replace(str(data_folder()), "$GPICL_DATA_DIR")  # records are shared
     return found
 
 
