@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t as student
+from scipy import stats
 
 from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.experiment import Experiment, Record
@@ -118,7 +118,7 @@ def _difference(pairs: Sequence[tuple[Record, Record]]) -> str:
     """How much more new tasks gain in the first run of each pair: the mean, with Student's 95 % interval."""
     differences = [100 * (a["answers"][UNSEEN]["gain"][0] - b["answers"][UNSEEN]["gain"][0]) for a, b in pairs]
     error = np.std(differences, ddof=1) / len(differences) ** 0.5
-    reach = error * student.ppf(0.975, len(differences) - 1)
+    reach = error * stats.t.ppf(0.975, len(differences) - 1)
     mean = np.mean(differences)
     return f"{mean:+.1f} [{mean - reach:+.1f}, {mean + reach:+.1f}] points more"
 

@@ -52,6 +52,10 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     figure, grid = panels(len(shown), across=2)
     for axes, (learner, question) in zip(grid, shown, strict=True):
         rows = [record for record in records if record["axes"]["learner"] == learner]
+        axes.set(title=f"{learner}: {question} (%)", xlabel="meta-training tasks (one seed a cell)", ylabel="width")
+        axes.grid(visible=False)
+        if not rows:
+            continue
         widths, tasks = (sorted({row["axes"][key] for row in rows}) for key in ("width", "n_tasks"))
         values = np.full((len(widths), len(tasks)), np.nan)
         for row in rows:
@@ -63,8 +67,6 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
         axes.imshow(values, vmin=0, vmax=100, cmap="viridis", origin="lower", aspect="auto")
         axes.set_xticks(range(len(tasks)), [f"$2^{{{int(np.log2(n))}}}$" for n in tasks])
         axes.set_yticks(range(len(widths)), [str(width) for width in widths])
-        axes.set(title=f"{learner}: {question} (%)", xlabel="meta-training tasks (one seed a cell)", ylabel="width")
-        axes.grid(visible=False)
     save(figure, [folder / "heatmap.png", folder / "heatmap.svg"])
     return ["heatmap.png", "heatmap.svg"]
 

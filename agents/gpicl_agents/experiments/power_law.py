@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.optimize import minimize
-from scipy.stats import linregress, norm
-from scipy.stats import t as student
 
 from gpicl_envs.metrics import Interval
 
@@ -16,12 +15,7 @@ Floats = NDArray[np.float64]
 
 
 class PowerLaw(NamedTuple):
-    """Length = factor · setting^exponent, times a log-normal error.
-
-    Attributes:
-        exponent: with its 95 % interval.
-        factor: the length at a setting of 1.
-    """
+    """Length = factor · setting^exponent, times a log-normal error; the exponent has its 95 % interval."""
 
     exponent: Interval
     factor: float
@@ -48,14 +42,14 @@ def fit_power_law(settings: Sequence[float], lengths: Sequence[float | None], bu
     if len(np.unique(x[ended])) < 3:
         return None
     exponent, intercept, error = _least_squares(x, y) if ended.all() else _censored(x, y, ended)
-    reach = error * student.ppf(0.5 + CONFIDENCE / 2, ended.sum() - 2)
+    reach = error * stats.t.ppf(0.5 + CONFIDENCE / 2, ended.sum() - 2)
     interval = Interval(np.asarray(exponent), np.asarray(exponent - reach), np.asarray(exponent + reach))
     return PowerLaw(interval, float(np.exp(intercept)))
 
 
 def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
     """Slope, intercept, and standard error of the slope, of y against x."""
-    line = linregress(x, y)
+    line = stats.linregress(x, y)
     return float(line.slope), float(line.intercept), float(line.stderr)
 
 
@@ -66,7 +60,9 @@ def _censored(x: Floats, y: Floats, ended: NDArray[np.bool_]) -> tuple[float, fl
     def loss(parameters: Floats) -> float:
         slope, height, log_scale = parameters
         z = (y - slope * (x - middle) - height) / np.exp(log_scale)
-        return float(-(norm.logpdf(z[ended]) - log_scale).sum() - norm.logsf(z[~ended]).sum() + log_scale**2)
+        return float(
+            -(stats.norm.logpdf(z[ended]) - log_scale).sum() - stats.norm.logsf(z[~ended]).sum() + log_scale**2
+        )
 
     slope, intercept, _ = _least_squares(x, y)
     spread = np.std(y - slope * x - intercept) + 0.1
