@@ -1,8 +1,10 @@
 """The picture of emergence: how the accuracy inside an episode rises while training goes on."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gpicl_agents.run_folder import METRICS, read_metrics
 
@@ -30,9 +32,7 @@ def draw_emergence(runs: dict[str, Path], path: Path) -> None:
         steps = [step for step, _ in evaluations]
         colours = LogNorm(vmin=min(steps), vmax=max(max(steps), min(steps) + 1))
         for step, accuracy in evaluations:
-            parts = np.array_split(accuracy, max(1, len(accuracy) // STRETCH))
-            middle = np.cumsum([len(part) for part in parts]) - (len(parts[0]) - 1) / 2
-            axes.plot(middle, [100 * part.mean() for part in parts], color=colormaps["viridis"](colours(step)))
+            axes.plot(*stretched(accuracy), color=colormaps["viridis"](colours(step)))
         axes.set(title=title, xlabel="example", ylim=(0, 100), xlim=(1, len(evaluations[0][1])))
         axes.grid(alpha=0.25)
         bar = figure.colorbar(ScalarMappable(colours, colormaps["viridis"]), ax=axes, label="training step")
@@ -42,6 +42,14 @@ def draw_emergence(runs: dict[str, Path], path: Path) -> None:
     panels[0].set_ylabel(f"accuracy on unseen tasks (%),\nmeans of {STRETCH} positions")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
+
+
+def stretched(accuracy: ArrayLike) -> tuple[np.ndarray[Any, np.dtype[np.float64]], list[float]]:
+    """Accuracy at each position, a share → positions, and accuracies in %: means over stretches of neighbours."""
+    values = np.asarray(accuracy)
+    parts = np.array_split(values, max(1, len(values) // STRETCH))
+    middle = np.cumsum([len(part) for part in parts]) - (len(parts[0]) - 1) / 2
+    return middle, [100 * float(part.mean()) for part in parts]
 
 
 def read_evaluations(folder: Path) -> list[tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]]:

@@ -13,10 +13,11 @@ import numpy as np
 from scipy import stats
 
 from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.drawing import keep
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import UNSEEN
-from gpicl_envs.report.figures import PALETTE, panels, save
+from gpicl_envs.report.figures import PALETTE, panels
 
 SHARES = (0.0, 0.5, 0.9, 0.95)
 # Ten classes in episodes of 100 stay on the plateau for longer than minutes; five classes in 20 leave it within them.
@@ -75,8 +76,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     for axes in (lengths, gains):
         axes.set_xticks(range(len(SHARES)), [f"{share:.0%}" for share in SHARES])
         axes.set_xlabel("share of tasks with the fixed permutation (a dot a seed)")
-    save(figure, [folder / "bias.png", folder / "bias.svg"])
-    return ["bias.png", "bias.svg"]
+    return keep(figure, folder, "bias")
 
 
 def _smooth(losses: Sequence[Sequence[float]], stretch: int = 5) -> tuple[list[float], list[float]]:

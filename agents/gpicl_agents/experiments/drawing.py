@@ -1,11 +1,13 @@
-"""What the figures of the experiments have in common."""
+"""What the figures and the lines of the experiments have in common."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gpicl_agents.experiments.experiment import Record
+from gpicl_envs.report.figures import save
 
 
 def draw_series(
@@ -27,3 +29,21 @@ def draw_series(
         for mean, low, high in found[x]:
             axes.vlines(x, 100 * low, 100 * high, color=colour, alpha=0.5, linewidth=1.2)
             axes.scatter([x], [100 * mean], color=colour, s=14, zorder=3)
+
+
+def keep(figure: Any, folder: Path, name: str) -> list[str]:
+    """Write a figure as PNG and SVG; return the names of the files."""
+    names = [f"{name}.png", f"{name}.svg"]
+    save(figure, [folder / file for file in names])
+    return names
+
+
+def percent(interval: Sequence[float]) -> str:
+    """Such as `73.1 % [70.4, 75.7]`, from (mean, low, high) as shares."""
+    return "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * value for value in interval))
+
+
+def finals(record: Record, decimals: int = 0) -> str:
+    """Accuracy over the last ten positions, for each question of a trial."""
+    told = record["answers"].items()
+    return ", ".join(f"{name} {100 * answer['final'][0]:.{decimals}f} %" for name, answer in told)

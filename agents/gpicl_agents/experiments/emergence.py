@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from gpicl_agents.emergence import STRETCH, stretched
 from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.drawing import finals, keep, percent
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Question, Trial
 from gpicl_agents.verdict import UNSEEN
 from gpicl_envs.metrics import LAST
-from gpicl_envs.report.figures import DASHES, PALETTE, panels, save
+from gpicl_envs.report.figures import DASHES, PALETTE, panels
 
 DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", standard.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
 SHOWN = ("seen", "unseen", *DATASETS)  # as the trainer names its questions; a dataset that is not at hand is left out
@@ -23,7 +25,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     "small": {"steps": 1000, "evaluate_every": 50},
     "paper": {"evaluate_every": 1000},
 }
-STRETCH = 5  # neighbouring positions averaged, against the noise of few episodes
 MILLISECONDS = 400  # a frame
 
 
@@ -50,10 +51,9 @@ def _at_own_size(name: str) -> Question:
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
     """The curves inside the episode as small multiples and as an animation, and what became of them over the steps."""
     first = list({record["axes"]["n_tasks"]: record for record in reversed(records)}.values())[::-1]
-    _draw_curves(first, folder / "emergence.png", folder / "emergence.svg")
+    curves = keep(_draw_curves(first), folder, "emergence")
     _animate(first, folder / "emergence.gif")
-    _draw_transience(records, folder / "emergence-transience.png", folder / "emergence-transience.svg")
-    return ["emergence.png", "emergence.svg", "emergence.gif", "emergence-transience.png", "emergence-transience.svg"]
+    return [*curves, "emergence.gif", *keep(_draw_transience(records), folder, "emergence-transience")]
 
 
 def _shown(record: Record) -> list[str]:
@@ -67,7 +67,7 @@ def _style(name: str) -> dict[str, str]:
     return {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number // len(PALETTE)]}
 
 
-def _draw_curves(records: Sequence[Record], *paths: Path) -> None:
+def _draw_curves(records: Sequence[Record]) -> Any:
     """Two rows a run, a panel for each question: curves dark to bright as training goes on."""
     from matplotlib import colormaps
 
@@ -78,7 +78,7 @@ def _draw_curves(records: Sequence[Record], *paths: Path) -> None:
         for axes, name in zip(mine, _shown(record), strict=False):
             for entry in record["history"]:
                 share = entry["step"] / record["history"][-1]["step"]
-                axes.plot(*_stretched(entry[name]), color=colormaps["viridis"](share), linewidth=1.0)
+                axes.plot(*stretched(entry[name]), color=colormaps["viridis"](share), linewidth=1.0)
             axes.set(title=f"{record['axes']['n_tasks']} tasks: {name}", xlabel="example", ylim=(0, 100))
             axes.set_ylabel(f"accuracy (%), means of {STRETCH}")
         for axes in mine[len(_shown(record)) :]:
@@ -87,10 +87,10 @@ def _draw_curves(records: Sequence[Record], *paths: Path) -> None:
     for step in (steps[0], steps[len(steps) // 2], steps[-1]):
         label = f"after step {step:,} (seed 0, 64 episodes a curve)"
         grid[0].plot([], [], color=colormaps["viridis"](step / steps[-1]), label=label)
-    save(figure, paths)
+    return figure
 
 
-def _draw_transience(records: Sequence[Record], *paths: Path) -> None:
+def _draw_transience(records: Sequence[Record]) -> Any:
     """Accuracy over the last ten positions against steps, a line for each seed, a panel for each number of tasks."""
     numbers = list(dict.fromkeys(record["axes"]["n_tasks"] for record in records))
     figure, grid = panels(len(numbers))
@@ -105,14 +105,7 @@ def _draw_transience(records: Sequence[Record], *paths: Path) -> None:
         seeds = sum(record["axes"]["n_tasks"] == n_tasks for record in records)
         axes.set(title=f"{n_tasks} tasks ({seeds} seeds, a line each)", xlabel="meta-training step", ylim=(0, 100))
         axes.set_ylabel(f"accuracy over the last {LAST} (%)")
-    save(figure, paths)
-
-
-def _stretched(accuracy: Sequence[float]) -> tuple[Any, Any]:
-    """Positions and accuracies in %, each the mean over a stretch of neighbours."""
-    parts = np.array_split(np.array(accuracy), max(1, len(accuracy) // STRETCH))
-    ends = np.cumsum([len(part) for part in parts])
-    return ends - (len(parts[0]) - 1) / 2, [100 * part.mean() for part in parts]
+    return figure
 
 
 def _animate(records: Sequence[Record], path: Path) -> None:
@@ -125,7 +118,7 @@ def _animate(records: Sequence[Record], path: Path) -> None:
         for axes, record in zip(grid, records, strict=True):
             entry = record["history"][moment]
             for name in _shown(record):
-                axes.plot(*_stretched(entry[name]), label=name, **_style(name))
+                axes.plot(*stretched(entry[name]), label=name, **_style(name))
             title = f"{record['axes']['n_tasks']} tasks, step {entry['step']:,}"
             axes.set(title=title, xlabel="example", ylabel="accuracy (%)", ylim=(0, 100))
             axes.legend(loc="lower right", fontsize=8, frameon=False)
@@ -140,18 +133,17 @@ def findings(records: Sequence[Record]) -> list[str]:
     for record in records:
         final = [(float(np.mean(entry["unseen"][-LAST:])), entry["step"]) for entry in record["history"]]
         (best, step), (last, end) = max(final), final[-1]
-        mean, low, high = (100 * value for value in record["answers"][UNSEEN]["final"])
         lines.append(
             f"{record['axes']['n_tasks']} tasks, seed {record['axes']['seed']}: on unseen tasks the best of the 64 "
             f"episodes' evaluations is {100 * best:.0f} % at step {step:,}; at step {end:,} it is {100 * last:.0f} %, "
-            f"and {mean:.1f} % [{low:.1f}, {high:.1f}] over 512 episodes."
+            f"and {percent(record['answers'][UNSEEN]['final'])} over 512 episodes."
         )
     return lines
 
 
 def line(record: Record) -> str:
     """Accuracy over the last ten positions at the end, by question."""
-    return ", ".join(f"{name} {100 * answer['final'][0]:.0f} %" for name, answer in record["answers"].items())
+    return finals(record)
 
 
 EXPERIMENT = Experiment(

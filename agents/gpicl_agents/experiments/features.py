@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.drawing import finals, keep, percent
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import UNSEEN
 from gpicl_envs.metrics import LAST
-from gpicl_envs.report.figures import DASHES, PALETTE, panels, save
+from gpicl_envs.report.figures import DASHES, PALETTE, panels
 
 NETWORK = "efficientnet-lite0"
 IMAGE_SIZE = {"small": 64, "paper": 224}  # pixels a side at which the network sees the images; trained at 224
@@ -62,8 +63,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
             axes.fill_between(positions, low, high, color=style["color"], alpha=0.12, linewidth=0)
         title = "MNIST, unseen tasks" if name == UNSEEN else name
         axes.set(title=title, xlabel="example", ylabel="accuracy (%), 95 % interval", ylim=(0, 100))
-    save(figure, [folder / "features.png", folder / "features.svg"])
-    return ["features.png", "features.svg"]
+    return keep(figure, folder, "features")
 
 
 def findings(records: Sequence[Record]) -> list[str]:
@@ -71,11 +71,7 @@ def findings(records: Sequence[Record]) -> list[str]:
     lines = []
     for name in (UNSEEN, *DATASETS):
         told = [
-            "{} on {} {:.1f} % [{:.1f}, {:.1f}]".format(
-                record["axes"]["learner"],
-                record["axes"]["inputs"],
-                *(100 * value for value in record["answers"][name]["final"]),
-            )
+            f"{record['axes']['learner']} on {record['axes']['inputs']} {percent(record['answers'][name]['final'])}"
             for record in records
             if name in record["answers"]
         ]
@@ -86,7 +82,7 @@ def findings(records: Sequence[Record]) -> list[str]:
 
 def line(record: Record) -> str:
     """Accuracy over the last ten positions, by dataset."""
-    return ", ".join(f"{name} {100 * answer['final'][0]:.1f} %" for name, answer in record["answers"].items())
+    return finals(record, decimals=1)
 
 
 EXPERIMENT = Experiment(

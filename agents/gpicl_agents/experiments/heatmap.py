@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.drawing import finals, keep
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import MARGIN, SEEN, UNSEEN
-from gpicl_envs.report.figures import panels, save
+from gpicl_envs.report.figures import panels
 
 LEARNERS = ("transformer", "memoryless-mlp")
 CHANGES: dict[str, dict[str, Any]] = {"small": {"steps": 400}, "paper": {}}
@@ -67,8 +68,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
         axes.imshow(values, vmin=0, vmax=100, cmap="viridis", origin="lower", aspect="auto")
         axes.set_xticks(range(len(tasks)), [f"$2^{{{int(np.log2(n))}}}$" for n in tasks])
         axes.set_yticks(range(len(widths)), [str(width) for width in widths])
-    save(figure, [folder / "heatmap.png", folder / "heatmap.svg"])
-    return ["heatmap.png", "heatmap.svg"]
+    return keep(figure, folder, "heatmap")
 
 
 def findings(records: Sequence[Record]) -> list[str]:
@@ -92,7 +92,7 @@ def findings(records: Sequence[Record]) -> list[str]:
 
 def line(record: Record) -> str:
     """Accuracy over the last ten positions on seen and unseen tasks."""
-    return ", ".join(f"{name} {100 * record['answers'][name]['final'][0]:.0f} %" for name in (SEEN, UNSEEN))
+    return finals(record)
 
 
 EXPERIMENT = Experiment(

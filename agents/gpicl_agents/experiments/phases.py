@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import draw_series
+from gpicl_agents.experiments.drawing import draw_series, keep
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import GENERAL, INSTANCES, NEW_EXAMPLES, SEEN, UNSEEN, judge
-from gpicl_envs.report.figures import PALETTE, panels, save
+from gpicl_envs.report.figures import PALETTE, panels
 
 FIXED = 100  # examples per task in the second series
 DATASETS = ("FashionMNIST", "Digits")
@@ -68,8 +68,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     for axes in (whole, fixed, first):
         axes.set_xscale("log", base=2)
         axes.set_xlabel("meta-training tasks (dots: seeds, bars: 95 % intervals)")
-    save(figure, [folder / "phases.png", folder / "phases.svg"])
-    return ["phases.png", "phases.svg"]
+    return keep(figure, folder, "phases")
 
 
 def findings(records: Sequence[Record]) -> list[str]:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.drawing import keep
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.power_law import PowerLaw, fit_power_law
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import UNSEEN
-from gpicl_envs.report.figures import PALETTE, panels, save
+from gpicl_envs.report.figures import PALETTE, panels
 
 BATCH, TASKS, EPS, TOKENS = "batch size", "tasks", "Adam's ε", "tokens"
 GRID: dict[str, tuple[Any, ...]] = {
@@ -68,8 +69,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
             axes.set_xscale("log", base=10 if series == EPS else 2)
         else:
             axes.set_xticks(range(len(values)), values)
-    save(figure, [folder / "plateau.png", folder / "plateau.svg"])
-    return ["plateau.png", "plateau.svg"]
+    return keep(figure, folder, "plateau")
 
 
 def _learns(record: Record) -> bool:

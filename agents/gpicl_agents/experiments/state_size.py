@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.drawing import keep
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Trial
 from gpicl_agents.verdict import UNSEEN
-from gpicl_envs.report.figures import PALETTE, panels, save
+from gpicl_envs.report.figures import PALETTE, panels
 
 ALL, WINDOW, HEADS = "architectures", "window of attention", "heads of gated DeltaNet"
 SERIES = (ALL, WINDOW, HEADS)
@@ -83,8 +84,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     fixed.set(title="parameters equal within 2 %, state varied", xlabel="state size (numbers, after 99 examples)")
     for axes in (by_state, by_parameters, fixed):
         axes.set(xscale="symlog" if axes is by_state else "log", ylim=(-10, 80), ylabel="gain on unseen tasks (points)")
-    save(figure, [folder / "state-size.png", folder / "state-size.svg"])
-    return ["state-size.png", "state-size.svg"]
+    return keep(figure, folder, "state-size")
 
 
 def _colour(learner: str) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from gpicl_agents.experiments import standard
+from gpicl_agents.experiments.drawing import keep, percent
 from gpicl_agents.experiments.experiment import Experiment, Record
 from gpicl_agents.experiments.trial import Question, Trial
 from gpicl_agents.presets import PRESETS
-from gpicl_envs.report.figures import PALETTE, panels, save
+from gpicl_envs.report.figures import PALETTE, panels
 from gpicl_envs.report.paper import COLUMNS, NOTE, PUBLISHED, SUITE
 from gpicl_envs.suites import find_suite
 
@@ -103,10 +104,9 @@ def _columns(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(name for record in records for name in record["answers"]))
 
 
-def _at_the_end(record: Record, column: str) -> tuple[float, float, float]:
-    """Accuracy in % at the last example, with its interval."""
-    mean, low, high = (100 * values[-1] for values in record["answers"][column]["accuracy"])
-    return mean, low, high
+def _at_the_end(record: Record, column: str) -> list[float]:
+    """Accuracy at the last example: mean, low, high."""
+    return [values[-1] for values in record["answers"][column]["accuracy"]]
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
@@ -117,7 +117,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
         for i, record in enumerate(records):
             if column not in record["answers"]:
                 continue
-            mean, low, high = _at_the_end(record, column)
+            mean, low, high = (100 * value for value in _at_the_end(record, column))
             colour = PALETTE[0] if "steps" in record else PALETTE[7]
             label = "meta-trained here" if "steps" in record else "not trained"
             axes.errorbar(mean, i, xerr=[[mean - low], [high - mean]], fmt="o", color=colour, capsize=2, label=label)
@@ -128,8 +128,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
         axes.set_yticks(range(len(records)), [_name(record) for record in records])
         axes.invert_yaxis()
         axes.set(title=column, xlabel=f"accuracy at example {_length(records)} (%), 95 % interval", xlim=(0, 103))
-    save(figure, [folder / "table1.png", folder / "table1.svg"])
-    return ["table1.png", "table1.svg"]
+    return keep(figure, folder, "table1")
 
 
 def _name(record: Record) -> str:
@@ -148,7 +147,7 @@ def table(records: Sequence[Record]) -> str:
     lines = [f"| | {' | '.join(columns)} |", "|---|" + "--:|" * len(columns)]
     for record in records:
         cells = [
-            "{:.1f} [{:.1f}, {:.1f}]".format(*_at_the_end(record, column)) if column in record["answers"] else "–"
+            percent(_at_the_end(record, column)).replace(" %", "") if column in record["answers"] else "–"
             for column in columns
         ]
         lines.append(f"| {_name(record)} | {' | '.join(cells)} |")
@@ -173,8 +172,7 @@ def findings(records: Sequence[Record]) -> list[str]:
         ):
             if rows:
                 best = max(rows, key=lambda row: _at_the_end(row, column)[0])
-                score = "{:.1f} % [{:.1f}, {:.1f}]".format(*_at_the_end(best, column))
-                told.append(f"best of {len(rows)} {title}: {_name(best)} {score}")
+                told.append(f"best of {len(rows)} {title}: {_name(best)} {percent(_at_the_end(best, column))}")
         if column in COLUMNS:
             told.append(f"the paper's Transformer: {PUBLISHED['GPICL Transformer'][COLUMNS.index(column)]:.1f} %")
         lines.append(f"{column}: {'; '.join(told)}.")
@@ -183,7 +181,7 @@ def findings(records: Sequence[Record]) -> list[str]:
 
 def line(record: Record) -> str:
     """Accuracy at the last example, by column."""
-    return ", ".join(f"{column} {_at_the_end(record, column)[0]:.1f} %" for column in record["answers"])
+    return ", ".join(f"{column} {100 * _at_the_end(record, column)[0]:.1f} %" for column in record["answers"])
 
 
 EXPERIMENT = Experiment(

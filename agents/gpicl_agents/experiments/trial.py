@@ -19,6 +19,7 @@ from gpicl_agents.run_folder import read_metrics
 from gpicl_agents.train import Progress, train
 from gpicl_envs.curve import LearningCurve
 from gpicl_envs.datasets.storage import data_folder
+from gpicl_envs.distribution import EpisodeDistribution
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation import evaluate
 from gpicl_envs.fitting import make_fitting
@@ -145,7 +146,7 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     if trial.training is not None:
         watched = trial.training.get("evaluate_datasets", ())
         shown: dict[str, Any] = {"image_size": None, "n_tasks": None, "split": "test"}  # as the trainer does
-        missing |= _missing(trial, {name: {"dataset": name} | shown for name in watched})
+        missing |= _pose(trial, {name: {"dataset": name} | shown for name in watched})[1]
         at_hand = tuple(name for name in watched if name not in missing)
         config = TrainConfig(**trial.training | {"evaluate_datasets": at_hand})
         arguments = trial.tasks | {"num_envs": trial.batch_size, "device": device}
@@ -154,30 +155,31 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
         if progress.stopped == "interrupted":
             raise InterruptedError(f"meta-training was interrupted at step {progress.step:,}; it goes on from there.")
         found |= _training(progress, read_metrics(folder))
-    missing |= missing_questions(trial)
+    posed, lacking = _pose(
+        trial, {question.name: question.changes | {"device": device} for question in trial.questions}
+    )
     for question in trial.questions:
-        if question.name in missing:
-            continue
-        asked = make_tasks(**trial.tasks | question.changes | {"device": device})
-        curve = evaluate(learner, asked, episodes=question.episodes, seed=SEED, split=question.split)
-        answers[question.name] = answer(curve)
-    return found | {"answers": answers, "missing": missing}
+        if question.name in posed:
+            asked = posed[question.name]
+            curve = evaluate(learner, asked, episodes=question.episodes, seed=SEED, split=question.split)
+            answers[question.name] = answer(curve)
+    return found | {"answers": answers, "missing": missing | lacking}
 
 
 def missing_questions(trial: Trial) -> dict[str, str]:
     """Name → why it cannot be asked here, for the questions of a trial whose dataset is not at hand."""
-    return _missing(trial, {question.name: question.changes for question in trial.questions})
+    return _pose(trial, {question.name: question.changes for question in trial.questions})[1]
 
 
-def _missing(trial: Trial, asked: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Name → why its dataset cannot be had here, for those that cannot; what is asked are changes of the tasks."""
-    found = {}
+def _pose(trial: Trial, asked: dict[str, dict[str, Any]]) -> tuple[dict[str, EpisodeDistribution], dict[str, str]]:
+    """Name → the trial's tasks with these changes; and name → why not, where their dataset is not at hand."""
+    posed, missing = {}, {}
     for name, changes in asked.items():
         try:
-            make_tasks(**trial.tasks | changes)
+            posed[name] = make_tasks(**trial.tasks | changes)
         except MissingDataError as error:
-            found[name] = str(error).replace(str(data_folder()), "$GPICL_DATA_DIR")  # records are shared
-    return found
+            missing[name] = str(error).replace(str(data_folder()), "$GPICL_DATA_DIR")  # records are shared
+    return posed, missing
 
 
 def answer(curve: LearningCurve) -> dict[str, Any]:
