@@ -86,7 +86,7 @@ def test_every_module_has_a_test_file():
     }
     together |= dict.fromkeys(["config", "run_folder"], "train")
     together |= {"sequence": "transformer"}
-    together |= dict.fromkeys(["lstm", "gru", "outer_product_lstm", "memoryless", "vsml"], "recurrent")
+    together |= dict.fromkeys(["lstm", "gru", "outer_product_lstm", "tied_lstm", "memoryless", "vsml"], "recurrent")
     own = ["estimator", "acting", "sb3_policy"]
     together |= {name: name for name in own} | {
         "data": "data_command",

@@ -64,15 +64,23 @@ class LSTM(RecurrentAgent):
         return zeros, zeros
 
     def run(self, tokens: torch.Tensor, memory: State) -> tuple[torch.Tensor, State]:
-        """All layers over all tokens; on a CPU in float32: oneDNN has no bfloat16 LSTM for those without AVX-512."""
-        if tokens.device.type == "cpu":
-            with torch.autocast("cpu", enabled=False):
-                return self.layers(tokens.to(self.read_out.weight.dtype), memory)
-        return self.layers(tokens, memory)
+        """All layers over all tokens."""
+        return run_layers(self.layers, tokens, memory)
 
     def memory_size(self, n_examples: int) -> int:
         """H and c of each layer."""
         return 2 * self.n_layers * self.width
+
+
+def run_layers(layers: nn.LSTM, tokens: torch.Tensor, memory: State) -> tuple[torch.Tensor, State]:
+    """(B, T, width) tokens → the same shape, and the memory after them.
+
+    On a CPU in the weights' precision: oneDNN has no bfloat16 LSTM for CPUs without AVX-512.
+    """
+    if tokens.device.type == "cpu":
+        with torch.autocast("cpu", enabled=False):
+            return layers(tokens.to(memory[0].dtype), memory)
+    return layers(tokens, memory)
 
 
 def remember_for(length: int, layer: nn.Module, suffix: str = "") -> None:

@@ -1,26 +1,33 @@
 """Outer-product LSTM: an LSTM that writes to a fast-weight memory by outer products and reads it by inner products.
 
-Fast weights after Schmidhuber (1992, doi:10.1162/neco.1992.4.1.131) and Schlag & Schmidhuber (2017), as the paper's
-"outer product LSTM"; the paper gives no equations, so these are ours. For each head, with h_t the LSTM's output on the
-token and the last read, q and k of unit norm, and M the memory (d × d):
+Fast weights after Schmidhuber (1992, doi:10.1162/neco.1992.4.1.131), whose slow network, here an LSTM, says what is
+written. The paper names an "outer product LSTM" and gives no equations, so these are ours. For each head, with q and k
+of unit norm and M the memory (d × R):
 
-    h_t = LSTM([x_t, r_{t−1}])        q_t, k_t, v_t, β_t, α_t = projections of h_t, β and α through σ
-    M_t = α_t M_{t−1} + β_t v_t k_tᵀ        r_t = M_t q_t        out = h_t + W r_t
+    u_t = x_t + LSTM(x_1, …, x_t)        q_t, k_t, v_t, β_t, α_t = projections of LayerNorm(u_t), β and α through σ
+    M_t = α_t M_{t−1} + β_t v_t k_tᵀ        out = u_t + W RMSNorm(M_t q_t)
 
-State: heads · d² + 2 · width + width, with width = heads · d, however many examples.
+The token x_t in u_t is what makes it learn: keys and queries that come from the LSTM alone are smeared over the tokens
+before, and it stayed at chance. No read is given back to the LSTM, so that all positions are computed in chunks.
+
+State: heads · R · d + 2 · width, with width = heads · d, however many examples. With R < d, keys and queries are the
+sums of d/R components of their projections: rank and state fall, and the parameters stay.
 """
 
 import torch
 from torch import nn
-from torch.nn.functional import normalize
+from torch.nn.functional import logsigmoid, normalize
 
-from gpicl_agents.lstm import remember_for
+from gpicl_agents.blocks import join_heads, split_heads
+from gpicl_agents.fast_weights import write_and_read
+from gpicl_agents.lstm import remember_for, run_layers
 from gpicl_agents.recurrent import RecurrentAgent
 from gpicl_envs.errors import check_integer
 
-MEMORY_LENGTH = 100
+MEMORY_LENGTH = 100  # examples, as of `LSTM`
+KEEP = 7.0  # bias of α: σ(7) = 0.999, a memory lasts a thousand examples
 
-State = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+State = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class OuterProductLSTM(RecurrentAgent):
@@ -32,6 +39,8 @@ class OuterProductLSTM(RecurrentAgent):
         tokens: `"paired"` or `"paper"` (see `sequence.py`).
         width: size of a token and of h.
         n_heads: memories side by side; it must divide the width.
+        rank: R, components of the keys of a head, and so the rank of its memory; width / n_heads by default, which R
+            must divide. The number of parameters is the same for any.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
         n_views: V, projections through which `eval()` mode predicts.
         seed: seed of the initial weights.
@@ -47,6 +56,7 @@ class OuterProductLSTM(RecurrentAgent):
         tokens: str = "paired",
         width: int = 128,
         n_heads: int = 1,
+        rank: int | None = None,
         input_rank: int | None = None,
         n_views: int = 1,
         seed: int = 0,
@@ -57,40 +67,50 @@ class OuterProductLSTM(RecurrentAgent):
         self.n_heads = check_integer("n_heads", n_heads, 1)
         if width % n_heads:
             raise ValueError(f"width={width} cannot be split over n_heads={n_heads}: give a multiple of it.")
+        size = width // n_heads
+        self.rank = check_integer("rank", size if rank is None else rank, 1, size, "width // n_heads")
+        if size % self.rank:
+            raise ValueError(f"rank={rank} does not divide width // n_heads = {size}: give a divisor of it.")
         self._make()
 
     def build_memory(self) -> None:
         """Controller, and what it says to the memory."""
-        self.controller = nn.LSTMCell(2 * self.width, self.width)
-        remember_for(MEMORY_LENGTH, self.controller)
+        self.controller = nn.LSTM(self.width, self.width, batch_first=True)
+        remember_for(MEMORY_LENGTH, self.controller, "_l0")
+        self.norm_said = nn.LayerNorm(self.width)
         self.queries_keys_values = nn.Linear(self.width, 3 * self.width, bias=False)
-        self.gates = nn.Linear(self.width, 2 * self.n_heads)
-        nn.init.zeros_(self.gates.weight)
-        with torch.no_grad():
-            self.gates.bias.view(2, -1)[0] = 0.0  # β = ½
-            self.gates.bias.view(2, -1)[1] = 6.0  # α = 0.998: a memory lasts some hundred examples
+        self.write, self.keep = nn.Linear(self.width, self.n_heads), nn.Linear(self.width, self.n_heads)
+        nn.init.zeros_(self.keep.weight)
+        nn.init.constant_(self.keep.bias, KEEP)
+        self.norm_read = nn.RMSNorm(self.width // self.n_heads, eps=1e-5)
         self.out = nn.Linear(self.width, self.width, bias=False)
 
     def start_memory(self, rows: int) -> State:
-        """All zeros: h, c, the last read, M."""
-        size = self.width // self.n_heads
+        """All zeros: h, c, M."""
         zeros = self.read_out.weight.new_zeros
-        vector = zeros(rows, self.width)
-        return vector, vector, vector, zeros(rows, self.n_heads, size, size)
+        size = self.width // self.n_heads
+        return zeros(1, rows, self.width), zeros(1, rows, self.width), zeros(rows, self.n_heads, self.rank, size)
 
     def run(self, tokens: torch.Tensor, memory: State) -> tuple[torch.Tensor, State]:
-        """One token after the other: each reads before the next is written."""
-        h, c, read, matrix = memory
-        rows = []
-        for token in tokens.unbind(1):
-            h, c = self.controller(torch.cat([token, read], 1), (h, c))
-            q, k, v = self.queries_keys_values(h).view(len(h), 3, self.n_heads, -1).unbind(1)
-            write, keep = self.gates(h).sigmoid().view(-1, 2, self.n_heads, 1, 1).unbind(1)
-            matrix = keep * matrix + write * v[..., None] * normalize(k, dim=2)[..., None, :]
-            read = (matrix @ normalize(q, dim=2)[..., None]).flatten(1)
-            rows.append(h + self.out(read))
-        return torch.stack(rows, 1), (h, c, read, matrix)
+        """The LSTM over all tokens, then the memory: each token reads what is written up to itself."""
+        h, c, matrix = memory
+        heard, (h, c) = run_layers(self.controller, tokens, (h, c))
+        said = tokens + heard
+        normed = self.norm_said(said)
+        q, k, v = (split_heads(part, self.n_heads) for part in self.queries_keys_values(normed).chunk(3, 2))
+        read, matrix = write_and_read(
+            matrix, self._key(q), self._key(k), v * self.write(normed).sigmoid().mT[..., None], self._decay(normed)
+        )
+        return said + self.out(join_heads(self.norm_read(read))), (h, c, matrix)
 
     def memory_size(self, n_examples: int) -> int:
-        """H, c and the last read, and M of each head."""
-        return 3 * self.width + self.width**2 // self.n_heads
+        """H and c, and M of each head."""
+        return 2 * self.width + self.rank * self.width
+
+    def _key(self, values: torch.Tensor) -> torch.Tensor:
+        """(B, H, T, d) → (B, H, T, R) of unit norm."""
+        return normalize(values.unflatten(3, (self.rank, -1)).sum(4), dim=3)
+
+    def _decay(self, normed: torch.Tensor) -> torch.Tensor:
+        """(B, T, width) → (B, H, T) log α."""
+        return logsigmoid(self.keep(normed)).mT

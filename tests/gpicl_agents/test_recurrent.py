@@ -8,6 +8,7 @@ from gpicl_agents.gru import GRU
 from gpicl_agents.lstm import LSTM
 from gpicl_agents.memoryless import MemorylessMLP
 from gpicl_agents.outer_product_lstm import OuterProductLSTM
+from gpicl_agents.tied_lstm import TiedLSTM
 from gpicl_agents.vsml import VSML
 from gpicl_envs.learner import Learner
 from gpicl_envs.testing import check_learner
@@ -17,6 +18,8 @@ MODELS = {
     "lstm-paper": (LSTM, {"width": 8, "tokens": "paper", "input_rank": 0}),
     "gru": (GRU, {"width": 8, "n_layers": 2, "input_rank": 6, "n_views": 2}),
     "outer-product": (OuterProductLSTM, {"width": 8, "n_heads": 2, "input_rank": 6}),
+    "outer-product-rank": (OuterProductLSTM, {"width": 8, "n_heads": 2, "rank": 2, "input_rank": 6, "n_views": 2}),
+    "tied-lstm": (TiedLSTM, {"width": 4, "n_units": 12, "input_rank": 6, "n_views": 2}),
     "vsml": (VSML, {"size": 4, "message_size": 3, "input_rank": 5}),
     "memoryless": (MemorylessMLP, {"width": 8}),
 }
@@ -102,9 +105,63 @@ def count(state: object) -> int:
 def test_a_memory_of_outer_products_returns_what_was_stored():
     """With a key written once and asked for, the read is β v: an associative memory."""
     learner = OuterProductLSTM(20, 4, width=6, input_rank=6)
-    _, (h, _, read, matrix) = learner.run(torch.randn(1, 1, 6), learner.start_memory(1))
-    key, value = learner.queries_keys_values(h).view(3, 6)[1:]
-    assert torch.allclose(matrix[0, 0] @ key / key.norm(), 0.5 * value, atol=1e-5)
+    token = torch.randn(1, 1, 6)
+    _, (h, _, matrix) = learner.run(token, learner.start_memory(1))
+    said = learner.norm_said(token[0] + h[0])
+    key, value = learner.queries_keys_values(said).view(3, 6)[1:]
+    assert torch.allclose(key / key.norm() @ matrix[0, 0], learner.write(said).sigmoid()[0] * value, atol=1e-5)
+
+
+def test_the_rank_of_the_memory_changes_the_state_and_not_the_parameters():
+    small, large = (OuterProductLSTM(20, 4, width=8, rank=rank, input_rank=6) for rank in (2, 8))
+    assert small.n_parameters == large.n_parameters
+    assert large.state_size(9) - small.state_size(9) == 8 * 6
+    _, (_, _, matrix) = small.run(torch.randn(1, 7, 8), small.start_memory(1))
+    assert torch.linalg.matrix_rank(matrix[0, 0]) == 2
+
+
+@pytest.mark.parametrize("rank", [3, 5])
+def test_the_rank_must_divide_the_size_of_a_head(rank: int):
+    with pytest.raises(ValueError, match=f"rank={rank} "):
+        OuterProductLSTM(width=8, n_heads=2, rank=rank)
+
+
+def test_an_lstm_of_tied_weights_has_the_parameters_of_one_as_wide_as_its_tokens():
+    small, large = (TiedLSTM(20, 4, width=4, n_units=units, input_rank=6) for units in (4, 32))
+    assert small.n_parameters == large.n_parameters == LSTM(20, 4, width=4, input_rank=6).n_parameters
+    assert large.state_size(9) - small.state_size(9) == 2 * 28
+    places = large.get_buffer("place_hh").flatten().bincount()
+    assert torch.equal(places, torch.full((4 * 4 * 4,), 8 * 8))
+
+
+def test_an_lstm_of_tied_weights_is_an_lstm():
+    """Torch's own cell with the weights in their places does the same."""
+    learner = TiedLSTM(20, 4, width=3, n_units=6, input_rank=6)
+    cell = torch.nn.LSTMCell(3, 6)
+    state = {
+        f"{kind}_{matrix}": learner.get_buffer(f"sign_{matrix}")
+        * learner.shared_weights.get_parameter(f"weight_{matrix}_l0").flatten()[learner.get_buffer(f"place_{matrix}")]
+        if kind == "weight"
+        else torch.cat(
+            [b for b in learner.shared_weights.get_parameter(f"bias_{matrix}_l0").split(3) for _ in range(2)]
+        )
+        for matrix in ("ih", "hh")
+        for kind in ("weight", "bias")
+    }
+    cell.load_state_dict(state)
+    tokens = torch.randn(2, 5, 3)
+    outputs, (h, c) = learner.run(tokens, learner.start_memory(2))
+    expected = torch.zeros(2, 6), torch.zeros(2, 6)
+    for token in tokens.unbind(1):
+        expected = cell(token, expected)
+    assert torch.allclose(h[0], expected[0], atol=1e-6) and torch.allclose(c[0], expected[1], atol=1e-6)
+    folded = (expected[0].view(2, 2, 3) * learner.get_buffer("sign_out")).sum(1)
+    assert torch.allclose(outputs[:, -1], folded, atol=1e-6)
+
+
+def test_the_units_of_tied_weights_are_a_multiple_of_the_width():
+    with pytest.raises(ValueError, match="n_units=100 is no multiple of width=64"):
+        TiedLSTM(n_units=100)
 
 
 def test_vsml_treats_all_classes_alike():

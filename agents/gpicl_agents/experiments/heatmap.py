@@ -18,53 +18,61 @@ CHANGES: dict[str, dict[str, Any]] = {"small": {"steps": 400}, "paper": {}}
 CHANCE = 0.1
 
 
-def _trial(learner: str, width: int, exponent: int, scale: str) -> Trial:
+def _trial(learner: str, width: int, exponent: int, seed: int, scale: str) -> Trial:
     setting = standard.SETTINGS[scale]
-    arguments: dict[str, Any] = {"width": width, "seed": 0}
+    arguments: dict[str, Any] = {"width": width, "seed": seed}
     if learner == "transformer":
         arguments |= setting.transformer | {"width": width, "n_heads": max(1, width // 32)}
         arguments |= {"mlp_width": 2 * width} if scale == "small" else {}
     return Trial(
-        axes={"learner": learner, "width": width, "n_tasks": 2**exponent},
+        axes={"learner": learner, "width": width, "n_tasks": 2**exponent, "seed": seed},
         learner=learner,
         arguments=arguments,
-        tasks=setting.tasks | {"n_tasks": 2**exponent},
-        training=setting.training | CHANGES[scale],
+        tasks=setting.tasks | {"n_tasks": 2**exponent, "task_seed": seed},
+        training=setting.training | CHANGES[scale] | {"seed": seed},
         batch_size=setting.batch_size,
         questions=(standard.seen(256), standard.unseen(256)),
     )
 
 
 def small() -> list[Trial]:
-    """Four numbers of tasks; four widths of the Transformer, two of the MLP."""
+    """Four numbers of tasks; four widths of the Transformer, two of the MLP; two seeds."""
     widths = {"transformer": (16, 32, 64, 128), "memoryless-mlp": (32, 128)}
-    return [_trial(name, w, k, "small") for name in LEARNERS for w in widths[name] for k in (0, 4, 8, 12)]
+    cells = [(name, w, k) for name in LEARNERS for w in widths[name] for k in (0, 4, 8, 12)]
+    return [_trial(*cell, seed, "small") for cell in cells for seed in (0, 1)]
 
 
 def paper() -> list[Trial]:
-    """2^0 … 2^24 in steps of two powers; widths 8 … 512."""
+    """2^0 … 2^24 in steps of two powers; widths 8 … 512; two seeds."""
     widths = (8, 16, 32, 64, 128, 256, 512)
-    return [_trial(name, w, k, "paper") for name in LEARNERS for w in widths for k in range(0, 25, 2)]
+    cells = [(name, w, k) for name in LEARNERS for w in widths for k in range(0, 25, 2)]
+    return [_trial(*cell, seed, "paper") for cell in cells for seed in (0, 1)]
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """One map for each learner and question: accuracy over the last ten positions, with half its 95 % interval."""
+    """One map for each learner and question: accuracy over the last ten positions; in a cell, every seed's value.
+
+    Each value comes with half its 95 % interval; the colour is their mean.
+    """
     shown = [(learner, question) for learner in LEARNERS for question in (SEEN, UNSEEN)]
     figure, grid = panels(len(shown), across=2)
     for axes, (learner, question) in zip(grid, shown, strict=True):
-        rows = [record for record in records if record["axes"]["learner"] == learner]
-        axes.set(title=f"{learner}: {question} (%)", xlabel="meta-training tasks (one seed a cell)", ylabel="width")
+        cells: dict[tuple[int, int], list[list[float]]] = {}
+        for record in records:
+            if record["axes"]["learner"] == learner:
+                cell = record["axes"]["width"], record["axes"]["n_tasks"]
+                cells.setdefault(cell, []).append(record["answers"][question]["final"])
+        axes.set(title=f"{learner}: {question} (%)", xlabel="meta-training tasks (one line a seed)", ylabel="width")
         axes.grid(visible=False)
-        if not rows:
+        if not cells:
             continue
-        widths, tasks = (sorted({row["axes"][key] for row in rows}) for key in ("width", "n_tasks"))
+        widths, tasks = (sorted({cell[i] for cell in cells}) for i in (0, 1))
         values = np.full((len(widths), len(tasks)), np.nan)
-        for row in rows:
-            mean, low, high = row["answers"][question]["final"]
-            y, x = widths.index(row["axes"]["width"]), tasks.index(row["axes"]["n_tasks"])
-            values[y, x] = 100 * mean
-            text = f"{100 * mean:.0f} ± {50 * (high - low):.0f}"
-            axes.text(x, y, text, ha="center", va="center", fontsize=9, color="black" if mean > 0.5 else "white")
+        for (width, n_tasks), found in cells.items():
+            y, x = widths.index(width), tasks.index(n_tasks)
+            values[y, x] = 100 * np.mean([mean for mean, _, _ in found])
+            text = "\n".join(f"{100 * mean:.0f} ± {50 * (high - low):.0f}" for mean, low, high in found)
+            axes.text(x, y, text, ha="center", va="center", fontsize=9, color="black" if values[y, x] > 50 else "white")
         axes.imshow(values, vmin=0, vmax=100, cmap="viridis", origin="lower", aspect="auto")
         axes.set_xticks(range(len(tasks)), [f"$2^{{{int(np.log2(n))}}}$" for n in tasks])
         axes.set_yticks(range(len(widths)), [str(width) for width in widths])
@@ -72,22 +80,29 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
 
 
 def findings(records: Sequence[Record]) -> list[str]:
-    """Which cells answer unseen tasks better than chance."""
+    """Which runs answer unseen tasks better than chance, and from how many tasks on every seed does."""
     lines = []
     for learner in LEARNERS:
         rows = [record for record in records if record["axes"]["learner"] == learner]
         if not rows:
             continue
-        above = [row for row in rows if row["answers"][UNSEEN]["final"][1] > CHANCE + MARGIN]
         best = max(row["answers"][UNSEEN]["final"][0] for row in rows)
         lines.append(
-            f"{learner}: on unseen tasks {len(above)} of {len(rows)} cells are above chance by more than "
+            f"{learner}: on unseen tasks {sum(map(_learns, rows))} of {len(rows)} runs are above chance by more than "
             f"{100 * MARGIN:.0f} points (95 % interval); the best reaches {100 * best:.0f} %."
         )
-        for width in sorted({row["axes"]["width"] for row in above}):
-            least = min(row["axes"]["n_tasks"] for row in above if row["axes"]["width"] == width)
-            lines.append(f"{learner}, width {width}: from 2^{int(np.log2(least))} tasks on.")
+        for width in sorted({row["axes"]["width"] for row in rows}):
+            beside = [row for row in rows if row["axes"]["width"] == width]
+            fails = max((row["axes"]["n_tasks"] for row in beside if not _learns(row)), default=0)
+            above = [row["axes"]["n_tasks"] for row in beside if row["axes"]["n_tasks"] > fails]
+            if above:
+                lines.append(f"{learner}, width {width}: every run from 2^{int(np.log2(min(above)))} tasks on.")
     return lines
+
+
+def _learns(record: Record) -> bool:
+    """Whether the interval on unseen tasks lies above chance and the margin."""
+    return bool(record["answers"][UNSEEN]["final"][1] > CHANCE + MARGIN)
 
 
 def line(record: Record) -> str:

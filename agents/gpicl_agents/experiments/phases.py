@@ -41,9 +41,9 @@ def _trial(exponent: int, seed: int, fixed: int | None, scale: str) -> Trial:
 
 
 def small() -> list[Trial]:
-    """Eight numbers of tasks, two seeds; with fixed examples five numbers, one seed."""
-    whole = [_trial(k, seed, None, "small") for k in (0, 2, 4, 6, 8, 12, 16, 24) for seed in (0, 1)]
-    return whole + [_trial(k, 0, FIXED, "small") for k in (0, 4, 6, 8, 12)]
+    """Eight numbers of tasks, with fixed examples five; two seeds."""
+    series = ((None, (0, 2, 4, 6, 8, 12, 16, 24)), (FIXED, (0, 4, 6, 8, 12)))
+    return [_trial(k, seed, fixed, "small") for fixed, exponents in series for k in exponents for seed in (0, 1)]
 
 
 def paper() -> list[Trial]:

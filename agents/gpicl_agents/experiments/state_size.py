@@ -1,9 +1,15 @@
 """State size: is it the state or the number of parameters that predicts learning (Kirsch et al. 2022)?
 
-Beside a scatter over architectures, the ablation that the paper lacks: parameters fixed, state varied. A Transformer of
-one layer reads a window of its last tokens, with the very same parameters; gated DeltaNet splits a width of 128 over H
-heads, state 128²/H, with 2 % more parameters at 16 heads than at one. The learners are the same small ones at both
-scales; the problem and the training are not.
+Beside a scatter over architectures, the ablation that the paper lacks: parameters fixed, state varied.
+
+| series | what is varied | parameters |
+|---|---|---|
+| window | how many of its last tokens a Transformer of one layer reads | the same |
+| heads | gated DeltaNet splits a width of 128 over H heads: state 128²/H | 2 % more at 16 heads than at one |
+| rank | of the outer products' memory, 128 × R | the same |
+| units | of an LSTM with tied weights | the same; ten times the steps, since an LSTM learns slowly |
+
+The learners are the same small ones at both scales; the problem and the training are not.
 """
 
 from collections.abc import Sequence
@@ -20,7 +26,9 @@ from gpicl_agents.verdict import UNSEEN
 from gpicl_envs.report.figures import PALETTE, panels
 
 ALL, WINDOW, HEADS = "architectures", "window of attention", "heads of gated DeltaNet"
-SERIES = (ALL, WINDOW, HEADS)
+RANK, UNITS = "rank of outer products", "units of an LSTM with tied weights"
+SERIES = (ALL, WINDOW, HEADS, RANK, UNITS)
+COLOURS = {WINDOW: PALETTE[0], HEADS: PALETTE[2], RANK: PALETTE[4], UNITS: PALETTE[5]}
 BLACK_BOXES: dict[str, dict[str, Any]] = {
     "transformer": standard.SMALL.transformer,
     "linear-attention": {"width": 128},
@@ -38,7 +46,8 @@ def _trial(
 ) -> Trial:
     setting = standard.SETTINGS[scale]
     rate = 6e-3 if learner == "transformer" else 4e-3
-    changes: dict[str, Any] = {"steps": 400, "learning_rate": rate} if scale == "small" else {}
+    steps = 4000 if series == UNITS else 400
+    changes: dict[str, Any] = {"steps": steps, "learning_rate": rate} if scale == "small" else {}
     return Trial(
         axes={"series": series, "learner": learner, **varied, "seed": seed},
         learner=learner,
@@ -51,17 +60,24 @@ def _trial(
 
 
 def _trials(scale: str, seeds: int) -> list[Trial]:
+    """The longest first, so that no core waits for it at the end."""
     one_layer = standard.SMALL.transformer | {"n_layers": 1}
+    varied: tuple[tuple[str, str, dict[str, Any], str, tuple[int, ...]], ...] = (
+        (UNITS, "tied-lstm", {"width": 64, "input_rank": 32}, "n_units", (256, 128, 64)),
+        (RANK, "outer-product-lstm", {"width": 128}, "rank", (4, 16, 64, 128)),
+        (WINDOW, "transformer", one_layer, "window", (4, 16, 32, 64, 100)),
+        (HEADS, "gated-deltanet", {"width": 128}, "n_heads", (1, 4, 16)),
+    )
     found = []
     for seed in range(seeds):
+        for series, learner, given, argument, values in varied:
+            found += [_trial(series, learner, {argument: value}, given, scale, seed) for value in values]
         found += [_trial(ALL, name, {}, given, scale, seed) for name, given in BLACK_BOXES.items()]
-        found += [_trial(WINDOW, "transformer", {"window": w}, one_layer, scale, seed) for w in (4, 16, 32, 64, 100)]
-        found += [_trial(HEADS, "gated-deltanet", {"n_heads": h}, {"width": 128}, scale, seed) for h in (1, 4, 16)]
     return found
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """Gain on unseen tasks against state size and against parameters, and the two series of equal parameters.
+    """Gain on unseen tasks against state size and against parameters, and the series of equal parameters.
 
     A dot is a trial; the lines of the series join the means over seeds.
     """
@@ -70,7 +86,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     for axes, size in ((by_state, "state_size"), (by_parameters, "n_parameters")):
         for record in architectures:
             _point(axes, record, size, _colour(record["axes"]["learner"]), record["learner"])
-    for series, colour in zip((WINDOW, HEADS), (PALETTE[0], PALETTE[2]), strict=True):
+    for series, colour in COLOURS.items():
         rows = sorted((r for r in records if r["axes"]["series"] == series), key=lambda r: r["state_size"])
         parameters = " or ".join(sorted({f"{row['n_parameters']:,}" for row in rows}))
         gains: dict[int, list[float]] = {}
@@ -128,9 +144,10 @@ EXPERIMENT = Experiment(
         "How much accuracy is gained within an episode of unseen tasks, against the numbers that the last prediction "
         "can read (the state) and against the number of parameters? The paper: the state predicts learning, parameters "
         "do not. Ours adds what it lacks: parameters fixed (within 2 %) and the state varied, by the window of "
-        "attention of a Transformer of one layer, and by the heads of gated DeltaNet."
+        "attention of a Transformer of one layer, the heads of gated DeltaNet, the rank of the outer products that an "
+        "LSTM stores, and the units of an LSTM with tied weights."
     ),
-    scales={"small": lambda: _trials("small", 1), "paper": lambda: _trials("paper", 3)},
+    scales={"small": lambda: _trials("small", 2), "paper": lambda: _trials("paper", 3)},
     draw=draw,
     findings=findings,
     line=line,
