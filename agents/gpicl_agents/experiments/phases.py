@@ -82,7 +82,7 @@ def findings(records: Sequence[Record]) -> list[str]:
             verdicts = [judge(row["answers"]).phase for row in rows]
             finals = ", ".join(f"{100 * row['answers'][UNSEEN]['final'][0]:.0f} %" for row in rows)
             said = verdicts[0] if len(set(verdicts)) == 1 else " / ".join(verdicts)
-            why = f"; {judge(rows[0]['answers']).reasons[-1]}" if verdicts[0] == INSTANCES else ""
+            why = "".join(f"; {judge(row['answers']).reasons[-1]}" for row in rows if verdicts[0] == INSTANCES)
             lines.append(
                 f"{which}, 2^{int(np.log2(n_tasks))} tasks: **{said}** (unseen tasks, last ten: {finals}{why})"
             )
