@@ -64,7 +64,7 @@ PRESETS: dict[str, Preset] = {
         learner="outer-product-lstm",
         arguments={"width": 128, "input_rank": 96, "n_views": 8},
         batch_size=16,
-        config=TrainConfig(steps=850, learning_rate=4e-3, warmup_steps=50),
+        config=TrainConfig(steps=850, learning_rate=3e-3, warmup_steps=50),
     ),
     "lstm": Preset(
         "an LSTM: leaves chance after some thousand steps, and is far from done after four minutes of a CPU core",
