@@ -97,7 +97,7 @@ def evaluate_all(
         LearningCurve(
             learner=scorer.learner.name,
             n_parameters=scorer.learner.n_parameters,
-            state_size=scorer.learner.state_size(tasks.length - 1),
+            state_size=scorer.state_size(tasks.length - 1),
             metric=scorer.metric,
             scores=scorer.scores,
             likelihood=scorer.likelihood,
@@ -145,6 +145,11 @@ class _Scorer:
         self.likelihood: Likelihood | None = None
         if not tasks.is_regression:
             self.likelihood = Likelihood(np.zeros(shape, np.float32), np.zeros((episodes, 3, BINS), np.float32))
+
+    def state_size(self, n_examples: int) -> int:
+        """Numbers that the prediction can read, as the learner is asked: a model in all its views."""
+        with evaluating(self.learner):
+            return self.learner.state_size(n_examples)
 
     def _answers(self, batch: Episodes, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, K). The oracle alone is shown the hidden tasks."""

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpicl_agents.experiments import state_size
 from gpicl_agents.experiments.drawing import draw_series
 from gpicl_agents.experiments.experiment import NAMES, Experiment, find_experiment
 from gpicl_agents.experiments.page import write_page
 from gpicl_agents.experiments.sweep import RECORDS, sweep
 from gpicl_agents.experiments.trial import Question, Trial, TrialJob
+from gpicl_agents.verdict import UNSEEN
 from gpicl_envs.cli import main
 from gpicl_envs.cluster import ray_runner
 from gpicl_envs.errors import UnknownNameError
@@ -273,3 +275,23 @@ def test_a_sweep_on_a_ray_cluster_finds_what_one_in_this_process_finds(no_svhn, 
         ray.shutdown()
     assert [record["status"] for record in there] == ["ok"] * 3
     assert [record["answers"] for record in there] == [record["answers"] for record in here]
+
+
+def test_what_goes_with_the_gain_over_architectures():
+    """Gains in the order of the states, parameters in an order that has nothing to do with it."""
+    parameters = [3, 8, 5, 1, 6, 2, 7, 4]
+    records = [
+        {
+            "learner": f"model-{i}",
+            "state_size": 10**i,
+            "n_parameters": parameters[i],
+            "axes": {"series": state_size.ALL, "learner": f"model-{i}", "seed": seed},
+            "answers": {UNSEEN: {"gain": [0.05 * i + 0.01 * seed, 0.0, 1.0]}},
+        }
+        for i in range(8)
+        for seed in range(2)
+    ]
+    (said, *_) = state_size.findings(records)
+    ranks = 1 - 6 * sum((i + 1 - rank) ** 2 for i, rank in enumerate(parameters)) / (8 * 63)  # Spearman 1904
+    assert "state +1.00 (p = 0.000)" in said and f"parameters {ranks:+.2f} (p = " in said
+    assert "correlation" not in state_size.findings(records[:8])[0]  # four architectures say too little

@@ -57,6 +57,15 @@ def test_all_learners_see_the_same_episodes(tasks: TaskDistribution):
     assert np.array_equal(together[1].scores, alone.scores)
 
 
+def test_the_state_counts_all_views_that_answer_also_of_a_model_in_training_mode(tasks: TaskDistribution):
+    sizes = []
+    for views in (1, 3):
+        learner = make_learner("gru", n_features=784, width=8, input_rank=16, n_views=views)
+        assert learner.training
+        sizes.append(evaluate(learner, tasks, episodes=2).state_size - 784)
+    assert sizes[1] == 3 * sizes[0]
+
+
 def test_a_record_is_plain_json_and_says_how_it_was_made(tasks: TaskDistribution):
     record = evaluate(make_learner("knn"), tasks, episodes=20, seed=7, split="unseen-dataset").record()
     assert json.loads(json.dumps(record)) == record

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from gpicl_agents.experiments import standard
 from gpicl_agents.experiments.drawing import keep
@@ -40,6 +41,7 @@ BLACK_BOXES: dict[str, dict[str, Any]] = {
     "gru": {"width": 256, "input_rank": 32},
     "memoryless-mlp": {"width": 256},
 }
+ORDERS = 9999  # random orders of the architectures, for the p-value of a rank correlation
 RATES = {"transformer": 6e-3, "lstm": 2e-3, "outer-product-lstm": 3e-3}  # small scale; 4e-3 for all others
 
 
@@ -95,7 +97,8 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
             gains.setdefault(row["state_size"], []).append(100 * row["answers"][UNSEEN]["gain"][0])
         fixed.plot(list(gains), [np.mean(values) for values in gains.values()], color=colour, linewidth=1.0)
         for i, row in enumerate(rows):
-            _point(fixed, row, "state_size", colour, f"{series}, {parameters} parameters" if i == 0 else None)
+            label = f"{series}, {parameters} parameters, {row['steps']:,} steps" if i == 0 else None
+            _point(fixed, row, "state_size", colour, label)
     by_state.set(title="architectures", xlabel="state size (numbers, after 99 examples)")
     by_parameters.set(title="architectures", xlabel="parameters")
     fixed.set(title="parameters equal within 2 %, state varied", xlabel="state size (numbers, after 99 examples)")
@@ -116,8 +119,8 @@ def _point(axes: Any, record: Record, size: str, colour: str, label: str | None)
 
 
 def findings(records: Sequence[Record]) -> list[str]:
-    """The gain of each architecture by falling state size, and of each series at equal parameters."""
-    lines = []
+    """What goes with the gain over architectures; each one's gain by falling state, and each series' alike."""
+    lines = _correlations([record for record in records if record["axes"]["series"] == ALL])
     for series in SERIES:
         rows = sorted((r for r in records if r["axes"]["series"] == series), key=lambda r: -r["state_size"])
         seeds: dict[str, list[str]] = {}
@@ -126,6 +129,23 @@ def findings(records: Sequence[Record]) -> list[str]:
         told = "; ".join(f"{what}: {' and '.join(results)}" for what, results in seeds.items())
         lines.append(f"{series[0].upper()}{series[1:]}, by falling state, one value a seed: {told}.")
     return lines
+
+
+def _correlations(records: Sequence[Record]) -> list[str]:
+    """Spearman's rank correlation of the architectures' gains (means over seeds) with state and with parameters."""
+    learners = sorted({record["learner"] for record in records})
+    if len(learners) < 5:
+        return []
+    rows = [[record for record in records if record["learner"] == learner] for learner in learners]
+    gains = stats.rankdata([np.mean([row["answers"][UNSEEN]["gain"][0] for row in same]) for same in rows])
+    orders = np.random.default_rng(0).permuted(np.tile(gains, (ORDERS, 1)), axis=1)
+    told = []
+    for title, size in (("size of the state", "state_size"), ("number of parameters", "n_parameters")):
+        sizes = stats.rankdata([same[0][size] for same in rows])
+        found, *by_chance = (np.corrcoef(sizes, order)[0, 1] for order in (gains, *orders))
+        p = (1 + np.sum(np.abs(by_chance) > abs(found) - 1e-9)) / (1 + ORDERS)
+        told.append(f"with the {title} {found:+.2f} (p = {p:.3f})")
+    return [f"Rank correlation of the gain over {len(learners)} architectures: {', '.join(told)}."]
 
 
 def _what(record: Record) -> str:

@@ -24,6 +24,7 @@ from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation import evaluate
 from gpicl_envs.fitting import make_fitting
 from gpicl_envs.jobs import Outcome, one_line
+from gpicl_envs.learner import evaluating
 from gpicl_envs.metrics import Interval, bootstrap
 from gpicl_envs.provenance import machine_name, package_versions, source_commit
 from gpicl_envs.vector_env import make_tasks
@@ -140,7 +141,8 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     tasks = make_tasks(**trial.tasks | {"device": device})
     learner = make_fitting(trial.learner, trial.arguments, tasks)
     found: dict[str, Any] = {"learner": learner.name, "n_parameters": learner.n_parameters}
-    found["state_size"] = learner.state_size(tasks.length - 1)
+    with evaluating(learner):  # as when it is asked: with all its views
+        found["state_size"] = learner.state_size(tasks.length - 1)
     answers: dict[str, Any] = {}
     missing: dict[str, str] = {}
     if trial.training is not None:
