@@ -45,9 +45,12 @@ def processor_name() -> str:
 
 
 def machine_name(device: str) -> str:
-    """Return the name of the GPU, or of the processor, that `device` means."""
+    """Return the name of the GPU, or of the processor, that `device` means; a machine may lack the cluster's GPU."""
     if device.startswith("cuda"):
         import torch
 
-        return torch.cuda.get_device_name(device)
+        try:
+            return torch.cuda.get_device_name(device)
+        except (AssertionError, RuntimeError):  # as torch built without CUDA, and torch without a driver, raise
+            return f"no {device} here"
     return processor_name()

@@ -48,7 +48,8 @@ def stretched(accuracy: ArrayLike) -> tuple[np.ndarray[Any, np.dtype[np.float64]
     """Accuracy at each position, a share → positions, and accuracies in %: means over stretches of neighbours."""
     values = np.asarray(accuracy)
     parts = np.array_split(values, max(1, len(values) // STRETCH))
-    middle = np.cumsum([len(part) for part in parts]) - (len(parts[0]) - 1) / 2
+    lengths = np.array([len(part) for part in parts])
+    middle = np.cumsum(lengths) - (lengths - 1) / 2
     return middle, [100 * float(part.mean()) for part in parts]
 
 

@@ -4,7 +4,10 @@
 |---|---|
 | neither seen nor unseen tasks | it has memorised instances (or, where it is at chance, nothing yet) |
 | seen tasks alone | it identifies which of the seen tasks this is: task memorisation |
-| seen and unseen tasks | general-purpose in-context learning |
+| unseen tasks, and as a rule seen ones | general-purpose in-context learning |
+
+Where labels are unbalanced, counting them makes accuracy rise too: `gpicl verdict` subtracts what the learner
+`majority` gains on the same episodes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,18 +39,18 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def judge(answers: Answers, n_classes: int = 10) -> Verdict:
+def judge(answers: Answers, chance: float = 0.1, seen_tasks: str = SEEN) -> Verdict:
     """Return the verdict on a learner.
 
     Args:
         answers: what `experiments.trial.answer` keeps of each question: `"seen"`, `"unseen-task"`, and where asked
             `"seen tasks, new examples"` and unseen datasets by name.
-        n_classes: K; 1/K is chance.
+        chance: accuracy without any learning: 1/K, or that of counting labels where they are unbalanced.
+        seen_tasks: what the reasons call the tasks of meta-training.
     """
-    chance = 1 / n_classes
     seen, unseen = answers[SEEN], answers[UNSEEN]
     learns, generalises = _rises(seen), _rises(unseen)
-    reasons = [_rise(SEEN, seen), _rise(UNSEEN, unseen)]
+    reasons = [_rise(seen_tasks, seen), _rise(UNSEEN, unseen)]
     if NEW_EXAMPLES in answers:
         reasons.append(_rise(NEW_EXAMPLES, answers[NEW_EXAMPLES]))
     if generalises:
@@ -57,7 +60,7 @@ def judge(answers: Answers, n_classes: int = 10) -> Verdict:
     if learns:
         return Verdict(TASKS, tuple(reasons))
     if seen["final"][1] <= chance + MARGIN:
-        return Verdict(NOTHING, (*reasons, f"on seen tasks it is at chance ({100 * chance:.0f} %)"))
+        return Verdict(NOTHING, (*reasons, f"{seen_tasks}: at chance ({100 * chance:.0f} %)"))
     return Verdict(INSTANCES, (*reasons, *_what_it_remembers(answers, chance)))
 
 

@@ -12,7 +12,8 @@ from gpicl_envs.errors import MissingDataError, check_integer
 from gpicl_envs.registration import find_environment
 from gpicl_envs.specs import parse, parse_spec
 
-DATASETS = ("FashionMNIST", "KMNIST", "Digits")
+DATASETS = ("MNIST", "FashionMNIST", "KMNIST", "Digits")
+ONE_OFF = "new tasks, train images"  # what meta-training shows where no task is met twice
 
 
 def verdict(
@@ -24,8 +25,9 @@ def verdict(
 ) -> None:
     """Say whether an agent memorised instances, memorised tasks, or learned to learn, and why.
 
-    It is asked about the tasks of its meta-training, new examples of them, new tasks, and datasets never seen. A run or
-    checkpoint folder, or pretrained:NAME, says what it was meta-trained on; of others --env and --env-set say it.
+    It is asked about the tasks of its meta-training, new examples of them, new tasks, and datasets never seen; what
+    counts is how much more it gains in an episode than a learner that counts labels. A run or checkpoint folder, or
+    pretrained:NAME, says what it was meta-trained on; of others --env and --env-set say it.
 
     Examples: `gpicl verdict runs/mine`; `gpicl verdict my_agent:MyAgent --env-set n_tasks=64`.
 
@@ -38,8 +40,8 @@ def verdict(
     """
     from gpicl_agents.experiments import standard
     from gpicl_agents.experiments.trial import SEED, answer
-    from gpicl_agents.verdict import judge
-    from gpicl_envs.evaluation import check_classification, evaluate
+    from gpicl_agents.verdict import SEEN, judge
+    from gpicl_envs.evaluation import check_classification, evaluate_all
     from gpicl_envs.fitting import make_fitting
     from gpicl_envs.testing import check_learner
     from gpicl_envs.vector_env import make_tasks
@@ -64,9 +66,12 @@ def verdict(
                 raise
             reason = "it is not at hand (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
             console.print(f"{question.name} is left out: {reason}", markup=False, highlight=False, soft_wrap=True)
+    counting, chance = make_fitting("majority", {}, tasks), 1 / tasks.n_classes
     for question, shown in posed:
-        answers[question.name] = answer(evaluate(made, shown, episodes=episodes, seed=SEED, split=question.split))
-    found = judge(answers, tasks.n_classes)
+        curves = evaluate_all([made, counting], shown, episodes=episodes, seed=SEED, split=question.split)
+        answers[question.name] = answer(*curves)
+        chance = max(chance, float(curves[1].final.mean)) if question.name == SEEN else chance
+    found = judge(answers, chance, SEEN if tasks.n_tasks is not None else ONE_OFF)
     number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
     lines = [f"{made.name}, meta-trained on {number} of {arguments['dataset']}: {found.phase}", *found.reasons]
     console.print("\n  ".join(lines), markup=False, highlight=False, soft_wrap=True)

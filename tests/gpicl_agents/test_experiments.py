@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpicl_agents.experiments import state_size
+from gpicl_agents.experiments import phases, plateau, state_size
 from gpicl_agents.experiments.drawing import draw_series
 from gpicl_agents.experiments.experiment import NAMES, Experiment, find_experiment
 from gpicl_agents.experiments.page import write_page
@@ -16,6 +16,7 @@ from gpicl_envs.cli import main
 from gpicl_envs.cluster import ray_runner
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.isolation import local_runner
+from gpicl_envs.jobs import Outcome
 from gpicl_envs.report.figures import PALETTE, panels, save
 
 TASKS = {"dataset": "Digits", "n_features": 16, "length": 12}
@@ -295,3 +296,66 @@ def test_what_goes_with_the_gain_over_architectures():
     ranks = 1 - 6 * sum((i + 1 - rank) ** 2 for i, rank in enumerate(parameters)) / (8 * 63)  # Spearman 1904
     assert "state +1.00 (p = 0.000)" in said and f"parameters {ranks:+.2f} (p = " in said
     assert "correlation" not in state_size.findings(records[:8])[0]  # four architectures say too little
+
+
+def phase_record(n_tasks: int, seed: int, seen: tuple[float, float], unseen: tuple[float, float]) -> dict:
+    def answer(first: float, final: float) -> dict:
+        return {"first": [first] * 3, "final": [final] * 3, "gain": [final - first] * 3}
+
+    answers = {"seen": answer(*seen), "seen tasks, new examples": answer(*seen), UNSEEN: answer(*unseen)}
+    return {"axes": {"n_tasks": n_tasks, "seed": seed}, "answers": answers}
+
+
+def test_phases_tells_seeds_that_disagree_apart():
+    memorised, identifies = ((0.98, 0.99), (0.1, 0.1)), ((0.6, 0.9), (0.1, 0.1))
+    learns = ((0.1, 0.7), (0.1, 0.6))
+    records = [phase_record(16, seed, *row) for seed, row in enumerate((identifies, memorised))]
+    records += [phase_record(64, seed, *learns) for seed in range(2)]
+    disagree, agree, always = phases.findings(records)
+    assert "2^4 tasks: **task memorisation / instance memorisation**" in disagree
+    assert disagree.count("first examples") == 1 and "98 % right" in disagree
+    assert "2^6 tasks: **general-purpose learning** (unseen tasks, last ten: 60 %, 60 %)" in agree
+    assert "from 2^6 tasks on" in always
+
+
+def plateau_record(series: str, value: float, left: int | None, gains: bool = True) -> dict:
+    axes = {"series": series, "value": value, "seed": 0}
+    return {
+        "scale": "small",
+        "axes": axes,
+        "left_chance": left,
+        "steps": 1500,
+        "answers": {UNSEEN: {"gain": [0.1, 0.09 * gains, 0.2]}},
+    }
+
+
+def test_plateau_finds_the_exponent_that_is_there_and_no_law_where_none_can_be():
+    records = [plateau_record(plateau.BATCH, b, 6400 // b) for b in (8, 16, 32, 64)]
+    records += [plateau_record(plateau.TASKS, n, 10, gains=False) for n in (2**5, 2**6)]  # task memorisation
+    records += [plateau_record(plateau.TASKS, n, int(2 * n**0.5)) for n in (2**8, 2**12, 2**24)]
+    records += [plateau_record(plateau.EPS, eps, 100) for eps in plateau.OTHERS[plateau.EPS]]
+    batch, tasks, eps = plateau.findings(records)
+    assert "setting^-1.00 [-1.00, -1.00], from each setting to the next -1.00, -1.00, -1.00" in batch
+    assert "setting^+0.50 [+0.50, +0.50], from each setting to the next +0.50, +0.50" in tasks
+    assert "10 (seen tasks alone)" in tasks and "length" not in eps
+
+
+def test_a_failure_does_not_lose_an_earlier_answer(no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    before = sweep(tiny(), "small", tmp_path, inline)
+    monkeypatch.setattr("gpicl_agents.experiments.sweep._is_done", lambda trial, records: False)
+
+    def fails(jobs):
+        for job in jobs:
+            yield job, Outcome(error="no memory")
+
+    for _ in range(2):
+        assert sweep(tiny(), "small", tmp_path, fails) == before
+
+
+def test_a_failure_is_recorded_on_a_machine_without_the_clusters_gpu(no_svhn, tmp_path: Path):
+    def fails(jobs):
+        for job in jobs:
+            yield job, Outcome(error="no memory")
+
+    failed = sweep(tiny(), "small", tmp_path, fails, device="cuda")
+    assert {record["status"] for record in failed} == {"failed"} and failed[0]["machine"]

@@ -51,7 +51,18 @@ def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_says_itself_what_it
     main(["verdict", "knn", "--env", "GPICL-Digits-v0", "--env-set", "n_features=64", "length=40", "--episodes", "64"])
     said = capsys.readouterr().out
     assert "1-nn-cosine, meta-trained on unlimited tasks of Digits: general-purpose learning" in said
+    assert "new tasks, train images: " in said and "MNIST: " in said
     assert NEW_EXAMPLES not in said  # there are none of tasks that are never met again
+
+
+@pytest.mark.parametrize("tasks", [["--env", "GPICL-Random-v0"], ["--env-set", "class_imbalance=20", "n_features=64"]])
+def test_who_counts_labels_has_not_learned_to_learn(tasks: list[str], capsys):
+    """Its accuracy rises by more than ten points in these episodes, all of it by counting."""
+    main(["verdict", "majority", *tasks, "--episodes", "128"])
+    said = capsys.readouterr().out
+    assert "nothing learned yet" in said and "gain +0.0 [+0.0, +0.0]" in said
+    main(["verdict", "knn", *tasks, "--episodes", "128"])
+    assert "general-purpose learning" in capsys.readouterr().out
 
 
 def test_a_dataset_that_cannot_pose_such_tasks_is_left_out_with_its_reason(capsys):

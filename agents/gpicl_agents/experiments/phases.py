@@ -79,10 +79,10 @@ def findings(records: Sequence[Record]) -> list[str]:
         which = "All images" if series is None else f"{series} fixed examples a task"
         for n_tasks in sorted({record["axes"]["n_tasks"] for record in chosen}):
             rows = [record for record in chosen if record["axes"]["n_tasks"] == n_tasks]
-            verdicts = [judge(row["answers"]).phase for row in rows]
+            verdicts = [judge(row["answers"]) for row in rows]
             finals = ", ".join(f"{100 * row['answers'][UNSEEN]['final'][0]:.0f} %" for row in rows)
-            said = verdicts[0] if len(set(verdicts)) == 1 else " / ".join(verdicts)
-            why = "".join(f"; {judge(row['answers']).reasons[-1]}" for row in rows if verdicts[0] == INSTANCES)
+            said = " / ".join(dict.fromkeys(found.phase for found in verdicts))
+            why = "".join(f"; {found.reasons[-1]}" for found in verdicts if found.phase == INSTANCES)
             lines.append(
                 f"{which}, 2^{int(np.log2(n_tasks))} tasks: **{said}** (unseen tasks, last ten: {finals}{why})"
             )

@@ -1,16 +1,18 @@
 """State size: is it the state or the number of parameters that predicts learning (Kirsch et al. 2022)?
 
-Beside a scatter over architectures, the ablation that the paper lacks: parameters fixed, state varied.
+Beside a scatter over architectures, the ablation that the paper lacks: parameters fixed, state varied, and the converse.
 
 | series | what is varied | parameters |
 |---|---|---|
 | window | how many of its last tokens a Transformer of one layer reads | the same |
 | heads | gated DeltaNet splits a width of 128 over H heads: state 128²/H | 2 % more at 16 heads than at one |
 | rank | of the outer products' memory, 128 × R | the same |
-| units | of an LSTM with tied weights | the same; ten times the steps, since an LSTM learns slowly |
+| units | of an LSTM with tied weights | the same |
+| MLP | width of gated DeltaNet's MLP, which is no part of the state | 96,000 to 611,000, the state the same |
 
-The learners are the same small ones at both scales; the problem and the training are not. Three learning rates each
-were tried out on another seed and on meta-training's images (docs/research-log.md, 2026-11-25).
+The learners are the same small ones at both scales; the problem and the training are not. At small scale an LSTM with
+tied weights has ten times the steps of all others, since it learns slowly; where the learning rates come from, and what
+was tried, is in docs/research-log.md (2026-11-25).
 """
 
 from collections.abc import Sequence
@@ -29,7 +31,8 @@ from gpicl_envs.report.figures import PALETTE, panels
 
 ALL, WINDOW, HEADS = "architectures", "window of attention", "heads of gated DeltaNet"
 RANK, UNITS = "rank of outer products", "units of an LSTM with tied weights"
-SERIES = (ALL, WINDOW, HEADS, RANK, UNITS)
+MLP = "MLP of gated DeltaNet"
+SERIES = (ALL, WINDOW, HEADS, RANK, UNITS, MLP)
 COLOURS = {WINDOW: PALETTE[0], HEADS: PALETTE[2], RANK: PALETTE[4], UNITS: PALETTE[5]}
 BLACK_BOXES: dict[str, dict[str, Any]] = {
     "transformer": standard.SMALL.transformer,
@@ -70,6 +73,7 @@ def _trials(scale: str, seeds: int) -> list[Trial]:
         (RANK, "outer-product-lstm", {"width": 128}, "rank", (4, 16, 64, 128)),
         (WINDOW, "transformer", one_layer, "window", (4, 16, 32, 64, 100)),
         (HEADS, "gated-deltanet", {"width": 128}, "n_heads", (1, 4, 16)),
+        (MLP, "gated-deltanet", {"width": 128}, "mlp_width", (32, 256, 2048)),
     )
     found = []
     for seed in range(seeds):
@@ -80,31 +84,43 @@ def _trials(scale: str, seeds: int) -> list[Trial]:
 
 
 def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """Gain on unseen tasks against state size and against parameters, and the series of equal parameters.
+    """Gain on unseen tasks against state size and against parameters; the series where only one of them varies.
 
     A dot is a trial; the lines of the series join the means over seeds.
     """
-    figure, (by_state, by_parameters, fixed) = panels(3)
+    figure, (by_state, by_parameters, fixed_parameters, fixed_state) = panels(4, across=2)
     architectures = [record for record in records if record["axes"]["series"] == ALL]
     for axes, size in ((by_state, "state_size"), (by_parameters, "n_parameters")):
         for record in architectures:
             _point(axes, record, size, _colour(record["axes"]["learner"]), record["learner"])
     for series, colour in COLOURS.items():
-        rows = sorted((r for r in records if r["axes"]["series"] == series), key=lambda r: r["state_size"])
-        parameters = " or ".join(sorted({f"{row['n_parameters']:,}" for row in rows}))
-        gains: dict[int, list[float]] = {}
-        for row in rows:
-            gains.setdefault(row["state_size"], []).append(100 * row["answers"][UNSEEN]["gain"][0])
-        fixed.plot(list(gains), [np.mean(values) for values in gains.values()], color=colour, linewidth=1.0)
-        for i, row in enumerate(rows):
-            label = f"{series}, {parameters} parameters, {row['steps']:,} steps" if i == 0 else None
-            _point(fixed, row, "state_size", colour, label)
-    by_state.set(title="architectures", xlabel="state size (numbers, after 99 examples)")
-    by_parameters.set(title="architectures", xlabel="parameters")
-    fixed.set(title="parameters equal within 2 %, state varied", xlabel="state size (numbers, after 99 examples)")
-    for axes in (by_state, by_parameters, fixed):
+        rows = [record for record in records if record["axes"]["series"] == series]
+        _line(fixed_parameters, rows, "state_size", "n_parameters", colour)
+    _line(
+        fixed_state, [row for row in records if row["axes"]["series"] == MLP], "n_parameters", "state_size", PALETTE[8]
+    )
+    state, parameters = "state size (numbers, after 99 examples)", "parameters"
+    by_state.set(title="architectures", xlabel=state)
+    by_parameters.set(title="architectures", xlabel=parameters)
+    fixed_parameters.set(title="parameters equal within 2 %, state varied", xlabel=state)
+    fixed_state.set(title="state equal, parameters varied", xlabel=parameters)
+    for axes in (by_state, by_parameters, fixed_parameters, fixed_state):
         axes.set(xscale="symlog" if axes is by_state else "log", ylim=(-10, 80), ylabel="gain on unseen tasks (points)")
     return keep(figure, folder, "state-size")
+
+
+def _line(axes: Any, rows: Sequence[Record], varied: str, fixed: str, colour: str) -> None:
+    """The trials of a series, joined through the means over seeds; the legend says what is fixed."""
+    rows = sorted(rows, key=lambda row: row[varied])
+    gains: dict[int, list[float]] = {}
+    for row in rows:
+        gains.setdefault(row[varied], []).append(100 * row["answers"][UNSEEN]["gain"][0])
+    axes.plot(list(gains), [np.mean(values) for values in gains.values()], color=colour, linewidth=1.0)
+    sizes = " or ".join(f"{size:,}" for size in sorted({row[fixed] for row in rows}))
+    for i, row in enumerate(rows):
+        what = "parameters" if fixed == "n_parameters" else "numbers of state"
+        label = f"{row['axes']['series']}, {sizes} {what}, {row['steps']:,} steps"
+        _point(axes, row, varied, colour, label if i == 0 else None)
 
 
 def _colour(learner: str) -> str:
@@ -122,12 +138,17 @@ def findings(records: Sequence[Record]) -> list[str]:
     """What goes with the gain over architectures; each one's gain by falling state, and each series' alike."""
     lines = _correlations([record for record in records if record["axes"]["series"] == ALL])
     for series in SERIES:
-        rows = sorted((r for r in records if r["axes"]["series"] == series), key=lambda r: -r["state_size"])
+        rows = [record for record in records if record["axes"]["series"] == series]
+        rows.sort(key=lambda row: (-row["state_size"], row["n_parameters"] if series == MLP else 0))
+        if not rows:
+            continue
         seeds: dict[str, list[str]] = {}
         for row in rows:
-            seeds.setdefault(f"{_what(row)} (state {row['state_size']:,})", []).append(line(row))
+            size = f"{row['n_parameters']:,} parameters" if series == MLP else f"state {row['state_size']:,}"
+            seeds.setdefault(f"{_what(row)} ({size})", []).append(line(row))
         told = "; ".join(f"{what}: {' and '.join(results)}" for what, results in seeds.items())
-        lines.append(f"{series[0].upper()}{series[1:]}, by falling state, one value a seed: {told}.")
+        order = "at one state, by parameters" if series == MLP else "by falling state"
+        lines.append(f"{series[0].upper()}{series[1:]}, {order}, one value a seed: {told}.")
     return lines
 
 
@@ -166,7 +187,8 @@ EXPERIMENT = Experiment(
         "can read (the state) and against the number of parameters? The paper: the state predicts learning, parameters "
         "do not. Ours adds what it lacks: parameters fixed (within 2 %) and the state varied, by the window of "
         "attention of a Transformer of one layer, the heads of gated DeltaNet, the rank of the outer products that an "
-        "LSTM stores, and the units of an LSTM with tied weights."
+        "LSTM stores, and the units of an LSTM with tied weights; and the state fixed, with more or fewer parameters in "
+        "gated DeltaNet's MLP."
     ),
     scales={"small": lambda: _trials("small", 2), "paper": lambda: _trials("paper", 3)},
     draw=draw,

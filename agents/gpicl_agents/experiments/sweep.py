@@ -45,14 +45,15 @@ def sweep(
         ValueError: an unknown scale, a folder that cannot be written, or one with records of something else.
     """
     trials = experiment.trials(scale)
-    path = Path(folder) / RECORDS
+    folder = Path(folder).resolve()  # a worker of a cluster may stand elsewhere
+    path = folder / RECORDS
     append_records(path, [])  # fails now where nothing can be written
     drop_partial_line(path)
-    records = {record["definition"]: record for record in read_trials(path, experiment, scale)}
+    records = _latest(read_trials(path, experiment, scale))
     finished = {trial.definition: records[trial.definition] for trial in trials if _is_done(trial, records)}
     shared: dict[str, Any] = {"device": device, "threads": threads, "command": command}
     jobs = [
-        TrialJob(trial, experiment.name, scale, Path(folder) / "trials" / _slug(trial), **shared)
+        TrialJob(trial, experiment.name, scale, folder / "trials" / _slug(trial), **shared)
         for trial in trials
         if trial.definition not in finished
     ]
@@ -61,10 +62,17 @@ def sweep(
         assert isinstance(job, TrialJob)
         record = outcome.value or job.header() | {"status": "failed", "error": outcome.error}
         append_records(path, [record])
-        finished[job.trial.definition] = record
+        earlier = records.get(job.trial.definition, record)
+        finished[job.trial.definition] = earlier if outcome.error and earlier["status"] == "ok" else record
         result = f"failed: {outcome.error}" if outcome.error else experiment.line(record)
         report(f"[{count}/{len(jobs)}] {job.title}: {result}")
     return [finished[trial.definition] for trial in trials]
+
+
+def _latest(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Definition → its last record that did not fail, or its last: asking again does not lose an answer."""
+    by_status = sorted(records, key=lambda record: record["status"] == "ok")
+    return {record["definition"]: record for record in by_status}
 
 
 def read_trials(path: Path, experiment: Experiment, scale: str) -> list[dict[str, Any]]:

@@ -157,6 +157,8 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
         if progress.stopped == "interrupted":
             raise InterruptedError(f"meta-training was interrupted at step {progress.step:,}; it goes on from there.")
         found |= _training(progress, read_metrics(folder))
+        unwatched = {name for name in at_hand if not any(name in entry for entry in found["history"])}
+        missing |= dict.fromkeys(unwatched if found["history"] else (), "it was not at hand while this was trained.")
     posed, lacking = _pose(
         trial, {question.name: question.changes | {"device": device} for question in trial.questions}
     )
@@ -184,16 +186,27 @@ def _pose(trial: Trial, asked: dict[str, dict[str, Any]]) -> tuple[dict[str, Epi
     return posed, missing
 
 
-def answer(curve: LearningCurve) -> dict[str, Any]:
-    """Return what a record keeps of a learning curve: every statistic with its 95 % interval."""
+def answer(curve: LearningCurve, beyond: LearningCurve | None = None) -> dict[str, Any]:
+    """Return what a record keeps of a learning curve: every statistic with its 95 % interval.
+
+    Args:
+        curve: of the learner.
+        beyond: of another on the same episodes, whose gain is subtracted.
+    """
     first = curve.scores[:, 0].astype(np.float64)
+    gain = _gains(curve) - (0 if beyond is None else _gains(beyond))
     values = {
         "first": bootstrap(first, curve.task_id),
         "final": curve.final,
-        "gain": bootstrap(curve.final_scores - first, curve.task_id),
+        "gain": bootstrap(gain, curve.task_id),
         "accuracy": bootstrap(curve.scores, curve.task_id),
     }
     return {"episodes": len(curve.scores)} | {name: _listed(value) for name, value in values.items()}
+
+
+def _gains(curve: LearningCurve) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Accuracy over the last positions less that at the first, of every episode."""
+    return np.asarray(curve.final_scores - curve.scores[:, 0].astype(np.float64))
 
 
 def _listed(values: Interval) -> list[Any]:
