@@ -7,7 +7,7 @@ examples.
 import torch
 from torch import nn
 
-from gpicl_agents.lstm import remember_for
+from gpicl_agents.lstm import MEMORY_LENGTH, remember_for
 from gpicl_agents.recurrent import RecurrentAgent
 from gpicl_envs.errors import check_integer
 
@@ -37,7 +37,7 @@ class GRU(RecurrentAgent):
         tokens: str = "paired",
         width: int = 256,
         n_layers: int = 1,
-        memory_length: int = 100,
+        memory_length: int = MEMORY_LENGTH,
         input_rank: int | None = None,
         n_views: int = 1,
         seed: int = 0,

@@ -12,6 +12,8 @@ from torch import nn
 from gpicl_agents.recurrent import RecurrentAgent
 from gpicl_envs.errors import check_integer
 
+MEMORY_LENGTH = 100  # examples: that of an episode
+
 State = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -40,7 +42,7 @@ class LSTM(RecurrentAgent):
         tokens: str = "paired",
         width: int = 256,
         n_layers: int = 1,
-        memory_length: int = 100,
+        memory_length: int = MEMORY_LENGTH,
         input_rank: int | None = None,
         n_views: int = 1,
         seed: int = 0,

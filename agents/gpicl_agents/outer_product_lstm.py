@@ -7,12 +7,15 @@ of unit norm and M the memory (d × R):
     u_t = x_t + LSTM(x_1, …, x_t)        q_t, k_t, v_t, β_t, α_t = projections of LayerNorm(u_t), β and α through σ
     M_t = α_t M_{t−1} + β_t v_t k_tᵀ        out = u_t + W RMSNorm(M_t q_t)
 
-The token x_t in u_t is what makes it learn: keys and queries that come from the LSTM alone are smeared over the tokens
-before, and it stayed at chance. No read is given back to the LSTM, so that all positions are computed in chunks.
+The token x_t in u_t is what makes it learn: with keys and queries from the LSTM alone, which are smeared over the
+tokens before, the learner stayed at chance. No read is given back to the LSTM, so that all positions are computed in
+chunks.
 
 State: heads · R · d + 2 · width, with width = heads · d, however many examples. With R < d, keys and queries are the
 sums of d/R components of their projections: rank and state fall, and the parameters stay.
 """
+
+import math
 
 import torch
 from torch import nn
@@ -20,12 +23,9 @@ from torch.nn.functional import logsigmoid, normalize
 
 from gpicl_agents.blocks import join_heads, split_heads
 from gpicl_agents.fast_weights import write_and_read
-from gpicl_agents.lstm import remember_for, run_layers
+from gpicl_agents.lstm import MEMORY_LENGTH, remember_for, run_layers
 from gpicl_agents.recurrent import RecurrentAgent
 from gpicl_envs.errors import check_integer
-
-MEMORY_LENGTH = 100  # examples, as of `LSTM`
-KEEP = 7.0  # bias of α: σ(7) = 0.999, a memory lasts a thousand examples
 
 State = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -77,11 +77,11 @@ class OuterProductLSTM(RecurrentAgent):
         """Controller, and what it says to the memory."""
         self.controller = nn.LSTM(self.width, self.width, batch_first=True)
         remember_for(MEMORY_LENGTH, self.controller, "_l0")
-        self.norm_said = nn.LayerNorm(self.width)
+        self.norm_features = nn.LayerNorm(self.width)
         self.queries_keys_values = nn.Linear(self.width, 3 * self.width, bias=False)
-        self.write, self.keep = nn.Linear(self.width, self.n_heads), nn.Linear(self.width, self.n_heads)
-        nn.init.zeros_(self.keep.weight)
-        nn.init.constant_(self.keep.bias, KEEP)
+        self.write_gate, self.keep_gate = nn.Linear(self.width, self.n_heads), nn.Linear(self.width, self.n_heads)
+        nn.init.zeros_(self.keep_gate.weight)
+        nn.init.constant_(self.keep_gate.bias, math.log(1000))  # a memory lasts a thousand examples
         self.norm_read = nn.RMSNorm(self.width // self.n_heads, eps=1e-5)
         self.out = nn.Linear(self.width, self.width, bias=False)
 
@@ -94,14 +94,14 @@ class OuterProductLSTM(RecurrentAgent):
     def run(self, tokens: torch.Tensor, memory: State) -> tuple[torch.Tensor, State]:
         """The LSTM over all tokens, then the memory: each token reads what is written up to itself."""
         h, c, matrix = memory
-        heard, (h, c) = run_layers(self.controller, tokens, (h, c))
-        said = tokens + heard
-        normed = self.norm_said(said)
+        outputs, (h, c) = run_layers(self.controller, tokens, (h, c))
+        features = tokens + outputs
+        normed = self.norm_features(features)
         q, k, v = (split_heads(part, self.n_heads) for part in self.queries_keys_values(normed).chunk(3, 2))
         read, matrix = write_and_read(
-            matrix, self._key(q), self._key(k), v * self.write(normed).sigmoid().mT[..., None], self._decay(normed)
+            matrix, self._key(q), self._key(k), v * self.write_gate(normed).sigmoid().mT[..., None], self._decay(normed)
         )
-        return said + self.out(join_heads(self.norm_read(read))), (h, c, matrix)
+        return features + self.out(join_heads(self.norm_read(read))), (h, c, matrix)
 
     def memory_size(self, n_examples: int) -> int:
         """H and c, and M of each head."""
@@ -113,4 +113,4 @@ class OuterProductLSTM(RecurrentAgent):
 
     def _decay(self, normed: torch.Tensor) -> torch.Tensor:
         """(B, T, width) → (B, H, T) log α."""
-        return logsigmoid(self.keep(normed)).mT
+        return logsigmoid(self.keep_gate(normed)).mT

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import nn
 
-from gpicl_agents.lstm import State, remember_for
+from gpicl_agents.lstm import MEMORY_LENGTH, State, remember_for
 from gpicl_agents.recurrent import RecurrentAgent
 from gpicl_envs.errors import check_integer
 
@@ -43,7 +43,7 @@ class TiedLSTM(RecurrentAgent):
         tokens: str = "paired",
         width: int = 64,
         n_units: int = 256,
-        memory_length: int = 100,
+        memory_length: int = MEMORY_LENGTH,
         input_rank: int | None = None,
         n_views: int = 1,
         seed: int = 0,

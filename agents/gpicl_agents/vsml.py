@@ -20,12 +20,11 @@ import torch
 from torch import nn
 from torch.nn.functional import linear, normalize, one_hot, pad
 
-from gpicl_agents.lstm import remember_for
+from gpicl_agents.lstm import MEMORY_LENGTH, remember_for
 from gpicl_envs.errors import check_integer
 from gpicl_envs.learner import Learner
 
 DEFAULT_RANK = 32
-MEMORY_LENGTH = 100
 
 
 @dataclass

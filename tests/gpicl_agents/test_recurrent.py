@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, normalize
 
 from gpicl_agents.gru import GRU
 from gpicl_agents.lstm import LSTM
@@ -102,14 +102,25 @@ def count(state: object) -> int:
     return sum(map(count, vars(state).values())) if hasattr(state, "__dict__") else 0
 
 
-def test_a_memory_of_outer_products_returns_what_was_stored():
-    """With a key written once and asked for, the read is β v: an associative memory."""
-    learner = OuterProductLSTM(20, 4, width=6, input_rank=6)
-    token = torch.randn(1, 1, 6)
-    _, (h, _, matrix) = learner.run(token, learner.start_memory(1))
-    said = learner.norm_said(token[0] + h[0])
-    key, value = learner.queries_keys_values(said).view(3, 6)[1:]
-    assert torch.allclose(key / key.norm() @ matrix[0, 0], learner.write(said).sigmoid()[0] * value, atol=1e-5)
+def test_the_outer_product_memory_follows_its_equations_token_by_token():
+    """M_t = α_t M_{t−1} + β_t v_t k_tᵀ, two heads of four dimensions and rank two, gates away from where they begin."""
+    learner = perturbed("outer-product-rank")
+    assert isinstance(learner, OuterProductLSTM)
+    learner.keep_gate.bias.data -= 6  # else α is nearly 1 and would not be seen
+    tokens = torch.randn(3, 7, 8, generator=torch.Generator().manual_seed(4))
+    outputs, (_, _, memory) = learner.run(tokens, learner.start_memory(3))
+    features = tokens + learner.controller(tokens)[0]
+    normed = learner.norm_features(features)
+    q, k, v = learner.queries_keys_values(normed).view(3, 7, 3, 2, 4).unbind(2)  # (rows, T, heads, d)
+    write, keep = learner.write_gate(normed).sigmoid(), learner.keep_gate(normed).sigmoid()
+    expected = torch.zeros(3, 2, 4, 2)
+    for t in range(7):
+        query, key = (normalize(part[:, t].view(3, 2, 2, 2).sum(3), dim=2) for part in (q, k))  # sums of d/R = 2
+        written = write[:, t, :, None, None] * v[:, t, :, :, None] * key[:, :, None]
+        expected = keep[:, t, :, None, None] * expected + written
+        read = learner.norm_read((expected @ query[..., None])[..., 0]).flatten(1)
+        assert torch.allclose(outputs[:, t], features[:, t] + learner.out(read), atol=1e-4)
+    assert torch.allclose(memory.mT, expected, atol=1e-5)
 
 
 def test_the_rank_of_the_memory_changes_the_state_and_not_the_parameters():
