@@ -8,7 +8,7 @@ Beside a scatter of architectures, the ablation that the paper lacks: parameters
 | heads | gated DeltaNet splits a width of 128 over H heads: state 128²/H | 2 % more at 16 heads than at one |
 | rank | of the outer products' memory, 128 × R | the same |
 | units | of an LSTM with tied weights | the same |
-| MLP | width of gated DeltaNet's MLP, which is no part of the state | 96,000 to 611,000, the state the same |
+| MLP | width of gated DeltaNet's MLP, which is no part of the state | 94,000 to 612,000, the state the same |
 
 The learners are the same small ones at both scales; the problem and the training are not. At small scale an LSTM with
 tied weights has ten times the steps of all others, since it learns slowly; where the learning rates come from, and what
@@ -89,17 +89,15 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
 
     A dot is a trial; the lines of the series join the means over seeds.
     """
-    figure, (by_state, by_parameters, fixed_parameters, fixed_state) = panels(4, across=2)
+    figure, (by_state, by_parameters, fixed_parameters, fixed_state) = panels(4, across=2, width=7.0)
     architectures = [record for record in records if record["axes"]["series"] == ALL]
     for axes, size in ((by_state, "state_size"), (by_parameters, "n_parameters")):
         for record in architectures:
             _point(axes, record, size, _colour(record["axes"]["learner"]), record["learner"])
     for series, colour in COLOURS.items():
         rows = [record for record in records if record["axes"]["series"] == series]
-        _line(fixed_parameters, rows, "state_size", "n_parameters", colour)
-    _line(
-        fixed_state, [row for row in records if row["axes"]["series"] == MLP], "n_parameters", "state_size", PALETTE[8]
-    )
+        _line(fixed_parameters, rows, "state_size", colour)
+    _line(fixed_state, [record for record in records if record["axes"]["series"] == MLP], "n_parameters", PALETTE[8])
     state, parameters = "state size (numbers, after 99 examples)", "parameters"
     by_state.set(title="architectures", xlabel=state)
     by_parameters.set(title="architectures", xlabel=parameters)
@@ -110,25 +108,20 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
     return keep(figure, folder, "state-size")
 
 
-def _line(axes: Any, rows: Sequence[Record], varied: str, fixed: str, colour: str) -> None:
-    """The trials of a series, joined through the means over seeds; the legend says what is fixed."""
-    rows = sorted(rows, key=lambda row: row[varied])
+def _line(axes: Any, rows: Sequence[Record], varied: str, colour: str) -> None:
+    """The trials of a series, joined through the means over seeds."""
     gains: dict[int, list[float]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row[varied]):
         gains.setdefault(row[varied], []).append(100 * row["answers"][UNSEEN]["gain"][0])
+        _point(axes, row, varied, colour, f"{row['axes']['series']}, {row['steps']:,} steps")
     axes.plot(list(gains), [np.mean(values) for values in gains.values()], color=colour, linewidth=1.0)
-    sizes = " or ".join(f"{size:,}" for size in sorted({row[fixed] for row in rows}))
-    for i, row in enumerate(rows):
-        what = "parameters" if fixed == "n_parameters" else "numbers of state"
-        label = f"{row['axes']['series']}, {sizes} {what}, {row['steps']:,} steps"
-        _point(axes, row, varied, colour, label if i == 0 else None)
 
 
 def _colour(learner: str) -> str:
     return PALETTE[list(BLACK_BOXES).index(learner) % len(PALETTE)]
 
 
-def _point(axes: Any, record: Record, size: str, colour: str, label: str | None) -> None:
+def _point(axes: Any, record: Record, size: str, colour: str, label: str) -> None:
     """A trial with its 95 % interval."""
     mean, low, high = (100 * value for value in record["answers"][UNSEEN]["gain"])
     error = [[mean - low], [high - mean]]
