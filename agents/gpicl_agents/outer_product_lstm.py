@@ -8,8 +8,8 @@ of unit norm and M the memory (d × R):
     M_t = α_t M_{t−1} + β_t v_t k_tᵀ        out = u_t + W RMSNorm(M_t q_t)
 
 The token x_t in u_t is what makes it learn: with keys and queries from the LSTM alone, which are smeared over the
-tokens before, the learner stayed at chance; from the token alone, it gained as much as from both (docs/research-log.md).
-No read is given back to the LSTM, so that all positions are computed in chunks.
+tokens before, the learner stayed at chance; from the token alone it gained as much as from both (docs/research-log.md,
+2026-11-25). No read is given back to the LSTM, so that all positions are computed in chunks.
 
 State: heads · R · d + 2 · width, with width = heads · d, however many examples. With R < d, keys and queries are the
 sums of d/R components of their projections: rank and state fall, and the parameters stay.

@@ -110,6 +110,20 @@ def test_a_trial_that_was_killed_in_training_goes_on_from_its_checkpoint(no_svhn
     assert again["answers"] == whole["answers"] and again["losses"] == whole["losses"]
 
 
+def test_a_record_names_the_commits_that_trained_and_not_the_one_that_asked_again(
+    no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def at(commit: str, steps: int) -> str:
+        monkeypatch.setattr("gpicl_agents.experiments.trial.source_commit", lambda: commit)
+        short = replace(trial(4), training=TRAINING | {"steps": steps, "schedule": "constant"})
+        return TrialJob(short, "tiny", "small", tmp_path / "t").run().value["commit"]
+
+    assert at("aaa", 2) == "aaa"
+    assert at("bbb", 4) == "aaa, then bbb"  # it went on
+    assert at("ccc", 4) == "aaa, then bbb"  # it was done already
+    assert at("ccc", 6) == "aaa, then bbb, then ccc"
+
+
 def test_a_trial_that_fails_is_reported_the_others_finish_and_it_is_tried_again(no_svhn, tmp_path: Path):
     broken = tiny("transformer", "knn", "transformer")  # nearest neighbours cannot be trained
     with local_runner(1, 120.0) as run:

@@ -115,7 +115,7 @@ def draw(records: Sequence[Record], folder: Path) -> list[str]:
 
 
 def _name(record: Record) -> str:
-    """The learner, and its seed where there are several."""
+    """The learner, and its seed but for the first."""
     seed = record["axes"].get("seed")
     return record["learner"] if not seed else f"{record['learner']}, seed {seed}"
 

@@ -4,6 +4,8 @@ A trial is plain data, so that its sha256 names it: a record is that of a trial,
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -15,7 +17,7 @@ import numpy as np
 import torch
 
 from gpicl_agents.config import TrainConfig
-from gpicl_agents.run_folder import read_metrics
+from gpicl_agents.run_folder import METRICS, read_metrics
 from gpicl_agents.train import Progress, train
 from gpicl_envs.curve import LearningCurve
 from gpicl_envs.datasets.storage import data_folder
@@ -153,10 +155,11 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
         config = TrainConfig(**trial.training | {"evaluate_datasets": at_hand})
         arguments = trial.tasks | {"num_envs": trial.batch_size, "device": device}
         venv = gymnasium.make_vec("GPICL-Array-v0", **arguments)
-        progress = train(learner, venv, config, folder=folder, resume=True)
+        with _noting_commit(folder) as commits:
+            progress = train(learner, venv, config, folder=folder, resume=True)
         if progress.stopped == "interrupted":
             raise InterruptedError(f"meta-training was interrupted at step {progress.step:,}; it goes on from there.")
-        found |= _training(progress, read_metrics(folder))
+        found |= {"commit": ", then ".join(commits)} | _training(progress, read_metrics(folder))
         unwatched = {name for name in at_hand if not any(name in entry for entry in found["history"])}
         missing |= dict.fromkeys(unwatched if found["history"] else (), "it was not at hand while this was trained.")
     posed, lacking = _pose(
@@ -212,6 +215,22 @@ def _gains(curve: LearningCurve) -> np.ndarray[Any, np.dtype[np.float64]]:
 def _listed(values: Interval) -> list[Any]:
     """[mean, low, high], rounded."""
     return [np.asarray(value, np.float64).round(4).tolist() for value in values]
+
+
+@contextmanager
+def _noting_commit(folder: Path) -> Iterator[list[str]]:
+    """The commits at which a folder's training ran, in order: kept beside it, and this one added if it does train."""
+    path, metrics = folder / "commits.txt", folder / METRICS
+    before = path.read_text(encoding="utf-8").split() if path.exists() else []
+    trained = metrics.read_bytes() if metrics.exists() else b""
+    now = source_commit() or "unknown"
+    commits = before if before[-1:] == [now] else [*before, now]
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(commits) + "\n", encoding="utf-8")  # before it trains, as that may be killed
+    yield commits
+    if before and metrics.read_bytes() == trained:  # it was done already
+        commits[:] = list(before)
+        path.write_text("\n".join(before) + "\n", encoding="utf-8")
 
 
 def _training(progress: Progress, metrics: list[dict[str, Any]]) -> dict[str, Any]:
