@@ -57,7 +57,22 @@ def verdict(
     if tasks.n_tasks is not None:  # one-off tasks are not met again, so there are no new examples of them
         asked.insert(1, standard.new_examples(episodes))
     asked += [standard.unseen_dataset(name, episodes) for name in DATASETS if name != arguments["dataset"]]
-    console, posed, answers = Console(), [], {}
+    counting, chance, answers = make_fitting("majority", {}, tasks), 1 / tasks.n_classes, {}
+    for question, shown in _posed(asked, arguments):
+        curves = evaluate_all([made, counting], shown, episodes=episodes, seed=SEED, split=question.split)
+        answers[question.name] = answer(*curves)
+        chance = max(chance, float(curves[1].final.mean)) if question.name == SEEN else chance
+    found = judge(answers, chance, SEEN if tasks.n_tasks is not None else ONE_OFF)
+    number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
+    lines = [f"{made.name}, meta-trained on {number} of {arguments['dataset']}: {found.phase}", *found.reasons]
+    _say("\n  ".join(lines))
+
+
+def _posed(asked: list[Any], arguments: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """The questions that these arguments of meta-training can pose, each with its tasks; says which are left out."""
+    from gpicl_envs.vector_env import make_tasks
+
+    posed = []
     for question in asked:
         try:
             posed.append((question, make_tasks(**arguments | question.changes)))
@@ -65,16 +80,12 @@ def verdict(
             if question.split != "unseen-dataset":
                 raise
             reason = "it is not at hand (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
-            console.print(f"{question.name} is left out: {reason}", markup=False, highlight=False, soft_wrap=True)
-    counting, chance = make_fitting("majority", {}, tasks), 1 / tasks.n_classes
-    for question, shown in posed:
-        curves = evaluate_all([made, counting], shown, episodes=episodes, seed=SEED, split=question.split)
-        answers[question.name] = answer(*curves)
-        chance = max(chance, float(curves[1].final.mean)) if question.name == SEEN else chance
-    found = judge(answers, chance, SEEN if tasks.n_tasks is not None else ONE_OFF)
-    number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
-    lines = [f"{made.name}, meta-trained on {number} of {arguments['dataset']}: {found.phase}", *found.reasons]
-    console.print("\n  ".join(lines), markup=False, highlight=False, soft_wrap=True)
+            _say(f"{question.name} is left out: {reason}")
+    return posed
+
+
+def _say(text: str) -> None:
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _meta_training(spec: str) -> dict[str, Any]:

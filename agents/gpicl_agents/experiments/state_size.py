@@ -152,18 +152,24 @@ def _correlations(records: Sequence[Record]) -> list[str]:
     if len(learners) < 5:
         return []
     rows = [[record for record in records if record["learner"] == learner] for learner in learners]
-    gains = stats.rankdata([np.mean([row["answers"][UNSEEN]["gain"][0] for row in same]) for same in rows])
+    gains = _ranks([float(np.mean([row["answers"][UNSEEN]["gain"][0] for row in same])) for same in rows])
     orders = np.random.default_rng(0).permuted(np.tile(gains, (ORDERS, 1)), axis=1)
     told = []
     for title, size in (("size of the state", "state_size"), ("number of parameters", "n_parameters")):
-        sizes = stats.rankdata([same[0][size] for same in rows])
-        found, *by_chance = (np.corrcoef(sizes, order)[0, 1] for order in (gains, *orders))
+        sizes = _ranks([same[0][size] for same in rows])
+        found, by_chance = gains @ sizes, orders @ sizes
         p = (1 + np.sum(np.abs(by_chance) > abs(found) - 1e-9)) / (1 + ORDERS)
         fewer = [list(kept) for kept in combinations(range(len(learners)), len(learners) - 2)]
         without = [stats.spearmanr(gains[kept], sizes[kept]).statistic for kept in fewer]
         spread = f"without any two of them {min(without):+.2f} to {max(without):+.2f}"
         told.append(f"with the {title} {found:+.2f} (p = {p:.3f}; {spread})")
     return [f"Rank correlation of the gain over {len(learners)} architectures: {', '.join(told)}."]
+
+
+def _ranks(values: Sequence[float]) -> Any:
+    """Ranks, of mean 0 and norm 1: the product of two such is Spearman's correlation."""
+    ranks = stats.rankdata(values) - (len(values) + 1) / 2
+    return ranks / np.linalg.norm(ranks)
 
 
 def _what(record: Record) -> str:

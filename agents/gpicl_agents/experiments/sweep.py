@@ -49,8 +49,8 @@ def sweep(
     path = folder / RECORDS
     append_records(path, [])  # fails now where nothing can be written
     drop_partial_line(path)
-    records = _latest(read_trials(path, experiment, scale))
-    finished = {trial.definition: records[trial.definition] for trial in trials if _is_done(trial, records)}
+    records = read_trials(path, experiment, scale)
+    finished = {trial.definition for trial in trials if _is_done(trial, _latest(records))}
     shared: dict[str, Any] = {"device": device, "threads": threads, "command": command}
     jobs = [
         TrialJob(trial, experiment.name, scale, folder / "trials" / _slug(trial), **shared)
@@ -62,11 +62,11 @@ def sweep(
         assert isinstance(job, TrialJob)
         record = outcome.value or job.header() | {"status": "failed", "error": outcome.error}
         append_records(path, [record])
-        earlier = records.get(job.trial.definition, record)
-        finished[job.trial.definition] = earlier if outcome.error and earlier["status"] == "ok" else record
+        records.append(record)
         result = f"failed: {outcome.error}" if outcome.error else experiment.line(record)
         report(f"[{count}/{len(jobs)}] {job.title}: {result}")
-    return [finished[trial.definition] for trial in trials]
+    latest = _latest(records)
+    return [latest[trial.definition] for trial in trials]
 
 
 def _latest(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

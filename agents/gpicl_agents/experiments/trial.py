@@ -26,7 +26,7 @@ from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation import evaluate
 from gpicl_envs.fitting import make_fitting
 from gpicl_envs.jobs import Outcome, one_line
-from gpicl_envs.learner import evaluating
+from gpicl_envs.learner import Learner, evaluating
 from gpicl_envs.metrics import Interval, bootstrap
 from gpicl_envs.provenance import machine_name, package_versions, source_commit
 from gpicl_envs.vector_env import make_tasks
@@ -145,32 +145,40 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     found: dict[str, Any] = {"learner": learner.name, "n_parameters": learner.n_parameters}
     with evaluating(learner):  # as when it is asked: with all its views
         found["state_size"] = learner.state_size(tasks.length - 1)
-    answers: dict[str, Any] = {}
     missing: dict[str, str] = {}
     if trial.training is not None:
-        watched = trial.training.get("evaluate_datasets", ())
-        shown: dict[str, Any] = {"image_size": None, "n_tasks": None, "split": "test"}  # as the trainer does
-        missing |= _pose(trial, {name: {"dataset": name} | shown for name in watched})[1]
-        at_hand = tuple(name for name in watched if name not in missing)
-        config = TrainConfig(**trial.training | {"evaluate_datasets": at_hand})
-        arguments = trial.tasks | {"num_envs": trial.batch_size, "device": device}
-        venv = gymnasium.make_vec("GPICL-Array-v0", **arguments)
-        with _noting_commit(folder) as commits:
-            progress = train(learner, venv, config, folder=folder, resume=True)
-        if progress.stopped == "interrupted":
-            raise InterruptedError(f"meta-training was interrupted at step {progress.step:,}; it goes on from there.")
-        found |= {"commit": ", then ".join(commits)} | _training(progress, read_metrics(folder))
-        unwatched = {name for name in at_hand if not any(name in entry for entry in found["history"])}
-        missing |= dict.fromkeys(unwatched if found["history"] else (), "it was not at hand while this was trained.")
+        trained, missing = _meta_train(trial, trial.training, learner, folder, device)
+        found |= trained
     posed, lacking = _pose(
         trial, {question.name: question.changes | {"device": device} for question in trial.questions}
     )
+    answers: dict[str, Any] = {}
     for question in trial.questions:
         if question.name in posed:
             asked = posed[question.name]
             curve = evaluate(learner, asked, episodes=question.episodes, seed=SEED, split=question.split)
             answers[question.name] = answer(curve)
     return found | {"answers": answers, "missing": missing | lacking}
+
+
+def _meta_train(
+    trial: Trial, training: dict[str, Any], learner: Learner, folder: Path, device: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a record keeps of the training, and name → why, for the datasets that were not watched on the way."""
+    watched = training.get("evaluate_datasets", ())
+    shown: dict[str, Any] = {"image_size": None, "n_tasks": None, "split": "test"}  # as the trainer does
+    _, missing = _pose(trial, {name: {"dataset": name} | shown for name in watched})
+    at_hand = tuple(name for name in watched if name not in missing)
+    config = TrainConfig(**training | {"evaluate_datasets": at_hand})
+    venv = gymnasium.make_vec("GPICL-Array-v0", **trial.tasks | {"num_envs": trial.batch_size, "device": device})
+    with _noting_commit(folder) as commits:
+        progress = train(learner, venv, config, folder=folder, resume=True)
+    if progress.stopped == "interrupted":
+        raise InterruptedError(f"meta-training was interrupted at step {progress.step:,}; it goes on from there.")
+    found = {"commit": ", then ".join(commits)} | _training(progress, read_metrics(folder))
+    unwatched = {name for name in at_hand if not any(name in entry for entry in found["history"])}
+    missing |= dict.fromkeys(unwatched if found["history"] else (), "it was not at hand while this was trained.")
+    return found, missing
 
 
 def missing_questions(trial: Trial) -> dict[str, str]:
@@ -221,14 +229,14 @@ def _listed(values: Interval) -> list[Any]:
 def _noting_commit(folder: Path) -> Iterator[list[str]]:
     """The commits at which a folder's training ran, in order: kept beside it, and this one added if it does train."""
     path, metrics = folder / "commits.txt", folder / METRICS
-    before = path.read_text(encoding="utf-8").split() if path.exists() else []
     trained = metrics.read_bytes() if metrics.exists() else b""
+    before = path.read_text(encoding="utf-8").split() if path.exists() else ["unknown"] if trained else []
     now = source_commit() or "unknown"
     commits = before if before[-1:] == [now] else [*before, now]
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(commits) + "\n", encoding="utf-8")  # before it trains, as that may be killed
     yield commits
-    if before and metrics.read_bytes() == trained:  # it was done already
+    if trained and metrics.read_bytes() == trained:  # it was done already
         commits[:] = list(before)
         path.write_text("\n".join(before) + "\n", encoding="utf-8")
 
