@@ -7,12 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_data import REAL_DATA, small_arrays
 
 from gpicl_envs.datasets import DATASETS
-from gpicl_envs.datasets.vision import VisionFiles
-
-# The real files, where there are any: what the person who runs the tests has, else what lies beside the repository.
-REAL_DATA = Path(os.environ.get("GPICL_DATA_DIR") or Path(__file__).parents[2] / "shared" / "data")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
@@ -37,26 +34,11 @@ def data_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("data")
     for spec in DATASETS.values():
         if spec.files is not None:
-            files = spec.files if isinstance(spec.files, VisionFiles) else None
-            np.savez(folder / f"{spec.name}.npz", **small_arrays(files))
+            np.savez(folder / f"{spec.name}.npz", **small_arrays(spec))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GPICL_DATA_DIR", str(folder))
         patch.setenv("GPICL_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
-
-
-def small_arrays(files: VisionFiles | None) -> dict[str, np.ndarray]:
-    """Ten examples a class and split; the splits of Omniglot have different classes."""
-    generator = np.random.default_rng(0)
-    shape, n_classes = ((5,), 10) if files is None else (files.shape, files.n_classes)
-    labels = {"train": np.arange(n_classes), "test": np.arange(n_classes)}
-    if files is not None and files.name == "Omniglot":
-        labels = {"train": np.arange(964), "test": np.arange(964, n_classes)}
-    arrays = {}
-    for split, classes in labels.items():
-        arrays[f"y_{split}"] = classes.repeat(10)
-        arrays[f"x_{split}"] = generator.integers(256, size=(10 * len(classes), *shape), dtype=np.uint8)
-    return arrays
 
 
 @pytest.fixture
