@@ -21,9 +21,9 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.semi_supervised import LabelSpreading
 
-from gpicl_baselines.context import unit
-from gpicl_envs.learner import make_learner
-from gpicl_envs.tasks import TaskDistribution
+from gpicl_baselines.classical.causal import unit
+from gpicl_envs.learners.registry import make_learner
+from gpicl_envs.tasks.classification import TaskDistribution
 from machine import write_result
 
 EPISODES, THEIRS = 64, 2

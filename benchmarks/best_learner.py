@@ -12,12 +12,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpicl_agents.run_folder import METRICS
+from gpicl_agents.training.run_folder import METRICS
 from gpicl_envs.errors import MissingDataError
-from gpicl_envs.evaluation import LearningCurve, evaluate_all
-from gpicl_envs.learner import make_learner
-from gpicl_envs.metrics import LAST, bootstrap
-from gpicl_envs.tasks import TaskDistribution
+from gpicl_envs.evaluation.evaluate import LearningCurve, evaluate_all
+from gpicl_envs.evaluation.metrics import LAST, bootstrap
+from gpicl_envs.learners.registry import make_learner
+from gpicl_envs.tasks.classification import TaskDistribution
 from machine import write_result
 
 BASELINES = ("kernel-ridge", "ridge", "knn", "centroid", "sgd")

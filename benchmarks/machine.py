@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gpicl_envs.provenance import package_versions, source_commit
+from gpicl_envs.evaluation.provenance import package_versions, source_commit
 
 
 def describe_machine() -> dict[str, Any]:

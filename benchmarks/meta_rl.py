@@ -20,14 +20,14 @@ from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 import gpicl_envs  # noqa: F401
-from gpicl_agents.gru import GRU
-from gpicl_agents.reinforce import RewardConfig, roll_out, train_from_reward
-from gpicl_agents.rl2 import RL2, RL2Transformer
-from gpicl_agents.sequence import SequenceAgent
-from gpicl_agents.train import Progress
-from gpicl_agents.transformer import Transformer
-from gpicl_envs.metrics import LAST, Interval, bootstrap
-from gpicl_envs.sb3 import Sb3VecEnv
+from gpicl_agents.models.base import SequenceAgent
+from gpicl_agents.models.gru import GRU
+from gpicl_agents.models.rl2 import RL2, RL2Transformer
+from gpicl_agents.models.transformer import Transformer
+from gpicl_agents.training.reinforce import RewardConfig, roll_out, train_from_reward
+from gpicl_agents.training.supervised import Progress
+from gpicl_envs.evaluation.metrics import LAST, Interval, bootstrap
+from gpicl_envs.wrappers.sb3 import Sb3VecEnv
 from machine import write_result
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -15,10 +15,10 @@ import gymnasium
 
 import gpicl_envs
 from best_learner import DATASETS, SEED, scores, training
-from gpicl_agents.presets import find_preset
 from gpicl_agents.pretrained import export
-from gpicl_agents.train import train
-from gpicl_envs.evaluation import evaluate_all
+from gpicl_agents.training.presets import find_preset
+from gpicl_agents.training.supervised import train
+from gpicl_envs.evaluation.evaluate import evaluate_all
 from machine import describe_machine
 
 

@@ -18,7 +18,7 @@ import torch
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 import gpicl_envs  # noqa: F401 (registers the ids)
-from gpicl_envs.sb3 import Sb3VecEnv
+from gpicl_envs.wrappers.sb3 import Sb3VecEnv
 from machine import write_result
 
 ENV_ID, LENGTH = "GPICL-MNIST-v0", 100

@@ -18,7 +18,7 @@ import torch
 from torch.nn.functional import one_hot, pad
 
 from gpicl_envs import TaskDistribution, make_learner
-from gpicl_envs.learner import find_class, learner_targets
+from gpicl_envs.learners.registry import find_class, learner_targets
 from machine import write_result
 
 FEW = 16  # episodes whose states' bytes are counted

@@ -21,10 +21,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 from torch.utils.flop_counter import FlopCounterMode
 
-from gpicl_agents.presets import PRESETS
-from gpicl_agents.train import Progress, TrainConfig, train
+from gpicl_agents.training.presets import PRESETS
+from gpicl_agents.training.supervised import Progress, TrainConfig, train
 from gpicl_envs import load_dataset, make_learner
-from gpicl_envs.learner import find_class, learner_targets
+from gpicl_envs.learners.registry import find_class, learner_targets
 from machine import write_result
 
 LENGTH, BATCH, WIDTH, LAYERS, HEADS = 50, 128, 256, 4, 8  # the paper's Transformer; context and batch of the issue

@@ -11,9 +11,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from gpicl_envs.evaluation import evaluate
-from gpicl_envs.learner import make_learner
-from gpicl_envs.tasks import TaskDistribution
+from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.learners.registry import make_learner
+from gpicl_envs.tasks.classification import TaskDistribution
 from machine import write_result
 
 EPISODES, SEED = 256, 99

@@ -11,13 +11,13 @@ from PIL import Image
 
 from docstrings import argument_table, arguments, description, sections, table
 from gpicl_envs import InContextEnv, InContextVectorEnv, TaskDistribution, load_dataset, make_learner
-from gpicl_envs.answers import CLASSIFICATION_ACTIONS, FEEDBACKS, REGRESSION_ACTIONS, make_answer
 from gpicl_envs.datasets import DATASETS, DatasetSpec
-from gpicl_envs.distribution import EpisodeDistribution
-from gpicl_envs.functions import FUNCTIONS, FunctionDistribution
-from gpicl_envs.records import read_records
+from gpicl_envs.envs.actions import CLASSIFICATION_ACTIONS, FEEDBACKS, REGRESSION_ACTIONS, make_answer
+from gpicl_envs.evaluation.records import read_records
 from gpicl_envs.registration import Environment, environments
 from gpicl_envs.report import QUESTIONS, Record, draw_curves, group
+from gpicl_envs.tasks.base import EpisodeDistribution
+from gpicl_envs.tasks.regression import FUNCTIONS, FunctionDistribution
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 MADE_BY = {"quickstart.jsonl": "gpicl quickstart"}  # other record files: `gpicl evaluate`

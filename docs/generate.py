@@ -13,9 +13,10 @@ import gpicl_agents
 import gpicl_envs
 from docstrings import argument_table, arguments, description, sections, table
 from environment_pages import write_environment_pages
-from gpicl_agents.presets import PRESETS
-from gpicl_envs.cli import COMMANDS, main
-from gpicl_envs.learner import Learner, find_class, learner_targets
+from gpicl_agents.training.presets import PRESETS
+from gpicl_envs.cli import commands, main
+from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.registry import find_class, learner_targets
 
 ROOT = Path(__file__).parent.parent
 HELP_WIDTH = 84
@@ -82,10 +83,11 @@ def learners_page() -> str:
 def command_line_page() -> str:
     """Every command, as its own help tells it."""
     rows = [
-        (f"[`gpicl {name}`](#gpicl-{name})", description(command).split("\n")[0]) for name, command in COMMANDS.items()
+        (f"[`gpicl {name}`](#gpicl-{name})", description(command).split("\n")[0])
+        for name, command in commands().items()
     ]
     parts = ["# Command line", table(["command", "what it does"], rows)]
-    for name in COMMANDS:
+    for name in commands():
         parts += [f"(gpicl-{name})=\n## gpicl {name}", f"```text\n{command_help(name)}\n```"]
     return "\n\n".join(parts) + "\n"
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from gpicl_envs import make_learner
-from gpicl_envs.drawing import BLUE, GREEN, GRID, INK, MUTED, RED
+from gpicl_envs.rendering.image import BLUE, GREEN, GRID, INK, MUTED, RED
 
 GREYS = 12  # of the palette, which all frames share
 LAST_SECONDS = 3.0  # that the last frame stays

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpicl_baselines.acting import ActingLearner
+from gpicl_baselines.adapters.acting import ActingLearner
 from gpicl_envs import TaskDistribution, make_learner
-from gpicl_envs.evaluation import evaluate_all
+from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.report import compare
 
 Array = NDArray[Any]

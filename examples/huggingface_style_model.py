@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize, one_hot
 
-from gpicl_agents.train import Progress, TrainConfig, train
+from gpicl_agents.training.supervised import Progress, TrainConfig, train
 from gpicl_envs import Learner, TaskDistribution, make_learner
-from gpicl_envs.evaluation import evaluate_all
+from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.report import compare
 
 

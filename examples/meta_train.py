@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import one_hot, pad
 
 import gpicl_envs
-from gpicl_agents.train import Progress, TrainConfig, train
+from gpicl_agents.training.supervised import Progress, TrainConfig, train
 
 
 class GRULearner(gpicl_envs.Learner, nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import normalize, one_hot
 
 from gpicl_envs import Learner, TaskDistribution, check_learner, make_learner
-from gpicl_envs.evaluation import evaluate_all
+from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.report import compare
 
 

@@ -17,7 +17,7 @@ except ImportError:
     print("This example needs stable-baselines3: pip install 'gpicl-envs[rl]'.")
     sys.exit(0)
 
-from gpicl_envs.sb3 import Sb3VecEnv
+from gpicl_envs.wrappers.sb3 import Sb3VecEnv
 
 LENGTH, N_CLASSES = 20, 10
 

@@ -9,9 +9,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from gpicl_baselines.estimator import EstimatorLearner
+from gpicl_baselines.adapters.estimator import EstimatorLearner
 from gpicl_envs import TaskDistribution, make_learner
-from gpicl_envs.evaluation import evaluate_all
+from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.report import compare
 
 

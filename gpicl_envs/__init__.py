@@ -10,31 +10,32 @@ from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, load_dataset
 from gpicl_envs.registration import register_dataset, register_environments
 
 if TYPE_CHECKING:
-    from gpicl_envs.curve import LearningCurve
-    from gpicl_envs.episodes import Episodes
-    from gpicl_envs.evaluation import evaluate
-    from gpicl_envs.functions import FunctionDistribution
-    from gpicl_envs.learner import Learner, make_learner, register_learner
-    from gpicl_envs.single_env import InContextEnv
-    from gpicl_envs.tasks import TaskDistribution
-    from gpicl_envs.testing import check_learner
-    from gpicl_envs.vector_env import InContextVectorEnv
+    from gpicl_envs.envs.single_env import InContextEnv
+    from gpicl_envs.envs.vector_env import InContextVectorEnv
+    from gpicl_envs.evaluation.curve import LearningCurve
+    from gpicl_envs.evaluation.evaluate import evaluate
+    from gpicl_envs.learners.base import Learner
+    from gpicl_envs.learners.check import check_learner
+    from gpicl_envs.learners.registry import make_learner, register_learner
+    from gpicl_envs.tasks.classification import TaskDistribution
+    from gpicl_envs.tasks.episodes import Episodes
+    from gpicl_envs.tasks.regression import FunctionDistribution
 
 __version__ = "0.1.0"
 
 # Names that need torch are imported when first used: listing environments or reading records takes no torch.
 _LAZY = {
-    "InContextEnv": "single_env",
-    "InContextVectorEnv": "vector_env",
-    "LearningCurve": "curve",
-    "evaluate": "evaluation",
-    "Learner": "learner",
-    "make_learner": "learner",
-    "register_learner": "learner",
-    "Episodes": "episodes",
-    "FunctionDistribution": "functions",
-    "TaskDistribution": "tasks",
-    "check_learner": "testing",
+    "InContextEnv": "envs.single_env",
+    "InContextVectorEnv": "envs.vector_env",
+    "LearningCurve": "evaluation.curve",
+    "evaluate": "evaluation.evaluate",
+    "Learner": "learners.base",
+    "make_learner": "learners.registry",
+    "register_learner": "learners.registry",
+    "Episodes": "tasks.episodes",
+    "FunctionDistribution": "tasks.regression",
+    "TaskDistribution": "tasks.classification",
+    "check_learner": "learners.check",
 }
 
 __all__ = [

@@ -1,49 +1,51 @@
-"""`gpicl`: one command a file in `commands/`, and what they have in common when input is bad."""
+"""`gpicl`: finds a command by its entry point, and ends bad input with one line."""
 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from typing import Any
 
 import gymnasium
 import tyro
 
-from gpicl_envs.commands.benchmark import benchmark
-from gpicl_envs.commands.check import check
-from gpicl_envs.commands.data import data
-from gpicl_envs.commands.envs import envs
-from gpicl_envs.commands.evaluate import evaluate
-from gpicl_envs.commands.experiment import experiment
-from gpicl_envs.commands.play import play
-from gpicl_envs.commands.quickstart import quickstart
-from gpicl_envs.commands.report import report
-from gpicl_envs.commands.train import train
-from gpicl_envs.commands.train_sb3 import train_sb3
-from gpicl_envs.commands.verdict import verdict
+from gpicl_envs.errors import UnknownNameError
 
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "quickstart": quickstart,
-    "envs": envs,
-    "play": play,
-    "data": data,
-    "train": train,
-    "train-sb3": train_sb3,
-    "evaluate": evaluate,
-    "benchmark": benchmark,
-    "report": report,
-    "experiment": experiment,
-    "check": check,
-    "verdict": verdict,
-}
+COMMANDS_GROUP = "gpicl.commands"
+
+
+def commands() -> dict[str, Callable[..., Any]]:
+    """Return name → command; a package adds one with an entry point of the group `gpicl.commands`."""
+    return {point.name: point.load() for point in sorted(entry_points(group=COMMANDS_GROUP))}
+
+
+def find_command(name: str) -> Callable[..., Any]:
+    """Return a command by name; an unknown name lists the valid ones."""
+    points = entry_points(group=COMMANDS_GROUP)
+    if name not in points.names:
+        raise UnknownNameError("command", name, points.names)
+    found: Callable[..., Any] = points[name].load()
+    return found
+
+
+def overview() -> str:
+    """Return what `gpicl --help` prints: every command, with the first line of its docstring."""
+    known = commands()
+    width = max(map(len, known))
+    lines = [f"  {name:<{width}}  {(command.__doc__ or '').splitlines()[0]}" for name, command in known.items()]
+    usage = "usage: gpicl COMMAND [OPTIONS], or gpicl COMMAND --help\n\nIn-context learning as an environment.\n"
+    return "\n".join([usage, *lines])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; bad input ends with one line on standard error and exit code 2."""
     sys.path.insert(0, os.getcwd())  # so that module:Class finds the user's own files
+    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            dict(COMMANDS), prog="gpicl", description="In-context learning as an environment.", args=arguments
-        )
+        if name in ("-h", "--help"):
+            print(overview())
+        else:
+            tyro.cli(find_command(name), prog=f"gpicl {name}", args=rest)
     except KeyboardInterrupt:
         sys.exit("\ninterrupted: what was written before is kept")
     except (ValueError, AssertionError, FloatingPointError, OSError, gymnasium.error.Error) as error:

@@ -7,8 +7,7 @@ import gymnasium
 
 from gpicl_envs import datasets
 from gpicl_envs.datasets import DATASETS, DatasetSpec
-from gpicl_envs.datasets.arrays import array_spec
-from gpicl_envs.datasets.npz import simple_name
+from gpicl_envs.datasets.user import array_spec, simple_name
 from gpicl_envs.errors import UnknownNameError
 
 # The classes of functions of `functions.py`, listed here so that listing them takes no torch.
@@ -100,7 +99,7 @@ def register_environments() -> None:
         if environment.id not in gymnasium.registry:
             gymnasium.register(
                 environment.id,
-                entry_point="gpicl_envs.single_env:InContextEnv",
-                vector_entry_point="gpicl_envs.vector_env:InContextVectorEnv",
+                entry_point="gpicl_envs.envs.single_env:InContextEnv",
+                vector_entry_point="gpicl_envs.envs.vector_env:InContextVectorEnv",
                 kwargs=environment.arguments,
             )

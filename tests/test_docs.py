@@ -9,9 +9,9 @@ import gymnasium
 import pytest
 
 import gpicl_envs
-from gpicl_envs.cli import COMMANDS
-from gpicl_envs.learner import learner_targets
-from gpicl_envs.records import read_records
+from gpicl_envs.cli import commands as commands_of_gpicl
+from gpicl_envs.evaluation.records import read_records
+from gpicl_envs.learners.registry import learner_targets
 from gpicl_envs.registration import environments
 
 ROOT = Path(__file__).parent.parent
@@ -94,7 +94,7 @@ def test_every_learner_command_and_public_name_has_its_place(pages: Path):
     assert all(f"\n## {name}\n" in learners for name in learner_targets())
     assert "| `regularization` | `0.003` |" in learners
     commands = (pages / "command-line.md").read_text()
-    assert all(f"\nusage: gpicl {name} " in commands for name in COMMANDS)
+    assert all(f"\nusage: gpicl {name} " in commands for name in commands_of_gpicl())
     api = (pages / "api.md").read_text()
     assert all(f"\n## {name}\n" in api for name in gpicl_envs.__all__)
     assert "Scores with intervals, in NumPy." in (pages / "modules" / "index.md").read_text()

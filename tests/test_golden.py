@@ -23,12 +23,12 @@ from small_data import REAL_DATA, small_arrays
 
 import gpicl_envs
 from gpicl_agents import load_pretrained, pretrained_names
-from gpicl_agents.presets import PRESETS
-from gpicl_agents.train import TrainConfig, train
+from gpicl_agents.training.presets import PRESETS
+from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs import FunctionDistribution, TaskDistribution, make_learner
-from gpicl_envs.learner import learner_targets
-from gpicl_envs.suites import SUITES
-from gpicl_envs.vector_env import make_tasks
+from gpicl_envs.learners.registry import learner_targets
+from gpicl_envs.suites.definitions import SUITES
+from gpicl_envs.tasks import make_tasks
 
 FILE = Path(__file__).with_name("golden.json")
 SHOWN = 12  # real numbers kept of an array

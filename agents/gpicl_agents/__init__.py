@@ -1,5 +1,28 @@
-"""Sequence models that are meta-trained into learning algorithms. One model a file."""
+"""Sequence models that are meta-trained into learning algorithms: the models, their training, the paper's experiments."""
 
-from gpicl_agents.pretrained import load_pretrained, pretrained_names
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["load_pretrained", "pretrained_names"]
+if TYPE_CHECKING:
+    from gpicl_agents.pretrained import load_pretrained, pretrained_names
+    from gpicl_agents.training.config import TrainConfig
+    from gpicl_agents.training.reinforce import RewardConfig, train_from_reward
+    from gpicl_agents.training.supervised import train
+
+# Imported when first used: most need torch, which `gpicl --help` does not.
+_LAZY = {
+    "RewardConfig": "training.reinforce",
+    "TrainConfig": "training.config",
+    "load_pretrained": "pretrained",
+    "pretrained_names": "pretrained",
+    "train": "training.supervised",
+    "train_from_reward": "training.reinforce",
+}
+
+__all__ = ["RewardConfig", "TrainConfig", "load_pretrained", "pretrained_names", "train", "train_from_reward"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"gpicl_agents.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'gpicl_agents' has no attribute {name!r}")

@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from gpicl_agents.checkpoint import (
+from gpicl_agents.training.checkpoint import (
     CARD,
     CONFIG,
     MODEL,
@@ -19,7 +19,7 @@ from gpicl_agents.checkpoint import (
     write_config,
 )
 from gpicl_envs.errors import UnknownNameError
-from gpicl_envs.learner import Learner
+from gpicl_envs.learners.base import Learner
 
 FOLDER = Path(__file__).parent / "pretrained"
 MOST_BYTES = 8_000_000  # of weights: what everybody downloads with the package

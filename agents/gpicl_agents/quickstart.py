@@ -9,17 +9,18 @@ from typing import Any
 import gymnasium
 from rich.console import Console
 
-from gpicl_agents.emergence import draw_emergence
-from gpicl_agents.presets import PRESETS, Preset
-from gpicl_agents.progress import LiveReport, score_table
-from gpicl_agents.train import TrainConfig, train
-from gpicl_envs.distribution import check_device
+from gpicl_agents.experiments.engine.plots import draw_emergence
+from gpicl_agents.training.presets import PRESETS, Preset
+from gpicl_agents.training.progress import LiveReport, score_table
+from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs.errors import check_integer
-from gpicl_envs.evaluation import evaluate_all
-from gpicl_envs.learner import Learner, make_learner
-from gpicl_envs.records import append_records, read_records
+from gpicl_envs.evaluation.evaluate import evaluate_all
+from gpicl_envs.evaluation.records import append_records, read_records
+from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.report import compare, group, write_report
-from gpicl_envs.tasks import TaskDistribution
+from gpicl_envs.tasks.base import check_device
+from gpicl_envs.tasks.classification import TaskDistribution
 
 ENV_ID = "GPICL-MNIST-v0"
 AGENTS = ("similarity", "fast")

@@ -21,9 +21,9 @@ def processes(workers: int | None, device: str) -> tuple[int, int]:
 def runner(workers: int, time_limit: float, ray: str | None, device: str) -> AbstractContextManager[Any]:
     """Return where jobs run: in processes of this machine, or on the Ray cluster at an address."""
     if ray is None:
-        from gpicl_envs.isolation import local_runner
+        from gpicl_envs.jobs.local import local_runner
 
         return local_runner(workers, time_limit)
-    from gpicl_envs.cluster import ray_runner
+    from gpicl_envs.jobs.ray import ray_runner
 
     return ray_runner(ray, time_limit, gpus=0 if device == "cpu" else 1)

@@ -40,11 +40,11 @@ def benchmark(
         batch_size: episodes at a time.
         device: cpu or cuda.
     """
-    from gpicl_envs.benchmark import benchmark as run_benchmark
-    from gpicl_envs.benchmark import command_line
-    from gpicl_envs.distribution import check_device
     from gpicl_envs.report import write_report
-    from gpicl_envs.suites import find_suite
+    from gpicl_envs.suites.definitions import find_suite
+    from gpicl_envs.suites.run import benchmark as run_benchmark
+    from gpicl_envs.suites.run import command_line
+    from gpicl_envs.tasks.base import check_device
 
     console = Console()
     chosen = find_suite(suite)

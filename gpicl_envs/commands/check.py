@@ -7,7 +7,7 @@ import tyro
 from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments
-from gpicl_envs.specs import parse, parse_spec
+from gpicl_envs.learners.registry import parse, parse_spec
 
 
 def check(learner: tyro.conf.Positional[str], set: Assignments = (), seed: int = 0) -> None:
@@ -20,8 +20,8 @@ def check(learner: tyro.conf.Positional[str], set: Assignments = (), seed: int =
         set: further arguments of the learner, such as k=3.
         seed: of the trial data.
     """
-    from gpicl_envs.learner import make_learner
-    from gpicl_envs.testing import LearnerCheckError, check_learner
+    from gpicl_envs.learners.check import LearnerCheckError, check_learner
+    from gpicl_envs.learners.registry import make_learner
 
     console = Console()
     target, own = parse_spec(learner)

@@ -6,9 +6,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gpicl_envs.datasets.base import ARRAY_ID, DATASETS, DatasetSpec, find_dataset, npz_spec
-from gpicl_envs.datasets.npz import npz_files, simple_name
-from gpicl_envs.datasets.storage import Location, data_folder
+from gpicl_envs.datasets.cache import Location, data_folder
+from gpicl_envs.datasets.dataset import DatasetSpec
+from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, npz_spec
+from gpicl_envs.datasets.user import npz_files, simple_name
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
 WIDTH = 180  # columns of the list, where the output is no terminal

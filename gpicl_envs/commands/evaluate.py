@@ -9,8 +9,8 @@ from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.errors import check_integer
+from gpicl_envs.learners.registry import parse
 from gpicl_envs.registration import find_environment
-from gpicl_envs.specs import parse
 
 
 def evaluate(
@@ -42,13 +42,13 @@ def evaluate(
         device: cpu or cuda.
         out: file to which the records are added.
     """
-    from gpicl_envs.evaluation import evaluate_all
-    from gpicl_envs.fitting import identity_of, make_fitting
-    from gpicl_envs.oracle import Oracle
-    from gpicl_envs.records import append_records
+    from gpicl_envs.evaluation.evaluate import evaluate_all
+    from gpicl_envs.evaluation.records import append_records
+    from gpicl_envs.learners.check import check_learner
+    from gpicl_envs.learners.registry import identity_of, make_fitting
     from gpicl_envs.report import group, markdown_table
-    from gpicl_envs.testing import check_learner
-    from gpicl_envs.vector_env import make_tasks
+    from gpicl_envs.tasks import make_tasks
+    from gpicl_envs.tasks.oracle import Oracle
 
     console = Console()
     check_integer("seed", seed, 0)

@@ -16,10 +16,10 @@ from rich.text import Text
 
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.errors import check_integer
-from gpicl_envs.frame import as_image, resampled
+from gpicl_envs.learners.registry import parse
 from gpicl_envs.registration import find_environment
-from gpicl_envs.rendering import shades, sparkline
-from gpicl_envs.specs import parse
+from gpicl_envs.rendering.frame import as_image, resampled
+from gpicl_envs.rendering.modes import shades, sparkline
 
 QUIT = ("q", "quit")
 INPUT_LINES, MEMORY_LINES = 14, 7  # of pictures; each has twice as many characters a line
@@ -127,7 +127,7 @@ class Game:
         return Group(table, f"Your running accuracy: {sparkline(self.running_accuracy)}")
 
     def _nearest_neighbour_right(self) -> int:
-        from gpicl_envs.learner import make_learner
+        from gpicl_envs.learners.registry import make_learner
 
         n, episode = len(self.right), self._hidden.episode
         learner = make_learner("knn", n_features=episode.x.shape[2], n_classes=self.n_classes)

@@ -19,7 +19,7 @@ def report(
         out: folder for index.html, table.md, table.tex and the pictures (PNG and SVG).
         title: of the page.
     """
-    from gpicl_envs.records import read_records
+    from gpicl_envs.evaluation.records import read_records
     from gpicl_envs.report import merge, write_report
 
     console = Console()

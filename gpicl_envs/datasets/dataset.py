@@ -1,14 +1,16 @@
-"""The `Dataset` that every source is turned into."""
+"""`Dataset`, the arrays that every source of data is turned into, and `DatasetSpec`, what is known of one unloaded."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.storage import Arrays
+from gpicl_envs.datasets.cache import Arrays, Location
 from gpicl_envs.errors import UnknownNameError, check_integer
 
 SPLITS = ("train", "test")
@@ -121,6 +123,65 @@ class Dataset:
                 f"image_size={image_size} needs images, but an input of {self.name} has shape {self.shape}."
             )
         return replace(self, x={name: _area_resize(x, image_size) for name, x in self.x.items()})
+
+
+class Files(Protocol):
+    """A dataset that is kept in files of the data folder."""
+
+    def location(self) -> Location | None:
+        """Return where the files are, None if they are not there. Reads none of them."""
+
+    def verify(self) -> None:
+        """Check the files; raises `DamagedDataError`."""
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """One line of the registry: `load()` gives the arrays, and `GPICL-{name}-v0` is the environment's id.
+
+    The facts are those of the whole dataset, and can be listed without loading it.
+
+    Args:
+        name: registered name.
+        load: returns the dataset.
+        description: one line.
+        source: where it comes from.
+        licence: its licence, "none stated" if its authors state none.
+        shape: of one input: (height, width), (height, width, channels) or (N_x,); () if it depends on the user.
+        n_classes: number of base classes.
+        n_train: examples of the train split.
+        n_test: examples of the test split.
+        download_mb: megabytes that a download transfers.
+        kept: where the data are if not in files: embedded, computed, memory.
+        files: what knows the dataset's files in the data folder, None if it needs none.
+    """
+
+    name: str
+    load: Callable[[], Dataset]
+    description: str = ""
+    source: str = ""
+    licence: str = ""
+    shape: tuple[int, ...] = ()
+    n_classes: int | None = None
+    n_train: int | None = None
+    n_test: int | None = None
+    download_mb: float | None = None
+    kept: str = "memory"
+    files: Files | None = None
+
+    @property
+    def env_id(self) -> str:
+        """The environment's id."""
+        return f"GPICL-{self.name}-v0"
+
+    @property
+    def has_env_id(self) -> bool:
+        """Whether the name can be part of an id; otherwise `GPICL-Array-v0` with `dataset=` reaches the dataset."""
+        return re.fullmatch(r"[\w.-]+", self.name) is not None
+
+    def location(self) -> Location | None:
+        """Return where the data are, None if their files are not there. Loads nothing."""
+        return self.files.location() if self.files is not None else Location(self.kept)
 
 
 def _area_resize(x: NDArray[Any], size: int) -> NDArray[np.float32]:

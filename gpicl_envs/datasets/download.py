@@ -11,10 +11,11 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from gpicl_envs.datasets.base import DatasetSpec, find_dataset
-from gpicl_envs.datasets.formats import KnownFile
-from gpicl_envs.datasets.storage import data_folder, md5_of
-from gpicl_envs.datasets.vision import VisionFiles
+from gpicl_envs.datasets.cache import data_folder, md5_of
+from gpicl_envs.datasets.dataset import DatasetSpec
+from gpicl_envs.datasets.registry import find_dataset
+from gpicl_envs.datasets.torchvision import VisionFiles
+from gpicl_envs.datasets.torchvision_formats import KnownFile
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
 PAUSES = (1.0, 4.0, 15.0)  # seconds before the second, third and fourth try

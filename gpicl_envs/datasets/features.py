@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import Progress
 from torch.nn.functional import interpolate
 
+from gpicl_envs.datasets.cache import Arrays, cached_arrays, content_digest, data_folder, sha256_of
 from gpicl_envs.datasets.dataset import Dataset
-from gpicl_envs.datasets.storage import Arrays, cached_arrays, content_digest, data_folder, sha256_of
 from gpicl_envs.errors import DamagedDataError, MissingDataError, UnknownNameError, check_integer
 
 Triple = tuple[float, float, float]

@@ -4,8 +4,7 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from gpicl_envs.datasets.base import DatasetSpec
-from gpicl_envs.datasets.dataset import SPLITS, Dataset
+from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec
 
 N_CLASSES = 10
 RANDOM_ITEMS = 20

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gpicl_envs.comparisons import larger_is_better
-from gpicl_envs.report.columns import Columns, learners, scale
+from gpicl_envs.evaluation.comparisons import larger_is_better
+from gpicl_envs.report.model import Columns, learners, scale
 
 PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f")
 LONGEST = 44  # letters of a name

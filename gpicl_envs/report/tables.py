@@ -4,9 +4,9 @@ import html
 import re
 from collections.abc import Callable
 
-from gpicl_envs.comparisons import SIGNIFICANCE, Record, interquartile_mean, larger_is_better
+from gpicl_envs.evaluation.comparisons import SIGNIFICANCE, Record, interquartile_mean, larger_is_better
 from gpicl_envs.report import paper
-from gpicl_envs.report.columns import (
+from gpicl_envs.report.model import (
     Columns,
     caption,
     cell,

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 import gpicl_agents
-from gpicl_agents.checkpoint import save_checkpoint
+from gpicl_agents.models.transformer import Transformer
 from gpicl_agents.pretrained import MOST_BYTES, export, load_pretrained, pretrained_names
-from gpicl_agents.transformer import Transformer
+from gpicl_agents.training.checkpoint import save_checkpoint
 from gpicl_envs.cli import main
-from gpicl_envs.evaluation import evaluate
-from gpicl_envs.learner import SCHEMES_GROUP, has_own_size, make_learner
-from gpicl_envs.tasks import TaskDistribution
-from gpicl_envs.testing import check_learner
+from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.learners.check import check_learner
+from gpicl_envs.learners.registry import SCHEMES_GROUP, has_own_size, make_learner
+from gpicl_envs.tasks.classification import TaskDistribution
 
 SHIPPED = pretrained_names()  # before a test has its own box
 FOLDER_OF_PACKAGE = Path(gpicl_agents.__file__).parent / "pretrained"
@@ -69,7 +69,9 @@ def test_weights_are_checked_before_they_are_read(run: Path, box: Path, monkeypa
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
-    monkeypatch.setattr("gpicl_agents.checkpoint.load_file", lambda *a, **k: pytest.fail("read before it was checked"))
+    monkeypatch.setattr(
+        "gpicl_agents.training.checkpoint.load_file", lambda *a, **k: pytest.fail("read before it was checked")
+    )
     with pytest.raises(ValueError, match=r"model\.safetensors is truncated, damaged or exchanged: its sha256 is"):
         load_pretrained("small")
 

@@ -4,9 +4,9 @@ import pytest
 from rich.console import Console
 
 import gpicl_agents.quickstart as module
-from gpicl_agents.checkpoint import load_learner
 from gpicl_agents.quickstart import QuickstartConfig, quickstart
-from gpicl_envs.records import read_records
+from gpicl_agents.training.checkpoint import load_learner
+from gpicl_envs.evaluation.records import read_records
 
 TINY = QuickstartConfig(scale=0.002, episodes=4)
 

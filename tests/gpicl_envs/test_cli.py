@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpicl_envs.cli import COMMANDS, main
-from gpicl_envs.specs import parse, parse_spec
+from gpicl_envs.learners.registry import parse, parse_spec
 
 AGENT = """
 import torch

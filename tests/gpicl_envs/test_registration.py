@@ -8,8 +8,8 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 import gpicl_envs
-from gpicl_envs.functions import FUNCTIONS
 from gpicl_envs.registration import FUNCTION_CLASSES, environments
+from gpicl_envs.tasks.regression import FUNCTIONS
 
 IDS = list(environments())
 
@@ -39,7 +39,7 @@ def test_make_imports_the_package_by_its_prefix_and_works_offline():
 
 
 def test_importing_the_package_and_the_report_takes_no_torch():
-    program = "import sys, gpicl_envs, gpicl_envs.report, gpicl_envs.records; print('torch' in sys.modules)"
+    program = "import sys, gpicl_envs, gpicl_envs.report, gpicl_envs.evaluation.records; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
 

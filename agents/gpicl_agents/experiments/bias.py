@@ -1,7 +1,7 @@
 """Bias: a share of the meta-training tasks has one and the same permutation of labels; does the plateau end sooner?
 
 The tokens are the paper's, which stay on the plateau longest. All runs have the same budget of steps; the plateau is
-that of a run's own tasks (`gpicl_agents.watch.Plateau`). With a bias one could do well on those in another way, so each
+that of a run's own tasks (`gpicl_agents.training.plateau.Plateau`). With a bias one could do well on those in another way, so each
 run is watched, and asked in the end, on new tasks without bias.
 """
 
@@ -12,23 +12,23 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import keep
-from gpicl_agents.experiments.experiment import Experiment, Record
-from gpicl_agents.experiments.trial import Trial
-from gpicl_agents.verdict import UNSEEN
+from gpicl_agents.diagnosis import UNSEEN
+from gpicl_agents.experiments.engine import settings
+from gpicl_agents.experiments.engine.experiment import Experiment, Record
+from gpicl_agents.experiments.engine.plots import keep
+from gpicl_agents.experiments.engine.trial import Trial
 from gpicl_envs.report.figures import PALETTE, panels
 
 SHARES = (0.0, 0.5, 0.9, 0.95)
 # Ten classes in episodes of 100 stay on the plateau for longer than minutes; five classes in 20 leave it within them.
-SMALL = standard.Setting(
-    tasks=standard.SMALL.tasks | {"n_classes": 5, "length": 20},
-    transformer=standard.SMALL.transformer | {"tokens": "paper"},
-    training=standard.SMALL.training
+SMALL = settings.Setting(
+    tasks=settings.SMALL.tasks | {"n_classes": 5, "length": 20},
+    transformer=settings.SMALL.transformer | {"tokens": "paper"},
+    training=settings.SMALL.training
     | {"steps": 1500, "learning_rate": 3e-3, "schedule": "constant", "evaluate_every": 100},
     batch_size=64,
 )
-PAPER = replace(standard.PAPER, training=standard.PAPER.training | {"evaluate_every": 1000})
+PAPER = replace(settings.PAPER, training=settings.PAPER.training | {"evaluate_every": 1000})
 SETTINGS = {"small": SMALL, "paper": PAPER}
 
 
@@ -41,7 +41,7 @@ def _trial(share: float, seed: int, scale: str) -> Trial:
         tasks=setting.tasks | {"permutation_bias": share, "task_seed": seed},
         training=setting.training | {"evaluate_episodes": 512, "seed": seed},
         batch_size=setting.batch_size,
-        questions=(standard.unseen(4096),),
+        questions=(settings.unseen(4096),),
     )
 
 

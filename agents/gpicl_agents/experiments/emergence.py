@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from gpicl_agents.emergence import STRETCH, stretched
-from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import finals, keep, percent
-from gpicl_agents.experiments.experiment import Experiment, Record
-from gpicl_agents.experiments.trial import Question, Trial
-from gpicl_agents.verdict import UNSEEN
-from gpicl_envs.metrics import LAST
+from gpicl_agents.diagnosis import UNSEEN
+from gpicl_agents.experiments.engine import settings
+from gpicl_agents.experiments.engine.experiment import Experiment, Record
+from gpicl_agents.experiments.engine.plots import STRETCH, finals, keep, percent, stretched
+from gpicl_agents.experiments.engine.trial import Question, Trial
+from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.report.figures import DASHES, PALETTE, panels
 
-DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", standard.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
+DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", settings.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
 SHOWN = ("seen", "unseen", *DATASETS)  # as the trainer names its questions; a dataset that is not at hand is left out
 CHANGES: dict[str, dict[str, Any]] = {
     "small": {"steps": 1000, "evaluate_every": 50},
@@ -29,7 +28,7 @@ MILLISECONDS = 400  # a frame
 
 
 def _trial(n_tasks: int | None, seed: int, scale: str) -> Trial:
-    setting = standard.SETTINGS[scale]
+    setting = settings.SETTINGS[scale]
     watched = {"evaluate_episodes": 64, "evaluate_seen": True, "evaluate_datasets": DATASETS}
     return Trial(
         axes={"n_tasks": n_tasks or "unlimited", "seed": seed},
@@ -38,13 +37,13 @@ def _trial(n_tasks: int | None, seed: int, scale: str) -> Trial:
         tasks=setting.tasks | {"n_tasks": n_tasks, "task_seed": seed},
         training=setting.training | watched | CHANGES[scale] | {"seed": seed},
         batch_size=setting.batch_size,
-        questions=(standard.seen(), standard.unseen(), *(_at_own_size(name) for name in DATASETS)),
+        questions=(settings.seen(), settings.unseen(), *(_at_own_size(name) for name in DATASETS)),
     )
 
 
 def _at_own_size(name: str) -> Question:
     """A dataset as the trainer shows it on the way: at its own size, whatever that of meta-training is."""
-    asked = standard.unseen_dataset(name)
+    asked = settings.unseen_dataset(name)
     return replace(asked, changes=asked.changes | {"image_size": None})
 
 

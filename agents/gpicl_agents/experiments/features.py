@@ -9,23 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import finals, keep, percent
-from gpicl_agents.experiments.experiment import Experiment, Record
-from gpicl_agents.experiments.trial import Trial
-from gpicl_agents.verdict import UNSEEN
-from gpicl_envs.metrics import LAST
+from gpicl_agents.diagnosis import UNSEEN
+from gpicl_agents.experiments.engine import settings
+from gpicl_agents.experiments.engine.experiment import Experiment, Record
+from gpicl_agents.experiments.engine.plots import finals, keep, percent
+from gpicl_agents.experiments.engine.trial import Trial
+from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.report.figures import DASHES, PALETTE, panels
 
 NETWORK = "efficientnet-lite0"
 IMAGE_SIZE = {"small": 64, "paper": 224}  # pixels a side at which the network sees the images; trained at 224
 INPUTS = (NETWORK, "pixels")
-DATASETS = ("CIFAR10", standard.CIFAR10_COPY)
+DATASETS = ("CIFAR10", settings.CIFAR10_COPY)
 BASELINES = ("knn", "ridge")
 
 
 def _trial(inputs: str, learner: str, seed: int, scale: str) -> Trial:
-    setting = standard.SETTINGS[scale]
+    setting = settings.SETTINGS[scale]
     trained = learner == "transformer"
     shown: dict[str, Any] = {"image_size": None}
     if inputs == NETWORK:
@@ -37,7 +37,7 @@ def _trial(inputs: str, learner: str, seed: int, scale: str) -> Trial:
         tasks=setting.tasks | shown,
         training=setting.training | {"seed": seed} if trained else None,
         batch_size=setting.batch_size,
-        questions=(standard.unseen(), *(standard.unseen_dataset(name) for name in DATASETS)),
+        questions=(settings.unseen(), *(settings.unseen_dataset(name) for name in DATASETS)),
     )
 
 
@@ -92,7 +92,7 @@ EXPERIMENT = Experiment(
         "A learner that was meta-trained on MNIST is asked CIFAR10. How much better does it learn from the features of "
         "a frozen ImageNet network than from pixels? A review of the paper tells of about 45 % after 100 examples. "
         "The network sees the images at 64 pixels a side at small scale, at 224 at the paper's. "
-        f"{standard.CIFAR10_COPY} is a lossy copy (JPEG, quality 75) of 7,000 images, for where CIFAR10 itself cannot "
+        f"{settings.CIFAR10_COPY} is a lossy copy (JPEG, quality 75) of 7,000 images, for where CIFAR10 itself cannot "
         "be had: put it into the data folder under that name."
     ),
     scales={"small": lambda: _trials("small", 2), "paper": lambda: _trials("paper", 3)},

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import finals, keep
-from gpicl_agents.experiments.experiment import Experiment, Record
-from gpicl_agents.experiments.trial import Trial
-from gpicl_agents.verdict import MARGIN, SEEN, UNSEEN
+from gpicl_agents.diagnosis import MARGIN, SEEN, UNSEEN
+from gpicl_agents.experiments.engine import settings
+from gpicl_agents.experiments.engine.experiment import Experiment, Record
+from gpicl_agents.experiments.engine.plots import finals, keep
+from gpicl_agents.experiments.engine.trial import Trial
 from gpicl_envs.report.figures import panels
 
 LEARNERS = ("transformer", "memoryless-mlp")
@@ -19,7 +19,7 @@ CHANCE = 0.1
 
 
 def _trial(learner: str, width: int, exponent: int, seed: int, scale: str) -> Trial:
-    setting = standard.SETTINGS[scale]
+    setting = settings.SETTINGS[scale]
     arguments: dict[str, Any] = {"width": width, "seed": seed}
     if learner == "transformer":
         arguments |= setting.transformer | {"width": width, "n_heads": max(1, width // 32)}
@@ -31,7 +31,7 @@ def _trial(learner: str, width: int, exponent: int, seed: int, scale: str) -> Tr
         tasks=setting.tasks | {"n_tasks": 2**exponent, "task_seed": seed},
         training=setting.training | CHANGES[scale] | {"seed": seed},
         batch_size=setting.batch_size,
-        questions=(standard.seen(256), standard.unseen(256)),
+        questions=(settings.seen(256), settings.unseen(256)),
     )
 
 

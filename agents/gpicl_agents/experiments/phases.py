@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import draw_series, keep
-from gpicl_agents.experiments.experiment import Experiment, Record
-from gpicl_agents.experiments.trial import Trial
-from gpicl_agents.verdict import GENERAL, INSTANCES, NEW_EXAMPLES, SEEN, UNSEEN, judge
+from gpicl_agents.diagnosis import GENERAL, INSTANCES, NEW_EXAMPLES, SEEN, UNSEEN, judge
+from gpicl_agents.experiments.engine import settings
+from gpicl_agents.experiments.engine.experiment import Experiment, Record
+from gpicl_agents.experiments.engine.plots import draw_series, keep
+from gpicl_agents.experiments.engine.trial import Trial
 from gpicl_envs.report.figures import PALETTE, panels
 
 FIXED = 100  # examples per task in the second series
@@ -22,7 +22,7 @@ DATASETS = ("FashionMNIST", "Digits")
 
 
 def _trial(exponent: int, seed: int, fixed: int | None, scale: str) -> Trial:
-    setting = standard.SETTINGS[scale]
+    setting = settings.SETTINGS[scale]
     axes: dict[str, Any] = {"n_tasks": 2**exponent, "seed": seed} | ({"examples_per_task": fixed} if fixed else {})
     return Trial(
         axes=axes,
@@ -32,10 +32,10 @@ def _trial(exponent: int, seed: int, fixed: int | None, scale: str) -> Trial:
         training=setting.training | {"seed": seed},
         batch_size=setting.batch_size,
         questions=(
-            standard.seen(),
-            standard.new_examples(),
-            standard.unseen(),
-            *(standard.unseen_dataset(name) for name in DATASETS),
+            settings.seen(),
+            settings.new_examples(),
+            settings.unseen(),
+            *(settings.unseen_dataset(name) for name in DATASETS),
         ),
     )
 

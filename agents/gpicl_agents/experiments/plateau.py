@@ -1,7 +1,7 @@
 """Plateau: how long nothing is learned at first, against batch size, number of tasks, Adam's ε, and the form of tokens.
 
 A plateau ends at the step at which accuracy over the last ten positions exceeds that at the first by ten points, in
-running means over about twenty steps (`gpicl_agents.watch.Plateau`). A run that is still on it when the budget ends is
+running means over about twenty steps (`gpicl_agents.training.plateau.Plateau`). A run that is still on it when the budget ends is
 counted as one that lasts longer.
 """
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import keep
-from gpicl_agents.experiments.experiment import Experiment, Record
-from gpicl_agents.experiments.power_law import PowerLaw, fit_power_law
-from gpicl_agents.experiments.trial import Trial
-from gpicl_agents.verdict import UNSEEN
+from gpicl_agents.diagnosis import UNSEEN
+from gpicl_agents.experiments.engine import settings
+from gpicl_agents.experiments.engine.experiment import Experiment, Record
+from gpicl_agents.experiments.engine.plots import keep
+from gpicl_agents.experiments.engine.power_law import PowerLaw, fit_power_law
+from gpicl_agents.experiments.engine.trial import Trial
 from gpicl_envs.report.figures import PALETTE, panels
 
 BATCH, TASKS, EPS, TOKENS = "batch size", "tasks", "Adam's ε", "tokens"
@@ -30,7 +30,7 @@ BUDGET = {"small": 1500, "paper": 50_000}  # steps
 
 
 def _trial(series: str, value: Any, seed: int, scale: str) -> Trial:
-    setting = standard.SETTINGS[scale]
+    setting = settings.SETTINGS[scale]
     until = {"steps": BUDGET[scale], "schedule": "constant", "until_gain": True}
     return Trial(
         axes={"series": series, "value": value, "seed": seed},
@@ -39,7 +39,7 @@ def _trial(series: str, value: Any, seed: int, scale: str) -> Trial:
         tasks=setting.tasks | {"n_tasks": value if series == TASKS else None, "task_seed": seed},
         training=setting.training | until | {"seed": seed} | ({"eps": value} if series == EPS else {}),
         batch_size=value if series == BATCH else setting.batch_size,
-        questions=(standard.unseen(),),
+        questions=(settings.unseen(),),
     )
 
 

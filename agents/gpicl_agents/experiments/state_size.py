@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import keep
-from gpicl_agents.experiments.experiment import Experiment, Record
-from gpicl_agents.experiments.trial import Trial
-from gpicl_agents.verdict import UNSEEN
+from gpicl_agents.diagnosis import UNSEEN
+from gpicl_agents.experiments.engine import settings
+from gpicl_agents.experiments.engine.experiment import Experiment, Record
+from gpicl_agents.experiments.engine.plots import keep
+from gpicl_agents.experiments.engine.trial import Trial
 from gpicl_envs.report.figures import PALETTE, panels
 
 ALL, WINDOW, HEADS = "architectures", "window of attention", "heads of gated DeltaNet"
@@ -36,7 +36,7 @@ MLP = "MLP of gated DeltaNet"
 SERIES = (ALL, WINDOW, HEADS, RANK, UNITS, MLP)
 COLOURS = {WINDOW: PALETTE[0], HEADS: PALETTE[2], RANK: PALETTE[4], UNITS: PALETTE[5]}
 BLACK_BOXES: dict[str, dict[str, Any]] = {
-    "transformer": standard.SMALL.transformer,
+    "transformer": settings.SMALL.transformer,
     "linear-attention": {"width": 128},
     "gated-deltanet": {"width": 128},
     "selective-ssm": {"width": 128},
@@ -52,7 +52,7 @@ RATES = {"transformer": 6e-3, "lstm": 2e-3, "outer-product-lstm": 3e-3}  # small
 def _trial(
     series: str, learner: str, varied: dict[str, Any], arguments: dict[str, Any], scale: str, seed: int
 ) -> Trial:
-    setting = standard.SETTINGS[scale]
+    setting = settings.SETTINGS[scale]
     steps = 4000 if series == UNITS else 400
     changes: dict[str, Any] = {"steps": steps, "learning_rate": RATES.get(learner, 4e-3)} if scale == "small" else {}
     return Trial(
@@ -62,13 +62,13 @@ def _trial(
         tasks=setting.tasks,
         training=setting.training | changes | {"seed": seed},
         batch_size=setting.batch_size,
-        questions=(standard.unseen(),),
+        questions=(settings.unseen(),),
     )
 
 
 def _trials(scale: str, seeds: int) -> list[Trial]:
     """The longest first, so that no core waits for it at the end."""
-    one_layer = standard.SMALL.transformer | {"n_layers": 1}
+    one_layer = settings.SMALL.transformer | {"n_layers": 1}
     varied: tuple[tuple[str, str, dict[str, Any], str, tuple[int, ...]], ...] = (
         (UNITS, "tied-lstm", {"width": 64, "input_rank": 32}, "n_units", (256, 128, 64)),
         (RANK, "outer-product-lstm", {"width": 128}, "rank", (4, 16, 64, 128)),

@@ -9,14 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gpicl_agents.experiments import standard
-from gpicl_agents.experiments.drawing import keep, percent
-from gpicl_agents.experiments.experiment import Experiment, Record
-from gpicl_agents.experiments.trial import Question, Trial
-from gpicl_agents.presets import PRESETS
+from gpicl_agents.experiments.engine import settings
+from gpicl_agents.experiments.engine.experiment import Experiment, Record
+from gpicl_agents.experiments.engine.plots import keep, percent
+from gpicl_agents.experiments.engine.trial import Question, Trial
+from gpicl_agents.training.presets import PRESETS
 from gpicl_envs.report.figures import PALETTE, panels
 from gpicl_envs.report.paper import COLUMNS, NOTE, PUBLISHED, SUITE
-from gpicl_envs.suites import find_suite
+from gpicl_envs.suites.definitions import find_suite
 
 TASKS: dict[str, Any] = {"dataset": "MNIST", "n_features": 784}
 PRESETS_OF: dict[str, tuple[str, ...]] = {
@@ -45,7 +45,7 @@ def _questions(episodes: int | None) -> tuple[Question, ...]:
     """The suite's cells, on fewer episodes if given, and the lossy copy of CIFAR10."""
     cells = find_suite(SUITE).cells
     asked = [Question(cell.name, cell.split, cell.arguments, episodes or cell.episodes) for cell in cells]
-    return *asked, standard.unseen_dataset(standard.CIFAR10_COPY, asked[0].episodes)
+    return *asked, settings.unseen_dataset(settings.CIFAR10_COPY, asked[0].episodes)
 
 
 def _meta_trained(preset: str, seed: int, scale: str) -> Trial:
@@ -60,7 +60,7 @@ def _meta_trained(preset: str, seed: int, scale: str) -> Trial:
         arguments=chosen.arguments | {"seed": seed},
         tasks=TASKS,
         training=training,
-        batch_size=chosen.batch_size if scale == "small" else standard.PAPER.batch_size,
+        batch_size=chosen.batch_size if scale == "small" else settings.PAPER.batch_size,
         questions=_questions(EPISODES[scale]),
     )
 

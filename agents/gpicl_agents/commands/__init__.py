@@ -1,0 +1,1 @@
+"""The commands of `gpicl` that need agents, one a file."""

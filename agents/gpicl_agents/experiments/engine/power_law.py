@@ -1,0 +1,87 @@
+"""`fit_power_law`: how long something lasts against one setting, where some runs were stopped before it had ended."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import minimize
+
+from gpicl_envs.evaluation.metrics import Interval
+
+CONFIDENCE = 0.95
+Floats = NDArray[np.float64]
+
+
+class PowerLaw(NamedTuple):
+    """Length = factor · setting^exponent, times a log-normal error; the exponent has its 95 % interval."""
+
+    exponent: Interval
+    factor: float
+
+
+def fit_power_law(settings: Sequence[float], lengths: Sequence[float | None], budget: float) -> PowerLaw | None:
+    """Fit a power law by maximum likelihood; a run without a length counts as one longer than the budget.
+
+    This is regression with right-censored log-normal lengths (Tobin 1958): leaving such runs out would make every law
+    look flatter than it is. A weak prior (log σ ~ N(0, 1/2)) keeps the error's σ finite in small samples. The interval
+    is Student's: from the curvature of the likelihood, with as many degrees of freedom as runs that ended, less two.
+
+    Args:
+        settings: of each run, above 0.
+        lengths: of each run, above 0; None where it had not ended within the budget.
+        budget: longest length that could be seen.
+
+    Returns:
+        The law, or None with lengths at fewer than three settings: two points always lie on a line.
+    """
+    x = np.log(np.array(settings, dtype=np.float64))
+    ended = np.array([length is not None for length in lengths])
+    y = np.log(np.array([budget if length is None else length for length in lengths], dtype=np.float64))
+    if len(np.unique(x[ended])) < 3:
+        return None
+    exponent, intercept, error = _least_squares(x, y) if ended.all() else _censored(x, y, ended)
+    reach = error * stats.t.ppf(0.5 + CONFIDENCE / 2, ended.sum() - 2)
+    interval = Interval(np.asarray(exponent), np.asarray(exponent - reach), np.asarray(exponent + reach))
+    return PowerLaw(interval, float(np.exp(intercept)))
+
+
+def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
+    """Slope, intercept, and standard error of the slope, of y against x."""
+    line = stats.linregress(x, y)
+    return float(line.slope), float(line.intercept), float(line.stderr)
+
+
+def _censored(x: Floats, y: Floats, ended: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """The same with normal errors where y is only a lower bound for those that have not ended."""
+    middle = x.mean()
+
+    def loss(parameters: Floats) -> float:
+        slope, height, log_scale = parameters
+        z = (y - slope * (x - middle) - height) / np.exp(log_scale)
+        return float(
+            -(stats.norm.logpdf(z[ended]) - log_scale).sum() - stats.norm.logsf(z[~ended]).sum() + log_scale**2
+        )
+
+    slope, intercept, _ = _least_squares(x, y)
+    spread = np.std(y - slope * x - intercept) + 0.1
+    start = np.array([slope, intercept + slope * middle, np.log(spread)])
+    found = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 4000, "xatol": 1e-6, "fatol": 1e-9}).x
+    variance = np.linalg.inv(_hessian(loss, found))[0, 0] * len(x) / (len(x) - 2)
+    return float(found[0]), float(found[1] - found[0] * middle), float(np.sqrt(variance))
+
+
+def _hessian(function: Callable[[Floats], float], at: Floats, step: float = 1e-3) -> Floats:
+    """Second derivatives by central differences."""
+    moves = step * np.eye(len(at))
+    return np.array(
+        [
+            [
+                (function(at + a + b) - function(at + a - b) - function(at - a + b) + function(at - a - b))
+                / (4 * step**2)
+                for b in moves
+            ]
+            for a in moves
+        ]
+    )

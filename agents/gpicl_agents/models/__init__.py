@@ -1,0 +1,1 @@
+"""Sequence models, one a file, on the layers that they share."""

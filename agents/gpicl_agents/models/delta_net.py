@@ -1,0 +1,127 @@
+"""Gated DeltaNet (Yang et al. 2024, arXiv:2412.06464): a memory that learns by online least squares, and forgets.
+
+For each head, with x_t the token after its norm, q and k of unit norm, and S the memory (d_k × d_v):
+
+    q_t, k_t, v_t = W_q x_t, W_k x_t, W_v x_t        α_t = σ(w_α x_t + b_α)        β_t = σ(w_β x_t + b_β)
+    S_t = α_t (I − β_t k_t k_tᵀ) S_{t−1} + β_t k_t v_tᵀ
+    out = W_o RMSNorm(S_tᵀ q_t)
+
+Without decay it is DeltaNet (Schlag et al. 2021, arXiv:2102.11174), computed in chunks as in Yang et al. 2024,
+arXiv:2406.06484 (see `fast_weights.py`). The short convolutions and the output gate of the paper are left out: paired
+tokens hold the example before already. α begins so that a memory lasts a thousand examples.
+
+State: per layer H · d_k · d_v = width²/H, however many examples.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import logsigmoid, normalize
+
+from gpicl_agents.models.layers import BlockAgent, Mixer, join_heads, split_heads, start_small, write_and_read
+
+
+class GatedDeltaNet(BlockAgent):
+    """Blocks of the gated delta rule and an MLP.
+
+    Args:
+        n_features: D.
+        n_classes: K.
+        tokens: `"paired"` or `"paper"` (see `sequence.py`).
+        width: size of a token.
+        n_layers: number of blocks.
+        n_heads: H, memories side by side in a block; it must divide the width.
+        mlp_width: hidden size of the MLP of a block; 4 · width by default.
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
+        n_views: V, projections through which `eval()` mode predicts.
+        gated: whether the memory forgets; without, α = 1 (DeltaNet).
+        chunk: positions that `predict` computes at once; changes its cost, not its result.
+        seed: seed of the initial weights.
+    """
+
+    def __init__(
+        self,
+        n_features: int = 784,
+        n_classes: int = 10,
+        *,
+        tokens: str = "paired",
+        width: int = 128,
+        n_layers: int = 1,
+        n_heads: int = 2,
+        mlp_width: int | None = None,
+        input_rank: int | None = None,
+        n_views: int = 1,
+        gated: bool = True,
+        chunk: int = 64,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            n_features,
+            n_classes,
+            tokens=tokens,
+            width=width,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            mlp_width=mlp_width,
+            input_rank=input_rank,
+            n_views=n_views,
+            chunk=chunk,
+            seed=seed,
+        )
+        self.gated = bool(gated)
+        self._make()
+
+    @property
+    def name(self) -> str:
+        """`gated-deltanet`, or `deltanet` without the gate."""
+        return "gated-deltanet" if self.gated else "deltanet"
+
+    def build_mixer(self) -> Mixer:
+        """The gated delta rule."""
+        return DeltaMixer(self.width, self.n_heads, self.n_layers, self.gated, self.chunk)
+
+
+class DeltaMixer(Mixer):
+    """The gated delta rule (see the module); its memory is S, (B, H, width/H, width/H).
+
+    Args:
+        width: size of a token.
+        n_heads: H.
+        n_layers: number of blocks.
+        gated: whether the memory forgets.
+        chunk: positions computed at once.
+    """
+
+    def __init__(self, width: int, n_heads: int, n_layers: int, gated: bool, chunk: int) -> None:
+        super().__init__()
+        self.width, self.n_heads, self.chunk = width, n_heads, chunk
+        self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
+        self.rate = nn.Linear(width, n_heads)
+        self.keep = nn.Linear(width, n_heads) if gated else None
+        self.norm = nn.RMSNorm(width // n_heads, eps=1e-5)
+        self.out = nn.Linear(width, width, bias=False)
+        start_small(self.out, n_layers)
+        nn.init.zeros_(self.rate.bias)
+        if self.keep is not None:
+            nn.init.zeros_(self.keep.weight)
+            nn.init.constant_(self.keep.bias, math.log(1000))
+
+    def start(self, rows: int) -> torch.Tensor:
+        """S = 0."""
+        size = self.width // self.n_heads
+        return self.out.weight.new_zeros(rows, self.n_heads, size, size)
+
+    def forward(self, tokens: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write and read T tokens."""
+        q, k, v = (split_heads(part, self.n_heads) for part in self.queries_keys_values(tokens).chunk(3, 2))
+        rates = self.rate(tokens).sigmoid().mT
+        log_decay = torch.zeros_like(rates) if self.keep is None else logsigmoid(self.keep(tokens)).mT
+        read, memory = write_and_read(
+            memory, normalize(q, dim=3), normalize(k, dim=3), v, log_decay, rates=rates, chunk=self.chunk
+        )
+        return self.out(join_heads(self.norm(read))), memory
+
+    def memory_size(self) -> int:
+        """width²/H."""
+        return self.width**2 // self.n_heads

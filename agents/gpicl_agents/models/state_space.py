@@ -1,0 +1,182 @@
+"""A selective state-space model in the form of Mamba-2 (Dao & Gu 2024, arXiv:2405.21060; Mamba: arXiv:2312.00752).
+
+For each head, with x_t the token after its norm, S the state (n × d), and b, c shared by the heads:
+
+    (v_t, b_t, c_t) = conv(W_in x_t), a causal convolution of 4 tokens; then SiLU for v, unit norm for b and c
+    Δ_t = softplus(W_Δ x_t + bias)        α_t = exp(−e^a Δ_t)
+    S_t = α_t S_{t−1} + Δ_t b_t v_tᵀ      y_t = S_tᵀ c_t + D v_t
+    out = W_o RMSNorm(y_t ⊙ SiLU(W_z x_t + bias))
+
+It is linear attention with queries c, keys b and a decay (state-space duality), computed in chunks as matrix products
+(see `fast_weights.py`).
+
+What departs from Mamba-2, which as it is was still on the loss plateau after 300 steps: b and c are of unit norm, and
+it begins as linear attention that hardly forgets. The convolution begins as the token itself, the gate as a constant, D
+at 0, Δ at 1, and decays so that the heads last from 100 to 1,000 examples, evenly in the logarithm.
+
+State: per layer inner · n with inner = expand · width, and 3 (inner + 2 n) for the convolution, however many examples.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import normalize, silu, softplus
+
+from gpicl_agents.models.layers import BlockAgent, Mixer, join_heads, split_heads, start_small, write_and_read
+from gpicl_envs.errors import check_integer
+
+TAPS = 4
+
+
+class SelectiveStateSpace(BlockAgent):
+    """Blocks of a selective state-space model and an MLP.
+
+    Args:
+        n_features: D.
+        n_classes: K.
+        tokens: `"paired"` or `"paper"` (see `sequence.py`).
+        width: size of a token.
+        n_layers: number of blocks.
+        n_heads: H, states side by side in a block, each of its own decay; it must divide the width.
+        expand: the inner width is expand · width.
+        state_width: n, size of b and c.
+        mlp_width: hidden size of the MLP of a block; 4 · width by default.
+        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
+        n_views: V, projections through which `eval()` mode predicts.
+        chunk: positions that `predict` computes at once; changes its cost, not its result.
+        seed: seed of the initial weights.
+    """
+
+    def __init__(
+        self,
+        n_features: int = 784,
+        n_classes: int = 10,
+        *,
+        tokens: str = "paired",
+        width: int = 128,
+        n_layers: int = 1,
+        n_heads: int = 4,
+        expand: int = 2,
+        state_width: int = 64,
+        mlp_width: int | None = None,
+        input_rank: int | None = None,
+        n_views: int = 1,
+        chunk: int = 128,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            n_features,
+            n_classes,
+            tokens=tokens,
+            width=width,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            mlp_width=mlp_width,
+            input_rank=input_rank,
+            n_views=n_views,
+            chunk=chunk,
+            seed=seed,
+        )
+        self.expand = check_integer("expand", expand, 1)
+        self.state_width = check_integer("state_width", state_width, 1)
+        self._make()
+
+    @property
+    def name(self) -> str:
+        """`selective-ssm`."""
+        return "selective-ssm"
+
+    def build_mixer(self) -> Mixer:
+        """The state-space model."""
+        return StateSpaceMixer(
+            self.width, self.expand * self.width, self.state_width, self.n_heads, self.n_layers, self.chunk
+        )
+
+
+@dataclass
+class StateSpaceMemory:
+    """What a state-space mixer remembers.
+
+    Args:
+        state: (B, H, n, inner/H) S.
+        recent: (B, 3, inner + 2 n) the last inputs of the convolution.
+    """
+
+    state: torch.Tensor
+    recent: torch.Tensor
+
+
+class StateSpaceMixer(Mixer):
+    """The selective state-space model (see the module).
+
+    Args:
+        width: size of a token.
+        inner: size of v, of all heads together.
+        state_width: n.
+        n_heads: H.
+        n_layers: number of blocks.
+        chunk: positions computed at once.
+    """
+
+    def __init__(self, width: int, inner: int, state_width: int, n_heads: int, n_layers: int, chunk: int) -> None:
+        super().__init__()
+        self.inner, self.state_width, self.n_heads, self.chunk = inner, state_width, n_heads, chunk
+        self.mixed = inner + 2 * state_width
+        self.project = nn.Linear(width, self.mixed + n_heads, bias=False)
+        self.gate = nn.Linear(width, inner)
+        nn.init.zeros_(self.gate.weight)  # random gates leave the plateau 100 steps later
+        nn.init.ones_(self.gate.bias)
+        self.taps = nn.Parameter(torch.zeros(TAPS, self.mixed))
+        nn.init.ones_(self.taps[-1])  # the token's own
+        self.log_rate = nn.Parameter(torch.logspace(-3, -2, n_heads).log())  # a
+        self.time_bias = nn.Parameter(torch.full((n_heads,), math.log(math.e - 1)))  # softplus gives 1
+        self.skip = nn.Parameter(torch.zeros(n_heads))  # D
+        self.norm = nn.RMSNorm(inner, eps=1e-5)
+        self.out = nn.Linear(inner, width, bias=False)
+        start_small(self.out, n_layers)
+
+    def start(self, rows: int) -> StateSpaceMemory:
+        """Zeros."""
+        zeros = self.out.weight.new_zeros
+        return StateSpaceMemory(
+            state=zeros(rows, self.n_heads, self.state_width, self.inner // self.n_heads),
+            recent=zeros(rows, TAPS - 1, self.mixed),
+        )
+
+    def forward(self, tokens: torch.Tensor, memory: StateSpaceMemory) -> tuple[torch.Tensor, StateSpaceMemory]:
+        """Write and read T tokens."""
+        mixed, time = self.project(tokens).split([self.mixed, self.n_heads], 2)
+        mixed = torch.cat([memory.recent, mixed], 1)
+        values, b, c = convolve(mixed, self.taps).split([self.inner, self.state_width, self.state_width], 2)
+        b, c = normalize(b, dim=2), normalize(c, dim=2)
+        values = split_heads(silu(values), self.n_heads)
+        time = softplus(time + self.time_bias).mT  # Δ, (B, H, T)
+        shape = (-1, self.n_heads, -1, -1)
+        read, state = write_and_read(
+            memory.state,
+            c[:, None].expand(shape),
+            b[:, None].expand(shape),
+            time[..., None] * values,
+            -self.log_rate.exp()[:, None] * time,
+            chunk=self.chunk,
+        )
+        read = join_heads(read + self.skip[:, None, None] * values)
+        return self.out(self.norm(read * silu(self.gate(tokens)))), StateSpaceMemory(state, mixed[:, 1 - TAPS :])
+
+    def memory_size(self) -> int:
+        """The state, and the last inputs of the convolution."""
+        return self.inner * self.state_width + (TAPS - 1) * self.mixed
+
+
+def convolve(values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+    """(B, 3 + T, F) and (4, F) → (B, T, F): each feature's causal convolution.
+
+    On a CPU the sum of shifted values takes half the time of a grouped `conv1d`.
+    """
+    length = values.shape[1] - TAPS + 1
+    total = taps[0] * values[:, :length]
+    for i in range(1, TAPS):
+        total = total + taps[i] * values[:, i : i + length]
+    return total

@@ -1,0 +1,140 @@
+"""VSML, variable shared meta-learning (Kirsch & Schmidhuber 2021, arXiv:2012.14905): tiny LSTMs that share weights.
+
+A grid of LSTMs, one for each pair of input i and class j, stands where a linear layer has its weights. All have the
+same parameters, so these can hold a learning rule, but no solution: what is learned in an episode lies in the states
+s_ij = (h_ij, c_ij). At each example, with mean messages forward over the inputs and backward over the classes,
+
+    f_j = mean_i W_f h_ij,   b_i = mean_j W_b h_ij,   s_ij ← LSTM([x_i, x'_i, y'_j, p'_j, f_j, b_i], s_ij),
+
+with (x', y') the example before, p' its predicted probabilities; then logit_j = a · mean_i x_i (w · h_ij) + u · f_j.
+A permutation of the classes permutes the logits, by construction. The paper's grid has several layers and ticks; here
+there is one layer and one tick an example, on p projected inputs.
+
+State: p · K · 2 · size + p + K and the sum of the inputs, however many examples.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import linear, normalize, one_hot, pad
+
+from gpicl_agents.models.lstm import MEMORY_LENGTH, remember_for
+from gpicl_envs.errors import check_integer
+from gpicl_envs.learners.base import Learner
+
+DEFAULT_RANK = 32
+
+
+@dataclass
+class GridState:
+    """States of the grid of B episodes.
+
+    Args:
+        h: (B, p, K, size).
+        c: (B, p, K, size).
+        total: (B, D) sum of the inputs.
+        previous: (B, p) the last projected input.
+        predicted: (B, K) the last predicted probabilities.
+        n: examples seen.
+    """
+
+    h: torch.Tensor
+    c: torch.Tensor
+    total: torch.Tensor
+    previous: torch.Tensor
+    predicted: torch.Tensor
+    n: int = 0
+
+
+class VSML(Learner, nn.Module):
+    """A grid of p × K LSTMs with shared parameters.
+
+    Args:
+        n_features: D.
+        n_classes: K.
+        size: of h and c of one LSTM.
+        message_size: of the forward and backward messages.
+        input_rank: p, inputs of the grid, a random orthogonal projection of x; min(32, D) by default.
+        seed: seed of the initial weights.
+    """
+
+    name = "vsml"
+
+    def __init__(
+        self,
+        n_features: int = 784,
+        n_classes: int = 10,
+        *,
+        size: int = 16,
+        message_size: int = 8,
+        input_rank: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(n_features, n_classes)
+        self.size = check_integer("size", size, 1)
+        self.message_size = check_integer("message_size", message_size, 1)
+        rank = min(DEFAULT_RANK, n_features) if input_rank is None else input_rank
+        self.input_rank = check_integer("input_rank", rank, 1, n_features)
+        self.seed = check_integer("seed", seed, 0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.shared = nn.Linear(n_features, self.input_rank, bias=False)
+            nn.init.orthogonal_(self.shared.weight)
+            self.shared.weight.requires_grad_(False)
+            self.cell = nn.LSTMCell(4 + 2 * message_size, size)
+            remember_for(MEMORY_LENGTH, self.cell)
+            self.forward_message = nn.Linear(size, message_size, bias=False)
+            self.backward_message = nn.Linear(size, message_size, bias=False)
+            self.weight = nn.Linear(size, 1, bias=False)
+            self.scale = nn.Parameter(torch.zeros(()))
+            self.read_message = nn.Parameter(torch.zeros(message_size))
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N) → (B, N, K), one example after the other."""
+        told = pad(one_hot(y, self.n_classes).to(x.dtype)[:, :-1], (0, 0, 1, 0))
+        count = torch.arange(2, x.shape[1] + 2, device=x.device)[:, None]
+        inputs = self._project(x - x.cumsum(1) / count)
+        state, rows = self.start(len(x)), []
+        for n in range(x.shape[1]):
+            logits, state = self._tick(state, inputs[:, n], told[:, n])
+            rows.append(logits)
+        return torch.stack(rows, 1)
+
+    def start(self, batch_size: int) -> GridState:
+        """All zeros."""
+        zeros = self.shared.weight.new_zeros
+        grid = zeros(batch_size, self.input_rank, self.n_classes, self.size)
+        nothing = zeros(batch_size, self.input_rank), zeros(batch_size, self.n_classes)
+        return GridState(grid, grid, zeros(batch_size, self.n_features), *nothing)
+
+    def step(self, state: GridState, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, GridState]:
+        """(B, D), (B, K) → (B, K)."""
+        total = state.total + x
+        logits, after = self._tick(state, self._project(x - total / (state.n + 2)), y_previous.to(x.dtype))
+        after.total = total
+        return logits, after
+
+    def state_size(self, n_examples: int) -> int:
+        """The grid, the last input and prediction, the sum of the inputs."""
+        grid = 2 * self.input_rank * self.n_classes * self.size
+        return grid + self.input_rank + self.n_classes + self.n_features
+
+    def _project(self, centred: torch.Tensor) -> torch.Tensor:
+        """(…, D) → (…, p) of norm √p."""
+        return normalize(linear(normalize(centred, dim=-1), self.shared.weight), dim=-1) * math.sqrt(self.input_rank)
+
+    def _tick(self, state: GridState, inputs: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, GridState]:
+        """(B, p), (B, K) → (B, K): every LSTM of the grid reads its inputs once."""
+        b, p, k = len(inputs), self.input_rank, self.n_classes
+        forward = self.forward_message(state.h.mean(1))[:, None].expand(-1, p, -1, -1)
+        backward = self.backward_message(state.h.mean(2))[:, :, None].expand(-1, -1, k, -1)
+        of_input = torch.stack([inputs, state.previous], 2)[:, :, None].expand(-1, -1, k, -1)
+        of_class = torch.stack([told, state.predicted], 2)[:, None].expand(-1, p, -1, -1)
+        read = torch.cat([of_input, of_class, forward, backward], 3).flatten(0, 2)
+        h, c = self.cell(read, (state.h.flatten(0, 2), state.c.flatten(0, 2)))
+        h, c = h.view(b, p, k, -1), c.view(b, p, k, -1)
+        message = self.forward_message(h.mean(1)) @ self.read_message
+        logits = self.scale * (inputs[..., None] * self.weight(h)[..., 0]).mean(1) + message
+        return logits, GridState(h, c, state.total, inputs, logits.softmax(1), state.n + 1)

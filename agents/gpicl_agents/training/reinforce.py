@@ -1,0 +1,248 @@
+"""Meta-reinforcement learning: the same sequence models, trained from reward alone.
+
+Whole episodes are played on the device, by the environment's own rules of reward and feedback. With feedback
+`"label"` what is shown does not depend on the actions, so one parallel pass plays all positions, and the reward of a
+position is the return of its action. With feedback `"reward"` (bandit) the agent is told ± its action, so that
+it must explore; positions are played one after the other, and returns are discounted sums of the rewards to come.
+
+The gradient is the clipped one of PPO (Schulman et al. 2017, arXiv:1707.06347), or with one epoch the plain policy
+gradient (Williams 1992); the baseline of a return is the mean return of the other episodes at the same position. The
+true labels enter through the rewards of the actions played, and through what the environment shows, nowhere else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import one_hot
+
+from gpicl_agents.models.base import SequenceAgent
+from gpicl_agents.models.rl2 import Player
+from gpicl_agents.training.checkpoint import Folder
+from gpicl_agents.training.run_folder import RunFolder
+from gpicl_agents.training.supervised import Progress, interruptible, stream_seeds
+from gpicl_envs.envs.vector_env import InContextVectorEnv
+from gpicl_envs.errors import check_integer, check_number, check_share
+from gpicl_envs.evaluation.metrics import LAST
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """How to train from reward.
+
+    Args:
+        steps: roll-outs, each of one episode in every environment.
+        learning_rate: peak: linear warm-up, then linear decay to 0.
+        warmup_steps: steps of the warm-up.
+        epochs: passes over each roll-out.
+        clip: ε of PPO; of no effect with one epoch.
+        discount: γ of the returns with bandit feedback. With feedback `"label"` no action changes what comes, so γ = 0.
+        entropy: weight of the policy's entropy, in nats, decaying to 0.
+        clip_norm: largest gradient norm.
+        seed: seed of the episodes and the actions.
+        tensorboard: write TensorBoard events.
+    """
+
+    steps: int = 1000
+    learning_rate: float = 3e-3
+    warmup_steps: int = 50
+    epochs: int = 1
+    clip: float = 0.2
+    discount: float = 0.9
+    entropy: float = 0.01
+    clip_norm: float = 1.0
+    seed: int = 0
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be; raises ValueError."""
+        for name in ("steps", "epochs"):
+            check_integer(name, getattr(self, name), 1)
+        for name in ("warmup_steps", "seed"):
+            check_integer(name, getattr(self, name), 0)
+        check_share("discount", self.discount)
+        check_number("entropy", self.entropy, 0)
+        for name in ("learning_rate", "clip", "clip_norm"):
+            if not check_number(name, getattr(self, name), 0):
+                raise ValueError(f"{name}=0 is not allowed, it would train nothing: give a number above 0.")
+
+
+@dataclass
+class RollOut:
+    """B episodes played by a policy.
+
+    Args:
+        x: (B, N, D) inputs.
+        told: (B, N, K) the feedback before each: a one-hot label, or ± the one-hot action; zeros at the first.
+        actions: (B, N) labels answered.
+        rewards: (B, N) 1 where right, else 0.
+        log_probability: (B, N) of the actions, in nats.
+    """
+
+    x: torch.Tensor
+    told: torch.Tensor
+    actions: torch.Tensor
+    rewards: torch.Tensor
+    log_probability: torch.Tensor
+
+
+@torch.no_grad()
+def roll_out(
+    learner: SequenceAgent, env: InContextVectorEnv, number: int | None = None, *, greedy: bool = False
+) -> RollOut:
+    """Play one whole episode in each environment.
+
+    Args:
+        learner: the policy: its logits are those of the actions.
+        env: the environment, whose answers decide rewards and feedback.
+        number: which episode of each environment's stream; by default the next.
+        greedy: take the likeliest action instead of drawing one from torch's global stream.
+    """
+    episodes = env.sample_episodes(number)
+    x, y = episodes.x, episodes.y
+
+    def act(logits: torch.Tensor) -> torch.Tensor:
+        return logits.argmax(-1) if greedy else torch.distributions.Categorical(logits=logits).sample()
+
+    if env.feedback == "label":  # what is told does not depend on the actions
+        told = torch.zeros(*y.shape, env.tasks.n_classes, device=x.device)
+        told[:, 1:] = one_hot(y[:, :-1], env.tasks.n_classes).float()
+        logits = learner.answer(x, told)
+        actions = act(logits)
+    else:
+        state, before = learner.start(len(x)), torch.zeros(len(x), env.tasks.n_classes, device=x.device)
+        columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        for n in range(x.shape[1]):
+            answered, state = learner.answer_step(state, x[:, n], before)
+            action = act(answered)
+            columns.append((before, answered, action))
+            before = env.answer.tell(action, y[:, n])
+        told, logits, actions = (torch.stack(column, 1) for column in zip(*columns, strict=True))
+    rewards = env.answer.reward(actions.flatten(), y.flatten()).view(y.shape)
+    chosen = logits.log_softmax(2).gather(2, actions[..., None])[..., 0]
+    return RollOut(x, told, actions, rewards, chosen)
+
+
+def train_from_reward(
+    learner: SequenceAgent,
+    venv: Any,
+    config: RewardConfig | None = None,
+    *,
+    folder: Folder | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Meta-train a sequence model from reward alone, on whole episodes.
+
+    Args:
+        learner: a `SequenceAgent` on the environment's device. What plays by bandit feedback in `evaluate` too, where
+            other learners are told labels, is an `RL2` or `RL2Transformer`.
+        venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=64, feedback="label" or "reward")`, `action="label"`.
+        config: how to train.
+        folder: where metrics and a last checkpoint go; such a run is not resumed. SIGINT
+            (Ctrl-C) saves it and stops.
+        report: called after every step; `Progress.loss` is minus the mean reward.
+
+    Raises:
+        ValueError: the learner or the environment does not fit.
+        FloatingPointError: the gradient is not finite.
+    """
+    config = config or RewardConfig()
+    env = _check(learner, venv)
+    parameters = [p for p in learner.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0, fused=True)
+    problem = env.tasks.arguments | {
+        "batch_size": env.num_envs,
+        "seed": config.seed,
+        "trained on": "rewards",
+        "feedback": env.feedback,
+    }
+    run = RunFolder(None if folder is None else Path(folder), config, problem)
+    progress = Progress()
+    with torch.random.fork_rng(), interruptible() as interrupted:
+        torch.manual_seed(config.seed)
+        run.begin(learner, optimizer, resume=False)
+        env.reset(seed=stream_seeds(config.seed, env.num_envs))
+        learner.train()
+        while progress.step < config.steps and not progress.stopped:
+            left = 1.0 - progress.step / config.steps
+            rate = config.learning_rate * left * min(1.0, (progress.step + 1) / max(1, config.warmup_steps))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            played = roll_out(learner, env, progress.step)
+            advantages = _advantages(played.rewards, config.discount if env.feedback == "reward" else 0.0)
+            for _ in range(config.epochs):
+                objective = _objective(learner, played, advantages, config, left)
+                optimizer.zero_grad()
+                (-objective).backward()
+                progress.gradient_norm = nn.utils.clip_grad_norm_(parameters, config.clip_norm).item()
+                if not np.isfinite(progress.gradient_norm):
+                    raise FloatingPointError(
+                        f"The gradient's norm is {progress.gradient_norm} at step {progress.step} (seed {config.seed}):"
+                        f" lower the learning rate ({config.learning_rate})."
+                    )
+                optimizer.step()
+            progress.step, progress.learning_rate = progress.step + 1, rate
+            progress.loss, progress.accuracy = -played.rewards.mean().item(), played.rewards[:, -LAST:].mean().item()
+            run.log(progress.step, reward=-progress.loss, accuracy=progress.accuracy, learning_rate=rate)
+            progress.stopped = "interrupted" if interrupted.is_set() else ""
+            if report is not None:
+                report(progress)
+        run.save(learner, optimizer, {"step": progress.step})
+        run.close()
+    learner.eval()
+    return progress
+
+
+def returns(rewards: torch.Tensor, discount: float) -> torch.Tensor:
+    """(B, N) rewards → Σ_{m ≥ n} γ^{m−n} r_m."""
+    found, after = [], torch.zeros_like(rewards[:, 0])
+    for reward in rewards.unbind(1)[::-1]:
+        after = reward + discount * after
+        found.append(after)
+    return torch.stack(found[::-1], 1)
+
+
+def _advantages(rewards: torch.Tensor, discount: float) -> torch.Tensor:
+    """(B, N) returns minus the mean of the other episodes' at the same position, over their common deviation."""
+    gained = returns(rewards, discount)
+    advantages = (gained - gained.mean(0)) * len(gained) / (len(gained) - 1)
+    return advantages / (advantages.std() + 1e-6)
+
+
+def _objective(
+    learner: SequenceAgent, played: RollOut, advantages: torch.Tensor, config: RewardConfig, left: float
+) -> torch.Tensor:
+    """PPO's clipped objective (equation 7), and the entropy's share."""
+    log_policy = learner.answer(played.x, played.told).log_softmax(2)
+    ratio = (log_policy.gather(2, played.actions[..., None])[..., 0] - played.log_probability).exp()
+    clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+    gain = torch.minimum(ratio * advantages, clipped * advantages).mean()
+    entropy = -(log_policy.exp() * log_policy).sum(2).mean()
+    return gain + config.entropy * left * entropy
+
+
+def _check(learner: Any, venv: Any) -> InContextVectorEnv:
+    env = venv.unwrapped
+    if not isinstance(learner, SequenceAgent):
+        raise ValueError(f"train_from_reward needs a SequenceAgent of gpicl_agents, given {type(learner).__name__}.")
+    if not isinstance(env, InContextVectorEnv) or env.action != "label":
+        raise ValueError(
+            "train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'): labels are the actions."
+        )
+    if isinstance(learner, Player) and env.feedback == "label":
+        raise ValueError(
+            f"{learner.name} is told rewards and never labels: make the environment with feedback='reward'."
+        )
+    if env.num_envs < 2:
+        raise ValueError("num_envs=1 leaves no other episode for the baseline of the returns: give at least 2.")
+    for attribute in ("n_features", "n_classes"):
+        mine, theirs = getattr(learner, attribute), getattr(env.tasks, attribute)
+        if mine != theirs:
+            raise ValueError(
+                f"{learner.name} has {attribute}={mine}, but the environment has {theirs}: make them equal."
+            )
+    return env

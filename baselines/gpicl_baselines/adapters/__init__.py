@@ -1,0 +1,1 @@
+"""Adapters: agents and classifiers of other libraries as learners."""

@@ -1,0 +1,151 @@
+"""Any scikit-learn classifier as a learner: fitted anew on the examples before, episode by episode."""
+
+import inspect
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.base import clone
+
+from gpicl_baselines.classical.causal import smoothed
+from gpicl_envs.errors import UnknownNameError, check_integer, construct
+from gpicl_envs.learners.base import Learner
+
+LEAST_EXAMPLES = 2
+
+
+class EstimatorLearner(Learner):
+    """An object with `fit(X, y)` and `predict(X)`, `predict_proba(X)` or `decision_function(X)`: scikit-learn, TabPFN.
+
+    Before the first fit, and while one class alone was seen, it predicts the classes in the proportions seen.
+
+    Args:
+        estimator: cloned for every fit (by `sklearn.base.clone`, or made again by `copy.deepcopy` where it is none of
+            scikit-learn's).
+        n_features: D.
+        n_classes: K.
+        refit_every: examples between two fits; in between, the last fit predicts.
+        first_fit: the number of examples from which it is fitted, at least 2.
+        max_features: if given, the estimator sees that many principal components of the examples before (TabPFN takes
+            500 at the most); None shows it everything.
+        jobs: processes over the episodes of a batch (joblib).
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        n_features: int = 784,
+        n_classes: int = 10,
+        *,
+        refit_every: int = 1,
+        first_fit: int = LEAST_EXAMPLES,
+        max_features: int | None = None,
+        jobs: int = 1,
+    ) -> None:
+        super().__init__(n_features, n_classes)
+        if not callable(getattr(estimator, "fit", None)):
+            raise ValueError(f"{estimator!r} has no method fit(X, y): give a classifier, such as LogisticRegression().")
+        self.estimator = estimator
+        self.refit_every = check_integer("refit_every", refit_every, 1)
+        self.first_fit = check_integer("first_fit", first_fit, LEAST_EXAMPLES)
+        self.max_features = None if max_features is None else check_integer("max_features", max_features, 1)
+        self.jobs = check_integer("jobs", jobs, -1)
+
+    @property
+    def name(self) -> str:
+        """Such as `RandomForestClassifier`."""
+        every = f" (every {self.refit_every})" if self.refit_every > 1 else ""
+        steps = getattr(self.estimator, "steps", None)  # of a pipeline, the classifier at its end
+        return type(steps[-1][1] if steps else self.estimator).__name__ + every
+
+    @property
+    def adapts(self) -> tuple[Any, ...]:
+        """The estimator's class."""
+        return (type(self.estimator),)
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N) → (B, N, K)."""
+        episodes = zip(x.cpu().numpy(), y.cpu().numpy(), strict=True)
+        rows = Parallel(n_jobs=self.jobs)(delayed(self._episode)(*episode) for episode in episodes)
+        seen = torch.arange(y.shape[1])[:, None]
+        return smoothed(torch.from_numpy(np.stack(list(rows))), seen).float().to(x.device)
+
+    def _episode(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(N, D), (N,) → (N, K) probabilities."""
+        probabilities = np.full((len(y), self.n_classes), 1 / self.n_classes)
+        fitted, n = None, 0
+        for n in range(1, len(y)):
+            if n >= self.first_fit and (fitted is None or (n - self.first_fit) % self.refit_every == 0):
+                fitted = self._fit(x[:n], y[:n]) if len(np.unique(y[:n])) > 1 else None
+            if fitted is None:
+                probabilities[n] = np.bincount(y[:n], minlength=self.n_classes) / n
+            else:
+                estimator, classes, reduce = fitted
+                probabilities[n] = 0.0
+                probabilities[n, classes] = class_probabilities(estimator, reduce(x[n : n + 1]), classes)
+        return probabilities
+
+    def _fit(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64], Any]:
+        """The fitted estimator, its classes, and what its inputs pass through before."""
+        estimator = clone(self.estimator, safe=False)
+        reduce = (lambda inputs: inputs) if self.max_features is None else _principal(x, self.max_features)
+        estimator.fit(reduce(x), y)
+        return estimator, np.asarray(getattr(estimator, "classes_", np.unique(y)), np.int64), reduce
+
+
+def class_probabilities(estimator: Any, x: NDArray[Any], classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the probabilities of the classes for one input (1, D), by the best method that the estimator has."""
+    if callable(getattr(estimator, "predict_proba", None)):
+        return np.asarray(estimator.predict_proba(x)[0], np.float64)
+    if callable(getattr(estimator, "decision_function", None)):
+        scores = np.atleast_1d(np.asarray(estimator.decision_function(x)[0], np.float64))
+        return softmax(np.array([-scores[0], scores[0]]) / 2 if len(scores) == 1 else scores)
+    return (classes == estimator.predict(x)[0]).astype(np.float64)
+
+
+def _principal(x: NDArray[np.float32], n_components: int) -> Any:
+    """The projection onto the principal components of x, as a function."""
+    mean = x.mean(0)
+    directions = np.linalg.svd(x - mean, full_matrices=False)[2][:n_components]
+    return lambda inputs: (inputs - mean) @ directions.T
+
+
+def make_estimator(name: str, n_features: int = 784, n_classes: int = 10, **arguments: Any) -> EstimatorLearner:
+    """Return the learner of `sklearn:NAME`, or `sklearn:module:Class` for a classifier of another package.
+
+    Args:
+        name: a classifier of scikit-learn by its class name, or module:Class.
+        n_features: D.
+        n_classes: K.
+        **arguments: of `EstimatorLearner` (refit_every, first_fit, max_features, jobs) and of the classifier.
+    """
+    made = _find_class(name)
+    own = inspect.signature(EstimatorLearner).parameters.keys() & arguments.keys()
+    given = {key: value for key, value in arguments.items() if key not in own}
+    if "random_state" in inspect.signature(made).parameters:
+        given.setdefault("random_state", 0)  # the same forest whenever the same examples were seen
+    return EstimatorLearner(
+        construct(made, given), n_features, n_classes, **{key: arguments[key] for key in own - {"estimator"}}
+    )
+
+
+def _find_class(name: str) -> Any:
+    module, _, class_name = name.rpartition(":")
+    if module:
+        try:
+            found = getattr(import_module(module), class_name, None)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"sklearn:{name} needs the module {error.name!r}, which is not there.") from None
+        if found is None:
+            raise ValueError(f"sklearn:{name}: the module {module} has no class {class_name}.")
+        return found
+    from sklearn.utils.discovery import all_estimators
+
+    classifiers = dict(all_estimators(type_filter="classifier"))
+    if name not in classifiers:
+        raise UnknownNameError("scikit-learn classifier", name, classifiers)
+    return classifiers[name]

@@ -1,0 +1,1 @@
+"""Learners that compute their prediction from the examples at once."""

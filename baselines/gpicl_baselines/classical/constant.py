@@ -1,0 +1,42 @@
+"""Floors: learners that do not look at the input."""
+
+import torch
+
+from gpicl_baselines.classical.causal import one_hot_labels, sum_before
+from gpicl_envs.learners.base import Learner
+
+
+class Uniform(Learner):
+    """Every label is equally likely, whatever was seen: chance."""
+
+    name = "uniform"
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N) → (B, N, K) zeros."""
+        return torch.zeros(*y.shape, self.n_classes, device=x.device)
+
+    def state_size(self, n_examples: int) -> int:
+        """Nothing is read."""
+        return 0
+
+
+class Majority(Learner):
+    """The labels seen so far, counted from one each: log((count_k + 1) / (n + K)), Laplace's rule of succession.
+
+    For regression, the mean of the values seen, 0 at first.
+    """
+
+    name = "majority"
+    predicts_values = True
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N) → (B, N, K)."""
+        if self.n_classes == 1:
+            seen = torch.arange(y.shape[1], device=y.device).clamp_min(1)
+            return sum_before(y.unsqueeze(2)) / seen[:, None]
+        counts = sum_before(one_hot_labels(y, self.n_classes))
+        return ((counts + 1) / (counts.sum(2, keepdim=True) + self.n_classes)).log()
+
+    def state_size(self, n_examples: int) -> int:
+        """The K counts."""
+        return self.n_classes

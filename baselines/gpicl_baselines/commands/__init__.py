@@ -1,0 +1,1 @@
+"""The commands of `gpicl` that need baselines, one a file."""

@@ -1,0 +1,193 @@
+"""Classifiers trained within the episode by gradient steps: SGD or Adam, linear or an MLP, on new or on all examples.
+
+One small network per episode, its weights a dict of tensors with a leading axis of episodes: `torch.func.vmap` of
+`torch.func.grad` trains them side by side. `maml.py` meta-trains where such a network starts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.func import grad, vmap
+from torch.nn.functional import linear, normalize, relu
+
+from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.learners.base import Learner
+
+OPTIMIZERS = ("sgd", "adam")
+BETAS, EPS = (0.9, 0.999), 1e-8
+
+Weights = dict[str, torch.Tensor]
+
+
+def initial_weights(n_features: int, n_classes: int, hidden: int | None, seed: int) -> Weights:
+    """Return the weights of one network: read-out 0, so that it starts with equal logits; hidden layer Gaussian.
+
+    Args:
+        n_features: size of its input.
+        n_classes: K.
+        hidden: units of the hidden layer, or None for a linear network.
+        seed: of the hidden layer; the global random stream is left alone.
+    """
+    if hidden is None:
+        return {"out": torch.zeros(n_classes, n_features), "out_bias": torch.zeros(n_classes)}
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "in": torch.randn(hidden, n_features, generator=generator) * (2 / n_features) ** 0.5,
+        "in_bias": torch.zeros(hidden),
+        "out": torch.zeros(n_classes, hidden),
+        "out_bias": torch.zeros(n_classes),
+    }
+
+
+def answer(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+    """One network: inputs (M, D) → logits (M, K). Hidden units are scaled so that their vector has norm near 1."""
+    if "in" in weights:
+        x = relu(linear(x, weights["in"], weights["in_bias"])) * weights["in"].shape[0] ** -0.5
+        x = x * (weights["in"].shape[1] ** 0.5)
+    return linear(x, weights["out"], weights["out_bias"])
+
+
+def loss(weights: Weights, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """One network: mean cross-entropy in nats of inputs (M, D) with one-hot labels (M, K)."""
+    return -(answer(weights, x).log_softmax(1) * y).sum(1).mean()
+
+
+gradients: Callable[[Weights, torch.Tensor, torch.Tensor], Weights] = vmap(grad(loss))
+answers: Callable[[Weights, torch.Tensor], torch.Tensor] = vmap(answer)
+
+
+@dataclass
+class GradientState:
+    """What a `GradientLearner` remembers of B episodes after n examples.
+
+    Args:
+        weights: of B networks.
+        moments: of Adam: the running means of the gradients and of their squares, as the weights; empty for SGD.
+        steps: gradient steps taken.
+        total: (B, D) sum of the inputs.
+        x: (B, n, D) features of the examples, or of the last alone without replay.
+        y: (B, n, K) their one-hot labels; that of the last is not told yet, so it lacks.
+        n: examples seen.
+    """
+
+    weights: Weights
+    moments: tuple[Weights, Weights] | None
+    steps: int
+    total: torch.Tensor
+    x: torch.Tensor
+    y: torch.Tensor
+    n: int = 0
+
+
+class GradientLearner(Learner):
+    """A softmax classifier, linear or with one hidden layer, that takes gradient steps after each example.
+
+    The features are the input centred by its running mean and scaled to norm 1. Every episode starts from the same
+    weights. The weights are kept from example to example, so that with enough steps on all examples seen, this is the
+    network fitted to convergence at every position, started from the fit before.
+
+    Args:
+        n_features: D.
+        n_classes: K.
+        optimizer: `"sgd"` or `"adam"`.
+        hidden: units of the hidden layer, or None for a linear classifier.
+        passes: 0 for one step on the newest example alone; P ≥ 1 for P steps, each on the mean loss of all examples
+            seen (replay).
+        learning_rate: of the optimizer.
+        seed: seed of the hidden layer's initial weights.
+    """
+
+    def __init__(
+        self,
+        n_features: int = 784,
+        n_classes: int = 10,
+        *,
+        optimizer: str = "adam",
+        hidden: int | None = None,
+        passes: int = 0,
+        learning_rate: float = 0.03,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(n_features, n_classes)
+        self.optimizer = check_choice("optimizer", optimizer, OPTIMIZERS)
+        self.hidden = None if hidden is None else check_integer("hidden", hidden, 1)
+        self.passes = check_integer("passes", passes, 0)
+        if not learning_rate > 0:
+            raise ValueError(f"learning_rate={learning_rate!r} is not allowed: give a number above 0.")
+        self.learning_rate = learning_rate
+        self.seed = check_integer("seed", seed, 0)
+
+    @property
+    def name(self) -> str:
+        """The optimizer, the network, and the passes over all examples, if any."""
+        network = "linear" if self.hidden is None else f"mlp{self.hidden}"
+        return f"{self.optimizer}-{network}" + (f"-{self.passes}-passes" if self.passes else "")
+
+    def start(self, batch_size: int) -> GradientState:
+        """Equal logits for every input, and nothing to learn from."""
+        first = initial_weights(self.n_features, self.n_classes, self.hidden, self.seed)
+        weights = {name: value.expand(batch_size, *value.shape) for name, value in first.items()}
+        zeros = {name: torch.zeros_like(value) for name, value in weights.items()}
+        return GradientState(
+            weights,
+            (zeros, zeros) if self.optimizer == "adam" else None,
+            0,
+            torch.zeros(batch_size, self.n_features),
+            torch.zeros(batch_size, 0, self.n_features),
+            torch.zeros(batch_size, 0, self.n_classes),
+        )
+
+    def step(self, state: GradientState, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """Learn from the examples before, then predict: (B, D), (B, K) → (B, K)."""
+        if state.n:
+            kept = state.y if self.passes else state.y[:, :0]
+            y = torch.cat([kept, y_previous[:, None].to(x.dtype)], 1)
+            weights, moments, steps = self._learn(state, y)
+        else:
+            y, steps = state.y.to(x.device), 0
+            weights = _to(state.weights, x.device)
+            moments = None if state.moments is None else (_to(state.moments[0], x.device),) * 2
+        total = state.total.to(x.device) + x
+        features = normalize(x - total / (state.n + 2), dim=1)[:, None]
+        logits = answers(weights, features)[:, 0]
+        seen = torch.cat([state.x.to(x.device), features], 1) if self.passes else features
+        return logits, GradientState(weights, moments, steps, total, seen, y, state.n + 1)
+
+    def state_size(self, n_examples: int) -> int:
+        """The weights, Adam's moments of them, the sum of the inputs, and with replay the examples."""
+        units = self.n_features if self.hidden is None else self.hidden
+        weights = self.n_classes * (units + 1) + (0 if self.hidden is None else self.hidden * (self.n_features + 1))
+        examples = super().state_size(n_examples) if self.passes else 0
+        return weights * (3 if self.optimizer == "adam" else 1) + self.n_features + examples
+
+    def _learn(self, state: GradientState, y: torch.Tensor) -> tuple[Weights, tuple[Weights, Weights] | None, int]:
+        """Take the steps that the newest example gives rise to."""
+        weights, moments, steps = state.weights, state.moments, state.steps
+        for _ in range(max(1, self.passes)):
+            slopes = gradients(weights, state.x, y)
+            steps += 1
+            if moments is None:
+                weights = {name: value - self.learning_rate * slopes[name] for name, value in weights.items()}
+            else:
+                weights, moments = self._adam(weights, slopes, moments, steps)
+        return weights, moments, steps
+
+    def _adam(
+        self, weights: Weights, slopes: Weights, moments: tuple[Weights, Weights], steps: int
+    ) -> tuple[Weights, tuple[Weights, Weights]]:
+        """One step of Adam (Kingma and Ba, 2015)."""
+        mean = {name: value.lerp(slopes[name], 1 - BETAS[0]) for name, value in moments[0].items()}
+        square = {name: value.lerp(slopes[name].square(), 1 - BETAS[1]) for name, value in moments[1].items()}
+        rate = self.learning_rate / (1 - BETAS[0] ** steps)
+        correction = (1 - BETAS[1] ** steps) ** -0.5
+        moved = {
+            name: value - rate * mean[name] / (square[name].sqrt() * correction + EPS)
+            for name, value in weights.items()
+        }
+        return moved, (mean, square)
+
+
+def _to(weights: Weights, device: torch.device) -> Weights:
+    return {name: value.to(device) for name, value in weights.items()}

@@ -1,0 +1,117 @@
+"""MAML (Finn, Abbeel and Levine 2017) and Reptile (Nichol, Achiam and Schulman 2018), online.
+
+Within an episode a small network takes one step of gradient descent on each example, after it has predicted its label.
+Where the network starts, and with MAML the rate of each of its tensors (Meta-SGD, Li et al. 2017), is meta-trained.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import normalize
+
+from gpicl_baselines.gradient.gradient_learner import Weights, answers, gradients, initial_weights
+from gpicl_envs.errors import check_choice, check_integer, check_number
+from gpicl_envs.learners.base import Learner
+
+UPDATES = ("second-order", "first-order", "reptile")
+
+
+class MAML(Learner, nn.Module):
+    """A softmax classifier, linear or with one hidden layer, whose initial weights were meta-trained.
+
+    The features are the input centred by its running mean and scaled to norm 1. With `update="second-order"` the
+    gradients of the loss flow through the inner steps; with `"first-order"` inner gradients count as constants (the
+    paper's FOMAML); with `"reptile"` the initial weights θ move towards the adapted ones φ whatever the loss is: their
+    gradient is θ − φ.
+
+    Args:
+        n_features: D.
+        n_classes: K.
+        hidden: units of the hidden layer, or None for a linear classifier.
+        inner_rate: initial rate of the inner steps; a hundredth of it for biases, which every example moves.
+        update: `"second-order"`, `"first-order"` or `"reptile"`, whose rate stays as it is.
+        seed: seed of the hidden layer's initial weights.
+    """
+
+    def __init__(
+        self,
+        n_features: int = 784,
+        n_classes: int = 10,
+        *,
+        hidden: int | None = None,
+        inner_rate: float = 4.0,
+        update: str = "second-order",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(n_features, n_classes)
+        self.hidden = None if hidden is None else check_integer("hidden", hidden, 1)
+        self.inner_rate = check_number("inner_rate", inner_rate, 1e-9)
+        self.update = check_choice("update", update, UPDATES)
+        self.seed = check_integer("seed", seed, 0)
+        first = initial_weights(n_features, n_classes, hidden, seed)
+        self.initial = nn.ParameterDict({name: nn.Parameter(value) for name, value in first.items()})
+        rates = {name: torch.tensor(inner_rate * (0.01 if "bias" in name else 1)).log() for name in first}
+        learned = update != "reptile"
+        self.log_rates = nn.ParameterDict({name: nn.Parameter(rate, learned) for name, rate in rates.items()})
+
+    @property
+    def name(self) -> str:
+        """`maml`, `fomaml` or `reptile`."""
+        return {"second-order": "maml", "first-order": "fomaml", "reptile": "reptile"}[self.update]
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N) → (B, N, K)."""
+        if self.update != "reptile" or not torch.is_grad_enabled():
+            return super().predict(x, y)
+        with torch.no_grad():
+            told = nn.functional.one_hot(y, self.n_classes).float()
+            state, rows = self.start(len(x)), []
+            for n in range(x.shape[1]):
+                logits, state = self.step(state, x[:, n], told[:, n - 1] if n else torch.zeros_like(told[:, 0]))
+                rows.append(logits)
+            adapted = self._learn(state, told[:, -1])
+        answered = torch.stack(rows, 1)
+        for name, start in self.initial.items():
+            answered = _TowardsAdapted.apply(answered, start, adapted[name].mean(0))
+        return answered
+
+    def start(self, batch_size: int) -> Any:
+        """B networks at their start, the sum of the inputs, their number, and no example to learn from yet."""
+        weights = {name: value.expand(batch_size, *value.shape) for name, value in self.initial.items()}
+        return weights, torch.zeros(batch_size, self.n_features, device=self.device), 0, None
+
+    def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """Learn from the example before, then predict: (B, D), (B, K) → (B, K)."""
+        weights, total, n, features = state
+        if features is not None:
+            weights = self._learn(state, y_previous)
+        total = total + x
+        features = normalize(x - total / (n + 2), dim=1)[:, None]
+        return answers(weights, features)[:, 0], (weights, total, n + 1, features)
+
+    def state_size(self, n_examples: int) -> int:
+        """The weights, and the sum of the inputs."""
+        return sum(value.numel() for value in self.initial.values()) + self.n_features
+
+    def _learn(self, state: Any, y: torch.Tensor) -> Weights:
+        """One inner step on the last example and its label (B, K)."""
+        weights, _, _, features = state
+        slopes = gradients(weights, features, y[:, None].to(features.dtype))
+        if self.update == "first-order":
+            slopes = {name: slope.detach() for name, slope in slopes.items()}
+        return {name: value - self.log_rates[name].exp() * slopes[name] for name, value in weights.items()}
+
+
+class _TowardsAdapted(torch.autograd.Function):
+    """Passes the logits on; its gradient of the start θ is θ − φ, whatever comes from above."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, start: torch.Tensor, adapted: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(start.detach() - adapted)
+        return logits.clone()
+
+    @staticmethod
+    def backward(ctx: Any, from_above: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+        (direction,) = ctx.saved_tensors
+        return from_above, direction, None

@@ -1,0 +1,174 @@
+"""Data of the user's own: NAME.npz files of the data folder, and arrays given in Python."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpicl_envs.datasets.cache import Arrays, Location, cached_arrays, data_folder, sha256_of
+from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec
+from gpicl_envs.datasets.validation import check_arrays
+from gpicl_envs.errors import DamagedDataError, MissingDataError
+
+KEYS = tuple(f"{part}_{split}" for split in SPLITS for part in ("x", "y"))
+FORMAT = 1  # of the cached arrays; another number is another cache entry
+
+
+def simple_name(name: str) -> str:
+    """Return the name as it is compared: without case, `_` and `-`."""
+    return name.casefold().replace("_", "").replace("-", "")
+
+
+@dataclass(frozen=True)
+class NpzFile:
+    """A file of the data folder as it was at a moment of time.
+
+    Args:
+        path: NAME.npz.
+        modified: time of its last change, in ns: a file that was written anew is another one.
+    """
+
+    path: Path
+    modified: int
+
+    def load(self) -> Dataset:
+        """Return its arrays, under the file's name."""
+        return load_npz(self.path, self.path.stem)
+
+    def location(self) -> Location:
+        """Return where it is."""
+        return Location("npz", (self.path,))
+
+    def verify(self) -> None:
+        """Read the whole file again, past the cache.
+
+        Raises:
+            DamagedDataError: it cannot be read, or does not hold a dataset.
+        """
+        read_npz(self.path)
+
+
+def npz_files() -> dict[str, NpzFile]:
+    """Return the .npz files of the data folder, by name."""
+    try:
+        return {path.stem: NpzFile(path, path.stat().st_mtime_ns) for path in sorted(data_folder().glob("*.npz"))}
+    except OSError:
+        return {}
+
+
+def find_npz(name: str) -> NpzFile | None:
+    """Return the file of this name in the data folder, compared without case, `_` and `-`.
+
+    Raises:
+        ValueError: several files have the name, none of them letter by letter.
+    """
+    files = npz_files()
+    if name in files:
+        return files[name]
+    same = [file for stem, file in files.items() if simple_name(stem) == simple_name(name)]
+    if len(same) > 1:
+        names = ", ".join(file.path.name for file in same)
+        raise ValueError(f"{name!r} could be any of {names} in {data_folder()}: give one of these names.")
+    return same[0] if same else None
+
+
+def load_npz(path: Path, name: str, check: Callable[[Arrays], None] | None = None) -> Dataset:
+    """Return the dataset of a file, decoded once and then mapped from the cache.
+
+    Args:
+        path: the file.
+        name: of the dataset.
+        check: raises if these are not the arrays of that name; called when the file is decoded.
+    """
+    source = f"npz {FORMAT} {name} {sha256_of(path)}"
+    return Dataset.from_arrays(name, cached_arrays(name, source, lambda: read_npz(path, check)))
+
+
+def read_npz(path: Path, check: Callable[[Arrays], None] | None = None) -> Arrays:
+    """Return the checked arrays of a file; Python objects in it are refused, never loaded.
+
+    Raises:
+        DamagedDataError: it is no .npz file, it is damaged, or its arrays are not those of a dataset.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = check_arrays(path.name, {key: file[key] for key in KEYS if key in file})
+            if check is not None:
+                check(arrays)
+            return arrays
+    except Exception as error:  # a damaged file can break its readers (zip, zlib, NumPy) in any way
+        raise DamagedDataError(
+            f"{path} is refused: {error or type(error).__name__} It must be a whole file of numpy.savez with plain "
+            "arrays x_train, y_train, x_test, y_test, or one of the pairs: write or copy it again."
+        ) from error
+
+
+ARRAY = "Array"
+
+
+def array_spec(name: str, x: object, y: object, x_test: object = None, y_test: object = None) -> DatasetSpec:
+    """Return the registry's line for arrays; they are checked and copied here, so later changes do not reach it.
+
+    Args:
+        name: of the dataset.
+        x: (M, ...) uint8 or finite floating-point inputs, a NumPy array or a torch tensor.
+        y: (M,) integer labels.
+        x_test: inputs of the test split, of the same shape; by default there is none.
+        y_test: its labels. The labels of both splits together are exactly 0 … K − 1.
+
+    Raises:
+        ValueError: the name is empty, or the arrays are not a dataset; the message says what was given.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"A dataset's name is text, given {name!r}.")
+    given: dict[str, Any] = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    checked = check_arrays(name, {key: value for key, value in given.items() if value is not None}, copy=True)
+    dataset = Dataset.from_arrays(name, checked)
+    return DatasetSpec(
+        name,
+        _returning(dataset),
+        "arrays given in Python",
+        shape=dataset.shape,
+        n_classes=dataset.n_classes,
+        n_train=len(dataset.y["train"]) if "train" in dataset.y else None,
+        n_test=len(dataset.y["test"]) if "test" in dataset.y else None,
+    )
+
+
+def _returning(dataset: Dataset) -> Callable[[], Dataset]:
+    return lambda: dataset
+
+
+class ArrayFiles:
+    """`GPICL-Array-v0` without `dataset=`: Array.npz of the data folder, for those who put one there."""
+
+    def location(self) -> Location | None:
+        """Return Array.npz, or None."""
+        file = find_npz(ARRAY)
+        return None if file is None else file.location()
+
+    def load(self) -> Dataset:
+        """Return the dataset in Array.npz; raises `MissingDataError`, which says how to name another."""
+        return load_npz(self._require().path, ARRAY)
+
+    def verify(self) -> None:
+        """Check Array.npz; raises as `load` does."""
+        self._require().verify()
+
+    def _require(self) -> NpzFile:
+        file = find_npz(ARRAY)
+        if file is None:
+            raise MissingDataError(
+                "GPICL-Array-v0 has no data of its own: name them, as in gymnasium.make('GPICL-Array-v0', "
+                "dataset='mine') after gpicl_envs.register_dataset('mine', x, y); or give a gpicl_envs.Dataset, a "
+                f"registered name, or NAME for a file NAME.npz in {data_folder()} (or in GPICL_DATA_DIR)."
+            )
+        return file
+
+
+_FILES = ArrayFiles()
+SPEC = DatasetSpec(
+    ARRAY, _FILES.load, "your own, by dataset=: arrays, a NAME.npz file, any registered name", files=_FILES
+)

@@ -1,0 +1,1 @@
+"""The environments: the vector environment holds the dynamics, the single one is its batch of one."""

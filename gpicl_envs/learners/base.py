@@ -1,0 +1,150 @@
+"""The `Learner` protocol, which Transformers, k-NN and SGD all answer, and the registry that finds one by name."""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+from torch.nn.functional import one_hot
+
+from gpicl_envs.errors import check_integer
+
+
+class Learner:
+    """A learning algorithm: it reads examples one by one and predicts each label before it is told.
+
+    Override `predict` (all positions at once) or `step` (one position at a time); each is derived from the other.
+    `gpicl_envs.learners.check.check_learner` checks the result.
+
+    Letters: B episodes, N examples in an episode, D features, K classes.
+
+    Args:
+        n_features: D.
+        n_classes: K; 1 for regression, where y holds real values, the K logits are the value predicted, and the class
+            says `predicts_values = True`.
+
+    Example:
+        >>> class LastLabel(Learner):
+        ...     "Predicts that the label stays the same."
+        ...     def step(self, state, x, y_previous):
+        ...         return y_previous, state
+    """
+
+    n_features: int
+    n_classes: int
+    predicts_values: ClassVar[bool] = False  # whether n_classes=1, regression, is allowed
+
+    def __init__(self, n_features: int = 784, n_classes: int = 10) -> None:
+        super().__init__()
+        self.n_features = check_integer("n_features", n_features, 1)
+        self.n_classes = check_integer("n_classes", n_classes, 1)
+        if n_classes == 1 and not self.predicts_values:
+            raise ValueError(
+                f"{type(self).__name__} only classifies: n_classes=1 stands for real values (regression). Give at "
+                "least 2 classes, or a learner whose class says predicts_values = True, such as ridge or knn."
+            )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.predict is Learner.predict and cls.step is Learner.step:
+            raise TypeError(
+                f"{cls.__name__} overrides neither predict(x, y) nor step(state, x, y_previous): a Learner needs one."
+            )
+
+    @property
+    def name(self) -> str:
+        """The name in tables and records; the class's name by default."""
+        return type(self).__name__
+
+    @property
+    def adapts(self) -> tuple[Any, ...]:
+        """The classes that an adapter wraps, which decide its predictions too: their source is part of its identity."""
+        return ()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the learner computes: that of its parameters, or the CPU."""
+        if isinstance(self, torch.nn.Module):
+            return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+        return torch.device("cpu")
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of meta-trained parameters; 0 for learners that are not meta-trained."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad) if isinstance(self, torch.nn.Module) else 0
+
+    def get_params(self) -> dict[str, Any]:
+        """The constructor's arguments, read from the attributes of the same names (scikit-learn's convention)."""
+        parameters = inspect.signature(type(self).__init__).parameters.values()
+        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"]
+        if missing := [name for name in names if not hasattr(self, name)]:
+            raise ValueError(
+                f"{type(self).__name__} does not keep its argument {missing[0]!r}: its constructor must store every "
+                "argument as an attribute of the same name, so that a checkpoint can make it again."
+            )
+        return {name: getattr(self, name) for name in names}
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Predict every label of B episodes, each from the examples before it.
+
+        Args:
+            x: (B, N, D) float32 inputs.
+            y: (B, N) int64 labels; float32 values for regression.
+
+        Returns:
+            (B, N, K) logits, or predicted values with K = 1; row n may depend on x[:, :n+1] and y[:, :n] only.
+        """
+        previous = encoded(y, self.n_classes).roll(1, dims=1)
+        previous[:, 0] = 0.0
+        state, rows = self.start(len(x)), []
+        for n in range(x.shape[1]):
+            logits, state = self.step(state, x[:, n], previous[:, n])
+            rows.append(logits)
+        return torch.stack(rows, dim=1)
+
+    def start(self, batch_size: int) -> Any:
+        """Return the state of B learners that have seen nothing. The derived `step` keeps the examples seen."""
+        kind = torch.float32 if self.n_classes == 1 else torch.int64
+        return torch.empty(batch_size, 0, self.n_features), torch.empty(batch_size, 0, dtype=kind)
+
+    def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """Take the label of the example before, and predict that of the next input.
+
+        Args:
+            state: what `start` or the last `step` returned.
+            x: (B, D) inputs.
+            y_previous: (B, K) one-hot labels of the examples before, or (B, 1) values; zeros at the first.
+
+        Returns:
+            (B, K) logits and the next state.
+        """
+        xs, ys = state
+        xs = torch.cat([xs.to(x), x[:, None]], dim=1)
+        if xs.shape[1] > 1:
+            told = y_previous if self.n_classes == 1 else y_previous.argmax(1, keepdim=True)
+            ys = torch.cat([ys.to(x.device), told], dim=1)
+        unknown = torch.zeros(len(x), 1, dtype=ys.dtype, device=x.device)
+        return self.predict(xs, torch.cat([ys.to(x.device), unknown], dim=1))[:, -1], (xs, ys)
+
+    def state_size(self, n_examples: int) -> int:
+        """Return how many numbers the prediction after `n_examples` can read; by default, all examples themselves."""
+        return n_examples * (self.n_features + 1)
+
+
+def encoded(y: torch.Tensor, n_classes: int) -> torch.Tensor:
+    """(..., ) labels → (..., K) one-hot float32; values → (..., 1)."""
+    return y.float().unsqueeze(-1) if n_classes == 1 else one_hot(y, n_classes).float()
+
+
+@contextmanager
+def evaluating(learner: Any) -> Iterator[None]:
+    """Put a `torch.nn.Module` into evaluation mode (no dropout, say), and back into its own afterwards."""
+    training = isinstance(learner, torch.nn.Module) and learner.training
+    if training:
+        learner.eval()
+    try:
+        yield
+    finally:
+        if training:
+            learner.train()

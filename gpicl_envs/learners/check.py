@@ -1,0 +1,172 @@
+"""Checks that ship to users: `check_learner` is to learners what gymnasium's `check_env` is to environments."""
+
+import inspect
+from typing import Any
+
+import torch
+
+from gpicl_envs.errors import check_integer
+from gpicl_envs.learners.base import encoded, evaluating
+
+MOST_POSITIONS = 16
+STEP_TOLERANCE = 1e-4
+
+
+class LearnerCheckError(AssertionError):
+    """A learner breaks the protocol; the message says how, and where."""
+
+
+def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: int = 0) -> None:
+    """Check that a learner keeps the protocol of `gpicl_envs.learners.base.Learner`, above all that it cannot see the future.
+
+    In order: the calls and attributes exist; `predict` gives finite floating-point logits of shape (B, N, K), twice
+    the same, and leaves its inputs alone; row n does not change by a bit when x[n+1:] or y[n:] change; an episode does
+    not change by a bit when the others of its batch do, nor (within 1e-4) with the size of the batch or of the
+    episode; `step` gives the rows of `predict` within 1e-4; `state_size` is a whole number that does not shrink.
+
+    Args:
+        learner: the learner to check.
+        batch_size: B of the trial batch, at least 2.
+        length: N of the trial episodes, at least 2; up to 16 positions are tried, the first and the last among them.
+        seed: seed of the trial data.
+
+    Raises:
+        LearnerCheckError: with what is wrong and where.
+    """
+    check_integer("batch_size", batch_size, 2)
+    check_integer("length", length, 2)
+    _check_interface(learner)
+    x, y = _trial_episodes(learner, batch_size, length, seed)
+    other_x, other_y = _trial_episodes(learner, batch_size, length, seed + 1)
+    if learner.n_classes == 1:
+        other_y = y + 1 + other_y.abs()
+    else:
+        other_y = (y + 1 + other_y % (learner.n_classes - 1)) % learner.n_classes  # differs from y everywhere
+    with torch.no_grad(), evaluating(learner):
+        logits = _check_predict(learner, x, y)
+        _check_causality(learner, x, y, other_x, other_y, logits)
+        _check_batch(learner, x, y, other_x, other_y, logits)
+        _check_step(learner, x, y, logits)
+    _check_state_size(learner, length)
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise LearnerCheckError with the message unless the condition holds."""
+    if not condition:
+        raise LearnerCheckError(message)
+
+
+def _trial_episodes(learner: Any, batch_size: int, length: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gaussian clusters, or linear functions for K = 1: y can be learned from x. (B, N, D) and (B, N)."""
+    generator = torch.Generator().manual_seed(seed)
+    if learner.n_classes == 1:
+        x = torch.randn(batch_size, length, learner.n_features, generator=generator)
+        weights = torch.randn(batch_size, learner.n_features, 1, generator=generator)
+        return x.to(learner.device), (x @ weights)[..., 0].to(learner.device)
+    means = torch.randn(batch_size, learner.n_classes, learner.n_features, generator=generator)
+    y = torch.randint(learner.n_classes, (batch_size, length), generator=generator)
+    noise = torch.randn(batch_size, length, learner.n_features, generator=generator)
+    x = 0.8 * means.gather(1, y[..., None].expand_as(noise)) + 0.6 * noise
+    return x.to(learner.device), y.to(learner.device)
+
+
+def _check_interface(learner: Any) -> None:
+    name = type(learner).__name__
+    require(not inspect.isclass(learner), f"{learner!r} is a class: give an instance of it.")
+    for method in ("predict", "start", "step", "state_size"):
+        require(callable(getattr(learner, method, None)), f"{name} has no method {method}(): derive it from Learner.")
+    for attribute in ("n_features", "n_classes"):
+        value = getattr(learner, attribute, None)
+        hint = "call super().__init__(n_features, n_classes) in its constructor."
+        require(isinstance(value, int) and value > 0, f"{name}.{attribute} is {value!r}, not a positive int: {hint}")
+    for attribute in ("name", "device", "n_parameters"):
+        require(hasattr(learner, attribute), f"{name} has no attribute {attribute}: derive it from Learner.")
+    require(isinstance(learner.name, str) and learner.name != "", f"{name}.name is {learner.name!r}, not a name.")
+
+
+def check_logits(logits: Any, shape: tuple[int, ...], who: str) -> None:
+    """Raise LearnerCheckError unless `logits` is a finite floating-point tensor of this shape."""
+    require(isinstance(logits, torch.Tensor), f"{who} returned {type(logits).__name__}, not a torch tensor.")
+    require(
+        tuple(logits.shape) == shape, f"{who} returned logits of shape {tuple(logits.shape)}, expected {shape} (…, K)."
+    )
+    require(logits.is_floating_point(), f"{who} returned {logits.dtype}, not floating-point logits.")
+    bad = (~logits.isfinite()).nonzero()
+    if len(bad):
+        place = tuple(bad[0].tolist())
+        raise LearnerCheckError(f"{who} returned {logits[place].item()} at {place} (episode, …, class): not finite.")
+
+
+def _check_predict(learner: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    x_before, y_before = x.clone(), y.clone()
+    logits = learner.predict(x, y)
+    check_logits(logits, (*y.shape, learner.n_classes), "predict(x, y)")
+    require(torch.equal(x, x_before) and torch.equal(y, y_before), "predict(x, y) changed its arguments in place.")
+    require(torch.equal(learner.predict(x, y), logits), "predict(x, y) gave other logits when called again.")
+    return logits
+
+
+def _check_causality(
+    learner: Any, x: torch.Tensor, y: torch.Tensor, other_x: torch.Tensor, other_y: torch.Tensor, logits: torch.Tensor
+) -> None:
+    positions = torch.arange(y.shape[1], device=y.device)
+    tried = torch.linspace(0, y.shape[1] - 1, min(y.shape[1], MOST_POSITIONS)).round().int().tolist()
+    for n in tried:
+        changed_y = torch.where(positions >= n, other_y, y)
+        rows = learner.predict(x, changed_y)[:, : n + 1] != logits[:, : n + 1]
+        if rows.any():
+            row = int(rows.any(2).any(0).nonzero()[0])
+            raise LearnerCheckError(
+                f"Not causal: the prediction at position {row} changed with labels from position {n} on. "
+                "Row n may use x[:, :n+1] and y[:, :n] only: y[:, n] is what it predicts."
+            )
+        changed_x = torch.where((positions > n)[:, None], other_x, x)
+        rows = learner.predict(changed_x, y)[:, : n + 1] != logits[:, : n + 1]
+        if rows.any():
+            row = int(rows.any(2).any(0).nonzero()[0])
+            raise LearnerCheckError(
+                f"Not causal: the prediction at position {row} changed with inputs after position {n}. "
+                "Row n may use x[:, :n+1] only: look for a mean, norm or attention over the whole episode."
+            )
+
+
+def _check_batch(
+    learner: Any, x: torch.Tensor, y: torch.Tensor, other_x: torch.Tensor, other_y: torch.Tensor, logits: torch.Tensor
+) -> None:
+    first = torch.arange(len(x), device=x.device) == 0
+    mixed = learner.predict(torch.where(first[:, None, None], x, other_x), torch.where(first[:, None], y, other_y))
+    require(
+        torch.equal(mixed[0], logits[0]),
+        "Episodes leak: the predictions of episode 0 changed with the other episodes of the batch.",
+    )
+    _check_close(learner.predict(x[:1], y[:1]), logits[:1], "predict on a batch of one differs from the same row of")
+    half = x.shape[1] // 2
+    _check_close(
+        learner.predict(x[:, :half], y[:, :half]), logits[:, :half], "predict on a shorter episode differs from"
+    )
+
+
+def _check_step(learner: Any, x: torch.Tensor, y: torch.Tensor, logits: torch.Tensor) -> None:
+    state, previous = learner.start(len(x)), torch.zeros(len(x), learner.n_classes, device=x.device)
+    for n in range(x.shape[1]):
+        result = learner.step(state, x[:, n], previous)
+        is_pair = isinstance(result, tuple) and len(result) == 2
+        require(is_pair, f"step(...) returned {type(result).__name__}, expected (logits, state).")
+        row, state = result
+        check_logits(row, (len(x), learner.n_classes), "step(...)")
+        _check_close(row, logits[:, n], f"step at position {n} differs from that row of")
+        previous = encoded(y[:, n], learner.n_classes)
+
+
+def _check_close(given: torch.Tensor, expected: torch.Tensor, what: str) -> None:
+    scale = expected.abs().max().clamp_min(1.0)
+    gap = ((given - expected).abs().max() / scale).item()
+    require(
+        gap <= STEP_TOLERANCE, f"{what} predict(x, y): by {gap:.2g} of the largest logit, allowed {STEP_TOLERANCE}."
+    )
+
+
+def _check_state_size(learner: Any, length: int) -> None:
+    sizes = [learner.state_size(n) for n in (0, 1, length)]
+    whole = all(isinstance(size, int) and size >= 0 for size in sizes)
+    require(whole and sizes == sorted(sizes), f"state_size(0), (1), ({length}) = {sizes}: not growing whole numbers.")

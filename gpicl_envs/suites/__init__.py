@@ -1,0 +1,1 @@
+"""Frozen benchmark definitions, and the benchmark over them."""

@@ -1,0 +1,193 @@
+"""Frozen benchmark definitions: what is evaluated, on how many episodes, of which seed.
+
+A suite never changes: another size, seed or dataset is another suite, with another name. Every record carries the hash
+of its cell's definition, and one that does not match is refused by name.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any
+
+from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.evaluation.metrics import LAST
+from gpicl_envs.registration import find_environment
+
+UNSEEN_TASK, UNSEEN_DATASET = "unseen-task", "unseen-dataset"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One column of a suite: an environment, and how many of its episodes are answered.
+
+    Args:
+        name: in the suite.
+        env: environment id.
+        split: the question asked of an agent that was meta-trained on MNIST.
+        episodes: E.
+        length: N.
+        final_positions: how many of the last positions are scored.
+        variant: further arguments of the environment, in order.
+        seed: of the episodes.
+    """
+
+    name: str
+    env: str
+    split: str
+    episodes: int
+    length: int = 100
+    final_positions: int = LAST
+    variant: tuple[tuple[str, Any], ...] = ()
+    seed: int = 20_221_208
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the cell's distribution of episodes, those of the test split."""
+        return find_environment(self.env).arguments | {"split": "test", "length": self.length} | dict(self.variant)
+
+    @property
+    def definition(self) -> str:
+        """The sha256 of all that defines the cell."""
+        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named list of cells.
+
+    Args:
+        name: ends in a version, or names a table; it never means anything else.
+        description: one line.
+        cells: in the order of the table's columns.
+    """
+
+    name: str
+    description: str
+    cells: tuple[Cell, ...]
+
+    def cell(self, name: str) -> Cell:
+        """Return a cell by name."""
+        cells = {cell.name: cell for cell in self.cells}
+        if name not in cells:
+            raise UnknownNameError(f"cell of {self.name}", name, cells)
+        return cells[name]
+
+
+def _datasets(names: Iterable[str], episodes: int, final_positions: int = LAST) -> tuple[Cell, ...]:
+    """A cell for each dataset: new tasks of MNIST's test images, or a dataset never seen."""
+    return tuple(
+        Cell(
+            name,
+            f"GPICL-{name}-v0",
+            UNSEEN_TASK if name == "MNIST" else UNSEEN_DATASET,
+            episodes,
+            final_positions=final_positions,
+        )
+        for name in names
+    )
+
+
+def _mnist(name: str, episodes: int = 2048, length: int = 100, **variant: Any) -> Cell:
+    """Unseen tasks of MNIST in a variant."""
+    return Cell(name, "GPICL-MNIST-v0", UNSEEN_TASK, episodes, length, variant=tuple(variant.items()))
+
+
+def _functions(name: str, length: int) -> Cell:
+    """Functions of 20 inputs, twice as many examples and one (Garg et al. 2022, section 3)."""
+    return Cell(name, f"GPICL-{name}-v0", UNSEEN_TASK, 4096, length, final_positions=1)
+
+
+EVERY_DATASET = (
+    "MNIST",
+    "FashionMNIST",
+    "KMNIST",
+    "EMNISTLetters",
+    "EMNISTBalanced",
+    "QMNIST",
+    "USPS",
+    "CIFAR10",
+    "CIFAR100",
+    "SVHN",
+    "Omniglot",
+    "Digits",
+    "Random",
+    "Clusters",
+)
+
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            "gpicl-v1",
+            "every dataset at hand: unseen tasks of MNIST, and unseen datasets",
+            _datasets(EVERY_DATASET, 4096),
+        ),
+        Suite(
+            "gpicl-table1",
+            "the columns of the paper's Table 1: example 100 after 99, 10,000 sequences",
+            _datasets(("MNIST", "FashionMNIST", "KMNIST", "Random", "CIFAR10", "SVHN"), 10_000, final_positions=1),
+        ),
+        Suite(
+            "gpicl-mini",
+            "two minutes without a network: MNIST, Digits, Random, Clusters",
+            _datasets(("MNIST", "Digits", "Random", "Clusters"), 512),
+        ),
+        Suite(
+            "gpicl-robust",
+            "unseen tasks of MNIST with wrong labels, imbalance, drift, distractors, and ten times the length",
+            (
+                _mnist("plain"),
+                _mnist("label-noise-10", label_noise=0.1),
+                _mnist("label-noise-30", label_noise=0.3),
+                _mnist("imbalance-10", class_imbalance=10.0),
+                _mnist("drift-task-50", drift_every=50, drift="task"),
+                _mnist("drift-labels-50", drift_every=50, drift="labels"),
+                _mnist("distractors-392", distractors=392),
+                _mnist("length-1000", episodes=128, length=1000),
+            ),
+        ),
+        Suite(
+            "gpicl-regression",
+            "functions of Garg et al. 2022: squared error at the last position",
+            (
+                _functions("LinearRegression", 41),
+                _functions("SparseLinearRegression", 41),
+                _functions("TwoLayerNetwork", 101),
+                _functions("DecisionTree", 101),
+            ),
+        ),
+    )
+}
+
+
+def find_suite(name: str) -> Suite:
+    """Return a suite by name; an unknown name lists the valid ones."""
+    if name not in SUITES:
+        raise UnknownNameError("suite", name, SUITES)
+    return SUITES[name]
+
+
+def check_suite_record(record: dict[str, Any]) -> None:
+    """Raise ValueError, naming the record, if it claims a cell of a suite whose definition is another one.
+
+    Records of suites that this version does not know are refused too: nothing here can tell whether they match.
+    """
+    claim = record.get("suite")
+    if claim is None:
+        return
+    if not isinstance(claim, dict) or not {"name", "cell", "definition"} <= claim.keys():
+        raise ValueError(f"The record of {record['learner']} has suite={claim!r}, which is none. Make it again.")
+    cell = find_suite(claim["name"]).cell(claim["cell"])
+    who = f"The record of {record['learner']} in {claim['name']}, {claim['cell']},"
+    advice = f"Run `gpicl benchmark --suite {claim['name']}` again with this version."
+    if claim["definition"] != cell.definition:
+        raise ValueError(f"{who} was made with another definition of that cell. {advice}")
+    given = {"env": record["env"], "split": record["split"], "seed": record["seed"], "episodes": record["episodes"]}
+    for name, value in given.items():
+        if value != getattr(cell, name):
+            raise ValueError(f"{who} has {name}={value!r}, but the cell says {getattr(cell, name)!r}. {advice}")
+    shown = record["env_kwargs"] | {"final_positions": record.get("final_positions", cell.final_positions)}
+    for name, value in (cell.arguments | {"final_positions": min(cell.final_positions, cell.length)}).items():
+        if shown.get(name, value) != value:
+            raise ValueError(f"{who} has {name}={shown[name]!r}, but the cell says {value!r}. {advice}")

@@ -1,0 +1,206 @@
+"""What every distribution of learning problems has in common: streams of episodes, numbered tasks, drift.
+
+Nothing here has state: an episode is a pure function of its stream's seed and its number in that stream, and a task
+of its id. Any batch size, order, process or device therefore gives the same episodes.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gpicl_envs.datasets.dataset import SPLITS
+from gpicl_envs.errors import check_integer
+from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.sampling.substreams import EPISODE, FIXED_TASK, ONE_OFF_TASK, TASK_ID
+from gpicl_envs.tasks.episodes import Episodes, Tasks
+
+LENGTH = 100
+ONE_OFF = -1
+MAX_TASKS = 1 << 31
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Return the device if this machine has it."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device={str(device)!r} cannot be used here ({reason}): give 'cpu', or 'cuda' with a GPU."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Task:
+    """The hidden task of an episode at the current example (arrays gain a leading B in the vector environment).
+
+    Args:
+        task_id: the id among `n_tasks`, −1 for a one-off task.
+        classes: (K,) the base class behind each class number; None for regression.
+        permutation: (K,) ρ, the label of each class number; None for regression.
+        projection: (D, N_x) A, with zero rows at distractors, or None where inputs are drawn without it (one-off tasks
+            unless `route="matrix"`) and for regression.
+        parameters: the arrays of a regression task's function by name; None for classification.
+    """
+
+    task_id: Any
+    classes: Any = None
+    permutation: Any = None
+    projection: Any = None
+    parameters: dict[str, Any] | None = None
+
+
+class EpisodeDistribution(ABC):
+    """A distribution of supervised learning problems, revealed as episodes of N examples.
+
+    Args:
+        name: of the base dataset or the class of functions; the environment is `GPICL-{name}-v0`.
+        length: N, examples in an episode.
+        n_features: D, features of x.
+        n_classes: K; 1 for a real-valued target (regression).
+        n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
+        split: `"train"` or `"test"`: no one-off task and no draw of examples of one returns in the other.
+        drift_every: the number of examples after which the task changes, or None.
+        task_seed: seed of the numbered tasks.
+        device: where episodes are made.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        length: int,
+        n_features: int,
+        n_classes: int,
+        n_tasks: int | None,
+        split: str,
+        drift_every: int | None,
+        task_seed: int,
+        device: str | torch.device,
+    ) -> None:
+        self.name, self.length, self.n_features, self.n_classes, self.split = name, length, n_features, n_classes, split
+        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
+        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
+        self.drift_every = drift_every
+        if drift_every is not None:
+            if length == 1:
+                raise ValueError(
+                    f"drift_every={drift_every!r} needs a length of at least 2: one example sees no change."
+                )
+            why = f"with length={length}, a later change would never be seen"
+            self.drift_every = check_integer("drift_every", drift_every, 1, length - 1, why)
+        self.device = check_device(device)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments alone, of which episodes are functions; a dataset goes by its name if others know it."""
+        return _made_again, (type(self), self._constructor_arguments())
+
+    def _constructor_arguments(self) -> dict[str, Any]:
+        return self.arguments | {"device": str(self.device)}
+
+    @property
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments that shape the distribution, as plain JSON values."""
+
+    @abstractmethod
+    def unseen(self) -> "EpisodeDistribution":
+        """Return the one-off tasks of the test split, without bias, the rest alike: what meta-training never shows."""
+
+    @property
+    def env_id(self) -> str:
+        """The id of the environment that shows these episodes."""
+        return f"GPICL-{self.name}-v0"
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What tells base datasets of one name apart; None where there is none."""
+        return None
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the targets are real values, (B, N) float32, instead of labels."""
+        return self.n_classes == 1
+
+    def sample(self, batch_size: int, seed: int = 0, first: int = 0) -> Episodes:
+        """Return episodes number `first` … `first + batch_size − 1` of the stream `seed`."""
+        check_integer("batch_size", batch_size, 1)
+        check_integer("seed", seed, 0, WORD - 1)
+        numbers = np.arange(first, first + batch_size, dtype=np.uint64)
+        return self.episodes(np.full(batch_size, seed, np.uint64), numbers)
+
+    def episodes(
+        self,
+        seeds: NDArray[np.uint64],
+        numbers: NDArray[np.uint64],
+        task_ids: torch.Tensor | None = None,
+        out: torch.Tensor | None = None,
+    ) -> Episodes:
+        """Return B episodes, each named by the seed of its stream and its number in that stream.
+
+        Args:
+            seeds: (B,) uint64.
+            numbers: (B,) uint64.
+            task_ids: (B,) int64 ids of the tasks to show, with a finite `n_tasks`; drawn uniformly by default.
+            out: (B, N, D) float32 memory for the inputs; new by default, which costs a third more time for large B.
+        """
+        episode = Streams(seeds, numbers, self._purpose(EPISODE), self.device)
+        if out is None:
+            out = torch.empty(len(seeds), self.length, self.n_features, device=self.device)
+        return self._make_episodes(self._make_tasks(*self._task_streams(episode, task_ids)), episode, out)
+
+    @abstractmethod
+    def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
+        """Return the B hidden tasks, each at its current example (B,)."""
+
+    @abstractmethod
+    def source(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
+        """Return what lies behind one input, in its own shape: for pictures."""
+
+    @abstractmethod
+    def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> Tasks: ...
+
+    @abstractmethod
+    def _make_episodes(self, tasks: Any, episode: Streams, out: torch.Tensor) -> Episodes: ...
+
+    # -- Streams ------------------------------------------------------------------------------------------------------
+
+    def _purpose(self, kind: int) -> int:
+        """Streams of the two splits differ, so nothing drawn for meta-training returns in meta-testing."""
+        return kind * len(SPLITS) + SPLITS.index(self.split)
+
+    def _task_streams(self, episode: Streams, ids: torch.Tensor | None) -> tuple[torch.Tensor, Streams]:
+        """(B,) task ids, and the streams that these tasks are made from."""
+        if self.n_tasks is None:
+            if ids is not None:
+                raise ValueError("task_ids need a finite n_tasks: one-off tasks have no ids.")
+            ids = torch.full((len(episode),), ONE_OFF, device=self.device)
+            return ids, Streams(episode.key, episode.number, self._purpose(ONE_OFF_TASK), self.device)
+        if ids is None:
+            ids = episode.below(self.n_tasks, 1, part=TASK_ID)[:, 0]
+        elif bool(((ids < 0) | (ids >= self.n_tasks)).any()):
+            raise ValueError(f"task_ids must lie in 0 … {self.n_tasks - 1} (n_tasks={self.n_tasks}), given {ids}.")
+        key = np.full(len(episode), self.task_seed, np.uint64)
+        return ids, Streams(key, ids.cpu().numpy().astype(np.uint64), FIXED_TASK, self.device)
+
+    # -- Drift --------------------------------------------------------------------------------------------------------
+
+    def segments(self, drifts: bool = True) -> tuple[slice, ...]:
+        """Return the runs of examples between changes of the task; one run, if it does not drift."""
+        step = self.drift_every if self.drift_every and drifts else self.length
+        return tuple(slice(start, min(start + step, self.length)) for start in range(0, self.length, step))
+
+    def segment_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of the segment that each position lies in (the last one, after the end)."""
+        return np.minimum(position, self.length - 1) // (self.drift_every or self.length)
+
+
+def _made_again(kind: type[EpisodeDistribution], arguments: dict[str, Any]) -> EpisodeDistribution:
+    return kind(**arguments)

@@ -1,0 +1,234 @@
+"""`TaskDistribution`: a base dataset, randomly projected and relabelled, as a distribution of learning problems.
+
+A task is x = A x̄ with A ∈ R^{D×N_x}, A_ij ~ N(0, 1/N_x), and y = ρ(ȳ) with ρ a permutation of the labels
+(Kirsch et al. 2022, "General-Purpose In-Context Learning", section 3). Which examples are shown is decided in
+`sampling/examples.py`, their labels in `labelling.py`, their inputs in `inputs.py`.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gpicl_envs.datasets.cache import Location
+from gpicl_envs.datasets.dataset import Dataset
+from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_dataset, prepare_dataset
+from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number, check_share
+from gpicl_envs.sampling.examples import Examples, Pool
+from gpicl_envs.sampling.inputs import Inputs
+from gpicl_envs.sampling.labels import Labelling
+from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task
+from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
+
+DRIFTS = ("task", "projection", "labels")
+
+
+class TaskDistribution(EpisodeDistribution):
+    """A distribution of classification problems over one base dataset.
+
+    Args:
+        dataset: a registered name (see `gpicl envs`) or a `Dataset`.
+        length: N, examples in an episode, drawn without replacement unless the dataset repeats by design; 100 by
+            default, K · shots + 1 with `shots`.
+        n_features: D, features of x.
+        n_classes: K. Where the dataset has more, each task draws K of those that the split has.
+        n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
+        split: `"train"` or `"test"` images.
+        projection: `"gaussian"` (A_ij ~ N(0, 1/N_x)), `"orthogonal"` (Haar-distributed, entries of variance 1/N_x), or
+            `"none"` (x = x̄, needs D = N_x).
+        permute_labels: whether ρ is random; otherwise it is the identity.
+        permutation_bias: probability that a task gets one fixed permutation, common to all of them, instead of its own
+            (the intervention that shortens the loss plateau).
+        label_noise: probability that a label is replaced by one of the K − 1 others, uniformly. The noisy label is the
+            one shown and paid for: nobody can be right more often than 1 − label_noise.
+        class_imbalance: ratio ≥ 1 of the probabilities of the most and the least frequent class, with those between on
+            a geometric scale (the long tail of Cui et al. 2019); each task ranks its classes at random.
+        drift_every: the task changes after every so many examples.
+        drift: what changes then: `"projection"` (A), `"labels"` (ρ), or `"task"` (both, where they are random).
+        distractors: number of the D features that are N(0, 1) noise, drawn afresh for each example, at places that each
+            task draws; A fills the others.
+        shots: if given, the first K · shots examples hold exactly so many of each class, in random order; the classes
+            of the queries after them are uniform.
+        examples_per_task: if given, each task has so many examples of its own, drawn once, and its episodes show them
+            in another order each time: what a learner can remember one by one.
+        task_seed: seed of the numbered tasks and of the fixed permutation.
+        image_size: if given, images are area-resized to this many pixels a side before the projection.
+        features: if given, images are replaced by the features of this frozen ImageNet network (computed once, cached),
+            which sees them at `image_size`; see `gpicl_envs.datasets.features.EXTRACTORS`.
+        route: how one-off projections are made. `"matrix"` draws A. `"cholesky"` draws x = L Z with L Lᵀ = X̄ X̄ᵀ / N_x
+            and Z ~ N(0, 1)^{N×D}, which is the same distribution at a cost that does not grow with D·N_x. `"auto"`
+            takes the one that draws fewer random numbers.
+        device: where episodes are made.
+
+    Raises:
+        ValueError: an argument is out of range; the message says what is allowed.
+    """
+
+    def __init__(
+        self,
+        dataset: str | Dataset = "MNIST",
+        *,
+        length: int | None = None,
+        n_features: int = 784,
+        n_classes: int = 10,
+        n_tasks: int | None = None,
+        split: str = "train",
+        projection: str = "gaussian",
+        permute_labels: bool = True,
+        permutation_bias: float = 0.0,
+        label_noise: float = 0.0,
+        class_imbalance: float = 1.0,
+        drift_every: int | None = None,
+        drift: str = "task",
+        distractors: int = 0,
+        shots: int | None = None,
+        examples_per_task: int | None = None,
+        task_seed: int = 0,
+        image_size: int | None = None,
+        features: str | None = None,
+        route: str = "auto",
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self._given, self.image_size, self.features = dataset, image_size, features
+        name = find_dataset(dataset).name if isinstance(dataset, str) else dataset.name
+        dataset = prepare_dataset(dataset, image_size, features)
+        if split not in dataset.x:
+            raise UnknownNameError(f"split of {name}", split, dataset.x)
+        self.dataset = dataset
+        n_classes = check_integer("n_classes", n_classes, 2, dataset.n_classes, f"{dataset.name} has no more")
+        self.shots = None if shots is None else check_integer("shots", shots, 1)
+        if length is None:
+            length = LENGTH if self.shots is None else n_classes * self.shots + 1
+        super().__init__(
+            name=name,
+            length=check_integer("length", length, 1),
+            n_features=check_integer("n_features", n_features, 1),
+            n_classes=n_classes,
+            n_tasks=n_tasks,
+            split=split,
+            drift_every=drift_every,
+            task_seed=task_seed,
+            device=device,
+        )
+        if permute_labels not in (True, False):
+            raise ValueError(f"permute_labels={permute_labels!r} is not allowed: give True or False.")
+        self.projection, self.permute_labels = projection, bool(permute_labels)
+        self.permutation_bias = check_share("permutation_bias", permutation_bias)
+        self.label_noise = check_share("label_noise", label_noise)
+        self.class_imbalance = check_number("class_imbalance", class_imbalance, 1)
+        self.drift = check_choice("drift", drift, DRIFTS)
+        self.distractors = check_integer("distractors", distractors, 0, n_features - 1, "x needs another feature too")
+        self._check_combinations()
+        self._examples = Examples(
+            Pool(torch.from_numpy(dataset.y[split]).to(self.device), dataset.n_classes, dataset.with_replacement),
+            f"the {split} split of {dataset.name}",
+            length=self.length,
+            n_classes=n_classes,
+            shots=self.shots,
+            class_imbalance=self.class_imbalance,
+            examples_per_task=examples_per_task,
+        )
+        self.examples_per_task = examples_per_task
+        self._labelling = Labelling(
+            n_classes,
+            self.permute_labels,
+            self.permutation_bias,
+            self.label_noise,
+            self.segments(self._drifts("labels")),
+            self.task_seed,
+        )
+        self._inputs = Inputs(
+            dataset,
+            split,
+            n_features=self.n_features,
+            projection=projection,
+            distractors=self.distractors,
+            segments=self.segments(self._drifts("projection")),
+            route=route,
+            one_off=n_tasks is None,
+            device=self.device,
+        )
+        self.route = self._inputs.route
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of the base dataset's arrays."""
+        return self.dataset.fingerprint
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments that shape the distribution, as plain JSON values."""
+        names = ["length", "n_features", "n_classes", "n_tasks", "split", "projection", "permute_labels"]
+        names += ["permutation_bias", "label_noise", "class_imbalance", "drift_every", "drift", "distractors", "shots"]
+        names += ["examples_per_task", "task_seed", "image_size", "features", "route"]
+        return {"dataset": self.name} | {name: getattr(self, name) for name in names}
+
+    @property
+    def env_id(self) -> str:
+        """The id of the environment that shows these episodes; the common one for data that have none of their own."""
+        spec = DATASETS.get(self.name) if isinstance(self._given, str) else None
+        return spec.env_id if spec is not None and spec.has_env_id else ARRAY_ID
+
+    def unseen(self) -> "TaskDistribution":
+        """Return the one-off tasks over test images, without bias, the rest alike: what meta-training never shows."""
+        changes = {"n_tasks": None, "split": "test", "route": "auto", "permutation_bias": 0.0}
+        return TaskDistribution(**self._constructor_arguments() | changes)
+
+    def _constructor_arguments(self) -> dict[str, Any]:
+        given = self._given
+        if isinstance(given, str) and find_dataset(given).location() == Location("memory"):
+            given = load_dataset(given)  # what was registered in this process only travels with its arrays
+        return super()._constructor_arguments() | {"dataset": given}
+
+    def images(self, index: torch.Tensor) -> torch.Tensor:
+        """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
+        return self._inputs.images(index)
+
+    def projections(self, tasks: ClassificationTasks, segment: NDArray[np.int64] | None = None) -> torch.Tensor | None:
+        """Return A, (B, D, N_x) float32, or None where x = A x̄ is drawn without A (one-off tasks, Cholesky route).
+
+        Args:
+            tasks: B tasks.
+            segment: (B,) the segment of a drifting task; the first by default. Distractors have rows of zeros.
+        """
+        return self._inputs.matrices(tasks.streams, np.zeros(len(tasks), np.int64) if segment is None else segment)
+
+    def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
+        """Return the B hidden tasks, each at its current example (B,)."""
+        tasks, segment = episodes.tasks, self.segment_of(position)
+        of_labels = torch.from_numpy(segment).to(self.device).clamp(max=tasks.permutation.shape[1] - 1)
+        permutation = tasks.permutation[torch.arange(len(tasks), device=self.device), of_labels]
+        return Task(tasks.ids, tasks.classes, permutation, self.projections(tasks, segment))
+
+    def source(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
+        """Return the z-normalised base input behind one x, in the dataset's shape."""
+        return self.images(episodes.index[row, position]).cpu().numpy().reshape(self.dataset.shape)
+
+    def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> ClassificationTasks:
+        return ClassificationTasks(ids, streams, self._examples.classes(streams), self._labelling.permutations(streams))
+
+    def _make_episodes(self, tasks: ClassificationTasks, episode: Streams, out: torch.Tensor) -> Episodes:
+        index, number = self._examples.draw(episode, tasks.streams, tasks.classes)
+        self._inputs.write(tasks.streams, episode, index, out)
+        return Episodes(out, self._labelling.labels(tasks.permutation, number, episode), index, tasks)
+
+    def _drifts(self, what: str) -> bool:
+        return self.drift_every is not None and self.drift in (what, "task")
+
+    def _check_combinations(self) -> None:
+        if self.permutation_bias and not self.permute_labels:
+            raise ValueError(
+                f"permutation_bias={self.permutation_bias} has no use with permute_labels=False: leave one out."
+            )
+        if self.drift_every is None:
+            if self.drift != "task":
+                raise ValueError(f"drift={self.drift!r} says what changes, but not when: give drift_every too.")
+            return
+        random = {"projection": self.projection != "none", "labels": self.permute_labels}
+        if not (any(random.values()) if self.drift == "task" else random[self.drift]):
+            raise ValueError(
+                f"drift={self.drift!r} has nothing to change: projection={self.projection!r} and permute_labels="
+                f"{self.permute_labels} fix it. Make it random, or leave drift_every out."
+            )

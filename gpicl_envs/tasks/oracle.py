@@ -1,0 +1,52 @@
+"""What can be reached at all, where it is known: the answers of one who knows the hidden task."""
+
+import torch
+from torch.nn.functional import one_hot
+
+from gpicl_envs.tasks.base import EpisodeDistribution
+from gpicl_envs.tasks.episodes import Episodes
+
+KNOWN = ("Clusters", "Random")
+CERTAINTY = 20.0  # logit of the answer
+
+
+class Oracle:
+    """Knows the permutation and the base input of every example; no learner, and never shown to one.
+
+    Clusters: the Bayes rule on the base input, its largest coordinate, which has `Dataset.bayes_accuracy`.
+    Random: the label of the item, looked up.
+    """
+
+    name = "oracle"
+    n_parameters = 0
+    device = torch.device("cpu")
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Oracle is shown the answers, so it cannot be derived from: derive from Learner.")
+
+    def state_size(self, n_examples: int) -> int:
+        """It learns nothing: 0."""
+        return 0
+
+    def covers(self, tasks: EpisodeDistribution) -> bool:
+        """Whether the best answers are known."""
+        return tasks.name in KNOWN and not getattr(tasks, "label_noise", 0)
+
+    def answer(self, episodes: Episodes, tasks: EpisodeDistribution) -> torch.Tensor:
+        """Return logits (B, N, K) from the hidden tasks of the episodes."""
+        if not self.covers(tasks):
+            raise ValueError(f"The best answers are known for {' and '.join(KNOWN)} alone, not for {tasks.env_id}.")
+        x, y = tasks.dataset.split(tasks.split)  # type: ignore[attr-defined]
+        index = episodes.index.cpu()
+        n_base = tasks.dataset.n_classes  # type: ignore[attr-defined]
+        if tasks.name == "Clusters":
+            base = torch.from_numpy(x)[:, :n_base][index].argmax(2)
+        else:
+            base = torch.from_numpy(y)[index]
+        classes, permutation = episodes.tasks.classes.cpu(), episodes.tasks.permutation.cpu()  # (B, K), (B, S, K)
+        number = (base.unsqueeze(2) == classes.unsqueeze(1)).int().argmax(2)  # class number of the task
+        parts = torch.arange(base.shape[1]) // (tasks.drift_every or tasks.length)
+        parts = parts.clamp_max(permutation.shape[1] - 1)
+        rows = torch.arange(len(base))[:, None]
+        labels = permutation[rows, parts, number]
+        return CERTAINTY * one_hot(labels, tasks.n_classes).float()

@@ -1,0 +1,190 @@
+"""`FunctionDistribution`: random functions of Gaussian inputs, as a distribution of regression problems.
+
+The in-context function classes of Garg, Tsipras, Liang and Valiant, "What can Transformers learn in-context? A case
+study of simple function classes" (NeurIPS 2022), sections 3 and 4: x ~ N(0, I_D), and y = f(x) with f drawn once for
+each task.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gpicl_envs.datasets.dataset import SPLITS
+from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number
+from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_PARTS
+from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task
+from gpicl_envs.tasks.episodes import Episodes, Tasks
+
+NONZERO = 3  # coordinates of a sparse linear function
+HIDDEN = 100  # units of the two-layer network
+DEPTH = 4  # of the decision tree
+PIECE = 64  # episodes made at a time, which bounds the memory beside the result
+
+Parameters = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class FunctionClass:
+    """A class of functions from R^D to R.
+
+    Args:
+        name: `GPICL-{name}-v0` is the environment's id.
+        least_features: the smallest D that it is defined for.
+        draw: (streams of B tasks, D, first part) → parameters, each with a leading B.
+        apply: (parameters, (B, N, D) inputs) → (B, N) values.
+    """
+
+    name: str
+    least_features: int
+    draw: Callable[[Streams, int, int], Parameters]
+    apply: Callable[[Parameters, torch.Tensor], torch.Tensor]
+
+
+def draw_linear(streams: Streams, n_features: int, part: int) -> Parameters:
+    """Draw w ~ N(0, I)."""
+    return {"weight": streams.normal(n_features, part=part + FUNCTION)}
+
+
+def draw_sparse_linear(streams: Streams, n_features: int, part: int) -> Parameters:
+    """Draw w ~ N(0, I), then set all but three coordinates, drawn at random, to zero."""
+    weight = streams.normal(n_features, part=part + FUNCTION)
+    kept = streams.permutation(n_features, part=part + FUNCTION_CHOICES) < NONZERO
+    return {"weight": weight * kept}
+
+
+def apply_linear(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
+    """Return w · x."""
+    return (x * parameters["weight"].unsqueeze(1)).sum(2)
+
+
+def draw_network(streams: Streams, n_features: int, part: int) -> Parameters:
+    """Draw w_i ~ N(0, I) and α_i ~ N(0, 2/r) for r = 100 hidden units."""
+    noise = streams.normal(HIDDEN, n_features + 1, part=part + FUNCTION)
+    return {"hidden": noise[..., :-1].contiguous(), "output": noise[..., -1] * (2 / HIDDEN) ** 0.5}
+
+
+def apply_network(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
+    """Return Σ α_i max(0, w_i · x)."""
+    return (torch.bmm(x, parameters["hidden"].mT).relu() * parameters["output"].unsqueeze(1)).sum(2)
+
+
+def draw_tree(streams: Streams, n_features: int, part: int) -> Parameters:
+    """Draw a full binary tree of depth 4: a coordinate for each of 15 inner nodes, N(0, 1) for each of 16 leaves."""
+    coordinates = streams.below(n_features, 2**DEPTH - 1, part=part + FUNCTION_CHOICES)
+    return {"coordinate": coordinates, "leaf": streams.normal(2**DEPTH, part=part + FUNCTION)}
+
+
+def apply_tree(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
+    """Return the value of the leaf that x falls into, going right wherever its coordinate is positive."""
+    node = torch.zeros(x.shape[:2], dtype=torch.int64, device=x.device)
+    for _ in range(DEPTH):
+        coordinate = parameters["coordinate"].gather(1, node)
+        node = 2 * node + 1 + (x.gather(2, coordinate.unsqueeze(2))[..., 0] > 0)
+    return parameters["leaf"].gather(1, node - (2**DEPTH - 1))
+
+
+FUNCTIONS = {
+    spec.name: spec
+    for spec in (
+        FunctionClass("LinearRegression", 1, draw_linear, apply_linear),
+        FunctionClass("SparseLinearRegression", NONZERO, draw_sparse_linear, apply_linear),
+        FunctionClass("TwoLayerNetwork", 1, draw_network, apply_network),
+        FunctionClass("DecisionTree", 1, draw_tree, apply_tree),
+    )
+}
+
+
+class FunctionDistribution(EpisodeDistribution):
+    """A distribution of regression problems over one class of functions.
+
+    Args:
+        function: `"LinearRegression"`, `"SparseLinearRegression"`, `"TwoLayerNetwork"` or `"DecisionTree"`.
+        length: N, examples in an episode.
+        n_features: D, features of x; 20 as in the paper.
+        n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
+        split: `"train"` or `"test"`: one-off functions and inputs of one never return in the other.
+        noise: standard deviation of Gaussian noise on y.
+        drift_every: another function is drawn after every so many examples.
+        task_seed: seed of the numbered tasks.
+        device: where episodes are made.
+
+    Raises:
+        ValueError: an argument is out of range; the message says what is allowed.
+    """
+
+    def __init__(
+        self,
+        function: str = "LinearRegression",
+        *,
+        length: int = LENGTH,
+        n_features: int = 20,
+        n_tasks: int | None = None,
+        split: str = "train",
+        noise: float = 0.0,
+        drift_every: int | None = None,
+        task_seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if function not in FUNCTIONS:
+            raise UnknownNameError("function", function, FUNCTIONS)
+        self.function = FUNCTIONS[function]
+        super().__init__(
+            name=self.function.name,
+            length=check_integer("length", length, 1),
+            n_features=check_integer("n_features", n_features, self.function.least_features),
+            n_classes=1,
+            n_tasks=n_tasks,
+            split=check_choice("split", split, SPLITS),
+            drift_every=drift_every,
+            task_seed=task_seed,
+            device=device,
+        )
+        self.noise = check_number("noise", noise, 0)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments that shape the distribution, as plain JSON values."""
+        names = ["length", "n_features", "n_tasks", "split", "noise", "drift_every", "task_seed"]
+        return {"function": self.name} | {name: getattr(self, name) for name in names}
+
+    def unseen(self) -> "FunctionDistribution":
+        """Return the one-off functions of the test split, the rest alike: what meta-training never shows."""
+        return FunctionDistribution(**self._constructor_arguments() | {"n_tasks": None, "split": "test"})
+
+    def parameters(self, tasks: Tasks, segment: int = 0) -> Parameters:
+        """Return the parameters of the tasks' functions in a segment, each with a leading B."""
+        return self.function.draw(tasks.streams, self.n_features, segment * SEGMENT_PARTS)
+
+    def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
+        """Return the B hidden tasks, each at its current example (B,)."""
+        of_row = self.segment_of(position)
+        drawn = {int(segment): self.parameters(episodes.tasks, int(segment)) for segment in np.unique(of_row)}
+        names = next(iter(drawn.values()))
+        rows = {
+            name: torch.stack([drawn[int(segment)][name][row] for row, segment in enumerate(of_row)]) for name in names
+        }
+        return Task(episodes.tasks.ids, parameters=rows)
+
+    def source(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
+        """Return the input itself, (D,): nothing lies behind it."""
+        return episodes.x[row, position].cpu().numpy()
+
+    def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> Tasks:
+        return Tasks(ids, streams)
+
+    def _make_episodes(self, tasks: Tasks, episode: Streams, out: torch.Tensor) -> Episodes:
+        y = out.new_empty(len(out), self.length)
+        for start in range(0, len(out), PIECE):
+            rows = np.arange(start, min(start + PIECE, len(out)))
+            piece = slice(start, start + PIECE)
+            out[piece] = episode[rows].normal(self.length, self.n_features, part=EXAMPLES)
+            for number, examples in enumerate(self.segments()):
+                y[piece, examples] = self.function.apply(self.parameters(tasks[rows], number), out[piece, examples])
+        if self.noise:
+            y = y + self.noise * episode.normal(self.length, part=NOISE)
+        return Episodes(out, y, torch.full_like(y, -1, dtype=torch.int64), tasks)

@@ -1,0 +1,175 @@
+"""`Sb3VecEnv`: the vector environment as stable-baselines3 and sb3-contrib take theirs. Needs `gpicl-envs[rl]`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+
+from gpicl_envs.wrappers.vector import FlattenObservation, RecordEpisodeStatistics, TorchToNumpy
+
+try:
+    from stable_baselines3.common.vec_env import VecEnv
+except ImportError as error:
+    raise ImportError(
+        "gpicl_envs.wrappers.sb3 needs stable-baselines3, which is not installed: pip install 'gpicl-envs[rl]'."
+    ) from error
+
+Observation = NDArray[np.float32] | dict[str, NDArray[np.float32]]
+
+
+class Sb3VecEnv(VecEnv):
+    """A batch of in-context learning problems with stable-baselines3's interface: one call steps them all.
+
+    Environments begin anew by themselves. At the end of an episode the info of its environment holds
+    `terminal_observation`, `TimeLimit.truncated` and `episode` = {`r`: return, `l`: length, `t`: seconds}, by which
+    SB3 logs `rollout/ep_rew_mean` without a `Monitor`; otherwise the infos are empty. Environment i, seeded with s, is
+    the single environment seeded with s + i.
+
+    Args:
+        env: an id, or a vector environment of tensors (wrapped in those of `gpicl_envs.wrappers.vector`, perhaps) in
+            autoreset mode SAME_STEP.
+        num_envs: B, with an id.
+        flatten: show one row of D + K numbers (`"MlpPolicy"`), not a Dict (`"MultiInputPolicy"`).
+        action_bound: SB3 takes continuous actions between finite bounds only: logits and values lie in ±this. Logits
+            in ±10 give probabilities as small as e^(−20).
+        **arguments: with an id, those of `gymnasium.make_vec`.
+
+    Raises:
+        ImportError: on import of this module, without stable-baselines3.
+        ValueError: a vector environment of another autoreset mode, or given with arguments that make one.
+
+    Example:
+        >>> from stable_baselines3 import PPO
+        >>> model = PPO("MlpPolicy", Sb3VecEnv("GPICL-Digits-v0", num_envs=8, flatten=True), n_steps=32, batch_size=64)
+        >>> model.learn(256).num_timesteps
+        256
+    """
+
+    def __init__(
+        self,
+        env: str | VectorEnv[Any, Any, Any],
+        num_envs: int | None = None,
+        *,
+        flatten: bool = False,
+        action_bound: float = 10.0,
+        **arguments: Any,
+    ) -> None:
+        if isinstance(env, str):
+            env = gymnasium.make_vec(env, num_envs=1 if num_envs is None else num_envs, **arguments)
+        elif num_envs is not None or arguments:
+            given = arguments if num_envs is None else {"num_envs": num_envs} | arguments
+            raise ValueError(f"Sb3VecEnv got a made environment and arguments to make one, {given}: give one of them.")
+        if not action_bound > 0 or not np.isfinite(action_bound):
+            raise ValueError(f"action_bound={action_bound!r} is not allowed: give a finite number above 0.")
+        mode = env.metadata.get("autoreset_mode")
+        if mode is not AutoresetMode.SAME_STEP:
+            raise ValueError(
+                f"Sb3VecEnv needs an environment with autoreset_mode='SameStep', given {mode}: SB3's environments "
+                "begin anew in the step that ends an episode."
+            )
+        env = RecordEpisodeStatistics(env)
+        self.env = TorchToNumpy(FlattenObservation(env) if flatten else env)
+        self._actions: NDArray[Any] | None = None
+        super().__init__(
+            env.num_envs, self.env.single_observation_space, _bounded(env.single_action_space, action_bound)
+        )
+
+    def reset(self) -> Observation:
+        """Begin new episodes with the seeds given to `seed()`, once, and return the observations."""
+        seeds = None if all(seed is None for seed in self._seeds) else self._seeds
+        observation, info = self.env.reset(seed=seeds)
+        self._tell_tasks(info)
+        self._reset_seeds()
+        self._reset_options()
+        return observation
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions, (B,) labels, (B, K) logits or (B, 1) values, for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        """Step with the kept actions. Returns observations, (B,) rewards, (B,) ends and B infos."""
+        observation, reward, terminated, truncated, info = self.env.step(self._actions)
+        # Dicts of their own cost ten microseconds for 256, and wrappers may write into them.
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if "final_obs" not in info:
+            return observation, reward, terminated, infos
+        done = terminated | truncated
+        final, episode = info["final_obs"], info["episode"]
+        for i in np.flatnonzero(done).tolist():
+            infos[i] = {
+                "terminal_observation": _row(final, i),
+                "TimeLimit.truncated": bool(truncated[i] and not terminated[i]),
+                "episode": {"r": float(episode["r"][i]), "l": int(episode["l"][i]), "t": float(episode["t"][i])},
+            }
+        self._tell_tasks(info)
+        return observation, reward, done, infos
+
+    def close(self) -> None:
+        """Close the vector environment."""
+        self.env.close()
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Return a picture of each environment, with `render_mode="rgb_array"`."""
+        if self.render_mode != "rgb_array":
+            raise ValueError(
+                f"Pictures need Sb3VecEnv(..., render_mode='rgb_array'), given render_mode={self.render_mode!r}."
+            )
+        return list(self.env.render())  # type: ignore[arg-type]
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Return the attribute of the vector environment, which its environments share, once for each of them."""
+        value = getattr(self._holder(attr_name), attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set the attribute of the vector environment, for all of its environments."""
+        if len({*self._get_indices(indices)}) != self.num_envs:
+            raise ValueError(
+                f"The environments of one batch share {attr_name!r}: set it for all of them, with indices=None, "
+                f"given indices={indices}."
+            )
+        setattr(self._holder(attr_name), attr_name, value)
+
+    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
+        """Call the method of the vector environment once; a tuple of B results is dealt out, another goes to each."""
+        result = getattr(self._holder(method_name), method_name)(*method_args, **method_kwargs)
+        dealt = isinstance(result, tuple) and len(result) == self.num_envs
+        return [result[i] if dealt else result for i in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
+        """Return, for each environment, whether a wrapper of this class is around the vector environment."""
+        found = any(isinstance(layer, wrapper_class) for layer in self._layers())
+        return [found for _ in self._get_indices(indices)]
+
+    def _layers(self) -> list[Any]:
+        """The wrappers, outermost first, and the vector environment."""
+        layers: list[Any] = [self.env]
+        while layers[-1] is not layers[-1].unwrapped:
+            layers.append(layers[-1].env)
+        return layers
+
+    def _holder(self, name: str) -> Any:
+        """The outermost layer that has the attribute; the vector environment where none has."""
+        return next((layer for layer in self._layers() if hasattr(layer, name)), self.env.unwrapped)
+
+    def _tell_tasks(self, info: dict[str, Any]) -> None:
+        """What SB3 keeps of the infos of resets."""
+        self.reset_infos = [{"task_id": task_id} for task_id in info["task_id"].tolist()]
+
+
+def _row(observation: Observation, i: int) -> Observation:
+    if isinstance(observation, dict):
+        return {name: value[i] for name, value in observation.items()}
+    return observation[i]
+
+
+def _bounded(space: Any, bound: float) -> Any:
+    """The action space, with infinite bounds made ±bound."""
+    if not isinstance(space, Box):
+        return space
+    return Box(space.low.clip(-bound), space.high.clip(max=bound), dtype=np.float32)

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.kernel_ridge import KernelRidge
+from torch.nn.functional import cross_entropy, normalize, one_hot, pad
+
+from gpicl_agents.models.kernel_transformer import SMALLEST_NOISE, CausalRidge, KernelTransformer
+from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.check import check_learner
+from gpicl_envs.tasks.classification import TaskDistribution
+
+KINDS = [{}, {"similarity_bias": 0.0}, {"n_views": 2}, {"kernel_heads": 1}]
+
+
+def perturbed(**arguments) -> KernelTransformer:
+    small = {"width": 16, "n_layers": 2, "n_heads": 2, "input_rank": 8, "kernel_heads": 3, "mlp_width": 32}
+    learner = KernelTransformer(20, 4, **(small | arguments))
+    generator = torch.Generator().manual_seed(0)
+    for parameter in learner.parameters():
+        parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator)
+    return learner.eval()
+
+
+@pytest.mark.parametrize("arguments", KINDS, ids=str)
+def test_every_form_keeps_the_protocol(arguments: dict):
+    check_learner(perturbed(**arguments), length=16)
+
+
+def test_a_kernel_head_is_kernel_ridge_regression_at_every_position():
+    """scikit-learn's, fitted anew to the examples before each."""
+    ridge = CausalRidge(2, 4)
+    generator = torch.Generator().manual_seed(3)
+    x, y = torch.randn(1, 9, 20, generator=generator), torch.tensor([[0, 1, 2, 3, 0, 1, 1, 2, 0]])
+    told = pad(one_hot(y, 4).float()[:, :-1], (0, 0, 1, 0))
+    answers, _ = ridge(x, told)
+    assert (answers[0, 0] == 0).all()
+    units, norms = normalize(x[0], dim=1), x[0].norm(dim=1)
+    for head in range(2):
+        gamma, beta, noise = (p.exp()[head].item() for p in (ridge.log_gamma, ridge.log_beta, ridge.log_noise))
+        apart = (norms[:, None].log() - norms.log()).square()
+        kernel = (gamma * (units @ units.T - 1) - beta * apart).exp().detach().numpy()
+        values = one_hot(y, 4)[0].numpy() - 0.25
+        for n in range(1, 9):
+            fitted = KernelRidge(alpha=noise + SMALLEST_NOISE, kernel="precomputed").fit(kernel[:n, :n], values[:n])
+            expected = fitted.predict(kernel[n : n + 1, :n])[0]
+            assert np.allclose(answers[0, n, head].detach().numpy(), expected, atol=1e-4)
+
+
+def test_repeated_inputs_survive():
+    """`Random` shows the same inputs again and again: the kernel matrix is singular but for the noise."""
+    learner = KernelTransformer(width=32, n_heads=2)
+    episodes = TaskDistribution("Random").sample(4, 0, 0)
+    logits = learner.predict(episodes.x, episodes.y)
+    assert logits.isfinite().all()
+    assert (logits.argmax(2) == episodes.y)[:, -20:].float().mean() > 0.9
+
+
+def test_zero_inputs_are_finite():
+    logits = perturbed().predict(torch.zeros(2, 5, 20), torch.zeros(2, 5, dtype=torch.int64))
+    assert logits.isfinite().all()
+
+
+def test_gradients_agree_with_finite_differences():
+    learner = perturbed(n_layers=1, width=8).double()
+    x = torch.randn(2, 5, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    y = torch.tensor([[0, 1, 2, 3, 0], [3, 3, 1, 0, 2]])
+
+    def loss() -> torch.Tensor:
+        return cross_entropy(learner.predict(x, y).flatten(0, 1), y.flatten())
+
+    loss().backward()
+    for name in ("log_gamma", "log_beta", "log_noise"):
+        parameter = getattr(learner.ridge, name)
+        with torch.no_grad():
+            parameter[1] += 1e-6
+            above = loss()
+            parameter[1] -= 2e-6
+            below = loss()
+            parameter[1] += 1e-6
+        assert parameter.grad[1].item() == pytest.approx(((above - below) / 2e-6).item(), abs=1e-6), name
+
+
+def test_state_size_counts_what_step_keeps():
+    learner = perturbed()
+    state, n = learner.start(1), 7
+    for _ in range(n):
+        _, state = learner.step(state, torch.randn(1, 20), torch.zeros(1, 4))
+    kept = sum(k.tensor.numel() + v.tensor.numel() for k, v in state.memory.cache) + state.memory.units.tensor.numel()
+    kept += state.total.numel() + state.previous.numel()
+    ridge = state.ridge
+    kept += ridge.units.tensor.numel() + ridge.log_norms.numel() + ridge.solved.numel() + ridge.answer.numel()
+    kept += learner.kernel_heads * n * (n + 1) // 2  # the triangle of the factor
+    assert learner.state_size(n) == kept
+
+
+def test_the_name_tells_that_a_rule_is_built_in():
+    assert KernelTransformer().name == "transformer+kernel"
+    with pytest.raises(ValueError, match="kernel_heads=0 is not allowed"):
+        KernelTransformer(kernel_heads=0)
+
+
+def test_inputs_of_zeros_change_nothing_between_step_and_predict():
+    """They have no direction: their cosine with themselves is taken as 1 in both."""
+    learner = KernelTransformer(8, 3, width=16, n_heads=2, kernel_heads=3, mlp_width=32, input_rank=8).eval()
+    generator = torch.Generator().manual_seed(0)
+    for parameter in learner.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    x, y = torch.randn(2, 10, 8, generator=generator), torch.randint(3, (2, 10), generator=generator)
+    x[:, [3, 7]] = 0
+    with torch.no_grad():
+        assert torch.allclose(Learner.predict(learner, x, y), learner.predict(x, y), atol=1e-4)

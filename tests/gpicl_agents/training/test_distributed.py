@@ -1,0 +1,56 @@
+"""Real processes: `accelerate launch` on CPUs, which talk through gloo."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpicl_agents.training.distributed import Processes, local_device
+
+BIN = Path(sys.executable).parent
+OPTIONS = "--preset tiny --env GPICL-Digits-v0 --env-set length=20 n_features=64 --evaluate-every 6".split()
+LAUNCH = "launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no".split()
+
+
+def run(folder: Path, *options: object, processes: int = 1) -> None:
+    command = [str(BIN / "gpicl")]
+    if processes > 1:
+        port = str(20000 + os.getpid() % 20000)  # workers of a parallel test run take other ports
+        command = [str(BIN / "accelerate"), *LAUNCH, "--main_process_port", port, "-m", "gpicl_envs.cli"]
+    command += ["train", *OPTIONS, "--out", str(folder), *map(str, options)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def losses(folder: Path) -> list[float]:
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path):
+    """The same global batch; sums in another order. And a run of two is resumed on one, and the other way round."""
+    run(tmp_path / "one", "--steps", 12)
+    run(tmp_path / "two", "--steps", 12, processes=2)
+    assert len(losses(tmp_path / "two")) == 12
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
+    assert losses(tmp_path / "two") != losses(tmp_path / "one")  # it really was split
+    run(tmp_path / "one", "--steps", 16, "--resume", processes=2)
+    run(tmp_path / "two", "--steps", 16, "--resume")
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
+    assert len(losses(tmp_path / "one")) == 16
+
+
+def test_a_batch_is_shared_evenly(monkeypatch: pytest.MonkeyPatch):
+    processes = Processes()
+    assert (processes.count, processes.is_main, processes.part(8), processes.share([1, 2])) == (1, True, 8, [1, 2])
+    processes.count, processes.rank = 2, 1
+    assert processes.part(8) == 4 and processes.share([1, 2, 3, 4]) == [3, 4] and not processes.is_main
+    with pytest.raises(ValueError, match="batch_size=9 cannot be split over 2 processes"):
+        processes.part(9)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert local_device("cuda") == "cuda:1" and local_device("cpu") == "cpu"

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from gpicl_baselines.adapters.acting import ActingLearner
+from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.learners.check import check_learner
+from gpicl_envs.learners.registry import make_learner
+from gpicl_envs.tasks.classification import TaskDistribution
+
+
+class Nearest:
+    """1-NN as an agent that knows nothing of this package."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.inputs, self.labels, self.seed = [], [], seed
+
+    def act(self, observation) -> int:
+        if self.inputs:
+            self.labels.append(int(observation["y"].argmax()))
+        self.inputs.append(observation["x"] / np.linalg.norm(observation["x"]))
+        if not self.labels:
+            return 0
+        return self.labels[int(np.argmax(np.stack(self.inputs[:-1]) @ self.inputs[-1]))]
+
+
+class Shouting:
+    def act(self, observation) -> int:
+        return 12
+
+
+def test_an_agent_that_acts_scores_as_the_same_algorithm_does():
+    check_learner(ActingLearner(Nearest, 8, 4))
+    tasks = TaskDistribution("MNIST", split="test", length=30)
+    acting, knn = (evaluate(learner, tasks, episodes=20) for learner in (ActingLearner(Nearest), make_learner("knn")))
+    assert (acting.scores[:, 1:] == knn.scores[:, 1:]).mean() > 0.995 and acting.learner == "Nearest"
+
+
+def test_agents_get_their_seed_and_are_new_for_each_episode():
+    agents = ActingLearner(Nearest, 8, 4).start(3)
+    assert {agent.seed for agent in agents} == {0} and len({id(agent) for agent in agents}) == 3
+
+
+def test_bad_answers_and_classes_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"Shouting.act\(observation\) returned 12, not a label from 0 to 9"):
+        evaluate(ActingLearner(Shouting), TaskDistribution("MNIST", split="test", length=3), episodes=1)
+    with pytest.raises(ValueError, match="no method act"):
+        make_learner("act:collections:OrderedDict")

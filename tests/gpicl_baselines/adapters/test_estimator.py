@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import RidgeClassifier
+from sklearn.naive_bayes import GaussianNB
+
+from gpicl_baselines.adapters.estimator import EstimatorLearner
+from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.learners.check import check_learner
+from gpicl_envs.learners.registry import make_fitting, make_learner
+from gpicl_envs.tasks.classification import TaskDistribution
+
+TASKS = {"split": "test", "length": 24, "n_features": 16}
+
+
+class Foundation:
+    """What TabPFN looks like from outside: fit keeps the context, predict_proba does the work."""
+
+    def fit(self, X, y):  # noqa: N803
+        assert X.shape[1] <= 4, "too many features"
+        self.classes_, self.X, self.y = np.unique(y), X, y
+        return self
+
+    def predict_proba(self, X):  # noqa: N803
+        near = np.exp(-((X[:, None] - self.X) ** 2).sum(2))
+        mass = np.stack([near[:, self.y == c].sum(1) for c in self.classes_], 1) + 1e-9
+        return mass / mass.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", ["DecisionTreeClassifier", "RidgeClassifier", "Perceptron"])
+def test_any_classifier_of_scikit_learn_keeps_the_protocol(name: str):
+    """One with probabilities, one with scores, one whose fit is random."""
+    learner = make_learner(f"sklearn:{name}", n_features=6, n_classes=3)
+    check_learner(learner, batch_size=2, length=10)
+    assert learner.name == name
+
+
+def test_it_is_the_estimator_fitted_on_the_examples_before():
+    episodes = TaskDistribution("MNIST", **TASKS).sample(3, seed=4)
+    probabilities = make_learner("sklearn:GaussianNB", n_features=16).predict(episodes.x, episodes.y).exp()
+    for b in range(3):
+        x, y = episodes.x[b].numpy(), episodes.y[b].numpy()
+        model = GaussianNB().fit(x[:20], y[:20])
+        expected = np.zeros(10)
+        expected[model.classes_] = model.predict_proba(x[20:21])[0]
+        assert probabilities[b, 20].numpy() == pytest.approx((20 * expected + 1) / 30, abs=1e-5)
+
+
+def test_between_refits_the_last_fit_predicts():
+    episodes = TaskDistribution("MNIST", **TASKS).sample(2)
+    often, seldom = (
+        make_fitting(f"sklearn:GaussianNB,refit_every={every}", {}, TaskDistribution("MNIST", **TASKS))
+        for every in (1, 10)
+    )
+    a, b = (learner.predict(episodes.x, episodes.y) for learner in (often, seldom))
+    assert torch.equal(a[:, 2], b[:, 2]) and torch.equal(a[:, 12], b[:, 12]) and not torch.equal(a[:, 11], b[:, 11])
+
+
+def test_an_estimator_with_few_features_sees_principal_components():
+    tasks = TaskDistribution("MNIST", **TASKS)
+    curve = evaluate(EstimatorLearner(Foundation(), 16, max_features=4), tasks, episodes=40)
+    assert curve.final.low > 0.15
+    with pytest.raises(AssertionError, match="too many features"):
+        evaluate(EstimatorLearner(Foundation(), 16), tasks, episodes=2)
+    named = make_learner("sklearn:sklearn.linear_model:RidgeClassifier", n_features=16)
+    assert isinstance(named.estimator, RidgeClassifier)
+
+
+def test_wrong_names_and_arguments_are_named():
+    with pytest.raises(ValueError, match="Unknown scikit-learn classifier 'RandomForest'.*RandomForestClassifier"):
+        make_learner("sklearn:RandomForest")
+    with pytest.raises(ValueError, match="unexpected keyword argument 'depth'"):
+        make_learner("sklearn:DecisionTreeClassifier", depth=3)
+    with pytest.raises(ValueError, match="has no method fit"):
+        EstimatorLearner(object())

@@ -1,0 +1,253 @@
+"""The environments in the hands of the libraries that people train with, and of gymnasium's own machinery."""
+
+import copy
+import json
+import pickle
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Box
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import TransformAction
+
+import gpicl_envs  # noqa: F401 (registers the ids)
+from gpicl_envs.registration import environments
+from gpicl_envs.wrappers.vector import FlattenObservation, TorchToNumpy, to_numpy
+
+IDS = {env_id: "function" in environment.arguments for env_id, environment in environments().items()}
+LENGTH, SMALL = 5, {"n_features": 8, "length": 5}
+VARIANTS = [(action, feedback) for action in ("label", "logits") for feedback in ("label", "reward")]
+IDS_AND_ACTIONS = [
+    (env_id, action)
+    for env_id, is_regression in IDS.items()
+    for action in (["value"] if is_regression else ["label", "logits"])
+]
+
+
+def make(env_id: str = "GPICL-Digits-v0", **arguments):
+    return gymnasium.make(env_id, **(SMALL | arguments))
+
+
+def make_vec(num_envs: int = 2, **arguments):
+    return gymnasium.make_vec("GPICL-Digits-v0", num_envs=num_envs, **(SMALL | arguments))
+
+
+def make_async() -> AsyncVectorEnv:
+    """In processes begun afresh: one forked from a process that has used torch's threads would hang."""
+    vector_kwargs = {"context": "spawn", "autoreset_mode": AutoresetMode.SAME_STEP}
+    return make_vec(vectorization_mode="async", vector_kwargs=vector_kwargs)
+
+
+# -- One seed, one episode ---------------------------------------------------------------------------------------------
+
+# Each client plays the actions 0, 1, 2, … from seeds 3 and 4 and gives, for every step, x and y as shown before it and
+# the reward for it: (N, 2, D), (N, 2, K), (N, 2).
+Played = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def play_vector(env) -> Played:
+    observation, _ = to_numpy(env.reset(seed=3))
+    xs, ys, rewards = [], [], []
+    for t in range(LENGTH):
+        xs.append(observation["x"].copy()), ys.append(observation["y"].copy())
+        observation, reward, *_ = to_numpy(env.step(np.full(2, t)))
+        rewards.append(reward)
+    env.close()
+    return np.stack(xs), np.stack(ys), np.stack(rewards)
+
+
+def play_single() -> Played:
+    rows = []
+    for seed in (3, 4):
+        env = make()
+        observation, _ = env.reset(seed=seed)
+        steps = []
+        for t in range(LENGTH):
+            before = observation
+            observation, reward, *_ = env.step(t)
+            steps.append((before["x"], before["y"], reward))
+        rows.append([np.stack(part) for part in zip(*steps, strict=True)])
+    x, y, reward = (np.stack(part, 1) for part in zip(*rows, strict=True))
+    return x, y, reward
+
+
+def play_sb3() -> Played:
+    pytest.importorskip("stable_baselines3", reason="needs gpicl-envs[rl]")
+    from gpicl_envs.wrappers.sb3 import Sb3VecEnv
+
+    env = Sb3VecEnv("GPICL-Digits-v0", num_envs=2, **SMALL)
+    env.seed(3)
+    observation = env.reset()
+    xs, ys, rewards = [], [], []
+    for t in range(LENGTH):
+        xs.append(observation["x"]), ys.append(observation["y"])
+        observation, reward, _, _ = env.step(np.full(2, t))
+        rewards.append(reward)
+    return np.stack(xs), np.stack(ys), np.stack(rewards)
+
+
+def torchrl_rollout(env, shape: tuple[int, ...], **reset_arguments):
+    """A rollout from a seeded reset with the actions 0, 1, 2, …"""
+    steps = iter(range(LENGTH))
+
+    def policy(tensordict):
+        return tensordict.set("action", env.action_spec.encode(np.full(shape, next(steps))))
+
+    start = env.reset(**reset_arguments)
+    return env.rollout(LENGTH, policy, auto_reset=False, tensordict=start, break_when_any_done=False)
+
+
+def play_torchrl_gym_env() -> Played:
+    envs = pytest.importorskip("torchrl.envs", reason="needs gpicl-envs[rl]")
+    rows = []
+    for seed in (3, 4):
+        env = envs.GymEnv("GPICL-Digits-v0", **SMALL)
+        shown = torchrl_rollout(env, (), seed=seed)
+        rows.append([shown["x"].numpy(), shown["y"].numpy(), shown["next", "reward"].numpy()[:, 0]])
+    x, y, reward = (np.stack(part, 1) for part in zip(*rows, strict=True))
+    return x, y, reward
+
+
+def play_torchrl_vector() -> Played:
+    envs = pytest.importorskip("torchrl.envs", reason="needs gpicl-envs[rl]")
+    env = envs.GymWrapper(make_vec(autoreset_mode="Disabled"))
+    shown = torchrl_rollout(env, (2,), seed=3)
+    return (
+        shown["x"].transpose(0, 1).numpy(),
+        shown["y"].transpose(0, 1).numpy(),
+        shown["next", "reward"][..., 0].T.numpy(),
+    )
+
+
+CLIENTS = {
+    "vector environment": lambda: play_vector(make_vec()),
+    "TorchToNumpy": lambda: play_vector(TorchToNumpy(make_vec())),
+    "SyncVectorEnv": lambda: play_vector(make_vec(vectorization_mode="sync")),
+    "AsyncVectorEnv": lambda: play_vector(make_async()),
+    "Sb3VecEnv": play_sb3,
+    "TorchRL GymEnv": play_torchrl_gym_env,
+    "TorchRL GymWrapper of the vector environment": play_torchrl_vector,
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_one_seed_shows_the_same_numbers_everywhere(client: str):
+    played, expected = CLIENTS[client](), play_single()
+    for mine, wanted in zip(played, expected, strict=True):
+        assert mine.shape == wanted.shape and np.array_equal(mine, wanted)
+    x, y, _ = expected
+    assert (y[0] == 0).all() and (y[1:].sum(2) == 1).all() and not np.array_equal(x[:, 0], x[:, 1])
+
+
+# -- Gymnasium ---------------------------------------------------------------------------------------------------------
+
+
+def test_gymnasiums_processes_show_what_its_loop_shows():
+    """Over the end of an episode, with the final observations."""
+    theirs = SyncVectorEnv([make] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    ours = make_async()
+    ours.reset(seed=0), theirs.reset(seed=0)
+    for t in range(LENGTH + 1):
+        observation, reward, terminated, _, info = ours.step(np.array([t, t + 1]))
+        expected, expected_reward, *_, expected_info = theirs.step(np.array([t, t + 1]))
+        assert np.array_equal(observation["x"], expected["x"]) and np.array_equal(reward, expected_reward)
+        if t == LENGTH - 1:
+            assert terminated.all()
+            for one, other in zip(info["final_obs"], expected_info["final_obs"], strict=True):
+                assert np.array_equal(one["y"], other["y"]) and one["y"].sum() == 1
+    ours.close()
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_specs_round_trip(env_id: str):
+    """As pickles and as JSON, of both kinds of environment; what comes back makes the same environment."""
+    env = make(env_id, n_tasks=4, feedback="reward")
+    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert again.spec == env.spec == pickle.loads(pickle.dumps(env.spec))
+    assert np.array_equal(env.reset(seed=1)[0]["x"], again.reset(seed=1)[0]["x"])
+
+    batch = gymnasium.make_vec(env_id, num_envs=2, autoreset_mode="NextStep", **SMALL)
+    copied = gymnasium.make_vec(EnvSpec.from_json(batch.spec.to_json()))
+    assert json.loads(batch.spec.to_json())["kwargs"]["num_envs"] == copied.num_envs == 2
+    assert copied.spec == batch.spec == pickle.loads(pickle.dumps(batch.spec))
+    assert copied.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    assert torch.equal(batch.reset(seed=1)[0]["x"], copied.reset(seed=1)[0]["x"])
+
+
+def go_on(env, action, one_by_one: bool) -> list:
+    """Two episodes' worth of steps, resets included, from wherever the environment is."""
+    shown = []
+    for _ in range(2 * LENGTH):
+        step = to_numpy(env.step(action))
+        shown += [step[0]["x"], step[0]["y"], step[1]]
+        if one_by_one and step[2]:
+            shown.append(env.reset()[0]["x"])
+    return shown
+
+
+@pytest.mark.parametrize("copier", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"])
+@pytest.mark.parametrize("n_tasks", [None, 4])
+@pytest.mark.parametrize("kind", ["single", "vector"])
+def test_a_copied_environment_goes_on_from_where_it_was(kind: str, n_tasks: int | None, copier):
+    """From the middle of an episode into the next ones, without moving the one that it was copied from."""
+    single = kind == "single"
+    env = make(n_tasks=n_tasks) if single else make_vec(n_tasks=n_tasks)
+    action = 1 if single else torch.tensor([1, 2])
+    env.reset(seed=0)
+    env.step(action)
+    twin = copier(env)
+    for mine, other in zip(go_on(twin, action, single), go_on(env, action, single), strict=True):
+        assert np.array_equal(mine, other)
+
+
+# -- stable-baselines3 -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("feedback", ["label", "reward"])
+@pytest.mark.parametrize(("env_id", "action"), IDS_AND_ACTIONS)
+def test_sb3s_check_env_passes(env_id: str, action: str, feedback: str):
+    checker = pytest.importorskip("stable_baselines3.common.env_checker", reason="needs gpicl-envs[rl]")
+    env = make(env_id, action=action, feedback=feedback)
+    if action != "label":  # SB3 takes continuous actions between finite bounds only
+        env = TransformAction(env, lambda scores: scores, Box(-10.0, 10.0, env.action_space.shape))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        checker.check_env(env)
+    assert [str(w.message) for w in caught if "symmetric and normalized" not in str(w.message)] == []
+
+
+# -- TorchRL -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("action", "feedback"), VARIANTS)
+def test_torchrl_makes_it_by_id(action: str, feedback: str):
+    envs = pytest.importorskip("torchrl.envs", reason="needs gpicl-envs[rl]")
+    env = envs.GymEnv("GPICL-Digits-v0", action=action, feedback=feedback, **SMALL)
+    envs.check_env_specs(env)
+    rollout = env.rollout(20)
+    assert rollout.batch_size == (LENGTH,) and rollout["next", "terminated"][:, 0].tolist() == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_torchrl_takes_the_vector_environment(flat: bool):
+    """Autoreset disabled: TorchRL resets by mask, and the last observation of an episode is the real one."""
+    envs = pytest.importorskip("torchrl.envs", reason="needs gpicl-envs[rl]")
+    batch = make_vec(autoreset_mode="Disabled")
+    env = envs.GymWrapper(FlattenObservation(batch) if flat else batch)
+    envs.check_env_specs(env)
+    rollout = env.rollout(2 * LENGTH + 1, break_when_any_done=False)
+    assert rollout["next", "done"][0, :, 0].nonzero().ravel().tolist() == [LENGTH - 1, 2 * LENGTH - 1]
+    key = "observation" if flat else "y"
+    y, last = rollout[key][..., -10:], rollout["next", key][..., -10:]
+    assert (last.sum(2) == 1).all()  # feedback after every step, also the last
+    assert (y[:, ::LENGTH] == 0).all()  # none before the first
+
+
+def test_torchrl_learns_nothing_of_frame_skips():
+    """`GymEnv` offers `frameskip` to every environment and withdraws it when Python's own error says so."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
+        make(frameskip=2)

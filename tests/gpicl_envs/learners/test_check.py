@@ -1,0 +1,148 @@
+"""`check_learner` must catch every cheat, and pass the honest."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import one_hot
+
+from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.check import LearnerCheckError, check_learner
+
+
+class Base(Learner):
+    """Honest: prototypes by running sums of the inputs of each class."""
+
+    def __init__(self, n_features: int = 6, n_classes: int = 4) -> None:
+        super().__init__(n_features, n_classes)
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.bmm(torch.bmm(x, x.mT).tril(-1), one_hot(y, self.n_classes).float())
+
+
+class PeeksAtTheCurrentLabel(Base):
+    def predict(self, x, y):
+        return super().predict(x, y) + 1e-6 * one_hot(y, self.n_classes)
+
+
+class PeeksAtTheLastLabel(Base):
+    def predict(self, x, y):
+        return super().predict(x, y) + one_hot(y[:, -1:], self.n_classes)
+
+
+class PeeksAtFutureInputs(Base):
+    def predict(self, x, y):
+        return super().predict(x - x.mean(1, keepdim=True), y)
+
+
+class PeeksAtTheNextInputOnly(Base):
+    def predict(self, x, y):
+        return super().predict(x, y) + 1e-5 * x.roll(-1, 1)[:, :, : self.n_classes]
+
+
+class NormalisesOverTheBatch(Base):
+    def predict(self, x, y):
+        return super().predict(x / x[:, :1].std(0, keepdim=True), y)
+
+
+class DependsOnTheSizeOfTheBatch(Base):
+    def predict(self, x, y):
+        return super().predict(x, y) / len(x)
+
+
+class DependsOnTheLengthOfTheEpisode(Base):
+    def predict(self, x, y):
+        return super().predict(x, y) / x.shape[1]
+
+
+class IsRandom(Base):
+    def predict(self, x, y):
+        return super().predict(x, y) + torch.rand(1)
+
+
+class ReturnsProbabilitiesOfTheWrongShape(Base):
+    def predict(self, x, y):
+        return super().predict(x, y)[:, -1]
+
+
+class ReturnsLabels(Base):
+    def predict(self, x, y):
+        return super().predict(x, y).long()
+
+
+class ReturnsNaN(Base):
+    def predict(self, x, y):
+        logits = super().predict(x, y)
+        logits[2, 3, 1] = torch.nan
+        return logits
+
+
+class ReturnsAnArray(Base):
+    def predict(self, x, y):
+        return super().predict(x, y).numpy()
+
+
+class ChangesItsArguments(Base):
+    def predict(self, x, y):
+        x -= 1
+        return super().predict(x, y)
+
+
+class StepsOtherwise(Base):
+    def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        logits, state = super().step(state, x, y_previous)
+        return logits + 0.1, state
+
+
+class StepsWithoutState(Base):
+    def step(self, state, x, y_previous):
+        return super().step(state, x, y_previous)[0]
+
+
+class ShrinksItsState(Base):
+    def state_size(self, n_examples):
+        return 100 - n_examples
+
+
+class ForgotTheConstructor(Base):
+    def __init__(self):
+        pass
+
+
+CHEATS = {
+    PeeksAtTheCurrentLabel: r"Not causal: .* changed with labels from position",
+    PeeksAtTheLastLabel: "Not causal: .* with labels",
+    PeeksAtFutureInputs: "Not causal: .* with inputs after position",
+    PeeksAtTheNextInputOnly: "Not causal: .* with inputs after position",
+    NormalisesOverTheBatch: "Episodes leak",
+    DependsOnTheSizeOfTheBatch: "batch of one differs",
+    DependsOnTheLengthOfTheEpisode: "shorter episode differs",
+    IsRandom: "other logits when called again",
+    ReturnsProbabilitiesOfTheWrongShape: r"shape \(4, 4\), expected \(4, 12, 4\)",
+    ReturnsLabels: "torch.int64, not floating-point",
+    ReturnsNaN: r"returned nan at \(2, 3, 1\)",
+    ReturnsAnArray: "returned ndarray, not a torch tensor",
+    ChangesItsArguments: "changed its arguments",
+    StepsOtherwise: "step at position 0 differs",
+    StepsWithoutState: r"returned Tensor, expected \(logits, state\)",
+    ShrinksItsState: "state_size",
+    ForgotTheConstructor: r"n_features is None.*super\(\).__init__",
+}
+
+
+@pytest.mark.parametrize("cheat", CHEATS, ids=lambda cheat: cheat.__name__)
+def test_a_cheat_is_caught_for_the_right_reason(cheat: type[Base]):
+    with pytest.raises(LearnerCheckError, match=CHEATS[cheat]):
+        check_learner(cheat())
+
+
+def test_the_honest_pass():
+    check_learner(Base())
+    check_learner(Base(n_features=3, n_classes=2), batch_size=2, length=5, seed=3)
+
+
+def test_what_is_no_learner_is_told_so():
+    with pytest.raises(LearnerCheckError, match="is a class: give an instance"):
+        check_learner(Base)
+    with pytest.raises(LearnerCheckError, match=r"no method predict\(\): derive it from Learner"):
+        check_learner(object())

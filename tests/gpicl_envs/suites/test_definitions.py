@@ -1,0 +1,54 @@
+from hashlib import sha256
+
+import pytest
+
+from gpicl_envs.datasets import DATASETS
+from gpicl_envs.registration import environments
+from gpicl_envs.suites.definitions import EVERY_DATASET, SUITES, check_suite_record, find_suite
+
+# A suite never changes. If this test fails, give the new definition a new name and leave the old one alone.
+FROZEN = {
+    "gpicl-v1": "8fdba361e3f44a6a",
+    "gpicl-table1": "67c16ae22f825e4d",
+    "gpicl-mini": "e5a3d067ceb24869",
+    "gpicl-robust": "0b2b0d6069620657",
+    "gpicl-regression": "2cbe1df43fccdfd8",
+}
+
+
+def test_definitions_are_frozen():
+    joined = {suite.name: "".join(cell.definition for cell in suite.cells) for suite in SUITES.values()}
+    found = {name: sha256(text.encode()).hexdigest()[:16] for name, text in joined.items()}
+    assert found == FROZEN
+
+
+def test_every_cell_names_an_environment_and_its_name_is_unique():
+    for suite in SUITES.values():
+        names = [cell.name for cell in suite.cells]
+        assert len(set(names)) == len(names)
+        assert {cell.env for cell in suite.cells} <= environments().keys()
+
+
+def test_v1_has_every_dataset_of_ten_classes():
+    fit = {name for name, spec in DATASETS.items() if spec.has_env_id and (spec.n_classes or 0) >= 10}
+    assert set(EVERY_DATASET) == fit & set(EVERY_DATASET) and len(EVERY_DATASET) == 14
+
+
+def test_table_1_is_that_of_the_paper():
+    suite = find_suite("gpicl-table1")
+    assert [cell.name for cell in suite.cells] == ["MNIST", "FashionMNIST", "KMNIST", "Random", "CIFAR10", "SVHN"]
+    assert all((cell.length, cell.final_positions, cell.episodes) == (100, 1, 10_000) for cell in suite.cells)
+
+
+def test_a_record_that_does_not_match_its_suite_is_refused_by_name():
+    cell = find_suite("gpicl-mini").cell("Digits")
+    record = {"learner": "knn", "env": cell.env, "split": cell.split, "seed": cell.seed, "episodes": cell.episodes}
+    record["env_kwargs"] = {"length": 100}
+    record["suite"] = {"name": "gpicl-mini", "cell": "Digits", "definition": cell.definition}
+    check_suite_record(record)
+    with pytest.raises(ValueError, match="record of knn in gpicl-mini, Digits, has seed=3, but the cell says"):
+        check_suite_record(record | {"seed": 3})
+    with pytest.raises(ValueError, match="another definition of that cell"):
+        check_suite_record(record | {"suite": record["suite"] | {"definition": "0" * 64}})
+    with pytest.raises(ValueError, match="Unknown suite 'gpicl-v9'.*gpicl-v1"):
+        check_suite_record(record | {"suite": record["suite"] | {"name": "gpicl-v9"}})
