@@ -39,14 +39,14 @@ def main() -> None:
     for name, run in runs.items():
         if (Path(run) / METRICS).is_file():
             result["training"][name] = training(Path(run))
-    for dataset, split in DATASETS.items():
+    for dataset, protocol in DATASETS.items():
         try:
             tasks = TaskDistribution(dataset, split="test")
         except MissingDataError as error:
             print(error)
             result["missing"].append(dataset)
             continue
-        curves = evaluate_all(learners, tasks, episodes=options.episodes, seed=SEED, split=split)
+        curves = evaluate_all(learners, tasks, episodes=options.episodes, seed=SEED, protocol=protocol)
         result["datasets"][dataset] = scores(dict(zip(agents, curves, strict=False)), curves[len(agents) :])
         print(json.dumps({dataset: result["datasets"][dataset]}, indent=1))
     write_result(Path(__file__), result)
@@ -56,7 +56,7 @@ def training(run: Path) -> dict[str, Any]:
     """Seconds of training, in all and until 70 % on unseen tasks (64 episodes an evaluation, so ± 3 points)."""
     lines = [json.loads(line) for line in (run / METRICS).read_text(encoding="utf-8").splitlines()]
     seconds = {line["step"]: line["seconds"] for line in lines if "seconds" in line}
-    reached = [line["step"] for line in lines if line.get("unseen_final", 0) >= TARGET]
+    reached = [line["step"] for line in lines if line.get("unseen-task_final", 0) >= TARGET]
     left = [line["left_chance"] for line in lines if "left_chance" in line]
     return {
         "steps": max(seconds),

@@ -57,9 +57,9 @@ def main() -> None:
         learner = trained(recipe, run)
         learners = [learner, *(gpicl_envs.make_learner(baseline) for baseline in BASELINES)]
         found: dict[str, Any] = {}
-        for dataset, split in DATASETS.items():
+        for dataset, protocol in DATASETS.items():
             tasks = gpicl_envs.TaskDistribution(dataset, split="test")
-            curves = evaluate_all(learners, tasks, episodes=options.episodes, seed=SEED, split=split)
+            curves = evaluate_all(learners, tasks, episodes=options.episodes, seed=SEED, protocol=protocol)
             found[dataset] = scores({learner.name: curves[0]}, curves[1:])
         print(export(run, name, card(name, recipe, learner, found, training(run), options.episodes)))
 

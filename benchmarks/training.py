@@ -28,7 +28,7 @@ from gpicl_envs.learners.registry import find_class, learner_targets
 from machine import write_result
 
 LENGTH, BATCH, WIDTH, LAYERS, HEADS = 50, 128, 256, 4, 8  # the paper's Transformer; context and batch of the issue
-PAPER = {"tokens": "paper", "width": WIDTH, "n_layers": LAYERS, "n_heads": HEADS, "input_rank": 0, "n_views": 1}
+PAPER = {"tokens": "paper", "width": WIDTH, "n_layers": LAYERS, "n_heads": HEADS, "input_rank": 0, "n_projections": 1}
 AGENT_BATCH, AGENT_LENGTH = 16, 100  # for each agent with its default arguments
 FEATURES, CLASSES = 784, 10
 

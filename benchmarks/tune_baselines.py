@@ -44,7 +44,9 @@ def main() -> None:
         scored = []
         for values in product(*grid.values()):
             point = dict(zip(grid, values, strict=True))
-            found = evaluate(make_learner(name, **point), tasks, episodes=EPISODES, seed=SEED, split="seen").statistics
+            found = evaluate(
+                make_learner(name, **point), tasks, episodes=EPISODES, seed=SEED, protocol="seen-task"
+            ).statistics
             scored.append({"learner": name, **point, "final": found["final"], "nll": found["final_nll"]})
         best = max(row["final"] for row in scored)
         winner = min((row for row in scored if row["final"] >= best - TOLERANCE), key=lambda row: row["nll"])

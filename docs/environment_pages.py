@@ -13,9 +13,10 @@ from docstrings import argument_table, arguments, description, sections, table
 from gpicl_envs import InContextEnv, InContextVectorEnv, TaskDistribution, load_dataset, make_learner
 from gpicl_envs.datasets import DATASETS, DatasetSpec
 from gpicl_envs.envs.actions import CLASSIFICATION_ACTIONS, FEEDBACKS, REGRESSION_ACTIONS, make_answer
+from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.evaluation.records import read_records
 from gpicl_envs.registration import Environment, environments
-from gpicl_envs.report import QUESTIONS, Record, draw_curves, group
+from gpicl_envs.report import Record, draw_curves, group
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.regression import FUNCTIONS, FunctionDistribution
 
@@ -194,7 +195,7 @@ gpicl evaluate --env {env_id} --learners knn ridge kernel-ridge
 def _score_table(rows: list[Record]) -> str:
     last = rows[0]["final_positions"]
     where = "at the last position" if last == 1 else f"over the last {last} positions"
-    question = f"*{rows[0]['split']}*: {QUESTIONS[rows[0]['split']]}. Accuracy in % {where}:"
+    question = f"*{rows[0]['protocol']}*: {PROTOCOLS[rows[0]['protocol']]}. Accuracy in % {where}:"
     body = [
         (
             row["learner"],
@@ -210,7 +211,8 @@ def _score_table(rows: list[Record]) -> str:
 def _provenance(row: Record, path: Path) -> str:
     command = row.get("command") or MADE_BY.get(
         path.name,
-        f"gpicl evaluate --env {row['env']} --split {row['split']} --episodes {row['episodes']} --seed {row['seed']}",
+        f"gpicl evaluate --env {row['env']} --protocol {row['protocol']} --episodes {row['episodes']} "
+        f"--seed {row['seed']}",
     )
     versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
     return (

@@ -46,7 +46,7 @@ def check_integer(name: str, given: object, low: int, high: int | None = None, w
     return int(given)  # type: ignore[call-overload]
 
 
-def check_share(name: str, given: float) -> float:
+def check_fraction(name: str, given: float) -> float:
     """Return `given` as a float if it lies in [0, 1]."""
     if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= given <= 1:
         raise ValueError(f"{name}={given!r} is not allowed: give a number from 0 to 1.")

@@ -1,4 +1,4 @@
-"""Sequence models that are meta-trained into learning algorithms: the models, their training, the paper's experiments."""
+"""Sequence models that become learning algorithms: the models, their meta-training, the paper's experiments."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

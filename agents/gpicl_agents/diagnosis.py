@@ -1,12 +1,12 @@
-"""Has it become a learning algorithm? The three-way verdict of the paper's poster, from evidence with intervals.
+"""Has it become a learning algorithm? The three-way diagnosis of the paper's poster, from evidence with intervals.
 
-| accuracy rises within the episode on | verdict |
+| accuracy rises within the episode on | diagnosis |
 |---|---|
 | neither seen nor unseen tasks | it has memorised instances (or, where it is at chance, nothing yet) |
 | seen tasks alone | it identifies which of the seen tasks this is: task memorisation |
 | unseen tasks, and as a rule seen ones | general-purpose in-context learning |
 
-Where labels are unbalanced, counting them makes accuracy rise too: `gpicl verdict` subtracts what the learner
+Where labels are unbalanced, counting them makes accuracy rise too: `gpicl diagnose` subtracts what the learner
 `majority` gains on the same episodes.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MARGIN = 0.05  # of accuracy: what the lower end of a 95 % interval must exceed to count
-SEEN, NEW_EXAMPLES, UNSEEN = "seen", "seen tasks, new examples", "unseen-task"
+SEEN, NEW_EXAMPLES, UNSEEN = "seen-task", "seen tasks, new examples", "unseen-task"
 
 NOTHING = "nothing learned yet"
 INSTANCES = "instance memorisation"
@@ -27,8 +27,8 @@ Answers = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A verdict and why.
+class Diagnosis:
+    """A diagnosis and why.
 
     Args:
         phase: one of `PHASES`.
@@ -39,11 +39,11 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def judge(answers: Answers, chance: float = 0.1, seen_tasks: str = SEEN) -> Verdict:
-    """Return the verdict on a learner.
+def diagnose(answers: Answers, chance: float = 0.1, seen_tasks: str = SEEN) -> Diagnosis:
+    """Return the diagnosis of a learner.
 
     Args:
-        answers: what `experiments.trial.answer` keeps of each question: `"seen"`, `"unseen-task"`, and where asked
+        answers: what `experiments.trial.answer` keeps of each question: `"seen-task"`, `"unseen-task"`, and where asked
             `"seen tasks, new examples"` and unseen datasets by name.
         chance: accuracy without any learning: 1/K, or that of counting labels where they are unbalanced.
         seen_tasks: what the reasons call the tasks of meta-training.
@@ -56,12 +56,12 @@ def judge(answers: Answers, chance: float = 0.1, seen_tasks: str = SEEN) -> Verd
     if generalises:
         others = [name for name in answers if name not in (SEEN, UNSEEN, NEW_EXAMPLES)]
         reasons += [_rise(name, answers[name]) for name in others]
-        return Verdict(GENERAL, tuple(reasons))
+        return Diagnosis(GENERAL, tuple(reasons))
     if learns:
-        return Verdict(TASKS, tuple(reasons))
+        return Diagnosis(TASKS, tuple(reasons))
     if seen["final"][1] <= chance + MARGIN:
-        return Verdict(NOTHING, (*reasons, f"{seen_tasks}: at chance ({100 * chance:.0f} %)"))
-    return Verdict(INSTANCES, (*reasons, *_what_it_remembers(answers, chance)))
+        return Diagnosis(NOTHING, (*reasons, f"{seen_tasks}: at chance ({100 * chance:.0f} %)"))
+    return Diagnosis(INSTANCES, (*reasons, *_what_it_remembers(answers, chance)))
 
 
 def _what_it_remembers(answers: Answers, chance: float) -> Sequence[str]:

@@ -25,7 +25,7 @@ from gpicl_envs.tasks.classification import TaskDistribution
 ENV_ID = "GPICL-MNIST-v0"
 AGENTS = ("similarity", "fast")
 BASELINES = ("knn", "centroid", "ridge", "kernel-ridge", "sgd", "majority")
-QUESTIONS = {
+PROTOCOL_OF = {
     "MNIST": "unseen-task",
     "Digits": "unseen-dataset",
     "Clusters": "unseen-dataset",
@@ -137,13 +137,13 @@ def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float
 def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, console: Console) -> list[dict[str, Any]]:
     """Every learner on the same episodes of every dataset, a dataset at a time."""
     done = {record["env"] for record in read_records(path)} if path.is_file() else set()
-    for dataset, question in QUESTIONS.items():
+    for dataset, protocol in PROTOCOL_OF.items():
         tasks = TaskDistribution(dataset, split="test", device=config.device)
         if f"GPICL-{dataset}-v0" in done:
             continue
-        episodes = config.episodes if question == "unseen-task" else max(1, config.episodes // 2)
-        console.print(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({question})")
-        curves = evaluate_all(learners, tasks, episodes=episodes, seed=config.seed + 7_000_000, split=question)
+        episodes = config.episodes if protocol == "unseen-task" else max(1, config.episodes // 2)
+        console.print(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({protocol})")
+        curves = evaluate_all(learners, tasks, episodes=episodes, seed=config.seed + 7_000_000, protocol=protocol)
         append_records(path, (curve.record() for curve in curves))
     return read_records(path)
 

@@ -16,7 +16,7 @@ from gpicl_envs.registration import find_environment
 def evaluate(
     learners: Annotated[Sequence[str], tyro.conf.arg(aliases=["--learner"])],
     env: str = "GPICL-MNIST-v0",
-    split: Literal["seen", "unseen-task", "unseen-dataset"] = "unseen-task",
+    protocol: Literal["seen-task", "unseen-task", "unseen-dataset"] = "unseen-task",
     env_set: Assignments = (),
     episodes: int = 1024,
     seed: int = 0,
@@ -29,12 +29,12 @@ def evaluate(
     Every learner passes `gpicl check` first: one that sees the future gets no score.
 
     Examples: `gpicl evaluate --learners runs/mnist knn ridge`; `gpicl evaluate --learners my_agent:MyAgent knn --env
-    GPICL-Digits-v0 --split unseen-dataset`.
+    GPICL-Digits-v0 --protocol unseen-dataset`.
 
     Args:
         learners: registered names, module:Class, checkpoint folders, or pretrained:NAME.
         env: environment id.
-        split: the question asked: tasks of meta-training (train images), new tasks on test images, or a new dataset.
+        protocol: tasks of meta-training (train images), new tasks on test images, or a new dataset.
         env_set: arguments of the environment, such as length=50 label_noise=0.1.
         episodes: episodes for each learner.
         seed: of the episodes.
@@ -45,7 +45,7 @@ def evaluate(
     from gpicl_envs.evaluation.evaluate import evaluate_all
     from gpicl_envs.evaluation.records import append_records
     from gpicl_envs.learners.check import check_learner
-    from gpicl_envs.learners.registry import identity_of, make_fitting
+    from gpicl_envs.learners.registry import learner_fingerprint, make_fitting
     from gpicl_envs.report import group, markdown_table
     from gpicl_envs.tasks import make_tasks
     from gpicl_envs.tasks.oracle import Oracle
@@ -55,8 +55,11 @@ def evaluate(
     check_integer("episodes", episodes, 1)
     given = parse(env_set)
     if "split" in given:
-        raise ValueError("The images follow from the question: give --split, not split among --env-set.")
-    arguments = find_environment(env).arguments | {"split": "train" if split == "seen" else "test", "device": device}
+        raise ValueError("The images follow from the protocol: give --protocol, not split among --env-set.")
+    arguments = find_environment(env).arguments | {
+        "split": "train" if protocol == "seen-task" else "test",
+        "device": device,
+    }
     tasks = make_tasks(**arguments | given)
     append_records(out, [])  # fails now, not after the evaluation, where nothing can be written
     made = [make_fitting(spec, {}, tasks) for spec in learners]
@@ -64,11 +67,11 @@ def evaluate(
         if isinstance(learner, Oracle):
             continue
         check_learner(learner, length=max(2, min(tasks.length, 100)))
-    curves = evaluate_all(made, tasks, episodes=episodes, seed=seed, split=split, batch_size=batch_size)
+    curves = evaluate_all(made, tasks, episodes=episodes, seed=seed, protocol=protocol, batch_size=batch_size)
     records = [curve.record() for curve in curves]
     names = [record["learner"] for record in records]
     for record, spec, learner in zip(records, learners, made, strict=True):
-        record |= {"spec": spec, "identity": identity_of(spec, learner)}
+        record |= {"spec": spec, "fingerprint": learner_fingerprint(spec, learner)}
         if names.count(record["learner"]) > 1:
             record["learner"] += f" ({spec})"
     append_records(out, records)

@@ -1,8 +1,6 @@
 """Datasets made of arithmetic: Random (can be memorised, nothing else) and Clusters (its best accuracy is known)."""
 
 import numpy as np
-from scipy.integrate import quad
-from scipy.stats import norm
 
 from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec
 
@@ -42,6 +40,9 @@ def bayes_accuracy(distance: float, n_classes: int) -> float:
     The coordinate of the true class, distance + z, must exceed K − 1 independent standard normals:
     ∫ φ(z − distance) Φ(z)^(K−1) dz.
     """
+    from scipy.integrate import quad  # half a second, which listing datasets need not take
+    from scipy.stats import norm
+
     return quad(lambda z: norm.pdf(z - distance) * norm.cdf(z) ** (n_classes - 1), -10, distance + 10)[0]
 
 

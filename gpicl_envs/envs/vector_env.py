@@ -212,8 +212,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         shown = min(n, self.tasks.length - 1)
         return Frame(
             x=episodes.x[i, shown].cpu().numpy(),
-            source=self.tasks.source(episodes, i, shown),
-            recent=[self.tasks.source(episodes, i, earlier) for earlier in range(max(0, n - RECENT), n)],
+            base_input=self.tasks.base_input(episodes, i, shown),
+            recent=[self.tasks.base_input(episodes, i, earlier) for earlier in range(max(0, n - RECENT), n)],
             predictions=self._predictions[i, :n].cpu().numpy(),
             labels=episodes.y[i, :n].cpu().numpy(),
             length=self.tasks.length,

@@ -53,7 +53,7 @@ class LearningCurve:
         env_id: the environment that shows these episodes.
         tasks: the arguments of the distribution.
         data: the fingerprint of the base dataset, None for functions.
-        split: the question asked: `"seen"`, `"unseen-task"` or `"unseen-dataset"`.
+        protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`.
         seed: seed of the episodes.
         wall_seconds: time that the learner's predictions took.
         device: where it computed.
@@ -70,7 +70,7 @@ class LearningCurve:
     env_id: str
     tasks: dict[str, Any]
     data: str | None
-    split: str
+    protocol: str
     seed: int
     wall_seconds: float
     device: str
@@ -129,7 +129,7 @@ class LearningCurve:
             "state_size": self.state_size,
             "env": self.env_id,
             "env_kwargs": environment,
-            "split": self.split,
+            "protocol": self.protocol,
             "seed": self.seed,
             "episodes": len(self.scores),
             "metric": self.metric,

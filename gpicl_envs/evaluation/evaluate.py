@@ -8,17 +8,16 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.curve import ACCURACY, SQUARED_ERROR, LearningCurve, Likelihood
 from gpicl_envs.evaluation.leakage import guard_causality
 from gpicl_envs.evaluation.metrics import BINS, LAST
+from gpicl_envs.evaluation.protocol import find_protocol
 from gpicl_envs.learners.base import Learner, evaluating
 from gpicl_envs.learners.check import check_logits
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.episodes import Episodes
 from gpicl_envs.tasks.oracle import Oracle
-
-QUESTIONS = ("seen", "unseen-task", "unseen-dataset")
 
 
 def evaluate(
@@ -27,7 +26,7 @@ def evaluate(
     *,
     episodes: int = 1024,
     seed: int = 0,
-    split: str | None = None,
+    protocol: str | None = None,
     batch_size: int = 16,
     final_positions: int = LAST,
 ) -> LearningCurve:
@@ -37,7 +36,7 @@ def evaluate(
         tasks,
         episodes=episodes,
         seed=seed,
-        split=split,
+        protocol=protocol,
         batch_size=batch_size,
         final_positions=final_positions,
     )[0]
@@ -50,23 +49,24 @@ def evaluate_all(
     *,
     episodes: int = 1024,
     seed: int = 0,
-    split: str | None = None,
+    protocol: str | None = None,
     batch_size: int = 16,
     final_positions: int = LAST,
 ) -> list[LearningCurve]:
     """Return the learning curve of each learner on the same episodes.
 
     Episodes are made, answered and forgotten batch by batch: five bytes a prediction are kept (100,000 episodes of 100
-    examples: 70 MB a learner). On the first batch and a random one each learner is guarded: see `gpicl_envs.evaluation.leakage`.
+    examples: 70 MB a learner). On the first batch and a random one each learner is checked for leaks (`leakage.py`).
 
     Args:
         learners: the learners, or the `Oracle`.
         tasks: where the episodes come from; number 0 … episodes − 1 of the stream `seed`.
         episodes: E.
-        seed: another seed gives other episodes; the batch size does not change them. With the question "seen", these
-            are the first environment's own, where a loop of yours trains on one reset with this seed: take another.
-        split: the question that this asks of the learners: `"seen"`, `"unseen-task"` or `"unseen-dataset"`. By
-            default it follows from the tasks: new tasks of the test split are unseen, all others seen.
+        seed: another seed gives other episodes; the batch size does not change them. With the protocol
+            "seen-task", these are the first environment's own, where a loop of yours trains on one reset with this
+            seed: take another.
+        protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`. By default it follows from the tasks: new tasks
+            of the test split are unseen, all others seen.
         batch_size: B, episodes at a time.
         final_positions: how many of the last positions are the final ones.
 
@@ -79,7 +79,7 @@ def evaluate_all(
     check_integer("batch_size", batch_size, 1)
     check_integer("final_positions", final_positions, 1)
     _check_kinds(learners, tasks)
-    split = _question(split, tasks)
+    protocol = find_protocol(protocol, tasks)
     for learner in learners:
         if isinstance(learner, Oracle):
             continue
@@ -105,7 +105,7 @@ def evaluate_all(
             env_id=tasks.env_id,
             tasks=tasks.arguments,
             data=tasks.fingerprint,
-            split=split,
+            protocol=protocol,
             seed=seed,
             wall_seconds=scorer.seconds,
             device=str(scorer.learner.device),
@@ -113,24 +113,6 @@ def evaluate_all(
         )
         for scorer in scorers
     ]
-
-
-def _question(split: str | None, tasks: EpisodeDistribution) -> str:
-    """The question that is asked: what was given, unless the tasks cannot ask it, or what follows from the tasks."""
-    if split is None:
-        return "unseen-task" if tasks.split == "test" and tasks.n_tasks is None else "seen"
-    check_choice("split", split, QUESTIONS)
-    if split != "seen" and tasks.n_tasks is not None:
-        raise ValueError(
-            f"split={split!r} asks for new tasks, but n_tasks={tasks.n_tasks} names those of meta-training: give "
-            "split='seen', or leave n_tasks out."
-        )
-    if split != "seen" and tasks.split != "test":
-        raise ValueError(
-            f"split={split!r} asks for what meta-training never shows, but these tasks are of its own examples "
-            "(split='train'): make them with split='test', or ask split='seen'."
-        )
-    return split
 
 
 class _Scorer:

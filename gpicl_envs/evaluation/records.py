@@ -10,7 +10,7 @@ from typing import Any
 from gpicl_envs.errors import check_choice
 
 SCHEMA = "gpicl-record-2"
-KINDS: dict[str, type | tuple[type, ...]] = {"learner": str, "env": str, "env_kwargs": dict, "split": str}
+KINDS: dict[str, type | tuple[type, ...]] = {"learner": str, "env": str, "env_kwargs": dict, "protocol": str}
 KINDS |= {"seed": int, "episodes": int, "status": str}
 SCORES: dict[str, type | tuple[type, ...]] = {"metric": str, "n_parameters": int, "state_size": int}
 SCORES |= {"final_positions": int, "final_scores": list, "area_scores": list, "wall_seconds": (int, float)}

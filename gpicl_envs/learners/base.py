@@ -59,7 +59,7 @@ class Learner:
 
     @property
     def adapts(self) -> tuple[Any, ...]:
-        """The classes that an adapter wraps, which decide its predictions too: their source is part of its identity."""
+        """The classes that an adapter wraps; their source code is part of its fingerprint, as its own is."""
         return ()
 
     @property

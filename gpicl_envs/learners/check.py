@@ -17,7 +17,7 @@ class LearnerCheckError(AssertionError):
 
 
 def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: int = 0) -> None:
-    """Check that a learner keeps the protocol of `gpicl_envs.learners.base.Learner`, above all that it cannot see the future.
+    """Check that a learner keeps the protocol of `gpicl_envs.Learner`, above all that it cannot see the future.
 
     In order: the calls and attributes exist; `predict` gives finite floating-point logits of shape (B, N, K), twice
     the same, and leaves its inputs alone; row n does not change by a bit when x[n+1:] or y[n:] change; an episode does

@@ -8,14 +8,12 @@ import re
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from importlib.metadata import entry_points
-from typing import Any
-
-from torch import uint8
-from torch.nn import Module
+from typing import TYPE_CHECKING, Any
 
 from gpicl_envs.errors import UnknownNameError, construct
-from gpicl_envs.learners.base import Learner
-from gpicl_envs.tasks.oracle import Oracle
+
+if TYPE_CHECKING:
+    from gpicl_envs.learners.base import Learner
 
 LEARNERS_GROUP = "gpicl.learners"
 SCHEMES_GROUP = "gpicl.learner_schemes"
@@ -66,7 +64,7 @@ def learner_targets() -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=LEARNERS_GROUP)} | _registered
 
 
-def make_learner(spec: str, **arguments: Any) -> Learner:
+def make_learner(spec: str, **arguments: Any) -> "Learner":
     """Turn a description into a learner.
 
     Args:
@@ -148,6 +146,10 @@ def make_fitting(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:
         arguments: of the constructor, before those of the spec.
         tasks: a distribution of episodes.
     """
+    from torch.nn import Module
+
+    from gpicl_envs.tasks.oracle import Oracle
+
     target, own = parse_spec(spec)
     if target == Oracle.name and not own | arguments:
         return Oracle()
@@ -157,8 +159,11 @@ def make_fitting(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:
     return made.to(tasks.device) if isinstance(made, Module) else made
 
 
-def identity_of(spec: str, learner: Any) -> str:
+def learner_fingerprint(spec: str, learner: Any) -> str:
     """Return the sha256 of a learner's spec, of the source files of its classes, and of its weights."""
+    from torch import uint8
+    from torch.nn import Module
+
     digest = sha256(spec.encode())
     for made in (type(learner), *getattr(learner, "adapts", ())):
         try:

@@ -17,8 +17,8 @@ class Frame:
 
     Args:
         x: (D,) the input that the agent sees.
-        source: the base input behind it, z-normalised, in the dataset's shape; for regression x itself.
-        recent: such sources of the last answered examples, RECENT at most.
+        base_input: what lies behind it, z-normalised, in the dataset's shape; for regression x itself.
+        recent: the base inputs of the last answered examples, RECENT at most.
         predictions: (n,) labels, or values, predicted so far.
         labels: (n,) the true ones.
         length: N.
@@ -27,7 +27,7 @@ class Frame:
     """
 
     x: NDArray[np.float32]
-    source: NDArray[np.float32]
+    base_input: NDArray[np.float32]
     recent: Sequence[NDArray[np.float32]]
     predictions: NDArray[Any]
     labels: NDArray[Any]

@@ -13,25 +13,25 @@ from gpicl_envs.rendering.frame import Frame, as_image, to_pillow
 FINE = 2
 WIDTH, HEIGHT, MARGIN, TOP = 760, 356, 16, 58
 PANEL = 196  # side of the two large images, and height of the plot
-SOURCE_LEFT = 232
+BASE_INPUT_LEFT = 232
 PLOT_LEFT, PLOT_RIGHT, PLOT_TICKS = 484, 736, 24
 STRIP_TOP, THUMB, THUMB_STEP = 290, 42, 61
 INK, MUTED, GRID, BLUE, GREEN, RED = "#1c2733", "#66727f", "#dde3e8", "#2f6fd0", "#1f9d5a", "#d43f3f"
 
 
 def draw_frame(frame: Frame) -> NDArray[np.uint8]:
-    """Return a (height, width, 3) picture: the input, its source, the score so far, the last answers."""
+    """Return a (height, width, 3) picture: the input, its base input, the score so far, the last answers."""
     canvas = Image.new("RGB", (FINE * WIDTH, FINE * HEIGHT), "white")
     pen = Pen(canvas)
     pen.write((MARGIN, 14), frame.title, 16, bold=True)
-    pen.paste(as_image(frame.x, frame.source.shape), MARGIN, TOP, PANEL)
+    pen.paste(as_image(frame.x, frame.base_input.shape), MARGIN, TOP, PANEL)
     if frame.is_regression:
         pen.write((MARGIN, 38), "input x", colour=MUTED)
-        _draw_values(pen, frame, SOURCE_LEFT + 40)
+        _draw_values(pen, frame, BASE_INPUT_LEFT + 40)
     else:
         pen.write((MARGIN, 38), "input x = A x̄", colour=MUTED)
-        pen.write((SOURCE_LEFT, 38), "hidden source x̄", colour=MUTED)
-        pen.paste(as_image(frame.source), SOURCE_LEFT, TOP, PANEL)
+        pen.write((BASE_INPUT_LEFT, 38), "hidden base input x̄", colour=MUTED)
+        pen.paste(as_image(frame.base_input), BASE_INPUT_LEFT, TOP, PANEL)
         _draw_accuracy(pen, frame, PLOT_LEFT)
     _draw_recent(pen, frame)
     return np.asarray(canvas.reduce(FINE))
@@ -145,17 +145,17 @@ def _draw_values(pen: Pen, frame: Frame, left: float) -> None:
 
 
 def _draw_recent(pen: Pen, frame: Frame) -> None:
-    """The last answers: their sources, and what was predicted."""
+    """The last answers: their base inputs, and what was predicted."""
     pen.write((MARGIN, STRIP_TOP - 21), "last answers: prediction → truth", 12, colour=MUTED)
     first = len(frame.labels) - len(frame.recent)
-    for i, source in enumerate(frame.recent):
+    for i, base_input in enumerate(frame.recent):
         said, true = frame.predictions[first + i], frame.labels[first + i]
         left, colour = MARGIN + THUMB_STEP * i, GREEN if said == true else RED
         text = f"{true}" if said == true else f"{said} → {true}"
         if frame.is_regression:
             colour, text = MUTED, f"{said:.1f} → {true:.1f}"
         pen.box(left - 3, STRIP_TOP - 3, left + THUMB + 3, STRIP_TOP + THUMB + 3, colour)
-        pen.paste(as_image(source), left, STRIP_TOP, THUMB)
+        pen.paste(as_image(base_input), left, STRIP_TOP, THUMB)
         size, bold = (10, False) if frame.is_regression else (12, True)
         pen.write((left + THUMB / 2, STRIP_TOP + THUMB + 6), text, size, bold=bold, colour=colour, anchor="ma")
 

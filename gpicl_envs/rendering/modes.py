@@ -38,13 +38,13 @@ def render(frame: Frame, mode: str) -> Any:
 
 
 def as_text(frame: Frame) -> str:
-    """Return the frame as lines of text: the input, its source, the last verdict and the score so far."""
-    pictures = [shades(as_image(frame.x, frame.source.shape), 2 * ANSI_SIZE, ANSI_SIZE)]
+    """Return the frame as lines of text: the input, its base input, the last verdict and the score so far."""
+    pictures = [shades(as_image(frame.x, frame.base_input.shape), 2 * ANSI_SIZE, ANSI_SIZE)]
     if frame.is_regression:
         rows = ["input x", *pictures[0]]
     else:
-        pictures.append(shades(as_image(frame.source), 2 * ANSI_SIZE, ANSI_SIZE))
-        rows = [f"{'input x = A x̄':<{2 * ANSI_SIZE}}   hidden source x̄"]
+        pictures.append(shades(as_image(frame.base_input), 2 * ANSI_SIZE, ANSI_SIZE))
+        rows = [f"{'input x = A x̄':<{2 * ANSI_SIZE}}   hidden base input x̄"]
         rows += [f"{left}   {right}" for left, right in zip(*pictures, strict=True)]
     score, line = _score(frame)
     return "\n".join([frame.title, *rows, f"{frame.verdict}{score}", line]) + "\n"

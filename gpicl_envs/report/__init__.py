@@ -3,11 +3,10 @@
 from gpicl_envs.evaluation.comparisons import Record, compare
 from gpicl_envs.report.figures import draw_curves
 from gpicl_envs.report.html import write_report
-from gpicl_envs.report.model import QUESTIONS, cell, find_row, group, learners, merge
+from gpicl_envs.report.model import cell, find_row, group, learners, merge
 from gpicl_envs.report.tables import latex_table, markdown_table
 
 __all__ = [
-    "QUESTIONS",
     "Record",
     "cell",
     "compare",

@@ -15,10 +15,10 @@ from gpicl_envs.evaluation.comparisons import (
     larger_is_better,
     regret,
 )
+from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.report import paper
 from gpicl_envs.report.figures import colours, draw_curves, draw_reliability, draw_state_sizes, scored
 from gpicl_envs.report.model import (
-    QUESTIONS,
     Columns,
     caption,
     cell,
@@ -61,7 +61,7 @@ def write_report(
     The pictures are `learning-curves`, `reliability` (accuracy against confidence) and `state-size`.
 
     Args:
-        records: as read by `gpicl_envs.evaluation.records.read_records`; of equal learner, environment and question, the last.
+        records: as `evaluation.records.read_records` reads them; of equal learner, environment and protocol, the last.
         folder: made if needed; a page of that name is replaced.
         title: of the page.
         pictures: heading → PNG file, to show above the curves.
@@ -209,10 +209,10 @@ def _plots(columns: Columns) -> list[str]:
                 x=positions + positions[::-1], y=band, fill="toself", opacity=0.15, line_width=0, showlegend=False,
                 hoverinfo="skip", name=label, **shared,
             )  # fmt: skip
-        question = str(QUESTIONS.get(rows[0]["split"], rows[0]["split"]))
+        protocol = PROTOCOLS[rows[0]["protocol"]]
         accuracy = larger_is_better(rows[0])
         figure.update_layout(
-            title=f"{html.escape(title, quote=False)} ({html.escape(question)})", template="plotly_white", height=480,
+            title=f"{html.escape(title, quote=False)} ({html.escape(protocol)})", template="plotly_white", height=480,
             xaxis_title="example", yaxis_range=[0, 100] if accuracy else None,
             yaxis_title=f"{'accuracy (%)' if accuracy else 'squared error'}, 95 % interval",
         )  # fmt: skip

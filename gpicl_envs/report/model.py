@@ -15,18 +15,13 @@ from gpicl_envs.evaluation.comparisons import (
 from gpicl_envs.suites.definitions import check_suite_record, find_suite
 
 Columns = dict[str, list[Record]]
-QUESTIONS = {
-    "seen": "tasks of meta-training",
-    "unseen-task": "new tasks, test images",
-    "unseen-dataset": "a dataset never seen",
-}
 
 
 def column_title(record: Record) -> str:
-    """Return the title of a record's column: the suite's cell or the dataset, and the question."""
+    """Return the title of a record's column: the suite's cell or the dataset, and the protocol."""
     suite = record.get("suite")
     dataset = record["env_kwargs"].get("dataset", record["env"].removeprefix("GPICL-").removesuffix("-v0"))
-    return f"{suite['cell'] if suite else dataset}, {record['split']}"
+    return f"{suite['cell'] if suite else dataset}, {record['protocol']}"
 
 
 def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
@@ -69,17 +64,17 @@ def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
 
 
 def _same_learner(one: Record, other: Record) -> bool:
-    """By code and weights; where no identity was kept, by its scores."""
-    if one.get("identity") is None or other.get("identity") is None:
+    """By code and weights; where no fingerprint was kept, by its scores."""
+    if one.get("fingerprint") is None or other.get("fingerprint") is None:
         return bool(one["final_scores"] == other["final_scores"])
-    return bool(one["identity"] == other["identity"])
+    return bool(one["fingerprint"] == other["fingerprint"])
 
 
 def _check_one_learner_a_name(file: str, records: Iterable[Record]) -> None:
     """One name must not stand for two learners in the columns of a table; for other D or K, its weights are others."""
     found: dict[Any, Record] = {}
     for record in records:
-        if record["status"] != "ok" or record.get("identity") is None:
+        if record["status"] != "ok" or record.get("fingerprint") is None:
             continue
         size = (record["env_kwargs"].get("n_features"), record["env_kwargs"].get("n_classes"))
         first = found.setdefault((record["learner"], size), record)
@@ -91,7 +86,7 @@ def _check_one_learner_a_name(file: str, records: Iterable[Record]) -> None:
 
 
 def group(records: Sequence[Record]) -> Columns:
-    """Return column title → its records, best first and failed ones last; a column is one environment and question.
+    """Return column title → its records, best first and failed ones last; a column is one environment and protocol.
 
     Raises:
         ValueError: two records of a column were made on different episodes, and cannot be compared.
@@ -129,7 +124,7 @@ def _definition(row: Record) -> dict[str, Any]:
     suite = row.get("suite") or {}
     shared = {key: row.get(key) for key in ("seed", "episodes", "data", "final_positions")}
     return (
-        {"env": row["env"], "split": row["split"]}
+        {"env": row["env"], "protocol": row["protocol"]}
         | row["env_kwargs"]
         | shared
         | {"suite": suite.get("name"), "definition": suite.get("definition")}

@@ -8,15 +8,15 @@ from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import CLASS_RANKS, CLASS_SEQUENCE, CLASSES, EXAMPLES, SHOT_ORDER, TASK_EXAMPLES
 
 
-def shuffle(streams: Streams, size: torch.Tensor, n: int, part: int) -> torch.Tensor:
+def shuffle(streams: Streams, size: torch.Tensor, n: int, substream: int) -> torch.Tensor:
     """(B, n) distinct whole numbers, uniform below size (B, 1): the first n of a random order. O(size log size)."""
-    keys = streams.uniform(int(size.max()), part=part)
+    keys = streams.uniform(int(size.max()), substream=substream)
     keys = keys.masked_fill(torch.arange(keys.shape[1], device=keys.device) >= size, 2.0)
     return keys.argsort(dim=1, stable=True)[:, :n].contiguous()
 
 
 def draw_distinct(
-    streams: Streams, size: torch.Tensor, n: int, part: int, start: torch.Tensor | int = 0
+    streams: Streams, size: torch.Tensor, n: int, substream: int, start: torch.Tensor | int = 0
 ) -> torch.Tensor:
     """(B, n) distinct whole numbers, uniform on start … start + size − 1: repeated ones are drawn again. O(n log n).
 
@@ -26,10 +26,10 @@ def draw_distinct(
         streams: B streams.
         size: (B, 1) or (B, n) how many numbers there are to choose from.
         n: how many to choose.
-        part: of the streams.
+        substream: of the streams.
         start: (B, n) the first of them; the ranges of two places are equal or disjoint.
     """
-    draws = streams.below(size, n, part=part) + start
+    draws = streams.below(size, n, substream=substream) + start
     rows = np.arange(len(streams))
     while True:
         some = torch.from_numpy(rows).to(draws.device)
@@ -39,13 +39,15 @@ def draw_distinct(
         again = repeats.any(1)
         if not bool(again.any()):
             return draws
-        rows, some, part = rows[again.cpu().numpy()], some[again], part + 1
-        fresh = streams[rows].below(size[some], n, part=part) + (start if isinstance(start, int) else start[some])
+        rows, some, substream = rows[again.cpu().numpy()], some[again], substream + 1
+        fresh = streams[rows].below(size[some], n, substream=substream) + (
+            start if isinstance(start, int) else start[some]
+        )
         draws[some] = torch.where(repeats[again], fresh, draws[some])
 
 
 # Above this share of what there is to draw from, a shuffle is cheaper than drawing repeated numbers again.
-SHUFFLE_SHARE = 4
+SHUFFLE_FRACTION = 4
 
 
 class Pool:
@@ -70,14 +72,16 @@ class Pool:
         absent = 0 if n_classes == self.n_classes else self.n_classes - len(self.present)
         return sum(self._smallest_first[absent : absent + n_classes])
 
-    def draw(self, streams: Streams, classes: torch.Tensor, n: int, part: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(
+        self, streams: Streams, classes: torch.Tensor, n: int, substream: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw uniformly from the examples of the classes.
 
         Args:
             streams: B streams.
             classes: (B, K) classes of each task.
             n: N.
-            part: of the streams.
+            substream: of the streams.
 
         Returns:
             (B, N) example numbers, and (B, N) class numbers 0 … K − 1.
@@ -86,11 +90,11 @@ class Pool:
         ends = self.counts[classes].cumsum(1)
         size = ends[:, -1:]
         if self.with_replacement:
-            place = streams.below(size, n, part=part)
-        elif SHUFFLE_SHARE * n > self.smallest(n_classes):
-            place = shuffle(streams, size, n, part)
+            place = streams.below(size, n, substream=substream)
+        elif SHUFFLE_FRACTION * n > self.smallest(n_classes):
+            place = shuffle(streams, size, n, substream)
         else:
-            place = draw_distinct(streams, size, n, part)
+            place = draw_distinct(streams, size, n, substream)
         if n_classes == self.n_classes:
             return place, self.labels[place]
         number = torch.searchsorted(ends, place, right=True)
@@ -98,14 +102,14 @@ class Pool:
         within = place - (ends.gather(1, number) - self.counts[base_class])
         return self.by_class[self.starts[base_class] + within], number
 
-    def draw_of(self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, part: int) -> torch.Tensor:
+    def draw_of(self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int) -> torch.Tensor:
         """Draw one example of each wanted class, all of them distinct.
 
         Args:
             streams: B streams.
             classes: (B, K) classes of each task.
             number: (B, N) wanted class numbers 0 … K − 1; no class more often than it has examples.
-            part: of the streams.
+            substream: of the streams.
 
         Returns:
             (B, N) example numbers.
@@ -114,22 +118,22 @@ class Pool:
         base_class = classes.gather(1, number)
         size, start = self.counts[base_class], self.starts[base_class]
         if self.with_replacement:
-            place = streams.below(size, n, part=part) + start
-        elif SHUFFLE_SHARE * n > self.smallest(1):
-            place = self._shuffled_within(streams, classes, number, part)
+            place = streams.below(size, n, substream=substream) + start
+        elif SHUFFLE_FRACTION * n > self.smallest(1):
+            place = self._shuffled_within(streams, classes, number, substream)
         else:
-            place = draw_distinct(streams, size, n, part, start)
+            place = draw_distinct(streams, size, n, substream, start)
         return self.by_class[place]
 
     def _shuffled_within(
-        self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, part: int
+        self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int
     ) -> torch.Tensor:
         """(B, N) places in `by_class`: the next example of each wanted class, in a random order of the class."""
         counts = self.counts[classes]
         ends = counts.cumsum(1)
         slots = torch.arange(int(ends[:, -1].max()), device=ends.device).expand(len(ends), -1).contiguous()
         owner = torch.searchsorted(ends, slots, right=True)  # class number of each slot; K beyond the last
-        order = (owner + streams.uniform(slots.shape[1], part=part)).argsort(dim=1, stable=True)
+        order = (owner + streams.uniform(slots.shape[1], substream=substream)).argsort(dim=1, stable=True)
         first = ends - counts
         turn = torch.zeros_like(number)
         for k in range(classes.shape[1]):
@@ -173,7 +177,7 @@ class Examples:
         if self.n_classes == self.pool.n_classes:
             return torch.arange(self.n_classes, device=streams.device).expand(len(streams), -1)
         present = self.pool.present
-        drawn = streams.permutation(len(present), part=CLASSES)[:, : self.n_classes]
+        drawn = streams.permutation(len(present), substream=CLASSES)[:, : self.n_classes]
         return present[drawn.sort(dim=1).values]  # in order, so that a fixed ρ means the same in every task
 
     def draw(self, episode: Streams, task: Streams, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -190,22 +194,22 @@ class Examples:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """As `draw`, from the `size` examples that the task drew once."""
         index, number = self.pool.draw(task, classes, size, TASK_EXAMPLES)
-        order = episode.permutation(size, part=EXAMPLES)[:, : self.length]
+        order = episode.permutation(size, substream=EXAMPLES)[:, : self.length]
         return index.gather(1, order), number.gather(1, order)
 
     def _support_and_queries(self, episode: Streams) -> torch.Tensor:
         """(B, N) class numbers: each of them `shots` times in random order, then uniform ones."""
         assert self.shots is not None
-        support = episode.permutation(self.n_classes * self.shots, part=SHOT_ORDER) % self.n_classes
-        queries = episode.below(self.n_classes, self.length - support.shape[1], part=CLASS_SEQUENCE)
+        support = episode.permutation(self.n_classes * self.shots, substream=SHOT_ORDER) % self.n_classes
+        queries = episode.below(self.n_classes, self.length - support.shape[1], substream=CLASS_SEQUENCE)
         return torch.cat([support, queries], dim=1)
 
     def _unequal(self, episode: Streams, task: Streams) -> torch.Tensor:
         """(B, N) class numbers, drawn with odds on a geometric scale, in an order of classes that the task draws."""
         odds = self.class_imbalance ** (-np.arange(self.n_classes) / (self.n_classes - 1))
         ends = torch.from_numpy((odds / odds.sum()).cumsum()[:-1]).to(episode.device)
-        rank = torch.searchsorted(ends, episode.uniform(self.length, part=CLASS_SEQUENCE), right=True)
-        return task.permutation(self.n_classes, part=CLASS_RANKS).gather(1, rank)
+        rank = torch.searchsorted(ends, episode.uniform(self.length, substream=CLASS_SEQUENCE), right=True)
+        return task.permutation(self.n_classes, substream=CLASS_RANKS).gather(1, rank)
 
     @property
     def _draws_uniformly(self) -> bool:

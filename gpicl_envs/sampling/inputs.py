@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpicl_envs.datasets.dataset import Dataset
 from gpicl_envs.errors import check_choice
 from gpicl_envs.sampling.philox import Streams
-from gpicl_envs.sampling.substreams import DISTRACTORS, FEATURE_PLACES, PROJECTION, SEGMENT_PARTS
+from gpicl_envs.sampling.substreams import DISTRACTORS, FEATURE_PLACES, PROJECTION, SEGMENT_SUBSTREAMS
 
 PROJECTIONS = ("gaussian", "orthogonal", "none")
 
@@ -162,7 +162,7 @@ class Inputs:
             if not self.distractors:
                 self._project(task[piece], index[piece], x[piece])
                 continue
-            noise = episode[piece].normal(length, self.distractors, part=DISTRACTORS)
+            noise = episode[piece].normal(length, self.distractors, substream=DISTRACTORS)
             projected = noise.new_empty(*noise.shape[:2], self._projector.n_features)
             self._project(task[piece], index[piece], projected)
             places = self._feature_places(task[piece]).unsqueeze(1).expand_as(x[piece])
@@ -200,11 +200,11 @@ class Inputs:
         return self._projector.matrices(self._noise(task, self._longest, segment))
 
     def _noise(self, task: Streams, length: int, segment: int) -> torch.Tensor:
-        return task.normal(*self._projector.noise_shape(length), part=PROJECTION + segment * SEGMENT_PARTS)
+        return task.normal(*self._projector.noise_shape(length), substream=PROJECTION + segment * SEGMENT_SUBSTREAMS)
 
     def _feature_places(self, task: Streams) -> torch.Tensor:
         """(B, D) where each feature of x is found among the projected ones and, after them, the distractors."""
-        return task.permutation(self.n_features, part=FEATURE_PLACES)
+        return task.permutation(self.n_features, substream=FEATURE_PLACES)
 
     def _choose_route(self, route: str, one_off: bool) -> str:
         if not one_off or self.projection == "none":

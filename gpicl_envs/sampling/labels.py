@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from gpicl_envs.sampling.philox import Streams
-from gpicl_envs.sampling.substreams import BIAS, IS_NOISY, LABELS, NOISE, SEGMENT_PARTS, SHARED
+from gpicl_envs.sampling.substreams import BIAS, IS_NOISY, LABELS, NOISE, SEGMENT_SUBSTREAMS, SHARED
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Labelling:
         """(B, S, K) ρ of each segment."""
         if not self.permute_labels:
             return torch.arange(self.n_classes, device=streams.device).expand(len(streams), 1, -1)
-        parts = range(0, len(self.segments) * SEGMENT_PARTS, SEGMENT_PARTS)
-        own = torch.stack([streams.permutation(self.n_classes, part=LABELS + part) for part in parts], dim=1)
+        offsets = range(0, len(self.segments) * SEGMENT_SUBSTREAMS, SEGMENT_SUBSTREAMS)
+        own = torch.stack([streams.permutation(self.n_classes, substream=LABELS + offset) for offset in offsets], dim=1)
         if self.permutation_bias == 0:
             return own
         zero = np.zeros(1, np.uint64)
         shared = Streams(zero + np.uint64(self.task_seed), zero, SHARED, streams.device)
-        draws = torch.stack([streams.uniform(1, part=BIAS + part) for part in parts], dim=1)
+        draws = torch.stack([streams.uniform(1, substream=BIAS + offset) for offset in offsets], dim=1)
         return torch.where(draws < self.permutation_bias, shared.permutation(self.n_classes), own)
 
     def labels(self, permutation: torch.Tensor, number: torch.Tensor, episode: Streams) -> torch.Tensor:
@@ -52,5 +52,5 @@ class Labelling:
         if self.label_noise == 0:
             return y
         length = number.shape[1]
-        other = (y + 1 + episode.below(self.n_classes - 1, length, part=NOISE)) % self.n_classes
-        return torch.where(episode.uniform(length, part=IS_NOISY) < self.label_noise, other, y)
+        other = (y + 1 + episode.below(self.n_classes - 1, length, substream=NOISE)) % self.n_classes
+        return torch.where(episode.uniform(length, substream=IS_NOISY) < self.label_noise, other, y)

@@ -47,28 +47,28 @@ class Streams:
         key[rows], number[rows] = new.key, new.number
         return Streams(key, number, self.purpose, self.device)
 
-    def words(self, n_words: int, part: int = 0) -> torch.Tensor:
-        """Return (B, n_words) int64 with 64 random bits each; another `part` gives other words."""
+    def words(self, n_words: int, substream: int = 0) -> torch.Tensor:
+        """Return (B, n_words) int64 with 64 random bits each; another `substream` gives other words."""
         if self.device.type == "cpu":
-            return torch.from_numpy(self._numpy_words(n_words, part).view(np.int64))
-        return self._torch_words(n_words, part)
+            return torch.from_numpy(self._numpy_words(n_words, substream).view(np.int64))
+        return self._torch_words(n_words, substream)
 
-    def below(self, bound: torch.Tensor | int, n: int, part: int = 0) -> torch.Tensor:
+    def below(self, bound: torch.Tensor | int, n: int, substream: int = 0) -> torch.Tensor:
         """Return (B, n) int64, uniform on 0 … bound − 1 (multiply-shift of 32 bits: bias below bound / 2^32)."""
-        return (((self.words(n, part) >> 32) & MASK32) * bound) >> 32
+        return (((self.words(n, substream) >> 32) & MASK32) * bound) >> 32
 
-    def uniform(self, n: int, part: int = 0) -> torch.Tensor:
+    def uniform(self, n: int, substream: int = 0) -> torch.Tensor:
         """Return (B, n) float64, uniform on [0, 1), with 53 random bits."""
-        return ((self.words(n, part) >> 11) & ((1 << 53) - 1)).double() * 2.0**-53
+        return ((self.words(n, substream) >> 11) & ((1 << 53) - 1)).double() * 2.0**-53
 
-    def permutation(self, n: int, part: int = 0) -> torch.Tensor:
+    def permutation(self, n: int, substream: int = 0) -> torch.Tensor:
         """Return (B, n) int64: a uniform permutation of 0 … n − 1 in each row."""
-        return self.words(n, part).argsort(dim=1, stable=True)
+        return self.words(n, substream).argsort(dim=1, stable=True)
 
-    def normal(self, *shape: int, part: int = 0) -> torch.Tensor:
+    def normal(self, *shape: int, substream: int = 0) -> torch.Tensor:
         """Return (B, *shape) float32 standard normals, four to a word."""
         n = int(np.prod(shape))
-        words = self.words(-(-n // 4), part)
+        words = self.words(-(-n // 4), substream)
         if self.device.type == "cpu":
             levels = words.numpy().view(np.uint16)[:, :n]
             values = torch.from_numpy(np.take(_normal_table(self.device).numpy(), levels, mode="clip"))
@@ -76,23 +76,23 @@ class Streams:
             values = _normal_table(self.device)[words.view(torch.int16)[:, :n].int() & 0xFFFF]
         return values.view(len(self), *shape)
 
-    def _numpy_words(self, n_words: int, part: int) -> UInt64Array:
+    def _numpy_words(self, n_words: int, substream: int) -> UInt64Array:
         words = np.empty((len(self), n_words), np.uint64)
         for i, (key, number) in enumerate(zip(self.key, self.number, strict=True)):
             # NumPy steps the counter before the first block, hence block 0 here is block 1 there.
             generator = np.random.Philox(
-                key=np.array([key, self.purpose], np.uint64), counter=np.array([0, number, part, 0], np.uint64)
+                key=np.array([key, self.purpose], np.uint64), counter=np.array([0, number, substream, 0], np.uint64)
             )
             words[i] = generator.random_raw(n_words)
         return words
 
-    def _torch_words(self, n_words: int, part: int) -> torch.Tensor:
+    def _torch_words(self, n_words: int, substream: int) -> torch.Tensor:
         key0, number = (
             torch.from_numpy(array.view(np.int64).copy()).to(self.device)[:, None] for array in (self.key, self.number)
         )
         blocks = torch.arange(1, -(-n_words // 4) + 1, device=self.device)
         zeros = torch.zeros(len(self), len(blocks), dtype=torch.int64, device=self.device)
-        counter = (blocks + zeros, number + zeros, part + zeros, zeros)
+        counter = (blocks + zeros, number + zeros, substream + zeros, zeros)
         block_words = philox4x64(counter, (key0, self.purpose + torch.zeros_like(key0)))
         return torch.stack(block_words, dim=-1).flatten(1)[:, :n_words]
 

@@ -12,9 +12,8 @@ from typing import Any
 
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.evaluation.metrics import LAST
+from gpicl_envs.evaluation.protocol import UNSEEN_DATASET, UNSEEN_TASK
 from gpicl_envs.registration import find_environment
-
-UNSEEN_TASK, UNSEEN_DATASET = "unseen-task", "unseen-dataset"
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Cell:
     Args:
         name: in the suite.
         env: environment id.
-        split: the question asked of an agent that was meta-trained on MNIST.
+        protocol: for an agent that was meta-trained on MNIST.
         episodes: E.
         length: N.
         final_positions: how many of the last positions are scored.
@@ -34,7 +33,7 @@ class Cell:
 
     name: str
     env: str
-    split: str
+    protocol: str
     episodes: int
     length: int = 100
     final_positions: int = LAST
@@ -183,7 +182,12 @@ def check_suite_record(record: dict[str, Any]) -> None:
     advice = f"Run `gpicl benchmark --suite {claim['name']}` again with this version."
     if claim["definition"] != cell.definition:
         raise ValueError(f"{who} was made with another definition of that cell. {advice}")
-    given = {"env": record["env"], "split": record["split"], "seed": record["seed"], "episodes": record["episodes"]}
+    given = {
+        "env": record["env"],
+        "protocol": record["protocol"],
+        "seed": record["seed"],
+        "episodes": record["episodes"],
+    }
     for name, value in given.items():
         if value != getattr(cell, name):
             raise ValueError(f"{who} has {name}={value!r}, but the cell says {getattr(cell, name)!r}. {advice}")

@@ -22,7 +22,7 @@ from gpicl_envs.evaluation.provenance import machine_name, package_versions, sou
 from gpicl_envs.evaluation.records import SCHEMA, append_records, drop_partial_line, read_records
 from gpicl_envs.jobs.job import Outcome, Runner, one_line
 from gpicl_envs.learners.check import check_learner
-from gpicl_envs.learners.registry import identity_of, make_fitting, parse_spec
+from gpicl_envs.learners.registry import learner_fingerprint, make_fitting, parse_spec
 from gpicl_envs.suites.definitions import Cell, Suite, check_suite_record
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.base import EpisodeDistribution
@@ -40,7 +40,7 @@ class Job:
         cell: what to evaluate on.
         spec: the learner, as `make_learner` and `parse_spec` take it.
         name: the learner's name in the table; None to check it first.
-        identity: hash of the learner's code and weights.
+        fingerprint: hash of the learner's code and weights.
         device: cpu or cuda.
         batch_size: episodes at a time.
         threads: of torch.
@@ -51,7 +51,7 @@ class Job:
     cell: Cell
     spec: str
     name: str | None = None
-    identity: str | None = None
+    fingerprint: str | None = None
     device: str = "cpu"
     batch_size: int = 16
     threads: int = 1
@@ -76,7 +76,7 @@ class Job:
     def _check(self, learner: Any, tasks: EpisodeDistribution) -> Outcome:
         if not isinstance(learner, Oracle):
             check_learner(learner, length=min(CHECK_LENGTH, max(2, tasks.length)))
-        return Outcome({"name": learner.name, "identity": identity_of(self.spec, learner)})
+        return Outcome({"name": learner.name, "fingerprint": learner_fingerprint(self.spec, learner)})
 
     def _evaluate(self, learner: Any, tasks: EpisodeDistribution) -> Outcome:
         if isinstance(learner, Oracle) and not learner.covers(tasks):
@@ -86,7 +86,7 @@ class Job:
             tasks,
             episodes=self.cell.episodes,
             seed=self.cell.seed,
-            split=self.cell.split,
+            protocol=self.cell.protocol,
             batch_size=self.batch_size,
             final_positions=self.cell.final_positions,
         )
@@ -148,8 +148,8 @@ def benchmark(
     for spec in specs:
         for cell in cells:
             outcome = found[spec, _size(cell)]
-            identity = (outcome.value or {}).get("identity")
-            planned = Job(suite.name, cell, spec, names[spec], identity, **shared)
+            fingerprint = (outcome.value or {}).get("fingerprint")
+            planned = Job(suite.name, cell, spec, names[spec], fingerprint, **shared)
             if outcome.error is not None:
                 records.append(failed_record(planned, f"check: {outcome.error}"))
             elif (finished := _find(kept, planned)) is not None:
@@ -180,7 +180,7 @@ def failed_record(job: Job, error: str) -> dict[str, Any]:
         "learner": job.name or job.spec,
         "env": job.cell.env,
         "env_kwargs": arguments,
-        "split": job.cell.split,
+        "protocol": job.cell.protocol,
         "seed": job.cell.seed,
         "episodes": job.cell.episodes,
         "data": None,
@@ -196,7 +196,7 @@ def _header(job: Job) -> dict[str, Any]:
     named = {"learner": job.name} if job.name else {}
     return named | {
         "spec": job.spec,
-        "identity": job.identity,
+        "fingerprint": job.fingerprint,
         "suite": {"name": job.suite, "cell": job.cell.name, "definition": job.cell.definition},
         "machine": machine_name(job.device),
         "command": job.command,
@@ -237,10 +237,10 @@ def _names(specs: Sequence[str], found: dict[tuple[str, Any], Outcome]) -> dict[
 def _find(kept: Sequence[dict[str, Any]], job: Job) -> dict[str, Any] | None:
     """The newest record of this very job, if there is one."""
     data = make_tasks(**job.cell.arguments).fingerprint
-    wanted = (job.spec, job.identity, job.suite, job.cell.definition, data)
+    wanted = (job.spec, job.fingerprint, job.suite, job.cell.definition, data)
     for record in reversed(kept):
         suite = record.get("suite") or {}
-        made = (record.get("spec"), record.get("identity"), suite.get("name"), suite.get("definition"))
+        made = (record.get("spec"), record.get("fingerprint"), suite.get("name"), suite.get("definition"))
         if record["status"] == "ok" and (*made, record.get("data")) == wanted:
             return record
     return None

@@ -161,7 +161,7 @@ class EpisodeDistribution(ABC):
         """Return the B hidden tasks, each at its current example (B,)."""
 
     @abstractmethod
-    def source(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
+    def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
         """Return what lies behind one input, in its own shape: for pictures."""
 
     @abstractmethod
@@ -184,7 +184,7 @@ class EpisodeDistribution(ABC):
             ids = torch.full((len(episode),), ONE_OFF, device=self.device)
             return ids, Streams(episode.key, episode.number, self._purpose(ONE_OFF_TASK), self.device)
         if ids is None:
-            ids = episode.below(self.n_tasks, 1, part=TASK_ID)[:, 0]
+            ids = episode.below(self.n_tasks, 1, substream=TASK_ID)[:, 0]
         elif bool(((ids < 0) | (ids >= self.n_tasks)).any()):
             raise ValueError(f"task_ids must lie in 0 … {self.n_tasks - 1} (n_tasks={self.n_tasks}), given {ids}.")
         key = np.full(len(episode), self.task_seed, np.uint64)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpicl_envs.datasets.cache import Location
 from gpicl_envs.datasets.dataset import Dataset
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_dataset, prepare_dataset
-from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number, check_share
+from gpicl_envs.errors import UnknownNameError, check_choice, check_fraction, check_integer, check_number
 from gpicl_envs.sampling.examples import Examples, Pool
 from gpicl_envs.sampling.inputs import Inputs
 from gpicl_envs.sampling.labels import Labelling
@@ -115,8 +115,8 @@ class TaskDistribution(EpisodeDistribution):
         if permute_labels not in (True, False):
             raise ValueError(f"permute_labels={permute_labels!r} is not allowed: give True or False.")
         self.projection, self.permute_labels = projection, bool(permute_labels)
-        self.permutation_bias = check_share("permutation_bias", permutation_bias)
-        self.label_noise = check_share("label_noise", label_noise)
+        self.permutation_bias = check_fraction("permutation_bias", permutation_bias)
+        self.label_noise = check_fraction("label_noise", label_noise)
         self.class_imbalance = check_number("class_imbalance", class_imbalance, 1)
         self.drift = check_choice("drift", drift, DRIFTS)
         self.distractors = check_integer("distractors", distractors, 0, n_features - 1, "x needs another feature too")
@@ -202,7 +202,7 @@ class TaskDistribution(EpisodeDistribution):
         permutation = tasks.permutation[torch.arange(len(tasks), device=self.device), of_labels]
         return Task(tasks.ids, tasks.classes, permutation, self.projections(tasks, segment))
 
-    def source(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
+    def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
         """Return the z-normalised base input behind one x, in the dataset's shape."""
         return self.images(episodes.index[row, position]).cpu().numpy().reshape(self.dataset.shape)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number
 from gpicl_envs.sampling.philox import Streams
-from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_PARTS
+from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_SUBSTREAMS
 from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
@@ -35,7 +35,7 @@ class FunctionClass:
     Args:
         name: `GPICL-{name}-v0` is the environment's id.
         least_features: the smallest D that it is defined for.
-        draw: (streams of B tasks, D, first part) → parameters, each with a leading B.
+        draw: (streams of B tasks, D, first substream) → parameters, each with a leading B.
         apply: (parameters, (B, N, D) inputs) → (B, N) values.
     """
 
@@ -45,15 +45,15 @@ class FunctionClass:
     apply: Callable[[Parameters, torch.Tensor], torch.Tensor]
 
 
-def draw_linear(streams: Streams, n_features: int, part: int) -> Parameters:
+def draw_linear(streams: Streams, n_features: int, substream: int) -> Parameters:
     """Draw w ~ N(0, I)."""
-    return {"weight": streams.normal(n_features, part=part + FUNCTION)}
+    return {"weight": streams.normal(n_features, substream=substream + FUNCTION)}
 
 
-def draw_sparse_linear(streams: Streams, n_features: int, part: int) -> Parameters:
+def draw_sparse_linear(streams: Streams, n_features: int, substream: int) -> Parameters:
     """Draw w ~ N(0, I), then set all but three coordinates, drawn at random, to zero."""
-    weight = streams.normal(n_features, part=part + FUNCTION)
-    kept = streams.permutation(n_features, part=part + FUNCTION_CHOICES) < NONZERO
+    weight = streams.normal(n_features, substream=substream + FUNCTION)
+    kept = streams.permutation(n_features, substream=substream + FUNCTION_CHOICES) < NONZERO
     return {"weight": weight * kept}
 
 
@@ -62,9 +62,9 @@ def apply_linear(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
     return (x * parameters["weight"].unsqueeze(1)).sum(2)
 
 
-def draw_network(streams: Streams, n_features: int, part: int) -> Parameters:
+def draw_network(streams: Streams, n_features: int, substream: int) -> Parameters:
     """Draw w_i ~ N(0, I) and α_i ~ N(0, 2/r) for r = 100 hidden units."""
-    noise = streams.normal(HIDDEN, n_features + 1, part=part + FUNCTION)
+    noise = streams.normal(HIDDEN, n_features + 1, substream=substream + FUNCTION)
     return {"hidden": noise[..., :-1].contiguous(), "output": noise[..., -1] * (2 / HIDDEN) ** 0.5}
 
 
@@ -73,10 +73,10 @@ def apply_network(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
     return (torch.bmm(x, parameters["hidden"].mT).relu() * parameters["output"].unsqueeze(1)).sum(2)
 
 
-def draw_tree(streams: Streams, n_features: int, part: int) -> Parameters:
+def draw_tree(streams: Streams, n_features: int, substream: int) -> Parameters:
     """Draw a full binary tree of depth 4: a coordinate for each of 15 inner nodes, N(0, 1) for each of 16 leaves."""
-    coordinates = streams.below(n_features, 2**DEPTH - 1, part=part + FUNCTION_CHOICES)
-    return {"coordinate": coordinates, "leaf": streams.normal(2**DEPTH, part=part + FUNCTION)}
+    coordinates = streams.below(n_features, 2**DEPTH - 1, substream=substream + FUNCTION_CHOICES)
+    return {"coordinate": coordinates, "leaf": streams.normal(2**DEPTH, substream=substream + FUNCTION)}
 
 
 def apply_tree(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
@@ -158,7 +158,7 @@ class FunctionDistribution(EpisodeDistribution):
 
     def parameters(self, tasks: Tasks, segment: int = 0) -> Parameters:
         """Return the parameters of the tasks' functions in a segment, each with a leading B."""
-        return self.function.draw(tasks.streams, self.n_features, segment * SEGMENT_PARTS)
+        return self.function.draw(tasks.streams, self.n_features, segment * SEGMENT_SUBSTREAMS)
 
     def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
         """Return the B hidden tasks, each at its current example (B,)."""
@@ -170,7 +170,7 @@ class FunctionDistribution(EpisodeDistribution):
         }
         return Task(episodes.tasks.ids, parameters=rows)
 
-    def source(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
+    def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
         """Return the input itself, (D,): nothing lies behind it."""
         return episodes.x[row, position].cpu().numpy()
 
@@ -182,9 +182,9 @@ class FunctionDistribution(EpisodeDistribution):
         for start in range(0, len(out), PIECE):
             rows = np.arange(start, min(start + PIECE, len(out)))
             piece = slice(start, start + PIECE)
-            out[piece] = episode[rows].normal(self.length, self.n_features, part=EXAMPLES)
+            out[piece] = episode[rows].normal(self.length, self.n_features, substream=EXAMPLES)
             for number, examples in enumerate(self.segments()):
                 y[piece, examples] = self.function.apply(self.parameters(tasks[rows], number), out[piece, examples])
         if self.noise:
-            y = y + self.noise * episode.normal(self.length, part=NOISE)
+            y = y + self.noise * episode.normal(self.length, substream=NOISE)
         return Episodes(out, y, torch.full_like(y, -1, dtype=torch.int64), tasks)

@@ -3,7 +3,7 @@ import re
 import gymnasium
 import pytest
 
-from gpicl_agents.diagnosis import GENERAL, INSTANCES, NEW_EXAMPLES, NOTHING, SEEN, TASKS, UNSEEN, judge
+from gpicl_agents.diagnosis import GENERAL, INSTANCES, NEW_EXAMPLES, NOTHING, SEEN, TASKS, UNSEEN, diagnose
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.supervised import train
 from gpicl_envs.cli import main
@@ -35,7 +35,7 @@ def answer(first: float, final: float, width: float = 0.02) -> dict:
     ],
 )
 def test_the_verdict_follows_from_the_intervals(seen, new, unseen, phase, reason):
-    found = judge({SEEN: answer(*seen), NEW_EXAMPLES: answer(*new), UNSEEN: answer(*unseen)})
+    found = diagnose({SEEN: answer(*seen), NEW_EXAMPLES: answer(*new), UNSEEN: answer(*unseen)})
     assert found.phase == phase
     assert any(re.search(reason, text) for text in found.reasons), found.reasons
 

@@ -16,7 +16,7 @@ def test_the_whole_thread_at_its_smallest(tmp_path: Path):
     records = read_records(tmp_path / "records.jsonl")
     assert len(records) == 4 * 8 and {record["episodes"] for record in records} == {4, 2}
     assert {record["learner"] for record in records} >= {"transformer", "transformer+similarity", "1-nn-cosine"}
-    assert {(record["env"], record["split"]) for record in records} >= {
+    assert {(record["env"], record["protocol"]) for record in records} >= {
         ("GPICL-MNIST-v0", "unseen-task"),
         ("GPICL-Digits-v0", "unseen-dataset"),
     }

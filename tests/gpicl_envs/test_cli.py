@@ -95,7 +95,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("evaluate --learners kn", "Unknown learner 'kn'. Did you mean 'knn'"),
         ("evaluate --learners my_agent:Cheat", "Not causal"),
         ("evaluate --learners knn --env-set n_tasks=3", "asks for new tasks, but n_tasks=3"),
-        ("evaluate --learners knn --env-set split=train", "give --split"),
+        ("evaluate --learners knn --env-set split=train", "give --protocol"),
         (
             "evaluate --learners knn --env-set feedback=reward",
             "TaskDistribution got an unexpected keyword argument",

@@ -1,4 +1,4 @@
-"""`gpicl verdict`: has a trained agent become a learning algorithm? The three-way verdict, with its evidence."""
+"""`gpicl diagnose`: has a trained agent become a learning algorithm? The three-way verdict, with its evidence."""
 
 import inspect
 import os
@@ -16,7 +16,7 @@ DATASETS = ("MNIST", "FashionMNIST", "KMNIST", "Digits")
 ONE_OFF = "new tasks, train images"  # what meta-training shows where no task is met twice
 
 
-def verdict(
+def diagnose(
     learner: tyro.conf.Positional[str],
     env: str | None = None,
     env_set: Assignments = (),
@@ -29,7 +29,7 @@ def verdict(
     counts is how much more it gains in an episode than a learner that counts labels. A run or checkpoint folder, or
     pretrained:NAME, says what it was meta-trained on; of others --env and --env-set say it.
 
-    Examples: `gpicl verdict runs/mine`; `gpicl verdict my_agent:MyAgent --env-set n_tasks=64`.
+    Examples: `gpicl diagnose runs/mine`; `gpicl diagnose my_agent:MyAgent --env-set n_tasks=64`.
 
     Args:
         learner: run or checkpoint folder, module:Class@folder, pretrained:NAME, module:Class or registered name.
@@ -38,7 +38,8 @@ def verdict(
         episodes: episodes for each question.
         device: cpu or cuda.
     """
-    from gpicl_agents.diagnosis import SEEN, judge
+    from gpicl_agents.diagnosis import SEEN
+    from gpicl_agents.diagnosis import diagnose as diagnose_results
     from gpicl_agents.experiments.engine import settings
     from gpicl_agents.experiments.engine.trial import SEED, answer
     from gpicl_envs.evaluation.evaluate import check_classification, evaluate_all
@@ -59,10 +60,10 @@ def verdict(
     asked += [settings.unseen_dataset(name, episodes) for name in DATASETS if name != arguments["dataset"]]
     counting, chance, answers = make_fitting("majority", {}, tasks), 1 / tasks.n_classes, {}
     for question, shown in _posed(asked, arguments):
-        curves = evaluate_all([made, counting], shown, episodes=episodes, seed=SEED, split=question.split)
+        curves = evaluate_all([made, counting], shown, episodes=episodes, seed=SEED, protocol=question.protocol)
         answers[question.name] = answer(*curves)
         chance = max(chance, float(curves[1].final.mean)) if question.name == SEEN else chance
-    found = judge(answers, chance, SEEN if tasks.n_tasks is not None else ONE_OFF)
+    found = diagnose_results(answers, chance, SEEN if tasks.n_tasks is not None else ONE_OFF)
     number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
     lines = [f"{made.name}, meta-trained on {number} of {arguments['dataset']}: {found.phase}", *found.reasons]
     _say("\n  ".join(lines))
@@ -77,7 +78,7 @@ def _posed(asked: list[Any], arguments: dict[str, Any]) -> list[tuple[Any, Any]]
         try:
             posed.append((question, make_tasks(**arguments | question.changes)))
         except ValueError as error:  # not at hand, or it cannot pose such tasks: too few classes, no images
-            if question.split != "unseen-dataset":
+            if question.protocol != "unseen-dataset":
                 raise
             reason = "it is not at hand (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
             _say(f"{question.name} is left out: {reason}")

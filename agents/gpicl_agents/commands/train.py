@@ -148,10 +148,10 @@ def _environment(env: str, env_set: Assignments) -> str:
 def _check_preset(preset: str, settings: dict[str, Any], given: dict[str, Any], tasks: Any) -> None:
     """A preset's projection may be wider than the environment's inputs: say which settings to give."""
     rank = {**settings, **given}.get("input_rank")
-    if isinstance(rank, int) and rank * {**settings, **given}.get("n_views", 1) > tasks.n_features:
+    if isinstance(rank, int) and rank * {**settings, **given}.get("n_projections", 1) > tasks.n_features:
         raise ValueError(
             f"The preset {preset!r} is made for more features than n_features={tasks.n_features}: give --set "
-            f"input_rank=… n_views=… with input_rank · n_views of at most {tasks.n_features}."
+            f"input_rank=… n_projections=… with input_rank · n_projections of at most {tasks.n_features}."
         )
 
 

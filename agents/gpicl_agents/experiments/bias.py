@@ -1,8 +1,8 @@
 """Bias: a share of the meta-training tasks has one and the same permutation of labels; does the plateau end sooner?
 
 The tokens are the paper's, which stay on the plateau longest. All runs have the same budget of steps; the plateau is
-that of a run's own tasks (`gpicl_agents.training.plateau.Plateau`). With a bias one could do well on those in another way, so each
-run is watched, and asked in the end, on new tasks without bias.
+that of a run's own tasks (`training.plateau.Plateau`). With a bias one could do well on those in another way, so each
+run is evaluated, while it trains and in the end, on new tasks without bias.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,11 @@ from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.report.figures import DASHES, PALETTE, panels
 
 DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", settings.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
-SHOWN = ("seen", "unseen", *DATASETS)  # as the trainer names its questions; a dataset that is not at hand is left out
+SHOWN = (
+    "seen-task",
+    "unseen-task",
+    *DATASETS,
+)  # datasets that are missing are left out
 CHANGES: dict[str, dict[str, Any]] = {
     "small": {"steps": 1000, "evaluate_every": 50},
     "paper": {"evaluate_every": 1000},
@@ -130,7 +134,7 @@ def findings(records: Sequence[Record]) -> list[str]:
     """When unseen tasks are answered best on the way, and how well at the end."""
     lines = []
     for record in records:
-        final = [(float(np.mean(entry["unseen"][-LAST:])), entry["step"]) for entry in record["history"]]
+        final = [(float(np.mean(entry["unseen-task"][-LAST:])), entry["step"]) for entry in record["history"]]
         (best, step), (last, end) = max(final), final[-1]
         lines.append(
             f"{record['axes']['n_tasks']} tasks, seed {record['axes']['seed']}: on unseen tasks the best of the 64 "

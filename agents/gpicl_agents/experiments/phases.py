@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpicl_agents.diagnosis import GENERAL, INSTANCES, NEW_EXAMPLES, SEEN, UNSEEN, judge
+from gpicl_agents.diagnosis import GENERAL, INSTANCES, NEW_EXAMPLES, SEEN, UNSEEN, diagnose
 from gpicl_agents.experiments.engine import settings
 from gpicl_agents.experiments.engine.experiment import Experiment, Record
 from gpicl_agents.experiments.engine.plots import draw_series, keep
@@ -79,14 +79,14 @@ def findings(records: Sequence[Record]) -> list[str]:
         which = "All images" if series is None else f"{series} fixed examples a task"
         for n_tasks in sorted({record["axes"]["n_tasks"] for record in chosen}):
             rows = [record for record in chosen if record["axes"]["n_tasks"] == n_tasks]
-            verdicts = [judge(row["answers"]) for row in rows]
+            verdicts = [diagnose(row["answers"]) for row in rows]
             finals = ", ".join(f"{100 * row['answers'][UNSEEN]['final'][0]:.0f} %" for row in rows)
             said = " / ".join(dict.fromkeys(found.phase for found in verdicts))
             why = "".join(f"; {found.reasons[-1]}" for found in verdicts if found.phase == INSTANCES)
             lines.append(
                 f"{which}, 2^{int(np.log2(n_tasks))} tasks: **{said}** (unseen tasks, last ten: {finals}{why})"
             )
-        others = [row["axes"]["n_tasks"] for row in chosen if judge(row["answers"]).phase != GENERAL]
+        others = [row["axes"]["n_tasks"] for row in chosen if diagnose(row["answers"]).phase != GENERAL]
         above = [row["axes"]["n_tasks"] for row in chosen if row["axes"]["n_tasks"] > max(others, default=0)]
         if above:
             lines.append(f"{which}: general-purpose learning in every run from 2^{int(np.log2(min(above)))} tasks on.")
@@ -99,7 +99,7 @@ def line(record: Record) -> str:
     for name in (SEEN, UNSEEN):
         answer = record["answers"][name]
         parts.append(f"{name} {100 * answer['first'][0]:.0f} → {100 * answer['final'][0]:.0f} %")
-    return f"{', '.join(parts)}: {judge(record['answers']).phase}"
+    return f"{', '.join(parts)}: {diagnose(record['answers']).phase}"
 
 
 EXPERIMENT = Experiment(

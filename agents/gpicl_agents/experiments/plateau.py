@@ -1,7 +1,7 @@
 """Plateau: how long nothing is learned at first, against batch size, number of tasks, Adam's ε, and the form of tokens.
 
 A plateau ends at the step at which accuracy over the last ten positions exceeds that at the first by ten points, in
-running means over about twenty steps (`gpicl_agents.training.plateau.Plateau`). A run that is still on it when the budget ends is
+running means over about twenty steps (`training.plateau.Plateau`). A run that is still on it when the budget ends is
 counted as one that lasts longer.
 """
 

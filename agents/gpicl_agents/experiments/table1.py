@@ -44,7 +44,7 @@ PAPER_STEPS = 50_000
 def _questions(episodes: int | None) -> tuple[Question, ...]:
     """The suite's cells, on fewer episodes if given, and the lossy copy of CIFAR10."""
     cells = find_suite(SUITE).cells
-    asked = [Question(cell.name, cell.split, cell.arguments, episodes or cell.episodes) for cell in cells]
+    asked = [Question(cell.name, cell.protocol, cell.arguments, episodes or cell.episodes) for cell in cells]
     return *asked, settings.unseen_dataset(settings.CIFAR10_COPY, asked[0].episodes)
 
 

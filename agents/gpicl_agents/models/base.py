@@ -59,7 +59,8 @@ class SequenceAgent(Learner, nn.Module):
         width: size of a token.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out (E_x acts on all D
             features).
-        n_views: V, projections to p features through which `eval()` mode predicts, with V·p ≤ D; training uses one.
+        n_projections: V, projections to p features through which `eval()` mode predicts, with V·p ≤ D; training uses
+            one.
         seed: seed of the initial weights.
     """
 
@@ -73,7 +74,7 @@ class SequenceAgent(Learner, nn.Module):
         tokens: str = "paired",
         width: int = 128,
         input_rank: int | None = None,
-        n_views: int = 1,
+        n_projections: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__(n_features, n_classes)
@@ -81,9 +82,9 @@ class SequenceAgent(Learner, nn.Module):
         self.width = check_integer("width", width, 1)
         rank = min(DEFAULT_RANK, n_features) if input_rank is None else input_rank
         self.input_rank = check_integer("input_rank", rank, 0, n_features)
-        most_views = n_features // self.input_rank if self.input_rank else 1
-        self.n_views = check_integer(
-            "n_views", n_views, 1, most_views, "n_features // input_rank, or 1 without a projection"
+        most_projections = n_features // self.input_rank if self.input_rank else 1
+        self.n_projections = check_integer(
+            "n_projections", n_projections, 1, most_projections, "n_features // input_rank, or 1 without a projection"
         )
         self.seed = check_integer("seed", seed, 0)
 
@@ -176,7 +177,7 @@ class SequenceAgent(Learner, nn.Module):
             torch.manual_seed(self.seed)
             rank = self.input_rank or self.n_features
             if self.input_rank:
-                self.shared = nn.Linear(self.n_features, self.n_views * rank, bias=False)  # view by view
+                self.shared = nn.Linear(self.n_features, self.n_projections * rank, bias=False)  # view by view
                 nn.init.orthogonal_(self.shared.weight)
                 self.shared.weight.requires_grad_(False)
             self.embed_input = nn.Linear(rank, self.width, bias=False)
@@ -207,7 +208,7 @@ class SequenceAgent(Learner, nn.Module):
 
     @property
     def _views(self) -> int:
-        return 1 if self.training else self.n_views
+        return 1 if self.training else self.n_projections
 
     def _in_views(self, values: torch.Tensor) -> torch.Tensor:
         """(B, …) → (B·V, …), the same in each view."""

@@ -34,7 +34,7 @@ class GatedDeltaNet(BlockAgent):
         n_heads: H, memories side by side in a block; it must divide the width.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_views: V, projections through which `eval()` mode predicts.
+        n_projections: V, projections through which `eval()` mode predicts.
         gated: whether the memory forgets; without, α = 1 (DeltaNet).
         chunk: positions that `predict` computes at once; changes its cost, not its result.
         seed: seed of the initial weights.
@@ -51,7 +51,7 @@ class GatedDeltaNet(BlockAgent):
         n_heads: int = 2,
         mlp_width: int | None = None,
         input_rank: int | None = None,
-        n_views: int = 1,
+        n_projections: int = 1,
         gated: bool = True,
         chunk: int = 64,
         seed: int = 0,
@@ -65,7 +65,7 @@ class GatedDeltaNet(BlockAgent):
             n_heads=n_heads,
             mlp_width=mlp_width,
             input_rank=input_rank,
-            n_views=n_views,
+            n_projections=n_projections,
             chunk=chunk,
             seed=seed,
         )

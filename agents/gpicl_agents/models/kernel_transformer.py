@@ -146,7 +146,7 @@ class KernelTransformer(Transformer):
         n_heads: attention heads a block.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_views: V, projections through which `eval()` mode predicts.
+        n_projections: V, projections through which `eval()` mode predicts.
         similarity_bias: initial β of the attention's similarity bias; 0 for none.
         kernel_heads: H.
         seed: seed of the initial weights.
@@ -162,7 +162,7 @@ class KernelTransformer(Transformer):
         n_heads: int = 4,
         mlp_width: int | None = 256,
         input_rank: int | None = None,
-        n_views: int = 1,
+        n_projections: int = 1,
         similarity_bias: float = 10.0,
         kernel_heads: int = 8,
         seed: int = 0,
@@ -176,7 +176,7 @@ class KernelTransformer(Transformer):
             n_heads=n_heads,
             mlp_width=mlp_width,
             input_rank=input_rank,
-            n_views=n_views,
+            n_projections=n_projections,
             similarity_bias=similarity_bias,
             seed=seed,
         )

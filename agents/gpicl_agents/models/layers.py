@@ -165,7 +165,7 @@ class BlockAgent(SequenceAgent):
         n_heads: H, memories side by side in a block.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_views: V, projections through which `eval()` mode predicts.
+        n_projections: V, projections through which `eval()` mode predicts.
         chunk: positions that `predict` computes at once; changes its cost, not its result.
         seed: seed of the initial weights.
     """
@@ -181,12 +181,18 @@ class BlockAgent(SequenceAgent):
         n_heads: int,
         mlp_width: int | None,
         input_rank: int | None,
-        n_views: int,
+        n_projections: int,
         chunk: int,
         seed: int,
     ) -> None:
         super().__init__(
-            n_features, n_classes, tokens=tokens, width=width, input_rank=input_rank, n_views=n_views, seed=seed
+            n_features,
+            n_classes,
+            tokens=tokens,
+            width=width,
+            input_rank=input_rank,
+            n_projections=n_projections,
+            seed=seed,
         )
         self.n_layers = check_integer("n_layers", n_layers, 1)
         self.n_heads = check_integer("n_heads", n_heads, 1)

@@ -38,7 +38,7 @@ class LinearAttention(BlockAgent):
         n_heads: H, memories side by side in a block; it must divide the width.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_views: V, projections through which `eval()` mode predicts.
+        n_projections: V, projections through which `eval()` mode predicts.
         feature_map: `"unit"` or `"elu"` (see the module).
         chunk: positions that `predict` computes at once; changes its cost, not its result.
         seed: seed of the initial weights.
@@ -55,7 +55,7 @@ class LinearAttention(BlockAgent):
         n_heads: int = 2,
         mlp_width: int | None = None,
         input_rank: int | None = None,
-        n_views: int = 1,
+        n_projections: int = 1,
         feature_map: str = "unit",
         chunk: int = 128,
         seed: int = 0,
@@ -69,7 +69,7 @@ class LinearAttention(BlockAgent):
             n_heads=n_heads,
             mlp_width=mlp_width,
             input_rank=input_rank,
-            n_views=n_views,
+            n_projections=n_projections,
             chunk=chunk,
             seed=seed,
         )

@@ -28,7 +28,7 @@ class LSTM(RecurrentAgent):
         n_layers: number of layers.
         memory_length: T, examples for which the slowest unit begins to remember; the others 1 to T.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_views: V, projections through which `eval()` mode predicts.
+        n_projections: V, projections through which `eval()` mode predicts.
         seed: seed of the initial weights.
     """
 
@@ -44,11 +44,17 @@ class LSTM(RecurrentAgent):
         n_layers: int = 1,
         memory_length: int = MEMORY_LENGTH,
         input_rank: int | None = None,
-        n_views: int = 1,
+        n_projections: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__(
-            n_features, n_classes, tokens=tokens, width=width, input_rank=input_rank, n_views=n_views, seed=seed
+            n_features,
+            n_classes,
+            tokens=tokens,
+            width=width,
+            input_rank=input_rank,
+            n_projections=n_projections,
+            seed=seed,
         )
         self.n_layers = check_integer("n_layers", n_layers, 1)
         self.memory_length = check_integer("memory_length", memory_length, 2)

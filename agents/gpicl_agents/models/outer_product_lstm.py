@@ -40,7 +40,7 @@ class OuterProductLSTM(RecurrentAgent):
         rank: R, components of the keys of a head, and so the rank of its memory; width / n_heads by default, which R
             must divide. The number of parameters is the same for any.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_views: V, projections through which `eval()` mode predicts.
+        n_projections: V, projections through which `eval()` mode predicts.
         seed: seed of the initial weights.
     """
 
@@ -56,11 +56,17 @@ class OuterProductLSTM(RecurrentAgent):
         n_heads: int = 1,
         rank: int | None = None,
         input_rank: int | None = None,
-        n_views: int = 1,
+        n_projections: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__(
-            n_features, n_classes, tokens=tokens, width=width, input_rank=input_rank, n_views=n_views, seed=seed
+            n_features,
+            n_classes,
+            tokens=tokens,
+            width=width,
+            input_rank=input_rank,
+            n_projections=n_projections,
+            seed=seed,
         )
         self.n_heads = check_integer("n_heads", n_heads, 1)
         if width % n_heads:

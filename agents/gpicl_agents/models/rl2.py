@@ -1,8 +1,8 @@
 """RL² (Duan et al. 2016, arXiv:1611.02779; Wang et al. 2016, arXiv:1611.05763): told its last action and reward.
 
 What it is told is ± its one-hot action, + where it was right: action and reward in one vector, the environment's bandit
-feedback. It never sees a label, also where it is evaluated beside learners that do: asked to predict, it plays its own
-likeliest answers and learns from their rewards alone. Train it with `gpicl_agents.training.reinforce.train_from_reward` on
+feedback. It never sees a label, even where it is evaluated beside learners that do: to predict, it plays its own most
+likely labels and learns from their rewards alone. Train it with `gpicl_agents.train_from_reward` on
 `feedback="reward"`.
 
 State: the sequence model's, and the last action.

@@ -44,7 +44,7 @@ class SelectiveStateSpace(BlockAgent):
         state_width: n, size of b and c.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_views: V, projections through which `eval()` mode predicts.
+        n_projections: V, projections through which `eval()` mode predicts.
         chunk: positions that `predict` computes at once; changes its cost, not its result.
         seed: seed of the initial weights.
     """
@@ -62,7 +62,7 @@ class SelectiveStateSpace(BlockAgent):
         state_width: int = 64,
         mlp_width: int | None = None,
         input_rank: int | None = None,
-        n_views: int = 1,
+        n_projections: int = 1,
         chunk: int = 128,
         seed: int = 0,
     ) -> None:
@@ -75,7 +75,7 @@ class SelectiveStateSpace(BlockAgent):
             n_heads=n_heads,
             mlp_width=mlp_width,
             input_rank=input_rank,
-            n_views=n_views,
+            n_projections=n_projections,
             chunk=chunk,
             seed=seed,
         )

@@ -47,7 +47,7 @@ class Transformer(SequenceAgent):
         n_heads: H, attention heads a block; it must divide the width.
         mlp_width: hidden size of the MLP of a block; 4 · width by default.
         input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_views: V, projections through which `eval()` mode predicts.
+        n_projections: V, projections through which `eval()` mode predicts.
         similarity_bias: if not 0, β_h cos(x_n, x_{i−1}) is added to the attention logits of head h, with β learned
             from this value on. That is a built-in nearest-neighbour rule and no longer a black box, so the learner
             reports under another name. Needs `tokens="paired"`.
@@ -70,14 +70,20 @@ class Transformer(SequenceAgent):
         n_heads: int = 4,
         mlp_width: int | None = None,
         input_rank: int | None = None,
-        n_views: int = 1,
+        n_projections: int = 1,
         similarity_bias: float = 0.0,
         window: int | None = None,
         max_length: int = 100,
         seed: int = 0,
     ) -> None:
         super().__init__(
-            n_features, n_classes, tokens=tokens, width=width, input_rank=input_rank, n_views=n_views, seed=seed
+            n_features,
+            n_classes,
+            tokens=tokens,
+            width=width,
+            input_rank=input_rank,
+            n_projections=n_projections,
+            seed=seed,
         )
         self.n_layers = check_integer("n_layers", n_layers, 1)
         self.n_heads = check_integer("n_heads", n_heads, 1)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from gpicl_envs.errors import check_choice, check_integer, check_number, check_share
+from gpicl_envs.errors import check_choice, check_fraction, check_integer, check_number
 
 SCHEDULES = ("linear", "cosine", "constant")
 PRECISIONS = ("float32", "bf16")
@@ -80,22 +80,22 @@ class TrainConfig:
         if not isinstance(self.betas, tuple | list) or len(self.betas) != 2:
             raise ValueError(f"betas={self.betas!r} is not allowed: give two numbers from 0 to below 1.")
         for beta in self.betas:
-            if check_share("betas", beta) == 1:
+            if check_fraction("betas", beta) == 1:
                 raise ValueError(f"betas={self.betas!r} is not allowed: give two numbers from 0 to below 1.")
         if self.target is not None:
-            check_share("target", self.target)
+            check_fraction("target", self.target)
             if not self.evaluate_every:
                 raise ValueError(f"target={self.target} is never looked at with evaluate_every=0: give both.")
 
     def factor(self, step: int, seconds: float) -> float:
         """Factor of the learning rate at a step (0 for the first), after this many seconds of training."""
         warmup = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        left = max(0.0, 1.0 - self.share_done(step, seconds))
+        left = max(0.0, 1.0 - self.fraction_done(step, seconds))
         if self.schedule == "constant":
             return warmup
         return warmup * (left if self.schedule == "linear" else 0.5 - 0.5 * math.cos(math.pi * left))
 
-    def share_done(self, step: int, seconds: float) -> float:
+    def fraction_done(self, step: int, seconds: float) -> float:
         """Share of the training that is done, by steps or by time; 1 or more at its end."""
         by_time = seconds / self.max_seconds if self.max_seconds else 0.0
         return max(step / self.steps, by_time)

@@ -7,12 +7,12 @@ import torch
 from gpicl_agents.training.config import TrainConfig
 from gpicl_envs.evaluation.evaluate import LearningCurve, evaluate
 from gpicl_envs.evaluation.metrics import LAST
+from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_DATASET, UNSEEN_TASK
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.classification import TaskDistribution
 
 EVALUATION_SEED = 1_000_003
-UNSEEN = "unseen"
 
 
 class Plateau:
@@ -61,14 +61,14 @@ def first_and_last(correct: torch.Tensor) -> tuple[float, float]:
 
 
 def questions(tasks: EpisodeDistribution, config: TrainConfig) -> dict[str, tuple[EpisodeDistribution, str]]:
-    """Return name → (tasks, split) of what is asked during training: unseen tasks, and what the config adds.
+    """Return name → (tasks, protocol) of what is asked during training: unseen tasks, and what the config adds.
 
     Raises:
         ValueError: a dataset is unknown, missing, or cannot show tasks of the same D and K.
     """
-    asked: dict[str, tuple[EpisodeDistribution, str]] = {UNSEEN: (tasks.unseen(), "unseen-task")}
+    asked: dict[str, tuple[EpisodeDistribution, str]] = {UNSEEN_TASK: (tasks.unseen(), UNSEEN_TASK)}
     if config.evaluate_seen:
-        asked["seen"] = (tasks, "seen")
+        asked[SEEN_TASK] = (tasks, SEEN_TASK)
     for name in config.evaluate_datasets:
         other = TaskDistribution(
             name,
@@ -78,7 +78,7 @@ def questions(tasks: EpisodeDistribution, config: TrainConfig) -> dict[str, tupl
             n_classes=tasks.n_classes,
             device=tasks.device,
         )
-        asked[name] = (other, "unseen-dataset")
+        asked[name] = (other, UNSEEN_DATASET)
     return asked
 
 
@@ -87,6 +87,6 @@ def ask(
 ) -> dict[str, LearningCurve]:
     """Return the learning curve of each question."""
     return {
-        name: evaluate(learner, tasks, episodes=episodes, seed=EVALUATION_SEED, split=split)
-        for name, (tasks, split) in asked.items()
+        name: evaluate(learner, tasks, episodes=episodes, seed=EVALUATION_SEED, protocol=protocol)
+        for name, (tasks, protocol) in asked.items()
     }

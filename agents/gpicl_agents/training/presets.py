@@ -29,7 +29,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
         "the black-box Transformer on paired tokens, in eight views: learns to learn in a minute on two CPU cores",
-        arguments={"width": 256, "n_layers": 2, "n_heads": 4, "mlp_width": 512, "input_rank": 96, "n_views": 8},
+        arguments={"width": 256, "n_layers": 2, "n_heads": 4, "mlp_width": 512, "input_rank": 96, "n_projections": 8},
         batch_size=16,
         config=TrainConfig(steps=700, learning_rate=3e-3, warmup_steps=100),
     ),
@@ -55,21 +55,21 @@ PRESETS: dict[str, Preset] = {
     "deltanet": Preset(
         "gated DeltaNet: a black box whose memory does not grow with the episode",
         learner="gated-deltanet",
-        arguments={"n_layers": 2, "mlp_width": 256, "input_rank": 96, "n_views": 8},
+        arguments={"n_layers": 2, "mlp_width": 256, "input_rank": 96, "n_projections": 8},
         batch_size=16,
         config=TrainConfig(steps=850, learning_rate=3e-3, warmup_steps=50),
     ),
     "outer-product": Preset(
         "an LSTM that writes outer products to a fast-weight matrix: a black box whose memory does not grow",
         learner="outer-product-lstm",
-        arguments={"width": 128, "input_rank": 96, "n_views": 8},
+        arguments={"width": 128, "input_rank": 96, "n_projections": 8},
         batch_size=16,
         config=TrainConfig(steps=850, learning_rate=3e-3, warmup_steps=50),
     ),
     "lstm": Preset(
         "an LSTM: leaves chance after some thousand steps, and is far from done after four minutes of a CPU core",
         learner="lstm",
-        arguments={"width": 256, "input_rank": 32, "n_views": 8},
+        arguments={"width": 256, "input_rank": 32, "n_projections": 8},
         batch_size=16,
         config=TrainConfig(steps=2500, learning_rate=4e-3, warmup_steps=100),
     ),

@@ -26,7 +26,7 @@ from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.supervised import Progress, interruptible, stream_seeds
 from gpicl_envs.envs.vector_env import InContextVectorEnv
-from gpicl_envs.errors import check_integer, check_number, check_share
+from gpicl_envs.errors import check_fraction, check_integer, check_number
 from gpicl_envs.evaluation.metrics import LAST
 
 
@@ -64,7 +64,7 @@ class RewardConfig:
             check_integer(name, getattr(self, name), 1)
         for name in ("warmup_steps", "seed"):
             check_integer(name, getattr(self, name), 0)
-        check_share("discount", self.discount)
+        check_fraction("discount", self.discount)
         check_number("entropy", self.entropy, 0)
         for name in ("learning_rate", "clip", "clip_norm"):
             if not check_number(name, getattr(self, name), 0):

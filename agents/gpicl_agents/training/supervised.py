@@ -21,11 +21,12 @@ from torch.nn.functional import cross_entropy
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.distributed import Processes
-from gpicl_agents.training.plateau import UNSEEN, Plateau, ask, first_and_last, questions
+from gpicl_agents.training.plateau import Plateau, ask, first_and_last, questions
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.evaluation.curve import LearningCurve
 from gpicl_envs.evaluation.evaluate import check_classification
+from gpicl_envs.evaluation.protocol import UNSEEN_TASK
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.check import check_learner
 
@@ -46,7 +47,7 @@ class Progress:
         left_chance: the step at which the loss plateau ended, if it has (see `gpicl_agents.training.plateau.Plateau`).
         no_gain: whether enough steps were seen to say that it has not.
         curve: the last evaluation on unseen tasks, if any.
-        curves: the last evaluation, by question: `"unseen"`, `"seen"`, or the name of an unseen dataset.
+        curves: the last evaluation, by question: `"unseen-task"`, `"seen-task"`, or the name of an unseen dataset.
         evaluated: whether `curve` is of this very step.
         stopped: why training ended before its last step: `"target"`, `"gain"`, `"interrupted"`, or empty.
     """
@@ -199,7 +200,7 @@ class _Trainer:
 
     def finished(self, progress: Progress) -> bool:
         """Whether there is nothing left to do."""
-        return bool(progress.stopped) or self.config.share_done(progress.step, progress.seconds) >= 1.0
+        return bool(progress.stopped) or self.config.fraction_done(progress.step, progress.seconds) >= 1.0
 
     def step(self, progress: Progress, interrupted: float) -> None:
         """One optimizer step."""
@@ -279,7 +280,7 @@ class _Trainer:
 
 def _evaluate(learner: Learner, asked: Any, run: RunFolder, progress: Progress, config: TrainConfig) -> None:
     progress.curves = ask(learner, asked, config.evaluate_episodes)
-    progress.curve = progress.curves[UNSEEN]
+    progress.curve = progress.curves[UNSEEN_TASK]
     values: dict[str, Any] = {}
     for name, curve in progress.curves.items():
         values[f"{name}_accuracy"] = curve.scores.mean(0).round(4).tolist()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gpicl_envs.errors import check_share
+from gpicl_envs.errors import check_fraction
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import find_class
 
@@ -26,7 +26,7 @@ class ActingLearner(Learner):
 
     def __init__(self, target: Any, n_features: int = 784, n_classes: int = 10, confidence: float = 0.9) -> None:
         super().__init__(n_features, n_classes)
-        self.target, self.confidence = target, check_share("confidence", confidence)
+        self.target, self.confidence = target, check_fraction("confidence", confidence)
         self._made = find_class(target) if isinstance(target, str) else target
         if not callable(getattr(self._made, "act", None)):
             raise ValueError(f"{target!r} has no method act(observation): give a class whose objects have one.")

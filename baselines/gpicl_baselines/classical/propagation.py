@@ -5,7 +5,7 @@ import math
 import torch
 
 from gpicl_baselines.classical.causal import earlier, one_hot_labels, smoothed, squared_distances, unit
-from gpicl_envs.errors import check_number, check_share
+from gpicl_envs.errors import check_fraction, check_number
 from gpicl_envs.learners.base import Learner
 
 PRECISION = 1e-6  # of the solution
@@ -27,7 +27,7 @@ class LabelPropagation(Learner):
 
     def __init__(self, n_features: int = 784, n_classes: int = 10, gamma: float = 10.0, alpha: float = 0.05) -> None:
         super().__init__(n_features, n_classes)
-        self.gamma, self.alpha = check_number("gamma", gamma, 0), check_share("alpha", alpha)
+        self.gamma, self.alpha = check_number("gamma", gamma, 0), check_fraction("alpha", alpha)
         if alpha == 1:
             raise ValueError("alpha=1 is not allowed: give a number from 0 to 1, 1 excluded.")
 

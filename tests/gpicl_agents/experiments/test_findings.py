@@ -91,7 +91,7 @@ def phase_record(n_tasks: int, seed: int, seen: tuple[float, float], unseen: tup
     def answer(first: float, final: float) -> dict:
         return {"first": [first] * 3, "final": [final] * 3, "gain": [final - first] * 3}
 
-    answers = {"seen": answer(*seen), "seen tasks, new examples": answer(*seen), UNSEEN: answer(*unseen)}
+    answers = {"seen-task": answer(*seen), "seen tasks, new examples": answer(*seen), UNSEEN: answer(*unseen)}
     return {"axes": {"n_tasks": n_tasks, "seed": seed}, "answers": answers}
 
 

@@ -9,7 +9,7 @@ from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.tasks.classification import TaskDistribution
 
-KINDS = [{}, {"similarity_bias": 0.0}, {"n_views": 2}, {"kernel_heads": 1}]
+KINDS = [{}, {"similarity_bias": 0.0}, {"n_projections": 2}, {"kernel_heads": 1}]
 
 
 def perturbed(**arguments) -> KernelTransformer:

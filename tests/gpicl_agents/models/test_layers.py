@@ -20,7 +20,7 @@ MODELS: list[tuple[type[BlockAgent], dict[str, Any]]] = [
     (SelectiveStateSpace, {"state_width": 6}),
     (SelectiveStateSpace, {"state_width": 6, "expand": 1}),
 ]
-FORMS: list[dict[str, Any]] = [{}, {"tokens": "paper"}, {"n_views": 2}]
+FORMS: list[dict[str, Any]] = [{}, {"tokens": "paper"}, {"n_projections": 2}]
 every_model = pytest.mark.parametrize(("model", "arguments"), MODELS, ids=str)
 
 

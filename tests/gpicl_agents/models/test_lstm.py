@@ -16,10 +16,13 @@ from gpicl_envs.learners.check import check_learner
 MODELS = {
     "lstm": (LSTM, {"width": 8, "n_layers": 2, "input_rank": 6}),
     "lstm-paper": (LSTM, {"width": 8, "tokens": "paper", "input_rank": 0}),
-    "gru": (GRU, {"width": 8, "n_layers": 2, "input_rank": 6, "n_views": 2}),
+    "gru": (GRU, {"width": 8, "n_layers": 2, "input_rank": 6, "n_projections": 2}),
     "outer-product": (OuterProductLSTM, {"width": 8, "n_heads": 2, "input_rank": 6}),
-    "outer-product-rank": (OuterProductLSTM, {"width": 8, "n_heads": 2, "rank": 2, "input_rank": 6, "n_views": 2}),
-    "tied-lstm": (TiedLSTM, {"width": 4, "n_units": 12, "input_rank": 6, "n_views": 2}),
+    "outer-product-rank": (
+        OuterProductLSTM,
+        {"width": 8, "n_heads": 2, "rank": 2, "input_rank": 6, "n_projections": 2},
+    ),
+    "tied-lstm": (TiedLSTM, {"width": 4, "n_units": 12, "input_rank": 6, "n_projections": 2}),
     "vsml": (VSML, {"size": 4, "message_size": 3, "input_rank": 5}),
     "memoryless": (MemorylessMLP, {"width": 8}),
 }

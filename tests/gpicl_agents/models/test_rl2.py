@@ -10,7 +10,7 @@ from gpicl_envs.learners.check import check_learner
 
 MADE = {
     "rl2": lambda: RL2(20, 4, width=16, input_rank=8),
-    "rl2-transformer": lambda: RL2Transformer(20, 4, width=16, input_rank=8, n_views=2),
+    "rl2-transformer": lambda: RL2Transformer(20, 4, width=16, input_rank=8, n_projections=2),
     "rl2-transformer+similarity": lambda: RL2Transformer(20, 4, width=16, input_rank=8, similarity_bias=5.0),
 }
 

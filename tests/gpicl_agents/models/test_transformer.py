@@ -12,9 +12,9 @@ KINDS = [
     {"similarity_bias": 5.0},
     {"input_rank": 0},
     {"n_layers": 3, "tokens": "query"},
-    {"n_views": 2},
+    {"n_projections": 2},
     {"window": 3},
-    {"n_views": 2, "similarity_bias": 5.0},
+    {"n_projections": 2, "similarity_bias": 5.0},
 ]
 
 
@@ -98,7 +98,7 @@ def test_a_window_forgets_what_lies_before_it():
 
 
 def test_state_size_counts_what_step_keeps():
-    for arguments in ({}, {"tokens": "query"}, {"similarity_bias": 3.0}, {"n_views": 2}, {"window": 3}):
+    for arguments in ({}, {"tokens": "query"}, {"similarity_bias": 3.0}, {"n_projections": 2}, {"window": 3}):
         learner = perturbed(**arguments)
         state, n = learner.start(1), 7
         for _ in range(n):
@@ -120,11 +120,11 @@ def test_the_seed_fixes_the_weights_and_leaves_the_global_stream_alone():
 
 def test_a_view_is_what_a_learner_with_that_projection_predicts():
     """The mean of the probabilities of two learners that differ in their projection alone; training uses the first."""
-    both = perturbed(n_views=2)
+    both = perturbed(n_projections=2)
     x, y = torch.randn(3, 6, 20), torch.randint(4, (3, 6))
     singles = []
     for view in range(2):
-        single = perturbed(n_views=1)
+        single = perturbed(n_projections=1)
         state = both.state_dict()
         state["shared.weight"] = state["shared.weight"][8 * view : 8 * view + 8]
         single.load_state_dict(state)
@@ -155,7 +155,10 @@ def test_the_shared_projection_is_orthogonal_and_frozen():
         ({"similarity_bias": 1.0, "tokens": "query"}, "needs tokens='paired'"),
         ({"input_rank": 1000}, "input_rank=1000 is not allowed: give a whole number from 0 to 784"),
         ({"n_layers": 0}, "n_layers=0"),
-        ({"n_views": 13}, r"n_views=13 is not allowed: give a whole number from 1 to 12 \(n_features // input_rank"),
+        (
+            {"n_projections": 13},
+            r"n_projections=13 is not allowed: give a whole number from 1 to 12 \(n_features // input_rank",
+        ),
     ],
     ids=str,
 )

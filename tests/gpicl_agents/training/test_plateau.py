@@ -42,12 +42,12 @@ def test_three_questions_are_asked():
     config = TrainConfig(evaluate_seen=True, evaluate_datasets=("Clusters",))
     asked = questions(tasks, config)
     curves = ask(make_learner("knn", n_features=32), asked, episodes=6)
-    assert {name: curve.split for name, curve in curves.items()} == {
-        "unseen": "unseen-task",
-        "seen": "seen",
+    assert {name: curve.protocol for name, curve in curves.items()} == {
+        "unseen-task": "unseen-task",
+        "seen-task": "seen-task",
         "Clusters": "unseen-dataset",
     }
-    assert curves["seen"].tasks["n_tasks"] == 4 and curves["unseen"].tasks["n_tasks"] is None
+    assert curves["seen-task"].tasks["n_tasks"] == 4 and curves["unseen-task"].tasks["n_tasks"] is None
     assert curves["Clusters"].tasks["split"] == "test" and curves["Clusters"].scores.shape == (6, 12)
 
 

@@ -61,8 +61,8 @@ def test_the_run_folder_tells_the_story(tmp_path: Path):
     train(small_learner(), small_env(), QUICK, folder=tmp_path)
     lines = metrics(tmp_path)
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 13))
-    evaluations = [line for line in lines if "unseen_final" in line]
-    assert [line["step"] for line in evaluations] == [4, 8, 12] and len(evaluations[0]["unseen_accuracy"]) == 10
+    evaluations = [line for line in lines if "unseen-task_final" in line]
+    assert [line["step"] for line in evaluations] == [4, 8, 12] and len(evaluations[0]["unseen-task_accuracy"]) == 10
     rates = [line["learning_rate"] for line in lines if "loss" in line]
     assert rates[0] == pytest.approx(6e-3 / 3) and max(rates) == rates[2] and rates[-1] == pytest.approx(6e-3 / 12)
     assert latest_checkpoint(tmp_path).name == "step-00000012"
@@ -339,15 +339,18 @@ def test_a_tensor_too_large_for_this_machine_is_a_memory_error(monkeypatch: pyte
 def test_all_questions_and_tensorboard_are_in_the_folder(tmp_path: Path):
     config = replace(QUICK, evaluate_seen=True, evaluate_datasets=("Clusters",), tensorboard=True)
     progress = train(small_learner(), small_env(n_tasks=3), config, folder=tmp_path)
-    assert set(progress.curves) == {"unseen", "seen", "Clusters"} and progress.curves["unseen"] is progress.curve
-    (evaluation,) = [line for line in metrics(tmp_path) if line["step"] == 12 and "unseen_final" in line]
-    assert {"seen_final", "Clusters_final", "Clusters_accuracy"} <= evaluation.keys()
+    assert (
+        set(progress.curves) == {"unseen-task", "seen-task", "Clusters"}
+        and progress.curves["unseen-task"] is progress.curve
+    )
+    (evaluation,) = [line for line in metrics(tmp_path) if line["step"] == 12 and "unseen-task_final" in line]
+    assert {"seen-task_final", "Clusters_final", "Clusters_accuracy"} <= evaluation.keys()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     logged = [line["loss"] for line in metrics(tmp_path) if "loss" in line]
     assert [event.value for event in events.Scalars("loss")] == pytest.approx(logged)
-    assert [event.step for event in events.Scalars("unseen_final")] == [4, 8, 12]
+    assert [event.step for event in events.Scalars("unseen-task_final")] == [4, 8, 12]
 
 
 def test_bf16_trains_close_to_float32():

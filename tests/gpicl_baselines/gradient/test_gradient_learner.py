@@ -131,6 +131,6 @@ def test_the_fixed_classifier_knows_one_task_and_no_other():
     learner = MemorylessMLP(64)
     venv = gymnasium.make_vec("GPICL-Digits-v0", num_envs=16, **one)
     train(learner, venv, TrainConfig(steps=150, learning_rate=3e-3, evaluate_every=0))
-    seen = evaluate(learner, TaskDistribution("Digits", **one), episodes=50, split="seen")
+    seen = evaluate(learner, TaskDistribution("Digits", **one), episodes=50, protocol="seen-task")
     unseen = evaluate(learner, TaskDistribution("Digits", **one | {"n_tasks": None, "split": "test"}), episodes=50)
     assert seen.scores.mean() > 0.7 and unseen.scores.mean() == pytest.approx(0.1, abs=0.04)

@@ -91,7 +91,7 @@ def test_memory_holds_the_inputs_seen_under_the_labels_told():
 
 def test_raw_inputs_are_the_images_themselves():
     game = Game(make_game_env("GPICL-Digits-v0", {}, raw=True), seed=0)
-    assert np.array_equal(game._x.reshape(8, 8), game._hidden.tasks.source(game._hidden.episode, 0, 0))
+    assert np.array_equal(game._x.reshape(8, 8), game._hidden.tasks.base_input(game._hidden.episode, 0, 0))
 
 
 def test_pictures_in_colour_have_two_pixels_a_character():

@@ -61,16 +61,16 @@ def test_all_learners_see_the_same_episodes(tasks: TaskDistribution):
 def test_the_state_counts_all_views_that_answer_also_of_a_model_in_training_mode(tasks: TaskDistribution):
     sizes = []
     for views in (1, 3):
-        learner = make_learner("gru", n_features=784, width=8, input_rank=16, n_views=views)
+        learner = make_learner("gru", n_features=784, width=8, input_rank=16, n_projections=views)
         assert learner.training
         sizes.append(evaluate(learner, tasks, episodes=2).state_size - 784)
     assert sizes[1] == 3 * sizes[0]
 
 
 def test_a_record_is_plain_json_and_says_how_it_was_made(tasks: TaskDistribution):
-    record = evaluate(make_learner("knn"), tasks, episodes=20, seed=7, split="unseen-dataset").record()
+    record = evaluate(make_learner("knn"), tasks, episodes=20, seed=7, protocol="unseen-dataset").record()
     assert json.loads(json.dumps(record)) == record
-    assert record["env"] == "GPICL-Digits-v0" and record["split"] == "unseen-dataset" and record["seed"] == 7
+    assert record["env"] == "GPICL-Digits-v0" and record["protocol"] == "unseen-dataset" and record["seed"] == 7
     assert record["env_kwargs"]["length"] == 30 and record["episodes"] == 20 and record["state_size"] == 29 * 785
     assert len(record["accuracy"]) == len(record["accuracy_low"]) == len(record["nll"]) == 30
     assert sum(record["final_scores"]) / 200 == pytest.approx(record["final"], abs=1e-5)
@@ -79,7 +79,7 @@ def test_a_record_is_plain_json_and_says_how_it_was_made(tasks: TaskDistribution
 
 def test_numbered_tasks_are_kept_for_the_bootstrap():
     tasks = TaskDistribution("Digits", n_tasks=3, length=10)
-    record = evaluate(make_learner("knn"), tasks, episodes=30, split="seen").record()
+    record = evaluate(make_learner("knn"), tasks, episodes=30, protocol="seen-task").record()
     assert set(record["task_id"]) == {0, 1, 2}
 
 
@@ -132,7 +132,7 @@ def test_a_learner_for_other_sizes_is_refused(tasks: TaskDistribution):
 
 def test_new_tasks_are_not_those_of_meta_training():
     with pytest.raises(ValueError, match="asks for new tasks, but n_tasks=4"):
-        evaluate(make_learner("knn"), TaskDistribution("Digits", n_tasks=4), split="unseen-task")
+        evaluate(make_learner("knn"), TaskDistribution("Digits", n_tasks=4), protocol="unseen-task")
 
 
 def test_modules_predict_in_evaluation_mode_and_keep_their_own(tasks: TaskDistribution):
@@ -151,8 +151,8 @@ def test_modules_predict_in_evaluation_mode_and_keep_their_own(tasks: TaskDistri
 
 
 def test_unknown_questions_are_refused(tasks: TaskDistribution):
-    with pytest.raises(ValueError, match="Unknown split 'unseen'.*unseen-task"):
-        evaluate(make_learner("knn"), tasks, split="unseen")
+    with pytest.raises(ValueError, match="Unknown protocol 'unseen'.*unseen-task"):
+        evaluate(make_learner("knn"), tasks, protocol="unseen")
     with pytest.raises(ValueError, match="episodes=0"):
         evaluate(make_learner("knn"), tasks, episodes=0)
 
@@ -270,12 +270,12 @@ def test_a_hundred_thousand_episodes_keep_five_bytes_a_prediction():
 
 def test_the_question_follows_from_the_tasks_and_one_that_they_cannot_ask_is_refused():
     learner, train, test = make_learner("uniform"), TaskDistribution("MNIST"), TaskDistribution("MNIST", split="test")
-    assert evaluate(learner, train, episodes=2).split == "seen"
-    assert evaluate(learner, TaskDistribution("MNIST", n_tasks=4), episodes=2).split == "seen"
-    assert evaluate(learner, test, episodes=2).split == "unseen-task"
-    assert evaluate(learner, test, episodes=2, split="unseen-dataset").split == "unseen-dataset"
+    assert evaluate(learner, train, episodes=2).protocol == "seen-task"
+    assert evaluate(learner, TaskDistribution("MNIST", n_tasks=4), episodes=2).protocol == "seen-task"
+    assert evaluate(learner, test, episodes=2).protocol == "unseen-task"
+    assert evaluate(learner, test, episodes=2, protocol="unseen-dataset").protocol == "unseen-dataset"
     with pytest.raises(ValueError, match="meta-training never shows, but these tasks are of its own examples"):
-        evaluate(learner, train, episodes=2, split="unseen-task")
+        evaluate(learner, train, episodes=2, protocol="unseen-task")
 
 
 @pytest.mark.parametrize(("given", "tasks"), [("knn", TaskDistribution("Digits")), (make_learner("uniform"), "Digits")])

@@ -79,7 +79,7 @@ def test_regression_is_shown_by_its_errors():
     env.step(values[1:2].numpy() + 2)
     text = env.render()
     assert f"value {values[1]:.2f}: squared error 4.00, 2.00 on average" in text and text.endswith("▁█\n")
-    assert "hidden source" not in text
+    assert "hidden base input" not in text
 
 
 @pytest.mark.parametrize("length", [1, 3000])

@@ -19,7 +19,7 @@ def two_columns() -> list[dict]:
     for dataset, question in (("Digits", "unseen-task"), ("Clusters", "unseen-dataset")):
         tasks = TaskDistribution(dataset, split="test", length=30)
         learners = [make_learner(name) for name in ("knn", "centroid", "uniform")]
-        records += [curve.record() for curve in evaluate_all(learners, tasks, episodes=40, split=question)]
+        records += [curve.record() for curve in evaluate_all(learners, tasks, episodes=40, protocol=question)]
     records[-1]["learner"] = records[2]["learner"] = TROUBLE
     return records
 
@@ -179,9 +179,9 @@ def test_names_are_text_in_latex(records: list[dict]):
 def suite_record(record: dict, learner: str, **more) -> dict:
     cell = find_suite("gpicl-table1").cells[0]
     suite = {"name": "gpicl-table1", "cell": cell.name, "definition": cell.definition}
-    shared = {"env": cell.env, "split": cell.split, "seed": cell.seed, "episodes": cell.episodes, "suite": suite}
+    shared = {"env": cell.env, "protocol": cell.protocol, "seed": cell.seed, "episodes": cell.episodes, "suite": suite}
     shown = {"env_kwargs": record["env_kwargs"] | {"length": 100}, "final_positions": 1, "spec": learner}
-    return record | shared | shown | {"learner": learner, "identity": learner, "date": "2026-01-01"} | more
+    return record | shared | shown | {"learner": learner, "fingerprint": learner, "date": "2026-01-01"} | more
 
 
 def test_table_1_stands_beside_the_paper_s_marked_as_theirs(records: list[dict], tmp_path):
@@ -198,7 +198,7 @@ def test_files_of_several_machines_join_and_conflicts_are_refused(records: list[
     newer = suite_record(records[0], "a", date="2026-02-01", machine="another")
     assert merge({"x": [mine, failed(mine, "later")], "y": [newer]}) == [newer]
     with pytest.raises(ValueError, match="x and y have different learners of the name 'a' in MNIST, unseen-task"):
-        merge({"x": [mine], "y": [newer | {"identity": "others"}]})
+        merge({"x": [mine], "y": [newer | {"fingerprint": "others"}]})
     definition = mine["suite"] | {"definition": "0" * 64}
     with pytest.raises(ValueError, match="record of a in gpicl-table1, MNIST, was made with another definition"):
         merge({"x": [mine | {"suite": definition}]})
@@ -210,10 +210,10 @@ def test_one_name_is_one_learner_and_one_table_is_one_suite(records: list[dict])
     mine = suite_record(records[0], "a")
     fashion = find_suite("gpicl-table1").cell("FashionMNIST")
     there = {"suite": mine["suite"] | {"cell": fashion.name, "definition": fashion.definition}}
-    elsewhere = mine | there | {"env": fashion.env, "split": fashion.split}
+    elsewhere = mine | there | {"env": fashion.env, "protocol": fashion.protocol}
     assert len(merge({"x": [mine, elsewhere]})) == 2
     with pytest.raises(ValueError, match="x has two learners of the name 'a': in MNIST.*FashionMNIST"):
-        merge({"x": [mine, elsewhere | {"identity": "edited"}]})
+        merge({"x": [mine, elsewhere | {"fingerprint": "edited"}]})
     cell = find_suite("gpicl-mini").cell("MNIST")
     shown = {"env_kwargs": mine["env_kwargs"], "final_positions": 10, "episodes": cell.episodes}
     mini = mine | shown | {"suite": {"name": "gpicl-mini", "cell": "MNIST", "definition": cell.definition}}
@@ -221,7 +221,7 @@ def test_one_name_is_one_learner_and_one_table_is_one_suite(records: list[dict])
         merge({"x": [mine], "y": [mini]})
     with pytest.raises(ValueError, match="has length=200, but the cell says 100"):
         merge({"x": [mine | {"env_kwargs": mine["env_kwargs"] | {"length": 200}}]})
-    plain = {key: value for key, value in records[0].items() if key not in ("suite", "identity")}
+    plain = {key: value for key, value in records[0].items() if key not in ("suite", "fingerprint")}
     changed = plain | {"final_scores": [0] * plain["episodes"]}
     with pytest.raises(ValueError, match="different learners of the name"):
         merge({"x": [plain], "y": [changed]})

@@ -23,7 +23,7 @@ def test_known_answer_of_philox4x64_10():
 def test_torch_computes_the_bits_that_numpy_does(n_words: int):
     keys, numbers = np.array([5, 2**64 - 1], np.uint64), np.array([2**63 + 3, 7], np.uint64)
     source = Streams(keys, numbers, 3, CPU)
-    assert torch.equal(source.words(n_words, part=2), source._torch_words(n_words, 2))
+    assert torch.equal(source.words(n_words, substream=2), source._torch_words(n_words, 2))
 
 
 def test_normals_take_the_same_levels_from_either_path():
@@ -42,7 +42,7 @@ def test_streams_differ_by_key_number_purpose_and_part():
     base = streams(0).words(8)
     for other in (streams(0, key=1), streams(1), streams(0, purpose=1)):
         assert not torch.equal(base, other.words(8))
-    assert not torch.equal(base, streams(0).words(8, part=1))
+    assert not torch.equal(base, streams(0).words(8, substream=1))
 
 
 def test_a_row_does_not_depend_on_the_others():

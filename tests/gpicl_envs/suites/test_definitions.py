@@ -42,7 +42,13 @@ def test_table_1_is_that_of_the_paper():
 
 def test_a_record_that_does_not_match_its_suite_is_refused_by_name():
     cell = find_suite("gpicl-mini").cell("Digits")
-    record = {"learner": "knn", "env": cell.env, "split": cell.split, "seed": cell.seed, "episodes": cell.episodes}
+    record = {
+        "learner": "knn",
+        "env": cell.env,
+        "protocol": cell.protocol,
+        "seed": cell.seed,
+        "episodes": cell.episodes,
+    }
     record["env_kwargs"] = {"length": 100}
     record["suite"] = {"name": "gpicl-mini", "cell": "Digits", "definition": cell.definition}
     check_suite_record(record)

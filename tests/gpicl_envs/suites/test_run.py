@@ -8,7 +8,7 @@ import pytest
 
 from gpicl_envs.evaluation.records import read_records
 from gpicl_envs.jobs.local import local_runner
-from gpicl_envs.learners.registry import identity_of, make_learner
+from gpicl_envs.learners.registry import learner_fingerprint, make_learner
 from gpicl_envs.report import group
 from gpicl_envs.suites.definitions import SUITES, Cell, Suite
 from gpicl_envs.suites.run import Job, benchmark
@@ -169,17 +169,21 @@ def test_changed_code_runs_again_and_failed_cells_are_tried_again(suite: Suite, 
     ran = []
     list(benchmark(small, ["rogues:Raises"], path, lambda jobs: counted(jobs, ran)))
     assert [job.name for job in ran] == [None, "Raises"]
-    before = identity_of("knn", make_learner("knn"))
-    assert before == identity_of("knn", make_learner("knn")) != identity_of("knn,k=3", make_learner("knn", k=3))
+    before = learner_fingerprint("knn", make_learner("knn"))
+    assert (
+        before
+        == learner_fingerprint("knn", make_learner("knn"))
+        != learner_fingerprint("knn,k=3", make_learner("knn", k=3))
+    )
     tiny = {"width": 16, "n_layers": 1, "n_heads": 1}
-    a, b = (identity_of("t", make_learner("transformer", seed=seed, **tiny)) for seed in (0, 1))
+    a, b = (learner_fingerprint("t", make_learner("transformer", seed=seed, **tiny)) for seed in (0, 1))
     assert a != b
 
 
 def test_a_learner_without_a_seed_is_the_same_in_every_job_and_an_edited_agent_is_another(suite: Suite, tmp_path: Path):
     ran, path = [], tmp_path / "r.jsonl"
     records = benchmark(suite, ["rogues:Drawn", "act:rogues:Acts"], path, lambda jobs: counted(jobs, ran))
-    assert len({record["identity"] for record in records if record["learner"] == "Drawn"}) == 1
+    assert len({record["fingerprint"] for record in records if record["learner"] == "Drawn"}) == 1
     ran.clear()
     benchmark(suite, ["rogues:Drawn", "act:rogues:Acts"], path, lambda jobs: counted(jobs, ran))
     assert not [job for job in ran if job.name]

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import chi2, ks_2samp
 
 from gpicl_envs.datasets import Dataset, load_dataset
-from gpicl_envs.sampling import substreams as parts
+from gpicl_envs.sampling import substreams
 from gpicl_envs.tasks.classification import TaskDistribution
 
 EVERY_KIND = [
@@ -194,8 +194,8 @@ def test_one_off_tasks_have_no_id_and_never_return_in_the_other_split():
 
 def test_every_kind_of_stream_has_a_purpose_of_its_own():
     both = TaskDistribution("Digits"), TaskDistribution("Digits", split="test")
-    purposes = [tasks._purpose(kind) for tasks in both for kind in (parts.ONE_OFF_TASK, parts.EPISODE)]
-    purposes += [parts.FIXED_TASK, parts.SHARED]
+    purposes = [tasks._purpose(kind) for tasks in both for kind in (substreams.ONE_OFF_TASK, substreams.EPISODE)]
+    purposes += [substreams.FIXED_TASK, substreams.SHARED]
     assert len(set(purposes)) == len(purposes)
 
 

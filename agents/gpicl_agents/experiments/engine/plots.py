@@ -99,7 +99,7 @@ def stretched(accuracy: ArrayLike) -> tuple[np.ndarray[Any, np.dtype[np.float64]
 def read_evaluations(folder: Path) -> list[tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]]:
     """Return (step, accuracy at each position) of every evaluation of a run."""
     lines = read_metrics(folder)
-    found = [(line["step"], np.array(line["unseen_accuracy"])) for line in lines if "unseen_accuracy" in line]
+    found = [(line["step"], np.array(line["unseen-task_accuracy"])) for line in lines if "unseen-task_accuracy" in line]
     if not found:
         raise ValueError(f"{folder / METRICS} holds no evaluations: train with evaluate_every above 0.")
     return found

@@ -62,12 +62,12 @@ _NEW_TASKS: dict[str, Any] = {"split": "test", "n_tasks": None, "examples_per_ta
 
 def seen(episodes: int = 512) -> Question:
     """Tasks of meta-training, train images."""
-    return Question(SEEN, "seen", {}, episodes)
+    return Question(SEEN, "seen-task", {}, episodes)
 
 
 def new_examples(episodes: int = 512) -> Question:
     """Tasks of meta-training, test images."""
-    return Question(NEW_EXAMPLES, "seen", {"split": "test", "examples_per_task": None}, episodes)
+    return Question(NEW_EXAMPLES, "seen-task", {"split": "test", "examples_per_task": None}, episodes)
 
 
 def unseen(episodes: int = 512) -> Question:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpicl_agents.experiments.engine.experiment import Experiment
-from gpicl_agents.experiments.engine.trial import SCHEMA, Trial, TrialJob, missing_questions
+from gpicl_agents.experiments.engine.trial import SCHEMA, Trial, TrialJob, missing_evaluations
 from gpicl_envs.evaluation.records import append_records, drop_partial_line, read_lines
 from gpicl_envs.jobs.job import Runner
 
@@ -105,7 +105,7 @@ def _is_done(trial: Trial, records: dict[str, dict[str, Any]]) -> bool:
     if record is None or record["status"] != "ok":
         return False
     lacked = {question.name for question in trial.questions} & record["missing"].keys()
-    return not lacked or lacked <= missing_questions(trial).keys()
+    return not lacked or lacked <= missing_evaluations(trial).keys()
 
 
 def _slug(trial: Trial) -> str:

@@ -42,13 +42,13 @@ class Question:
 
     Args:
         name: in records and figures.
-        split: `"seen"`, `"unseen-task"` or `"unseen-dataset"`.
+        protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`.
         changes: arguments of `TaskDistribution` that differ from those of meta-training.
         episodes: E.
     """
 
     name: str
-    split: str
+    protocol: str
     changes: dict[str, Any] = field(default_factory=dict)
     episodes: int = 512
 
@@ -117,7 +117,7 @@ class TrialJob:
         """Train, ask, and return the record; whatever is raised becomes the reason of a failure."""
         torch.set_num_threads(self.threads)
         try:
-            return Outcome(self.header() | {"status": "ok"} | conduct(self.trial, self.folder, self.device))
+            return Outcome(self.header() | {"status": "ok"} | run_trial(self.trial, self.folder, self.device))
         except Exception as error:  # a learner's own code: anything may come
             return Outcome(error=one_line(error))
 
@@ -138,7 +138,7 @@ class TrialJob:
         }
 
 
-def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
+def run_trial(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     """Train the trial's learner, going on from the folder's checkpoint if there is one, and ask its questions."""
     tasks = make_tasks(**trial.tasks | {"device": device})
     learner = make_fitting(trial.learner, trial.arguments, tasks)
@@ -156,7 +156,7 @@ def conduct(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     for question in trial.questions:
         if question.name in posed:
             asked = posed[question.name]
-            curve = evaluate(learner, asked, episodes=question.episodes, seed=SEED, split=question.split)
+            curve = evaluate(learner, asked, episodes=question.episodes, seed=SEED, protocol=question.protocol)
             answers[question.name] = answer(curve)
     return found | {"answers": answers, "missing": missing | lacking}
 
@@ -181,7 +181,7 @@ def _meta_train(
     return found, missing
 
 
-def missing_questions(trial: Trial) -> dict[str, str]:
+def missing_evaluations(trial: Trial) -> dict[str, str]:
     """Name → why it cannot be asked here, for the questions of a trial whose dataset is not at hand."""
     return _pose(trial, {question.name: question.changes for question in trial.questions})[1]
 
@@ -248,7 +248,7 @@ def _training(progress: Progress, metrics: list[dict[str, Any]]) -> dict[str, An
     history = [
         {"step": line["step"]} | {key.removesuffix("_accuracy"): line[key] for key in line if key.endswith("_accuracy")}
         for line in metrics
-        if "unseen_accuracy" in line
+        if "unseen-task_accuracy" in line
     ]
     return {
         "steps": progress.step,

@@ -25,7 +25,7 @@ NEW = {"split": "test", "n_tasks": None}
 
 
 def trial(n_tasks: int, learner: str = "transformer") -> Trial:
-    questions = (Question("seen", "seen", {}, 8), Question("unseen-task", "unseen-task", NEW, 8))
+    questions = (Question("seen-task", "seen-task", {}, 8), Question("unseen-task", "unseen-task", NEW, 8))
     missing = Question("SVHN", "unseen-dataset", NEW | {"dataset": "SVHN"}, 8)
     arguments = SMALL if learner == "transformer" else {}
     tasks = TASKS | {"n_tasks": n_tasks}
@@ -34,7 +34,7 @@ def trial(n_tasks: int, learner: str = "transformer") -> Trial:
 
 def draw(records, folder: Path) -> list[str]:
     figure, (axes,) = panels(1)
-    draw_series(axes, records, "n_tasks", "seen", "gain", "seen", PALETTE[0])
+    draw_series(axes, records, "n_tasks", "seen-task", "gain", "seen-task", PALETTE[0])
     save(figure, [folder / "tiny.png", folder / "tiny.svg"])
     return ["tiny.png", "tiny.svg"]
 
@@ -164,7 +164,7 @@ def test_a_dataset_that_comes_later_is_asked_then(no_svhn, tmp_path: Path, monke
     monkeypatch.setenv("GPICL_DATA_DIR", str(tmp_path / "data"))
     later = sweep(tiny(), "paper", tmp_path, inline)[0]
     assert later["missing"] == {} and later["answers"]["SVHN"]["episodes"] == 8
-    assert later["answers"]["seen"] == first["answers"]["seen"] and later["losses"] == first["losses"]
+    assert later["answers"]["seen-task"] == first["answers"]["seen-task"] and later["losses"] == first["losses"]
 
 
 def test_the_same_records_give_the_same_bytes(no_svhn, tmp_path: Path):
