@@ -12,7 +12,7 @@ from PIL import Image
 from docstrings import argument_table, arguments, description, sections, table
 from gpicl_envs import InContextEnv, InContextVectorEnv, TaskDistribution, load_dataset, make_learner
 from gpicl_envs.datasets import DATASETS, DatasetSpec
-from gpicl_envs.envs.actions import CLASSIFICATION_ACTIONS, FEEDBACKS, REGRESSION_ACTIONS, make_answer
+from gpicl_envs.envs.actions import CLASSIFICATION_ACTIONS, FEEDBACKS, REGRESSION_ACTIONS, make_action_type
 from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.evaluation.records import read_records
 from gpicl_envs.registration import Environment, environments
@@ -116,8 +116,8 @@ def _spaces(environment: Environment) -> str:
     rows = []
     for action in REGRESSION_ACTIONS if n_classes == 1 else CLASSIFICATION_ACTIONS:
         for feedback in FEEDBACKS:
-            answer = make_answer(action, feedback, n_classes)
-            spaces = f"`{answer.feedback_space}`", f"`{answer.action_space}`"
+            action_type = make_action_type(action, feedback, n_classes)
+            spaces = f"`{action_type.feedback_space}`", f"`{action_type.action_space}`"
             rows.append((f'`"{action}"`', f'`"{feedback}"`', *spaces))
     head = ["`action=`", "`feedback=`", "observation `y`", "action space"]
     return f"The observation's `x` is in `{x}`; the rest depends on the arguments:\n\n{table(head, rows)}"

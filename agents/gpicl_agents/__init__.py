@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gpicl_agents.pretrained import load_pretrained, pretrained_names
-    from gpicl_agents.training.config import TrainConfig
-    from gpicl_agents.training.reinforce import RewardConfig, train_from_reward
+    from gpicl_agents.training.config import RewardConfig, TrainConfig
+    from gpicl_agents.training.reinforce import train_from_reward
     from gpicl_agents.training.supervised import train
 
 # Imported when first used: most need torch, which `gpicl --help` does not.
 _LAZY = {
-    "RewardConfig": "training.reinforce",
+    "RewardConfig": "training.config",
     "TrainConfig": "training.config",
     "load_pretrained": "pretrained",
     "pretrained_names": "pretrained",

@@ -43,7 +43,7 @@ def diagnose(answers: Answers, chance: float = 0.1, seen_tasks: str = SEEN) -> D
     """Return the diagnosis of a learner.
 
     Args:
-        answers: what `experiments.trial.answer` keeps of each question: `"seen-task"`, `"unseen-task"`, and where asked
+        answers: what `run_trial` keeps of each question: `"seen-task"`, `"unseen-task"`, and where asked
             `"seen tasks, new examples"` and unseen datasets by name.
         chance: accuracy without any learning: 1/K, or that of counting labels where they are unbalanced.
         seen_tasks: what the reasons call the tasks of meta-training.

@@ -16,17 +16,17 @@ FEEDBACKS = ("label", "reward")
 LARGEST = 1e15  # of a logit or value: beyond it rewards would overflow float32
 
 
-def make_answer(action: str | None, feedback: str, n_classes: int) -> "Answer":
+def make_action_type(action: str | None, feedback: str, n_classes: int) -> "ActionType":
     """Return the way of answering that an environment's arguments ask for; None stands for the usual action."""
     check_choice("feedback", feedback, FEEDBACKS)
     if n_classes == 1:
         check_choice("action", "value" if action is None else action, REGRESSION_ACTIONS)
-        return ValueAnswer(feedback, n_classes)
+        return ValueAction(feedback, n_classes)
     kind = check_choice("action", "label" if action is None else action, CLASSIFICATION_ACTIONS)
-    return LabelAnswer(feedback, n_classes) if kind == "label" else LogitsAnswer(feedback, n_classes)
+    return LabelAction(feedback, n_classes) if kind == "label" else LogitsAction(feedback, n_classes)
 
 
-class Answer(ABC):
+class ActionType(ABC):
     """One way of answering.
 
     Args:
@@ -55,14 +55,14 @@ class Answer(ABC):
         """(B,) float32 pay for the actions, given the targets (B,)."""
 
     @abstractmethod
-    def tell(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def feedback_for(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """(B, K) float32, what the next observation says of this example."""
 
     @abstractmethod
     def _feedback_bounds(self) -> tuple[float, float]: ...
 
 
-class LabelAnswer(Answer):
+class LabelAction(ActionType):
     """A label; paid 1 if right, else 0."""
 
     name = "label"
@@ -90,7 +90,7 @@ class LabelAnswer(Answer):
         """(B,) 1 or 0."""
         return (action == target).float()
 
-    def tell(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def feedback_for(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """(B, K) one-hot label; with bandit feedback ± one-hot prediction, + where it was right."""
         if self.feedback == "label":
             return one_hot(target, self.n_classes).float()
@@ -102,7 +102,7 @@ class LabelAnswer(Answer):
         return (0.0 if self.feedback == "label" else -1.0), 1.0
 
 
-class LogitsAnswer(LabelAnswer):
+class LogitsAction(LabelAction):
     """Logits of the labels; paid the log-likelihood of the true one under the softmax, in nats.
 
     With bandit feedback the likeliest label is paid, 1 if right, else 0: a likelihood would tell the true label.
@@ -129,7 +129,7 @@ class LogitsAnswer(LabelAnswer):
         return action.log_softmax(1).gather(1, target[:, None])[:, 0]
 
 
-class ValueAnswer(Answer):
+class ValueAction(ActionType):
     """A real value; paid minus the squared error."""
 
     name = "value"
@@ -150,7 +150,7 @@ class ValueAnswer(Answer):
         """(B,) −(ŷ − y)²."""
         return -(action[:, 0] - target).square()
 
-    def tell(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def feedback_for(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """(B, 1) the true value; with bandit feedback the reward."""
         return (target if self.feedback == "label" else self.reward(action, target))[:, None]
 

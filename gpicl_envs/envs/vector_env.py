@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from gpicl_envs.envs.actions import make_answer
+from gpicl_envs.envs.actions import make_action_type
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.rendering.frame import RECENT, Frame
 from gpicl_envs.rendering.modes import BATCH_RENDER_MODES, RENDER_FPS, check_batch_render_mode, render
@@ -86,13 +86,13 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
         self.tasks = make_tasks(dataset=dataset, function=function, device=device, **task_arguments)
         self.device = self.tasks.device
-        self.answer = make_answer(action, feedback, self.tasks.n_classes)
-        self.action, self.feedback = self.answer.name, feedback
+        self.action_type = make_action_type(action, feedback, self.tasks.n_classes)
+        self.action, self.feedback = self.action_type.name, feedback
 
         self.single_observation_space = Dict(
-            x=Box(-np.inf, np.inf, (self.tasks.n_features,), np.float32), y=self.answer.feedback_space
+            x=Box(-np.inf, np.inf, (self.tasks.n_features,), np.float32), y=self.action_type.feedback_space
         )
-        self.single_action_space = self.answer.action_space
+        self.single_action_space = self.action_type.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
@@ -292,17 +292,17 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
             raise ValueError(f"actions must be numbers of shape {shape}, given {actions!r}.") from error
         if tuple(given.shape) != shape:
             raise ValueError(f"actions must have shape {shape}, given {tuple(given.shape)}.")
-        return self.answer.read(given, self._mask(active))
+        return self.action_type.read(given, self._mask(active))
 
     def _answer(self, action: torch.Tensor, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
         """(B,) labels and rewards of the current examples; sets the feedback. Inactive: label −1, reward 0."""
         place = torch.from_numpy(np.minimum(self._position, self.tasks.length - 1)).to(self.device)[:, None]
         label = self.episodes.y.gather(1, place)[:, 0]
         is_active = self._mask(active)
-        self._feedback = torch.where(is_active[:, None], self.answer.tell(action, label), 0.0)
-        predicted = self.answer.prediction(action)[:, None]
+        self._feedback = torch.where(is_active[:, None], self.action_type.feedback_for(action, label), 0.0)
+        predicted = self.action_type.prediction(action)[:, None]
         self._predictions[is_active] = self._predictions.scatter(1, place, predicted)[is_active]
-        return torch.where(is_active, label, -1), torch.where(is_active, self.answer.reward(action, label), 0.0)
+        return torch.where(is_active, label, -1), torch.where(is_active, self.action_type.reward(action, label), 0.0)
 
     def _mask(self, mask: NDArray[np.bool_]) -> torch.Tensor:
         return torch.from_numpy(mask.copy()).to(self.device)

@@ -136,7 +136,7 @@ class _Scorer:
     def _answers(self, batch: Episodes, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, K). The oracle alone is shown the hidden tasks."""
         if isinstance(self.learner, Oracle):
-            return self.learner.answer(batch, self.tasks)
+            return self.learner.predict(batch, self.tasks)
         return self.learner.predict(x, y)
 
     def add(self, batch: Episodes, rows: slice, guard: int | None) -> None:

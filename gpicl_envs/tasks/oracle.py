@@ -32,7 +32,7 @@ class Oracle:
         """Whether the best answers are known."""
         return tasks.name in KNOWN and not getattr(tasks, "label_noise", 0)
 
-    def answer(self, episodes: Episodes, tasks: EpisodeDistribution) -> torch.Tensor:
+    def predict(self, episodes: Episodes, tasks: EpisodeDistribution) -> torch.Tensor:
         """Return logits (B, N, K) from the hidden tasks of the episodes."""
         if not self.covers(tasks):
             raise ValueError(f"The best answers are known for {' and '.join(KNOWN)} alone, not for {tasks.env_id}.")

@@ -41,7 +41,7 @@ def diagnose(
     from gpicl_agents.diagnosis import SEEN
     from gpicl_agents.diagnosis import diagnose as diagnose_results
     from gpicl_agents.experiments.engine import settings
-    from gpicl_agents.experiments.engine.trial import SEED, answer
+    from gpicl_agents.experiments.engine.trial import SEED, summarize
     from gpicl_envs.evaluation.evaluate import check_classification, evaluate_all
     from gpicl_envs.learners.check import check_learner
     from gpicl_envs.learners.registry import make_fitting
@@ -61,7 +61,7 @@ def diagnose(
     counting, chance, answers = make_fitting("majority", {}, tasks), 1 / tasks.n_classes, {}
     for question, shown in _posed(asked, arguments):
         curves = evaluate_all([made, counting], shown, episodes=episodes, seed=SEED, protocol=question.protocol)
-        answers[question.name] = answer(*curves)
+        answers[question.name] = summarize(*curves)
         chance = max(chance, float(curves[1].final.mean)) if question.name == SEEN else chance
     found = diagnose_results(answers, chance, SEEN if tasks.n_tasks is not None else ONE_OFF)
     number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"

@@ -115,14 +115,14 @@ class SequenceAgent(Learner, nn.Module):
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
         labels = one_hot(y, self.n_classes).to(x.dtype)
-        return self.answer(x, pad(labels[:, :-1], (0, 0, 1, 0)))
+        return self(x, pad(labels[:, :-1], (0, 0, 1, 0)))
 
-    def answer(self, x: torch.Tensor, told: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the logits of all positions from what was told, whatever it was.
+    def forward(self, x: torch.Tensor, feedback: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the logits of all positions, from feedback of either kind.
 
         Args:
             x: (B, N, D) inputs.
-            told: (B, N, K) what was told before each: a one-hot label, or in bandit feedback ± the one-hot action.
+            feedback: (B, N, K) feedback before each: a one-hot label, or, from a bandit, ± the one-hot action.
             hint: (B, N, width) what a subclass adds to the tokens.
 
         Returns:
@@ -131,7 +131,7 @@ class SequenceAgent(Learner, nn.Module):
         count = torch.arange(2, x.shape[1] + 2, device=x.device)[:, None]
         units = normalize(x - x.cumsum(1) / count, dim=2)
         h = self._project(units)
-        tokens = self.embed(h, pad(h[:, :-1], (0, 0, 1, 0)), self._in_views(told), 0)
+        tokens = self.embed(h, pad(h[:, :-1], (0, 0, 1, 0)), self._in_views(feedback), 0)
         if hint is not None:
             tokens = tokens + self._in_views(hint)
         return self._read(self.remember(tokens, units))
@@ -149,16 +149,16 @@ class SequenceAgent(Learner, nn.Module):
         self, state: SequenceState, x: torch.Tensor, y_previous: torch.Tensor
     ) -> tuple[torch.Tensor, SequenceState]:
         """(B, D), (B, K) → (B, K), and the next state."""
-        return self.answer_step(state, x, y_previous)
+        return self.forward_step(state, x, y_previous)
 
-    def answer_step(
-        self, state: SequenceState, x: torch.Tensor, told: torch.Tensor, hint: torch.Tensor | None = None
+    def forward_step(
+        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor, hint: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, SequenceState]:
-        """One position of `answer`: (B, D), (B, K), and (B, 1, width) or None → (B, K), and the next state."""
+        """One position of `forward`: (B, D), (B, K), and (B, 1, width) or None → (B, K), and the next state."""
         total = state.total + x
         unit = normalize(x - total / (state.n + 2), dim=1)[:, None]
         h = self._project(unit)
-        token = self.embed(h, state.previous, self._in_views(told[:, None].to(x.dtype)), state.n)
+        token = self.embed(h, state.previous, self._in_views(feedback[:, None].to(x.dtype)), state.n)
         if hint is not None:
             token = token + self._in_views(hint)
         hidden, memory = self.remember_step(state.memory, token, unit)
@@ -194,17 +194,17 @@ class SequenceAgent(Learner, nn.Module):
             nn.init.zeros_(self.read_out.weight)
             nn.init.zeros_(self.read_out.bias)
 
-    def embed(self, h: torch.Tensor, previous: torch.Tensor, told: torch.Tensor, n: int) -> torch.Tensor:
+    def embed(self, h: torch.Tensor, previous: torch.Tensor, feedback: torch.Tensor, n: int) -> torch.Tensor:
         """Tokens n, n+1, … (B·V, T, width), from inputs and those before (B·V, T, p) and labels (B·V, T, K)."""
-        return self.embed_input(h) + self.embed_before(previous, told, n)
+        return self.embed_input(h) + self.embed_before(previous, feedback, n)
 
-    def embed_before(self, previous: torch.Tensor, told: torch.Tensor, n: int) -> torch.Tensor:
+    def embed_before(self, previous: torch.Tensor, feedback: torch.Tensor, n: int) -> torch.Tensor:
         """The part of the tokens that tells of the example before."""
-        before = self.embed_label(told)
+        before = self.embed_label(feedback)
         if self.tokens == "paper":
             return before
         before = before + self.embed_previous(previous)
-        return before if n else before + pad(self.first[None, None], (0, 0, 0, told.shape[1] - 1))
+        return before if n else before + pad(self.first[None, None], (0, 0, 0, feedback.shape[1] - 1))
 
     @property
     def _views(self) -> int:

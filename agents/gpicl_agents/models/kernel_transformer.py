@@ -5,11 +5,11 @@ labels and in the inner products of its inputs. H kernel heads read those, with 
 
     K_ij = exp(γ_h (cos(x_i, x_j) − 1) − β_h (log|x_i| − log|x_j|)²),
 
-and each answers position n with ridge regression on the examples before: L Lᵀ = K + σ²I, z = L⁻¹ V and
+and each predictions position n with ridge regression on the examples before: L Lᵀ = K + σ²I, z = L⁻¹ V and
 f_n = Σ_{i<n} L_ni z_i, with V the centred labels. Row n of a Cholesky factor depends on the rows before it only, so one
-factor answers every position, causally (recursive least squares, as in the mesa-layer of von Oswald et al. 2023,
-arXiv:2309.05858). The Transformer reads all answers f_n and their standard deviations L_nn in its tokens, and adds to
-the heads' mean answer.
+factor serves every position, causally (recursive least squares, as in the mesa-layer of von Oswald et al. 2023,
+arXiv:2309.05858). The Transformer reads all predictions f_n and their standard deviations L_nn in its tokens, and
+adds to the heads' mean prediction.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class RidgeMemory:
         inverse: n rows (B, H, n, C) of L⁻¹, lower triangular, with room for C ≥ n columns.
         deviation: (B, H) L_nn of the last example.
         solved: (B, H, n−1, K) z of the examples whose labels are known.
-        answer: (B, H, K) f of the last example, until its label is told.
+        prediction: (B, H, K) f of the last example, until its label is shown.
     """
 
     units: Rows
@@ -44,7 +44,7 @@ class RidgeMemory:
     inverse: Rows
     deviation: torch.Tensor
     solved: torch.Tensor
-    answer: torch.Tensor
+    prediction: torch.Tensor
 
 
 @dataclass
@@ -69,8 +69,8 @@ class CausalRidge(nn.Module):
         self.log_beta = nn.Parameter(torch.linspace(0.7, -1.6, n_heads))
         self.log_noise = nn.Parameter(torch.linspace(-3.0, -1.2, n_heads))
 
-    def forward(self, x: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, N, D), (B, N, K) what was told before each → answers (B, N, H, K), standard deviations (B, N, H)."""
+    def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N, D), (B, N, K) feedback before each → predictions (B, N, H, K), standard deviations (B, N, H)."""
         with torch.autocast(x.device.type, enabled=False):
             units, log_norms = _polar(x.to(self.log_noise.dtype))
             cosines = torch.bmm(units, units.mT)
@@ -78,10 +78,10 @@ class CausalRidge(nn.Module):
             cosines = cosines.masked_fill(eye, 1.0)  # an input of zeros has no direction, but k(x, x) is 1
             kernel = self._kernel(cosines, log_norms, log_norms)
             factor = torch.linalg.cholesky(kernel + torch.diag_embed(self._noise.expand(-1, x.shape[1])))
-            values = pad(told[:, 1:].to(units) - 1 / self.n_classes, (0, 0, 0, 1))[:, None]
+            values = pad(feedback[:, 1:].to(units) - 1 / self.n_classes, (0, 0, 0, 1))[:, None]
             values = values.expand(-1, self.n_heads, -1, -1)
-            answers = factor.tril(-1) @ torch.linalg.solve_triangular(factor, values, upper=False)
-        return answers.transpose(1, 2), factor.diagonal(dim1=2, dim2=3).mT
+            predictions = factor.tril(-1) @ torch.linalg.solve_triangular(factor, values, upper=False)
+        return predictions.transpose(1, 2), factor.diagonal(dim1=2, dim2=3).mT
 
     def start(self, batch_size: int, n_features: int) -> RidgeMemory:
         """Nothing seen yet."""
@@ -92,17 +92,17 @@ class CausalRidge(nn.Module):
             inverse=Rows(none(batch_size, self.n_heads, 0, 16)),
             deviation=none(batch_size, self.n_heads),
             solved=none(batch_size, self.n_heads, 0, self.n_classes),
-            answer=none(batch_size, self.n_heads, self.n_classes),
+            prediction=none(batch_size, self.n_heads, self.n_classes),
         )
 
     def step(
-        self, memory: RidgeMemory, x: torch.Tensor, told: torch.Tensor
+        self, memory: RidgeMemory, x: torch.Tensor, feedback: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, RidgeMemory]:
-        """(B, D), (B, K) → answers (B, H, K), standard deviations (B, H): one more row of L⁻¹, in O(n²)."""
+        """(B, D), (B, K) → predictions (B, H, K), standard deviations (B, H): one more row of L⁻¹, in O(n²)."""
         units, log_norms = _polar(x[:, None].to(self.log_noise.dtype))
         n, solved = len(memory.units), memory.solved
         if n:
-            residual = told[:, None].to(units) - 1 / self.n_classes - memory.answer
+            residual = feedback[:, None].to(units) - 1 / self.n_classes - memory.prediction
             solved = torch.cat([solved, (residual / memory.deviation[..., None])[:, :, None]], 2)
         kernel = self._kernel(torch.bmm(units, memory.units.tensor.mT), log_norms, memory.log_norms)
         inverse = memory.inverse.tensor[..., :n]
@@ -115,9 +115,9 @@ class CausalRidge(nn.Module):
             inverse=_one_row_more(memory.inverse, torch.cat([-scale * (row @ inverse), scale], 3)),
             deviation=deviation,
             solved=solved,
-            answer=(row @ solved)[:, :, 0],
+            prediction=(row @ solved)[:, :, 0],
         )
-        return after.answer, deviation, after
+        return after.prediction, deviation, after
 
     def state_size(self, n_examples: int, n_features: int) -> int:
         """Inputs and their norms, the triangle of L⁻¹, the solution and the last answer."""
@@ -136,7 +136,7 @@ class CausalRidge(nn.Module):
 
 
 class KernelTransformer(Transformer):
-    """The Transformer with similarity bias, reading and correcting the answers of H kernel ridge regressions.
+    """The Transformer with similarity bias, reading and correcting the predictions of H kernel ridge regressions.
 
     Args:
         n_features: D.
@@ -193,33 +193,33 @@ class KernelTransformer(Transformer):
         """`transformer+kernel`: it tells that kernel ridge regression is built in."""
         return "transformer+kernel"
 
-    def answer(self, x: torch.Tensor, told: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, feedback: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
         """(B, N, D), (B, N, K) → (B, N, K)."""
-        answers, deviations = self.ridge(x, told)
-        logits = super().answer(x, told, self._token_part(answers, deviations))
-        return logits + torch.einsum("bnhk,h->bnk", answers, self.direct)
+        predictions, deviations = self.ridge(x, feedback)
+        logits = super().forward(x, feedback, self._token_part(predictions, deviations))
+        return logits + torch.einsum("bnhk,h->bnk", predictions, self.direct)
 
     def start(self, batch_size: int) -> KernelState:
         """Nothing seen yet."""
         state = super().start(batch_size)
         return KernelState(**vars(state), ridge=self.ridge.start(batch_size, self.n_features))
 
-    def answer_step(
-        self, state: SequenceState, x: torch.Tensor, told: torch.Tensor, hint: torch.Tensor | None = None
+    def forward_step(
+        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor, hint: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, KernelState]:
         """(B, D), (B, K) → (B, K), and the next state."""
         assert isinstance(state, KernelState) and state.ridge is not None and hint is None
-        answers, deviations, ridge = self.ridge.step(state.ridge, x, told)
-        logits, after = super().answer_step(state, x, told, self._token_part(answers, deviations)[:, None])
-        return logits + torch.einsum("bhk,h->bk", answers, self.direct), KernelState(**vars(after), ridge=ridge)
+        predictions, deviations, ridge = self.ridge.step(state.ridge, x, feedback)
+        logits, after = super().forward_step(state, x, feedback, self._token_part(predictions, deviations)[:, None])
+        return logits + torch.einsum("bhk,h->bk", predictions, self.direct), KernelState(**vars(after), ridge=ridge)
 
     def state_size(self, n_examples: int) -> int:
         """As the Transformer, and the kernel heads' memory."""
         return super().state_size(n_examples) + self.ridge.state_size(n_examples, self.n_features)
 
-    def _token_part(self, answers: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
+    def _token_part(self, predictions: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
         """(…, H, K), (…, H) → (…, width)."""
-        return self.embed_ridge(torch.cat([answers, deviations[..., None]], -1).flatten(-2))
+        return self.embed_ridge(torch.cat([predictions, deviations[..., None]], -1).flatten(-2))
 
 
 def _polar(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

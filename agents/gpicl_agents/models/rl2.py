@@ -1,9 +1,8 @@
-"""RL² (Duan et al. 2016, arXiv:1611.02779; Wang et al. 2016, arXiv:1611.05763): told its last action and reward.
+"""RL² (Duan et al. 2016, arXiv:1611.02779; Wang et al. 2016, arXiv:1611.05763): fed its last action and reward.
 
-What it is told is ± its one-hot action, + where it was right: action and reward in one vector, the environment's bandit
-feedback. It never sees a label, even where it is evaluated beside learners that do: to predict, it plays its own most
-likely labels and learns from their rewards alone. Train it with `gpicl_agents.train_from_reward` on
-`feedback="reward"`.
+Its feedback is ± its one-hot action, + where it was right: action and reward in one vector. It never sees a label, even
+where it is evaluated beside learners that do: to predict, it plays its own most likely labels and learns from their
+rewards alone. Train it with `gpicl_agents.train_from_reward` on `feedback="reward"`.
 
 State: the sequence model's, and the last action.
 """
@@ -40,9 +39,9 @@ class Player(SequenceAgent):
         self.embed_action = nn.Linear(self.n_classes, self.width, bias=False)
         nn.init.normal_(self.embed_action.weight)
 
-    def embed_before(self, previous: torch.Tensor, told: torch.Tensor, n: int) -> torch.Tensor:
+    def embed_before(self, previous: torch.Tensor, feedback: torch.Tensor, n: int) -> torch.Tensor:
         """As any sequence model, and the last action."""
-        return super().embed_before(previous, told, n) + self.embed_action(told.abs())
+        return super().embed_before(previous, feedback, n) + self.embed_action(feedback.abs())
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K), one position after the other, since each answer changes what comes."""
@@ -57,7 +56,7 @@ class Player(SequenceAgent):
         """(B, D), (B, K) → (B, K); of the label it takes only whether its own answer was right."""
         assert isinstance(state, PlayerState) and state.answered is not None
         right = (state.answered * y_previous).sum(1, keepdim=True)
-        logits, after = self.answer_step(state, x, state.answered * (2 * right - 1))
+        logits, after = self.forward_step(state, x, state.answered * (2 * right - 1))
         answered = one_hot(logits.argmax(1), self.n_classes).to(logits.dtype)
         return logits, PlayerState(**vars(after) | {"answered": answered})
 

@@ -115,11 +115,11 @@ class Transformer(SequenceAgent):
         name += "" if self.window is None else f"-window-{self.window}"
         return f"{name}+similarity" if self.similarity_bias else name
 
-    def embed(self, h: torch.Tensor, previous: torch.Tensor, told: torch.Tensor, n: int) -> torch.Tensor:
+    def embed(self, h: torch.Tensor, previous: torch.Tensor, feedback: torch.Tensor, n: int) -> torch.Tensor:
         """As any sequence model, with positions for `"paper"`; for `"query"` T remembered tokens, then T queries."""
         if self.tokens == "query":
-            return torch.cat([self.embed_before(previous, told, n), self.embed_input(h)], 1)
-        tokens = super().embed(h, previous, told, n)
+            return torch.cat([self.embed_before(previous, feedback, n), self.embed_input(h)], 1)
+        tokens = super().embed(h, previous, feedback, n)
         if self.tokens != "paper":
             return tokens
         end = n + h.shape[1]

@@ -93,12 +93,12 @@ class VSML(Learner, nn.Module):
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K), one example after the other."""
-        told = pad(one_hot(y, self.n_classes).to(x.dtype)[:, :-1], (0, 0, 1, 0))
+        feedback = pad(one_hot(y, self.n_classes).to(x.dtype)[:, :-1], (0, 0, 1, 0))
         count = torch.arange(2, x.shape[1] + 2, device=x.device)[:, None]
         inputs = self._project(x - x.cumsum(1) / count)
         state, rows = self.start(len(x)), []
         for n in range(x.shape[1]):
-            logits, state = self._tick(state, inputs[:, n], told[:, n])
+            logits, state = self._tick(state, inputs[:, n], feedback[:, n])
             rows.append(logits)
         return torch.stack(rows, 1)
 
@@ -125,13 +125,13 @@ class VSML(Learner, nn.Module):
         """(…, D) → (…, p) of norm √p."""
         return normalize(linear(normalize(centred, dim=-1), self.shared.weight), dim=-1) * math.sqrt(self.input_rank)
 
-    def _tick(self, state: GridState, inputs: torch.Tensor, told: torch.Tensor) -> tuple[torch.Tensor, GridState]:
+    def _tick(self, state: GridState, inputs: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, GridState]:
         """(B, p), (B, K) → (B, K): every LSTM of the grid reads its inputs once."""
         b, p, k = len(inputs), self.input_rank, self.n_classes
         forward = self.forward_message(state.h.mean(1))[:, None].expand(-1, p, -1, -1)
         backward = self.backward_message(state.h.mean(2))[:, :, None].expand(-1, -1, k, -1)
         of_input = torch.stack([inputs, state.previous], 2)[:, :, None].expand(-1, -1, k, -1)
-        of_class = torch.stack([told, state.predicted], 2)[:, None].expand(-1, p, -1, -1)
+        of_class = torch.stack([feedback, state.predicted], 2)[:, None].expand(-1, p, -1, -1)
         read = torch.cat([of_input, of_class, forward, backward], 3).flatten(0, 2)
         h, c = self.cell(read, (state.h.flatten(0, 2), state.c.flatten(0, 2)))
         h, c = h.view(b, p, k, -1), c.view(b, p, k, -1)

@@ -1,4 +1,4 @@
-"""How to train: one frozen dataclass, and its schedule."""
+"""How to train, from labels and from reward: frozen dataclasses. Needs no torch."""
 
 import math
 from dataclasses import dataclass
@@ -99,3 +99,44 @@ class TrainConfig:
         """Share of the training that is done, by steps or by time; 1 or more at its end."""
         by_time = seconds / self.max_seconds if self.max_seconds else 0.0
         return max(step / self.steps, by_time)
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """How to train from reward.
+
+    Args:
+        steps: roll-outs, each of one episode in every environment.
+        learning_rate: peak: linear warm-up, then linear decay to 0.
+        warmup_steps: steps of the warm-up.
+        epochs: passes over each roll-out.
+        clip: ε of PPO; of no effect with one epoch.
+        discount: γ of the returns with bandit feedback. With feedback `"label"` no action changes what comes, so γ = 0.
+        entropy: weight of the policy's entropy, in nats, decaying to 0.
+        clip_norm: largest gradient norm.
+        seed: seed of the episodes and the actions.
+        tensorboard: write TensorBoard events.
+    """
+
+    steps: int = 1000
+    learning_rate: float = 3e-3
+    warmup_steps: int = 50
+    epochs: int = 1
+    clip: float = 0.2
+    discount: float = 0.9
+    entropy: float = 0.01
+    clip_norm: float = 1.0
+    seed: int = 0
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be; raises ValueError."""
+        for name in ("steps", "epochs"):
+            check_integer(name, getattr(self, name), 1)
+        for name in ("warmup_steps", "seed"):
+            check_integer(name, getattr(self, name), 0)
+        check_fraction("discount", self.discount)
+        check_number("entropy", self.entropy, 0)
+        for name in ("learning_rate", "clip", "clip_norm"):
+            if not check_number(name, getattr(self, name), 0):
+                raise ValueError(f"{name}=0 is not allowed, it would train nothing: give a number above 0.")

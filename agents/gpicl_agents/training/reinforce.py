@@ -2,7 +2,7 @@
 
 Whole episodes are played on the device, by the environment's own rules of reward and feedback. With feedback
 `"label"` what is shown does not depend on the actions, so one parallel pass plays all positions, and the reward of a
-position is the return of its action. With feedback `"reward"` (bandit) the agent is told ± its action, so that
+position is the return of its action. With feedback `"reward"` (bandit) the agent is shown ± its action, so that
 it must explore; positions are played one after the other, and returns are discounted sums of the rewards to come.
 
 The gradient is the clipped one of PPO (Schulman et al. 2017, arXiv:1707.06347), or with one epoch the plain policy
@@ -23,52 +23,11 @@ from torch.nn.functional import one_hot
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.rl2 import Player
 from gpicl_agents.training.checkpoint import Folder
+from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.supervised import Progress, interruptible, stream_seeds
 from gpicl_envs.envs.vector_env import InContextVectorEnv
-from gpicl_envs.errors import check_fraction, check_integer, check_number
 from gpicl_envs.evaluation.metrics import LAST
-
-
-@dataclass(frozen=True)
-class RewardConfig:
-    """How to train from reward.
-
-    Args:
-        steps: roll-outs, each of one episode in every environment.
-        learning_rate: peak: linear warm-up, then linear decay to 0.
-        warmup_steps: steps of the warm-up.
-        epochs: passes over each roll-out.
-        clip: ε of PPO; of no effect with one epoch.
-        discount: γ of the returns with bandit feedback. With feedback `"label"` no action changes what comes, so γ = 0.
-        entropy: weight of the policy's entropy, in nats, decaying to 0.
-        clip_norm: largest gradient norm.
-        seed: seed of the episodes and the actions.
-        tensorboard: write TensorBoard events.
-    """
-
-    steps: int = 1000
-    learning_rate: float = 3e-3
-    warmup_steps: int = 50
-    epochs: int = 1
-    clip: float = 0.2
-    discount: float = 0.9
-    entropy: float = 0.01
-    clip_norm: float = 1.0
-    seed: int = 0
-    tensorboard: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be; raises ValueError."""
-        for name in ("steps", "epochs"):
-            check_integer(name, getattr(self, name), 1)
-        for name in ("warmup_steps", "seed"):
-            check_integer(name, getattr(self, name), 0)
-        check_fraction("discount", self.discount)
-        check_number("entropy", self.entropy, 0)
-        for name in ("learning_rate", "clip", "clip_norm"):
-            if not check_number(name, getattr(self, name), 0):
-                raise ValueError(f"{name}=0 is not allowed, it would train nothing: give a number above 0.")
 
 
 @dataclass
@@ -77,14 +36,14 @@ class RollOut:
 
     Args:
         x: (B, N, D) inputs.
-        told: (B, N, K) the feedback before each: a one-hot label, or ± the one-hot action; zeros at the first.
+        feedback: (B, N, K) the feedback before each: a one-hot label, or ± the one-hot action; zeros at the first.
         actions: (B, N) labels answered.
         rewards: (B, N) 1 where right, else 0.
         log_probability: (B, N) of the actions, in nats.
     """
 
     x: torch.Tensor
-    told: torch.Tensor
+    feedback: torch.Tensor
     actions: torch.Tensor
     rewards: torch.Tensor
     log_probability: torch.Tensor
@@ -108,23 +67,23 @@ def roll_out(
     def act(logits: torch.Tensor) -> torch.Tensor:
         return logits.argmax(-1) if greedy else torch.distributions.Categorical(logits=logits).sample()
 
-    if env.feedback == "label":  # what is told does not depend on the actions
-        told = torch.zeros(*y.shape, env.tasks.n_classes, device=x.device)
-        told[:, 1:] = one_hot(y[:, :-1], env.tasks.n_classes).float()
-        logits = learner.answer(x, told)
+    if env.feedback == "label":  # which no action changes
+        feedback = torch.zeros(*y.shape, env.tasks.n_classes, device=x.device)
+        feedback[:, 1:] = one_hot(y[:, :-1], env.tasks.n_classes).float()
+        logits = learner(x, feedback)
         actions = act(logits)
     else:
         state, before = learner.start(len(x)), torch.zeros(len(x), env.tasks.n_classes, device=x.device)
         columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         for n in range(x.shape[1]):
-            answered, state = learner.answer_step(state, x[:, n], before)
+            answered, state = learner.forward_step(state, x[:, n], before)
             action = act(answered)
             columns.append((before, answered, action))
-            before = env.answer.tell(action, y[:, n])
-        told, logits, actions = (torch.stack(column, 1) for column in zip(*columns, strict=True))
-    rewards = env.answer.reward(actions.flatten(), y.flatten()).view(y.shape)
+            before = env.action_type.feedback_for(action, y[:, n])
+        feedback, logits, actions = (torch.stack(column, 1) for column in zip(*columns, strict=True))
+    rewards = env.action_type.reward(actions.flatten(), y.flatten()).view(y.shape)
     chosen = logits.log_softmax(2).gather(2, actions[..., None])[..., 0]
-    return RollOut(x, told, actions, rewards, chosen)
+    return RollOut(x, feedback, actions, rewards, chosen)
 
 
 def train_from_reward(
@@ -139,7 +98,7 @@ def train_from_reward(
 
     Args:
         learner: a `SequenceAgent` on the environment's device. What plays by bandit feedback in `evaluate` too, where
-            other learners are told labels, is an `RL2` or `RL2Transformer`.
+            other learners are feedback labels, is an `RL2` or `RL2Transformer`.
         venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=64, feedback="label" or "reward")`, `action="label"`.
         config: how to train.
         folder: where metrics and a last checkpoint go; such a run is not resumed. SIGINT
@@ -217,7 +176,7 @@ def _objective(
     learner: SequenceAgent, played: RollOut, advantages: torch.Tensor, config: RewardConfig, left: float
 ) -> torch.Tensor:
     """PPO's clipped objective (equation 7), and the entropy's share."""
-    log_policy = learner.answer(played.x, played.told).log_softmax(2)
+    log_policy = learner(played.x, played.feedback).log_softmax(2)
     ratio = (log_policy.gather(2, played.actions[..., None])[..., 0] - played.log_probability).exp()
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
     gain = torch.minimum(ratio * advantages, clipped * advantages).mean()
@@ -235,7 +194,7 @@ def _check(learner: Any, venv: Any) -> InContextVectorEnv:
         )
     if isinstance(learner, Player) and env.feedback == "label":
         raise ValueError(
-            f"{learner.name} is told rewards and never labels: make the environment with feedback='reward'."
+            f"{learner.name} learns from rewards and never sees labels: make the environment with feedback='reward'."
         )
     if env.num_envs < 2:
         raise ValueError("num_envs=1 leaves no other episode for the baseline of the returns: give at least 2.")

@@ -88,7 +88,7 @@ def test_state_size_counts_what_step_keeps():
     kept = sum(k.tensor.numel() + v.tensor.numel() for k, v in state.memory.cache) + state.memory.units.tensor.numel()
     kept += state.total.numel() + state.previous.numel()
     ridge = state.ridge
-    kept += ridge.units.tensor.numel() + ridge.log_norms.numel() + ridge.solved.numel() + ridge.answer.numel()
+    kept += ridge.units.tensor.numel() + ridge.log_norms.numel() + ridge.solved.numel() + ridge.prediction.numel()
     kept += learner.kernel_heads * n * (n + 1) // 2  # the triangle of the factor
     assert learner.state_size(n) == kept
 

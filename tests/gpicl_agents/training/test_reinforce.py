@@ -31,7 +31,7 @@ def test_a_roll_out_is_what_stepping_the_environment_gives(feedback: str):
     observation, _ = env.reset(seed=5)
     for n in range(20):
         assert torch.equal(observation["x"], played.x[:, n])
-        assert torch.equal(observation["y"], played.told[:, n])
+        assert torch.equal(observation["y"], played.feedback[:, n])
         observation, reward, *_ = env.step(played.actions[:, n])
         assert torch.equal(reward.float(), played.rewards[:, n])
 
@@ -44,7 +44,7 @@ def test_the_probabilities_are_those_of_the_policy_that_played(feedback: str):
     env = venv(feedback=feedback)
     env.reset(seed=5)
     played = roll_out(learner, env.unwrapped, 0)
-    again = learner.answer(played.x, played.told).log_softmax(2).gather(2, played.actions[..., None])[..., 0]
+    again = learner(played.x, played.feedback).log_softmax(2).gather(2, played.actions[..., None])[..., 0]
     assert torch.allclose(again, played.log_probability, atol=1e-4)
 
 
@@ -67,7 +67,7 @@ def test_labels_that_are_not_paid_teach_nothing():
     """With every reward 0 nothing is learned, though bandit episodes have labels inside."""
     learner = Transformer(32, 3, **SMALL)
     env = venv(feedback="reward")
-    env.unwrapped.answer.reward = lambda action, target: torch.zeros(len(action))
+    env.unwrapped.action_type.reward = lambda action, target: torch.zeros(len(action))
     before = [p.clone() for p in learner.parameters()]
     train_from_reward(learner, env, RewardConfig(steps=3, entropy=0.0))
     assert all(torch.equal(a, b) for a, b in zip(before, learner.parameters(), strict=True))

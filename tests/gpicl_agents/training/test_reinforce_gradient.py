@@ -21,7 +21,7 @@ class Fixed:
     def __init__(self, logits: torch.Tensor) -> None:
         self.logits = logits
 
-    def answer(self, x: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
         return self.logits
 
 
@@ -108,5 +108,5 @@ def test_labels_that_were_not_chosen_do_not_matter_to_bandits():
     assert not torch.equal(other, episodes.y)
     env.sample_episodes = lambda number: Episodes(episodes.x, other, episodes.index, episodes.tasks)
     second = play()
-    for name in ("told", "actions", "log_probability", "rewards"):
+    for name in ("feedback", "actions", "log_probability", "rewards"):
         assert torch.equal(getattr(first, name), getattr(second, name)), name

@@ -157,7 +157,7 @@ def run_trial(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
         if question.name in posed:
             asked = posed[question.name]
             curve = evaluate(learner, asked, episodes=question.episodes, seed=SEED, protocol=question.protocol)
-            answers[question.name] = answer(curve)
+            answers[question.name] = summarize(curve)
     return found | {"answers": answers, "missing": missing | lacking}
 
 
@@ -197,7 +197,7 @@ def _pose(trial: Trial, asked: dict[str, dict[str, Any]]) -> tuple[dict[str, Epi
     return posed, missing
 
 
-def answer(curve: LearningCurve, beyond: LearningCurve | None = None) -> dict[str, Any]:
+def summarize(curve: LearningCurve, beyond: LearningCurve | None = None) -> dict[str, Any]:
     """Return what a record keeps of a learning curve: every statistic with its 95 % interval.
 
     Args:
