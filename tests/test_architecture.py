@@ -1,119 +1,115 @@
-"""Imports run one way: see the layout in CONTRIBUTING.md."""
+"""The layout of DESIGN.md: folders by concern, imports downwards only, a test file for every module."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
+import gpicl_agents
 import gpicl_envs
 
 ROOT = Path(__file__).parent.parent
-# Each module of gpicl_envs may import those of lower layers only.
-LAYERS = [
-    {"errors", "frame", "window", "specs", "jobs"},
-    {"datasets", "drawing"},
-    {"sampling"},
-    {"episodes", "answers"},
-    {"distribution", "rendering"},
-    {"tasks", "functions", "registration"},
-    {"vector_env", "learner", "metrics", "records", "provenance"},
-    {"single_env", "testing", "wrappers", "curve", "comparisons"},
-    {"guard", "oracle"},
-    {"evaluation", "sb3", "suites", "fitting"},
-    {"benchmark", "report", "isolation"},
-    {"cluster"},
-    {"commands"},
-    {"cli"},
-]
-FILES = sorted(path for folder in ("gpicl_envs", "agents", "baselines") for path in (ROOT / folder).rglob("*.py"))
+# Folders and modules, lowest first: each may import those before it.
+ENVS = (
+    *("errors", "datasets", "sampling", "tasks", "rendering", "registration", "envs", "wrappers"),
+    *("learners", "evaluation", "jobs", "suites", "report", "commands", "cli"),
+)
+AGENTS = ("models", "training", "pretrained", "diagnosis", "experiments", "quickstart", "commands")
+BASELINES = ("classical", "gradient", "adapters", "commands")
+LAYERS = {"gpicl_envs": ENVS, "gpicl_agents": AGENTS, "gpicl_baselines": BASELINES}
+PACKAGES = {
+    "gpicl_envs": ROOT / "gpicl_envs",
+    "gpicl_agents": ROOT / "agents" / "gpicl_agents",
+    "gpicl_baselines": ROOT / "baselines" / "gpicl_baselines",
+}
+FILES = [path for package in PACKAGES.values() for path in sorted(package.rglob("*.py"))]
 
 
-def imports(path: Path) -> set[str]:
-    """Modules that a file imports, at any depth of the code."""
+def module_of(path: Path) -> tuple[str, ...]:
+    """Such as ("gpicl_envs", "tasks", "base")."""
+    package = next(name for name, folder in PACKAGES.items() if folder in path.parents)
+    parts = path.relative_to(PACKAGES[package]).with_suffix("").parts
+    return (package, *(part for part in parts if part != "__init__"))
+
+
+def imports(path: Path) -> set[tuple[str, ...]]:
+    """Modules of the three packages that a file imports, at any depth of the code."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
-
-
-def module_of(path: Path) -> str:
-    relative = path.relative_to(ROOT / "gpicl_envs")
-    return relative.parts[0].removesuffix(".py")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {tuple(name.split(".")) for name in found if name.split(".")[0] in PACKAGES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_downwards(path: Path):
-    package = "gpicl_envs" if "gpicl_envs" in path.parts else path.parent.name
-    used = imports(path)
-    if package == "gpicl_baselines":
-        assert not any(name.startswith("gpicl_agents") for name in used)
-    if package == "gpicl_agents":
-        assert not any(name.startswith("gpicl_baselines") for name in used)
-    if package != "gpicl_envs" or path.name == "__init__.py" and path.parent.name == "gpicl_envs":
-        return
-    module = module_of(path)
-    if module not in ("cli", "commands"):
-        assert not any(name.startswith(("gpicl_agents", "gpicl_baselines")) for name in used), used
-    mine = next(i for i, layer in enumerate(LAYERS) if module in layer)
-    for name in used:
-        if name.startswith("gpicl_envs."):
-            other = name.split(".")[1]
-            theirs = next(i for i, layer in enumerate(LAYERS) if other in layer)
-            assert theirs < mine or other == module, f"{module} imports {other}, which lies beside or above it"
+    package, *inside = module_of(path)
+    for other, *names in imports(path):
+        assert other in (package, "gpicl_envs"), f"{package} imports {other}"
+        if other != package or not inside or names[0] not in LAYERS[package]:
+            continue  # the package itself, or one of its public names
+        mine, theirs = LAYERS[package].index(inside[0]), LAYERS[package].index(names[0])
+        assert theirs < mine or names[0] == inside[0], f"{inside[0]} imports {names[0]}, which lies above it"
 
 
-def test_every_module_has_a_layer():
-    modules = {module_of(path) for path in (ROOT / "gpicl_envs").rglob("*.py")} - {"__init__"}
-    assert modules == set().union(*LAYERS)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_has_a_layer(package: str):
+    rooms = {module_of(path)[1] for path in FILES if module_of(path)[0] == package and len(module_of(path)) > 1}
+    assert rooms == set(LAYERS[package])
 
 
-def test_every_module_has_a_test_file():
-    names = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
-    tasks = dict.fromkeys(["errors", "projections", "episodes", "choice", "distribution", "parts"], "tasks")
-    tasks |= dict.fromkeys(["pool", "examples", "labelling", "inputs"], "variants")
-    tasks |= dict.fromkeys(["single_env", "vector_env", "answers"], "envs")
-    tasks |= dict.fromkeys(["single", "vector"], "wrappers")
-    tasks |= dict.fromkeys(["frame", "drawing"], "rendering")
-    tasks |= dict.fromkeys(["curve", "guard", "provenance"], "evaluation")
-    together = tasks | {
-        "records": "report",
-        "progress": "train",
-        "presets": "train",
-        "emergence": "quickstart",
-    }
-    together |= dict.fromkeys(["config", "run_folder"], "train")
-    together |= {"sequence": "transformer"}
-    together |= dict.fromkeys(["lstm", "gru", "outer_product_lstm", "tied_lstm", "memoryless", "vsml"], "recurrent")
-    own = ["estimator", "acting", "sb3_policy"]
-    together |= {name: name for name in own} | {
-        "data": "data_command",
-        "train_sb3": "sb3_policy",
-        "specs": "cli",
-        "fitting": "estimator",
-    }
-    together |= dict.fromkeys(["gradient", "maml"], "gradient")
-    together |= dict.fromkeys(["columns", "figures", "page", "tables", "paper"], "report")
-    engine = ["experiment", "sweep", "trial", "drawing", "standard"]
-    together |= dict.fromkeys([*engine, "phases", "heatmap", "state_size", "plateau", "bias", "table1"], "experiments")
-    together |= dict.fromkeys(["isolation", "cluster", "jobs"], "benchmark")
-    together |= dict.fromkeys(["arguments", "envs", "check", "evaluate"], "cli")
-    for path in FILES:
-        if path.name == "__init__.py" or path.parent.name == "datasets":
-            continue
-        expected = (
-            together.get(path.stem, "baselines")
-            if path.parent.name == "gpicl_baselines"
-            else together.get(path.stem, path.stem)
-        )
-        assert f"test_{expected}" in names, path
+def test_the_top_of_gpicl_envs_has_at_most_sixteen_rooms():
+    rooms = [
+        path for path in PACKAGES["gpicl_envs"].iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    ]
+    assert len(rooms) <= 16, sorted(path.name for path in rooms)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "gpicl_envs").rglob("*.*")), ids=lambda path: path.name)
+def test_the_environments_never_name_agents_or_baselines(path: Path):
+    if path.suffix in (".py", ".js", ".css", ".html", ".jinja"):
+        text = path.read_text(encoding="utf-8")
+        assert "gpicl_agents" not in text and "gpicl_baselines" not in text
+
+
+def test_folders_do_not_import_each_other_in_a_circle():
+    """Nor do modules: every module can be imported first."""
+    graph = {module_of(path): imports(path) for path in FILES}
+    modules = set(graph)
+
+    def target(name: tuple[str, ...]) -> tuple[str, ...]:
+        while name not in modules:
+            name = name[:-1]
+        return name
+
+    done: set[tuple[str, ...]] = set()
+
+    def visit(module: tuple[str, ...], way: tuple[tuple[str, ...], ...]) -> None:
+        assert module not in way, f"a circle: {way}"
+        if module in done or len(module) == 1:
+            return
+        for name in graph[module]:
+            visit(target(name), (*way, module))
+        done.add(module)
+
+    for module in modules:
+        visit(module, ())
 
 
 def test_no_public_name_hides_behind_a_module():
     """A module gpicl_envs.NAME, once imported, would replace a lazily imported function of that name."""
-    modules = {module_of(path) for path in (ROOT / "gpicl_envs").rglob("*.py")}
-    assert modules.isdisjoint(gpicl_envs.__all__)
-    for name in gpicl_envs.__all__:
-        assert getattr(gpicl_envs, name) is not None
+    for package in (gpicl_envs, gpicl_agents):
+        assert set(LAYERS[package.__name__]).isdisjoint(package.__all__)
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+
+
+def test_class_names_are_defined_once():
+    found: dict[str, Path] = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and node.name != "PreviousActionAndReward":  # as gymnasium's wrappers
+                assert node.name not in found, f"{node.name} is defined in {found[node.name]} and in {path}"
+                found[node.name] = path

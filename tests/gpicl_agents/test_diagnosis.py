@@ -20,7 +20,7 @@ def answer(first: float, final: float, width: float = 0.02) -> dict:
     ("seen", "new", "unseen", "phase", "reason"),
     [
         ((0.1, 0.7), (0.1, 0.7), (0.1, 0.65), GENERAL, "unseen-task: 10 → 65 %, gain \\+55.0 \\[\\+53.0, \\+57.0\\]"),
-        ((0.6, 0.9), (0.6, 0.9), (0.1, 0.1), TASKS, "seen: 60 → 90 %"),
+        ((0.6, 0.9), (0.6, 0.9), (0.1, 0.1), TASKS, "seen-task: 60 → 90 %"),
         ((0.98, 0.99), (0.1, 0.1), (0.1, 0.1), INSTANCES, "98 % right if seen before, 10 % .*examples one by one$"),
         ((0.98, 0.99), (0.6, 0.6), (0.1, 0.1), INSTANCES, "60 % .*one by one, and something of their tasks"),
         ((0.98, 0.99), (0.97, 0.97), (0.1, 0.1), INSTANCES, "97 % .*knows the tasks, not just their examples"),
@@ -34,7 +34,7 @@ def answer(first: float, final: float, width: float = 0.02) -> dict:
         ),  # the interval does not clear 5 points
     ],
 )
-def test_the_verdict_follows_from_the_intervals(seen, new, unseen, phase, reason):
+def test_the_diagnosis_follows_from_the_intervals(seen, new, unseen, phase, reason):
     found = diagnose({SEEN: answer(*seen), NEW_EXAMPLES: answer(*new), UNSEEN: answer(*unseen)})
     assert found.phase == phase
     assert any(re.search(reason, text) for text in found.reasons), found.reasons
@@ -45,10 +45,10 @@ def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_says_itself_what_it
     learner = make_learner("memoryless-mlp", n_features=64, width=64, seed=0)
     config = TrainConfig(steps=80, learning_rate=1e-2, warmup_steps=5, evaluate_every=0)
     train(learner, venv, config, folder=tmp_path / "one")
-    main(["verdict", str(tmp_path / "one"), "--episodes", "64"])
+    main(["diagnose", str(tmp_path / "one"), "--episodes", "64"])
     said = capsys.readouterr().out
     assert "meta-trained on 1 task of Digits: instance memorisation" in said and "unseen-task" in said
-    main(["verdict", "knn", "--env", "GPICL-Digits-v0", "--env-set", "n_features=64", "length=40", "--episodes", "64"])
+    main(["diagnose", "knn", "--env", "GPICL-Digits-v0", "--env-set", "n_features=64", "length=40", "--episodes", "64"])
     said = capsys.readouterr().out
     assert "1-nn-cosine, meta-trained on unlimited tasks of Digits: general-purpose learning" in said
     assert "new tasks, train images: " in said and "MNIST: " in said
@@ -58,16 +58,16 @@ def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_says_itself_what_it
 @pytest.mark.parametrize("tasks", [["--env", "GPICL-Random-v0"], ["--env-set", "class_imbalance=20", "n_features=64"]])
 def test_who_counts_labels_has_not_learned_to_learn(tasks: list[str], capsys):
     """Its accuracy rises by more than ten points in these episodes, all of it by counting."""
-    main(["verdict", "majority", *tasks, "--episodes", "128"])
+    main(["diagnose", "majority", *tasks, "--episodes", "128"])
     said = capsys.readouterr().out
     assert "nothing learned yet" in said and "gain +0.0 [+0.0, +0.0]" in said
-    main(["verdict", "knn", *tasks, "--episodes", "128"])
+    main(["diagnose", "knn", *tasks, "--episodes", "128"])
     assert "general-purpose learning" in capsys.readouterr().out
 
 
 def test_a_dataset_that_cannot_pose_such_tasks_is_left_out_with_its_reason(capsys):
     changes = ["n_features=64", "n_classes=20", "length=30"]
-    main(["verdict", "knn", "--env", "GPICL-Omniglot-v0", "--env-set", *changes, "--episodes", "16"])
+    main(["diagnose", "knn", "--env", "GPICL-Omniglot-v0", "--env-set", *changes, "--episodes", "16"])
     said = capsys.readouterr().out
     assert "Digits is left out: n_classes=20 is not allowed" in said and "at chance (5 %)" in said
 
@@ -83,6 +83,6 @@ def test_a_dataset_that_cannot_pose_such_tasks_is_left_out_with_its_reason(capsy
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, capsys):
     with pytest.raises(SystemExit):
-        main(["verdict", *arguments])
+        main(["diagnose", *arguments])
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1

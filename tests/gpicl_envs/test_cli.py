@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpicl_envs.cli import COMMANDS, main
+from gpicl_envs.cli import commands, main
 from gpicl_envs.learners.registry import parse, parse_spec
 
 AGENT = """
@@ -33,7 +33,7 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", commands())
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -94,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train --out r --preset tiny --set width", "'width' is not an assignment: give NAME=VALUE"),
         ("evaluate --learners kn", "Unknown learner 'kn'. Did you mean 'knn'"),
         ("evaluate --learners my_agent:Cheat", "Not causal"),
-        ("evaluate --learners knn --env-set n_tasks=3", "asks for new tasks, but n_tasks=3"),
+        ("evaluate --learners knn --env-set n_tasks=3", "needs new tasks, but n_tasks=3"),
         ("evaluate --learners knn --env-set split=train", "give --protocol"),
         (
             "evaluate --learners knn --env-set feedback=reward",

@@ -10,7 +10,7 @@ from gpicl_agents.experiments import phases, plateau, state_size
 from gpicl_agents.experiments.engine.experiment import NAMES, find_experiment
 from gpicl_agents.experiments.engine.report import write_page
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def committed(name: str) -> list[dict]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, embedded, load_dataset, register_dataset
+from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, builtin, load_dataset, register_dataset
 from gpicl_envs.datasets.synthetic import bayes_accuracy
 
 
@@ -32,14 +32,14 @@ def test_mnist_is_whole():
 
 
 def test_a_flipped_bit_in_mnist_is_refused(tmp_path, monkeypatch):
-    original = embedded.files("gpicl_envs.datasets")
+    original = builtin.files("gpicl_envs.datasets")
     content = bytearray((original / "data" / "mnist.npz").read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mnist.npz").write_bytes(content)
-    monkeypatch.setattr(embedded, "files", lambda package: tmp_path)
+    monkeypatch.setattr(builtin, "files", lambda package: tmp_path)
     with pytest.raises(ValueError, match=r"mnist\.npz is damaged.*Reinstall"):
-        embedded.load_mnist()
+        builtin.load_mnist()
 
 
 def test_area_resizing_keeps_the_mean_of_every_image():

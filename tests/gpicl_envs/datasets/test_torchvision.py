@@ -12,7 +12,7 @@ import pytest
 import torch
 import vision_files
 
-from gpicl_envs.datasets import DATASETS, formats, load_dataset, storage
+from gpicl_envs.datasets import DATASETS, cache, load_dataset, torchvision_formats
 from gpicl_envs.datasets.registry import find_dataset
 from gpicl_envs.datasets.torchvision import VisionFiles
 from gpicl_envs.datasets.torchvision_formats import area_average
@@ -308,7 +308,7 @@ def test_a_damaged_cache_is_built_again(harm: str, own_data: Path):
     arrays = small_npz(own_data / "mine.npz")
     spec = find_dataset("mine")
     spec.load()
-    (file,) = storage.cache_folder().glob("mine-*/x_train.npy")
+    (file,) = cache.cache_folder().glob("mine-*/x_train.npy")
     if harm == "flipped":
         flip(file, 0.9)
     elif harm == "cut":
@@ -316,12 +316,12 @@ def test_a_damaged_cache_is_built_again(harm: str, own_data: Path):
     elif harm == "gone":
         file.unlink()
     elif harm == "checksums gone":
-        (file.parent / storage.CHECKSUMS).unlink()
+        (file.parent / cache.CHECKSUMS).unlink()
     else:
-        (file.parent / storage.CHECKSUMS).write_text("[]")
+        (file.parent / cache.CHECKSUMS).write_text("[]")
     assert np.array_equal(spec.load().x["train"], arrays["x_train"])
     assert np.array_equal(np.load(file), arrays["x_train"])  # the cache is whole again
-    assert [path.name for path in storage.cache_folder().glob(".*")] == []
+    assert [path.name for path in cache.cache_folder().glob(".*")] == []
 
 
 def test_a_cache_that_cannot_be_written_only_costs_time(own_data: Path, monkeypatch):
@@ -334,7 +334,7 @@ def test_processes_can_build_the_same_entry_at_once(own_data: Path):
     program = """
 import sys, time
 import numpy as np
-from gpicl_envs.datasets.storage import cached_arrays
+from gpicl_envs.datasets.cache import cached_arrays
 while time.time() < float(sys.argv[1]): pass
 for k in range(30):
     assert cached_arrays("race", str(k), lambda: {"x": np.full(5000, k)})["x"].sum() == 5000 * k
@@ -342,13 +342,13 @@ for k in range(30):
     start = str(time.time() + 2)
     processes = [subprocess.Popen([sys.executable, "-c", program, start]) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]
-    assert len(list(storage.cache_folder().iterdir())) == 30
+    assert len(list(cache.cache_folder().iterdir())) == 30
 
 
 def test_the_default_folders_are_the_users_cache(monkeypatch):
     monkeypatch.delenv("GPICL_DATA_DIR")
     monkeypatch.delenv("GPICL_CACHE_DIR")
-    data, cache = storage.data_folder(), storage.cache_folder()
+    data, cache = cache.data_folder(), cache.cache_folder()
     assert (data.name, cache.name) == ("data", "arrays") and data.parent == cache.parent
     assert data.parent.name == "gpicl-envs"
 
@@ -373,4 +373,4 @@ def test_every_vision_dataset_knows_its_checksums():
         for path in (*files.names, *files.unpacked):
             assert len(files.known()[Path(path).name].md5) == 32
         assert all(files.known()[Path(path).name].urls for path in files.names)
-    assert formats.OMNIGLOT_SIZE == DATASETS["Omniglot"].shape[0]
+    assert torchvision_formats.OMNIGLOT_SIZE == DATASETS["Omniglot"].shape[0]

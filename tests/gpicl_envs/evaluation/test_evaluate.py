@@ -131,7 +131,7 @@ def test_a_learner_for_other_sizes_is_refused(tasks: TaskDistribution):
 
 
 def test_new_tasks_are_not_those_of_meta_training():
-    with pytest.raises(ValueError, match="asks for new tasks, but n_tasks=4"):
+    with pytest.raises(ValueError, match="needs new tasks, but n_tasks=4"):
         evaluate(make_learner("knn"), TaskDistribution("Digits", n_tasks=4), protocol="unseen-task")
 
 
@@ -274,7 +274,7 @@ def test_the_question_follows_from_the_tasks_and_one_that_they_cannot_ask_is_ref
     assert evaluate(learner, TaskDistribution("MNIST", n_tasks=4), episodes=2).protocol == "seen-task"
     assert evaluate(learner, test, episodes=2).protocol == "unseen-task"
     assert evaluate(learner, test, episodes=2, protocol="unseen-dataset").protocol == "unseen-dataset"
-    with pytest.raises(ValueError, match="meta-training never shows, but these tasks are of its own examples"):
+    with pytest.raises(ValueError, match="meta-training never shows, but these tasks show its own"):
         evaluate(learner, train, episodes=2, protocol="unseen-task")
 
 

@@ -10,7 +10,7 @@ from gpicl_envs.learners.registry import learner_targets, make_learner, register
 
 PLUG_IN = """
 import torch
-from gpicl_envs.learner import Learner
+from gpicl_envs import Learner
 
 class Parrot(Learner):
     "Predicts the label before."
@@ -62,7 +62,7 @@ def test_step_is_derived_from_predict(plug_in: str):
 
 
 def test_registered_names_are_found(plug_in: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gpicl_envs.learners.base._registered", {})  # what this test registers goes with it
+    monkeypatch.setattr("gpicl_envs.learners.registry._registered", {})  # what this test registers goes with it
     register_learner("parrot", f"{plug_in}:Parrot")
     assert make_learner("parrot", volume=3.0).get_params() == {"n_features": 784, "n_classes": 10, "volume": 3.0}
     register_learner("parrot", f"{plug_in}:Parrot")  # the same again is no change

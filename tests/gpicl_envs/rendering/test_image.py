@@ -8,7 +8,7 @@ from gymnasium.error import DependencyNotInstalled
 import gpicl_envs  # noqa: F401
 from gpicl_envs.datasets import Dataset
 from gpicl_envs.rendering.frame import as_image, resampled
-from gpicl_envs.rendering.image import PANEL, SOURCE_LEFT, TOP
+from gpicl_envs.rendering.image import BASE_INPUT_LEFT, PANEL, TOP
 from gpicl_envs.rendering.modes import shades, sparkline
 
 RED, BLUE = np.array([255, 0, 0], np.uint8), np.array([0, 0, 255], np.uint8)
@@ -34,7 +34,7 @@ def test_pixels_are_an_image_that_changes_with_the_episode(steps: int, env_id: s
 
 def test_the_hidden_source_is_shown_as_it_is():
     env = play("rgb_array", 3)
-    shown = env.render()[TOP : TOP + PANEL : PANEL // 28, SOURCE_LEFT : SOURCE_LEFT + PANEL : PANEL // 28, 0]
+    shown = env.render()[TOP : TOP + PANEL : PANEL // 28, BASE_INPUT_LEFT : BASE_INPUT_LEFT + PANEL : PANEL // 28, 0]
     index = int(env.unwrapped.episode.index[0, 3])
     assert np.array_equal(shown, env.unwrapped.tasks.dataset.x["train"][index])
 
@@ -47,8 +47,8 @@ def test_colours_stay_colours():
     dataset = Dataset("Flags", {"train": images}, {"train": np.arange(40) % 2}, n_classes=2)
     env = play("rgb_array", 1, "GPICL-MNIST-v0", dataset=dataset, n_classes=2, length=5)
     middle = env.render()[TOP + PANEL // 2]
-    assert np.array_equal(middle[SOURCE_LEFT + 20], RED)
-    assert np.array_equal(middle[SOURCE_LEFT + PANEL - 20], BLUE)
+    assert np.array_equal(middle[BASE_INPUT_LEFT + 20], RED)
+    assert np.array_equal(middle[BASE_INPUT_LEFT + PANEL - 20], BLUE)
 
 
 def test_a_picture_costs_far_less_than_a_frame_of_film():

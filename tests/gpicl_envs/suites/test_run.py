@@ -18,7 +18,7 @@ LEARNERS = """
 import os, signal, time
 from pathlib import Path
 import torch
-from gpicl_envs.learner import Learner
+from gpicl_envs import Learner
 
 class Fair(Learner):
     def predict(self, x, y):

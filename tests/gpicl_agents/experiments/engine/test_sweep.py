@@ -20,7 +20,7 @@ from gpicl_envs.report.figures import PALETTE, panels, save
 TASKS = {"dataset": "Digits", "n_features": 16, "length": 12}
 TRAINING = {"steps": 6, "warmup_steps": 1, "evaluate_every": 3, "evaluate_episodes": 4, "checkpoint_every": 2}
 SMALL = {"width": 16, "n_layers": 1, "n_heads": 1, "input_rank": 8}
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 NEW = {"split": "test", "n_tasks": None}
 
 
@@ -63,7 +63,7 @@ def test_a_record_says_what_was_done_and_found(no_svhn, tmp_path: Path):
     assert record["definition"] == trial(1).definition and record["command"] == "gpicl experiment tiny"
     assert {"machine", "versions", "commit", "date", "n_parameters", "state_size"} <= record.keys()
     assert [step for step, _ in record["losses"]] == [1, 2, 3, 4, 5, 6]
-    assert [entry["step"] for entry in record["history"]] == [3, 6] and len(record["history"][0]["unseen"]) == 12
+    assert [entry["step"] for entry in record["history"]] == [3, 6] and len(record["history"][0]["unseen-task"]) == 12
     answer = record["answers"]["unseen-task"]
     assert answer["episodes"] == 8 and len(answer["accuracy"][0]) == 12
     assert answer["gain"][0] == pytest.approx(answer["final"][0] - answer["first"][0], abs=1e-3)
@@ -221,7 +221,7 @@ def test_datasets_watched_in_training_that_are_not_at_hand_are_left_out_by_name(
     watching = replace(trial(2), training=watched, questions=())
     record = TrialJob(watching, "tiny", "small", tmp_path).run().value
     assert "SVHN is not in the data folder" in record["missing"]["SVHN"]
-    assert {"Digits", "unseen"} <= record["history"][0].keys() and "SVHN" not in record["history"][0]
+    assert {"Digits", "unseen-task"} <= record["history"][0].keys() and "SVHN" not in record["history"][0]
 
 
 def test_a_sweep_on_a_ray_cluster_finds_what_one_in_this_process_finds(no_svhn, tmp_path: Path):
