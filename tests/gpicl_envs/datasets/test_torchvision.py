@@ -348,8 +348,8 @@ for k in range(30):
 def test_the_default_folders_are_the_users_cache(monkeypatch):
     monkeypatch.delenv("GPICL_DATA_DIR")
     monkeypatch.delenv("GPICL_CACHE_DIR")
-    data, cache = cache.data_folder(), cache.cache_folder()
-    assert (data.name, cache.name) == ("data", "arrays") and data.parent == cache.parent
+    data, arrays = cache.data_folder(), cache.cache_folder()
+    assert (data.name, arrays.name) == ("data", "arrays") and data.parent == arrays.parent
     assert data.parent.name == "gpicl-envs"
 
 
