@@ -10,6 +10,7 @@ from docstring_parser import DocstringStyle, parse
 
 GOOGLE_SECTION = re.compile(r"^(Args|Returns|Raises|Example|Examples|Yields|Attributes):$", re.MULTILINE)
 LONE_STAR = re.compile(r"(?<![\w*`])\*(?=\w)(?![^*]*\*)")
+BAR = re.compile(r"(?<![`\\])\|(?!`)")  # of a norm, which Sphinx takes for the beginning of a substitution
 HEADING = re.compile(r"^### +(.+)$")
 
 
@@ -77,7 +78,7 @@ def _cell(text: str) -> str:
 
 
 def to_restructured_text(lines: list[str]) -> list[str]:
-    """Return a docstring's lines in Sphinx's own form where Markdown differs: headings, tables, lone stars.
+    """Return a docstring's lines in Sphinx's own form where Markdown differs: headings, tables, lone stars, norms.
 
     Names in single backticks are left to `default_role = "code"`.
     """
@@ -91,7 +92,7 @@ def to_restructured_text(lines: list[str]) -> list[str]:
             result += _list_table(rows)
             rows = []
         heading = HEADING.match(line)
-        result += [f".. rubric:: {heading[1]}", ""] if heading else [LONE_STAR.sub(r"\\*", line)]
+        result += [f".. rubric:: {heading[1]}", ""] if heading else [BAR.sub(r"\\|", LONE_STAR.sub(r"\\*", line))]
     return result
 
 

@@ -10,6 +10,7 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import gpicl_agents
+import gpicl_baselines
 import gpicl_envs
 from docstrings import argument_table, arguments, description, sections, table
 from environment_pages import write_environment_pages
@@ -30,7 +31,6 @@ def generate(folder: Path) -> None:
     write_environment_pages(folder / "environments")
     write_module_pages(folder / "modules")
     pages = {
-        "quickstart": quickstart_page(),
         "contributing": linked((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")),
         "changelog": linked((ROOT / "CHANGELOG.md").read_text(encoding="utf-8")),
         "learners": learners_page(),
@@ -43,7 +43,7 @@ def generate(folder: Path) -> None:
 
 def linked(text: str) -> str:
     """Return a page of the repository's root with its relative links right for a generated page."""
-    pages = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "README.md": "quickstart.md"}
+    pages = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "README.md": "../index.md"}
 
     def target(link: re.Match[str]) -> str:
         path = link[2]
@@ -51,12 +51,6 @@ def linked(text: str) -> str:
         return link[1] + pages.get(path, f"../{inside}" if inside != path else f"../../{path}") + link[3]
 
     return LINK.sub(target, text)
-
-
-def quickstart_page() -> str:
-    """The README from its first section on: what comes before is on the front page."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return linked("# Quickstart and overview\n\n## " + text.split("\n## ", maxsplit=1)[1])
 
 
 def learners_page() -> str:
@@ -129,11 +123,9 @@ def write_module_pages(folder: Path) -> None:
     """Write a page for every module, without what the page of the public names has, and an index of them."""
     folder.mkdir()
     rows = []
-    for package in (gpicl_envs, gpicl_agents):
+    for package in (gpicl_envs, gpicl_agents, gpicl_baselines):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if found.name.startswith(
-                ("gpicl_envs.cli", "gpicl_envs.commands")
-            ):  # they have the page of the command line
+            if ".commands" in found.name or found.name == "gpicl_envs.cli":  # the command line has a page
                 continue
             try:
                 module = importlib.import_module(found.name)

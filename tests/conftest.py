@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -58,3 +59,14 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip(f"no real data in {REAL_DATA}: set GPICL_DATA_DIR to a folder that has some")
     monkeypatch.setenv("GPICL_DATA_DIR", str(REAL_DATA))
     return REAL_DATA
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """What a block registers goes with it."""
+    ids, names = set(gymnasium.registry), set(DATASETS)
+    yield
+    for env_id in set(gymnasium.registry) - ids:
+        del gymnasium.registry[env_id]
+    for name in set(DATASETS) - names:
+        del DATASETS[name]

@@ -117,15 +117,41 @@ def test_relative_links_of_the_repository_s_pages_are_right_one_folder_down():
     assert linked(text) == ("[a](../images/a.png) [b](changelog.md) [c](../../NOTICE) [d](https://e.org) [f](#g)")
 
 
-def test_the_blocks_of_the_usage_page_run(
+def test_the_blocks_of_the_tutorial_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    names: dict = {"__name__": "__main__"}
-    for block in re.findall(r"```python\n(.*?)```", (DOCS / "usage.md").read_text(), flags=re.DOTALL):
-        exec(compile(block, "docs/usage.md", "exec"), names)
+    run_blocks(DOCS / "tutorial.md")
     output = capsys.readouterr().out
     assert "(784,) (10,)" in output and "torch.Size([8, 50, 784])" in output and "1-nn-cosine" in output
+    assert "majority" in output and (tmp_path / "runs" / "chance.jsonl").is_file()
+
+
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize("name", sorted(path.stem for path in DOCS.glob("*.md") if path.stem != "tutorial"))
+def test_the_blocks_of_other_pages_run(name: str):
+    run_blocks(DOCS / f"{name}.md")
+
+
+def run_blocks(path: Path) -> None:
+    """Run the Python blocks of a page, one after the other, with the names of those before."""
+    names: dict = {"__name__": "__main__"}
+    for block in re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL):
+        exec(compile(block, str(path.relative_to(ROOT)), "exec"), names)
+
+
+def test_every_page_is_reached_from_the_first():
+    seen, waiting = set(), [DOCS / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        seen.add(page)
+        text = page.read_text(encoding="utf-8")
+        named = re.findall(r"\]\(([^)#:]+\.md)[#)]", text)
+        named += [f"{line}.md" for line in re.findall(r"^[\w/-]+$", text, flags=re.MULTILINE)]  # of a toctree
+        found = [(page.parent / name).resolve() for name in named if (page.parent / name).is_file()]
+        waiting += [path for path in found if path not in seen and "generated" not in path.parts]
+    pages = {path for path in DOCS.rglob("*.md") if not {"generated", "_build"} & set(path.parts)}
+    assert pages == seen
 
 
 def test_the_animation_is_one_episode_and_small(tmp_path: Path):

@@ -1,27 +1,16 @@
-"""What the README says must run."""
+"""What the README says must run, and its numbers are those of the records."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import gymnasium
 import pytest
 
-from gpicl_envs.datasets import DATASETS
+from gpicl_envs.evaluation.records import read_records
+from gpicl_envs.report import cell, find_row, group
+from gpicl_envs.report.paper import published_rows
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-
-
-@pytest.fixture
-def registries() -> Iterator[None]:
-    """What a block registers goes with it."""
-    ids, names = set(gymnasium.registry), set(DATASETS)
-    yield
-    for env_id in set(gymnasium.registry) - ids:
-        del gymnasium.registry[env_id]
-    for name in set(DATASETS) - names:
-        del DATASETS[name]
 
 
 @pytest.mark.usefixtures("registries")
@@ -41,4 +30,40 @@ def test_the_plug_in_is_a_proper_learner():
 def test_every_link_and_picture_exists():
     root = Path(__file__).parent.parent
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", README):
-        assert (root / target).exists(), target
+        assert (root / target.partition("#")[0]).exists(), target
+
+
+def test_it_is_one_page():
+    assert README.count("\n") <= 150 and len(README.split()) <= 1300
+
+
+def test_no_line_that_lists_ids_is_out_of_date():
+    from gpicl_envs.registration import environments
+
+    assert f"[{len(environments())} ids]" in README
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmark.md"])
+def test_the_table_of_scores_is_that_of_the_records(page: str):
+    """Every number of the comparison, ours and the published ones."""
+    root = Path(__file__).parent.parent
+    columns = group(read_records(root / "benchmarks" / "results" / "gpicl-table1.jsonl"))
+    by_dataset = {title.split(",")[0]: rows for title, rows in columns.items()}
+    text = (root / page).read_text(encoding="utf-8")
+    (head, *rows) = re.search(r"^\| \| MNIST \| Fashion.*?(?=\n\n)", text, flags=re.MULTILINE | re.DOTALL)[
+        0
+    ].splitlines()
+    datasets = [name.strip() for name in head.strip("|").split("|")[1:]]
+    published = published_rows(datasets)
+    checked = 0
+    for row in rows[1:]:
+        name, *shown = (part.strip() for part in row.strip("|").split("|"))
+        learner = re.sub(r" \(`.*|\*", "", name).strip()
+        for dataset, given in zip(datasets, shown, strict=True):
+            if learner.endswith(", published"):
+                expected = published[learner.replace(", published", " (published)")][datasets.index(dataset)]
+                assert float(given) == float(expected), (learner, dataset)
+            elif given != "not run":
+                assert given == cell(find_row(by_dataset[dataset], learner)), (learner, dataset)
+            checked += 1
+    assert checked >= 21
