@@ -17,8 +17,6 @@ class MemorylessMLP(Learner, nn.Module):
     """An MLP of x_n.
 
     Args:
-        n_features: D.
-        n_classes: K.
         width: hidden size.
         n_layers: hidden layers.
         seed: seed of the initial weights.

@@ -52,8 +52,6 @@ class VSML(Learner, nn.Module):
     """A grid of p × K LSTMs with shared parameters.
 
     Args:
-        n_features: D.
-        n_classes: K.
         size: of h and c of one LSTM.
         message_size: of the forward and backward messages.
         input_rank: p, inputs of the grid, a random orthogonal projection of x; min(32, D) by default.
