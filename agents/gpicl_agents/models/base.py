@@ -52,8 +52,8 @@ class SequenceAgent(Learner, nn.Module):
     """A sequence model over the examples of an episode; a subclass provides the layers between tokens and read-out.
 
     The annotated attributes of a class are the arguments of its constructor, as in a dataclass: a subclass inherits
-    them, adds its own, and may change a default. It overrides `check_arguments`, `build_layers`, `start_memory`, `run`
-    and `memory_size`.
+    them, adds its own, and may change a default. It overrides `check_arguments`, `build_layers`, `start_memory` and
+    `run`, and `memory_size` if its memory grows.
 
     Args:
         n_features: D.
@@ -110,7 +110,7 @@ class SequenceAgent(Learner, nn.Module):
         raise NotImplementedError
 
     def start_memory(self, batch: int) -> Any:
-        """Return the memory of B·P sequences before their first token."""
+        """Return the memory of `batch` = B·P sequences before their first token."""
         raise NotImplementedError
 
     def run(self, tokens: torch.Tensor, memory: Any, directions: torch.Tensor) -> tuple[torch.Tensor, Any]:
@@ -127,8 +127,8 @@ class SequenceAgent(Learner, nn.Module):
         raise NotImplementedError
 
     def memory_size(self, n_examples: int) -> int:
-        """Return how many numbers the memory of one sequence holds after `n_examples`."""
-        raise NotImplementedError
+        """Return how many numbers the memory of one sequence holds after `n_examples`; by default it does not grow."""
+        return count_numbers(self.start_memory(1))
 
     # -- The Learner protocol -----------------------------------------------------------------------------------------
 
@@ -137,20 +137,17 @@ class SequenceAgent(Learner, nn.Module):
         labels = one_hot(y, self.n_classes).to(x.dtype)
         return self(x, pad(labels[:, :-1], (0, 0, 1, 0)))
 
-    def forward(
-        self, x: torch.Tensor, feedback: torch.Tensor, extra_embedding: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
         """Return the logits at all positions, from either kind of feedback.
 
         Args:
             x: (B, N, D) inputs.
             feedback: (B, N, K) feedback on the previous example: its one-hot label, or ± the one-hot action (bandit).
-            extra_embedding: (B, N, width) added to the tokens.
 
         Returns:
             (B, N, K) logits.
         """
-        return self._advance(self.start(len(x)), x, feedback, extra_embedding)[0]
+        return self.advance(self.start(len(x)), x, feedback)[0]
 
     def start(self, batch_size: int) -> SequenceState:
         """Return the state before the first example."""
@@ -168,26 +165,33 @@ class SequenceAgent(Learner, nn.Module):
         return self.forward_step(state, x, y_previous)
 
     def forward_step(
+        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor
+    ) -> tuple[torch.Tensor, SequenceState]:
+        """One position of `forward`: (B, D), (B, K) → (B, K), and the next state."""
+        logits, after = self.advance(state, x[:, None], feedback[:, None])
+        return logits[:, 0], after
+
+    def advance(
         self,
         state: SequenceState,
         x: torch.Tensor,
         feedback: torch.Tensor,
         extra_embedding: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, SequenceState]:
-        """One position of `forward`: (B, D), (B, K), and (B, 1, width) or None → (B, K), and the next state."""
-        logits, after = self._advance(state, x[:, None], feedback[:, None].to(x.dtype), extra_embedding)
-        return logits[:, 0], after
+        """Return the logits (B, T, K) of the next T examples, and the state after them.
 
-    def _advance(
-        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor, extra_embedding: torch.Tensor | None
-    ) -> tuple[torch.Tensor, SequenceState]:
-        """The next T examples: (B, T, D), (B, T, K), and (B, T, width) or None → (B, T, K), and the next state."""
+        Args:
+            state: of the examples before.
+            x: (B, T, D) inputs.
+            feedback: (B, T, K) as in `forward`.
+            extra_embedding: (B, T, width) added to the tokens.
+        """
         n, end = state.n, state.n + x.shape[1]
         totals = state.total[:, None] + x.cumsum(1)
         directions = normalize(x - totals / torch.arange(n + 2, end + 2, device=x.device)[:, None], dim=2)
         h = self._project(directions)
         previous = torch.cat([state.previous, h[:, :-1]], 1)
-        tokens = self.embed(h, previous, self._for_each_projection(feedback), n)
+        tokens = self.embed(h, previous, self._for_each_projection(feedback.to(x.dtype)), n)
         if extra_embedding is not None:
             tokens = tokens + self._for_each_projection(extra_embedding)
         hidden, memory = self.run(tokens, state.memory, directions)
@@ -203,7 +207,7 @@ class SequenceAgent(Learner, nn.Module):
     def _build_embeddings(self) -> None:
         rank = self.input_rank or self.n_features
         if self.input_rank:
-            self.shared = nn.Linear(self.n_features, self.n_projections * rank, bias=False)  # one below the other
+            self.shared = nn.Linear(self.n_features, self.n_projections * rank, bias=False)  # stacked
             nn.init.orthogonal_(self.shared.weight)
             self.shared.weight.requires_grad_(False)
         self.embed_input = nn.Linear(rank, self.width, bias=False)
@@ -250,3 +254,8 @@ class SequenceAgent(Learner, nn.Module):
         if p == 1:
             return logits
         return logits.log_softmax(2).unflatten(0, (-1, p)).logsumexp(1) - math.log(p)
+
+
+def count_numbers(memory: Any) -> int:
+    """Return how many numbers the tensors in nested tuples and lists hold."""
+    return memory.numel() if isinstance(memory, torch.Tensor) else sum(map(count_numbers, memory))

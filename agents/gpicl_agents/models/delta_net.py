@@ -39,7 +39,7 @@ class GatedDeltaNet(MixerAgent):
         return "gated-deltanet" if self.gated else "deltanet"
 
     def build_mixer(self) -> Mixer:
-        """The gated delta rule."""
+        """Return the gated delta rule."""
         return DeltaMixer(self.width, self.n_heads, self.n_layers, self.gated, self.chunk)
 
 
@@ -69,7 +69,7 @@ class DeltaMixer(Mixer):
             nn.init.constant_(self.keep.bias, math.log(1000))
 
     def start(self, batch: int) -> torch.Tensor:
-        """S = 0."""
+        """Return S = 0."""
         size = self.width // self.n_heads
         return self.out.weight.new_zeros(batch, self.n_heads, size, size)
 
@@ -82,7 +82,3 @@ class DeltaMixer(Mixer):
             memory, normalize(q, dim=3), normalize(k, dim=3), v, log_decay, rates=rates, chunk=self.chunk
         )
         return self.out(join_heads(self.norm(read))), memory
-
-    def memory_size(self) -> int:
-        """width²/H."""
-        return self.width**2 // self.n_heads

@@ -26,27 +26,23 @@ class GRU(SequenceAgent):
     memory_length: int = MEMORY_LENGTH
 
     def check_arguments(self) -> None:
-        """Those of the layers too."""
+        """Check its own arguments too."""
         super().check_arguments()
         self.n_layers = check_integer("n_layers", self.n_layers, 1)
         self.memory_length = check_integer("memory_length", self.memory_length, 2)
 
     def build_layers(self) -> None:
-        """The stack."""
+        """Make the stack."""
         self.layers = nn.GRU(self.width, self.width, self.n_layers, batch_first=True)
         for layer in range(self.n_layers):
             init_memory_length(self.memory_length, self.layers, f"_l{layer}")
 
     def start_memory(self, batch: int) -> torch.Tensor:
-        """H = 0."""
+        """Return h = 0."""
         return self.read_out.weight.new_zeros(self.n_layers, batch, self.width)
 
     def run(
         self, tokens: torch.Tensor, memory: torch.Tensor, directions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """All layers over the next tokens."""
+        """Run all layers on the next tokens."""
         return self.layers(tokens, memory)
-
-    def memory_size(self, n_examples: int) -> int:
-        """H of each layer."""
-        return self.n_layers * self.width

@@ -143,35 +143,34 @@ class KernelTransformer(Transformer):
         kernel_heads: H.
     """
 
-    name = "transformer+kernel"  # it tells that kernel ridge regression is built in
+    name = "transformer+kernel"  # says that kernel ridge regression is built in
 
     width: int = 128
     n_layers: int = 2
     mlp_width: int = 256
     similarity_bias: float = 10.0
     kernel_heads: int = 8
-    tokens: str = field(default="paired", init=False)  # as are window and max_length, no argument
+    # Fixed, not arguments:
+    tokens: str = field(default="paired", init=False)
     window: int | None = field(default=None, init=False)
     max_length: int = field(default=100, init=False)
 
     def check_arguments(self) -> None:
-        """The kernel heads too."""
+        """Check its own arguments too."""
         super().check_arguments()
         self.kernel_heads = check_integer("kernel_heads", self.kernel_heads, 1)
 
     def build_layers(self) -> None:
-        """The Transformer's blocks, and the kernel heads; 5 times their mean is the initial prediction."""
+        """Make the Transformer's blocks, and the kernel heads; the initial logits are 5 times their mean prediction."""
         super().build_layers()
         self.ridge = CausalRidge(self.kernel_heads, self.n_classes)
         self.embed_ridge = nn.Linear(self.kernel_heads * (self.n_classes + 1), self.width)
         self.direct = nn.Parameter(torch.full((self.kernel_heads,), 5.0 / self.kernel_heads))
 
-    def forward(
-        self, x: torch.Tensor, feedback: torch.Tensor, extra_embedding: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N, K) → (B, N, K)."""
         predictions, deviations = self.ridge(x, feedback)
-        logits = super().forward(x, feedback, self._embed_predictions(predictions, deviations))
+        logits, _ = self.advance(self.start(len(x)), x, feedback, self._embed_predictions(predictions, deviations))
         return logits + torch.einsum("bnhk,h->bnk", predictions, self.direct)
 
     def start(self, batch_size: int) -> KernelState:
@@ -180,19 +179,15 @@ class KernelTransformer(Transformer):
         return KernelState(**vars(state), ridge=self.ridge.start(batch_size, self.n_features))
 
     def forward_step(
-        self,
-        state: SequenceState,
-        x: torch.Tensor,
-        feedback: torch.Tensor,
-        extra_embedding: torch.Tensor | None = None,
+        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor
     ) -> tuple[torch.Tensor, KernelState]:
         """(B, D), (B, K) → (B, K), and the next state."""
         assert isinstance(state, KernelState) and state.ridge is not None
         predictions, deviations, ridge = self.ridge.step(state.ridge, x, feedback)
-        logits, after = super().forward_step(
-            state, x, feedback, self._embed_predictions(predictions, deviations)[:, None]
-        )
-        return logits + torch.einsum("bhk,h->bk", predictions, self.direct), KernelState(**vars(after), ridge=ridge)
+        embedding = self._embed_predictions(predictions, deviations)[:, None]
+        logits, after = self.advance(state, x[:, None], feedback[:, None], embedding)
+        logits = logits[:, 0] + torch.einsum("bhk,h->bk", predictions, self.direct)
+        return logits, KernelState(**vars(after), ridge=ridge)
 
     def state_size(self, n_examples: int) -> int:
         """As in the Transformer, and the state of the kernel heads."""

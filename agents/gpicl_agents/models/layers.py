@@ -25,10 +25,6 @@ class Mixer(nn.Module):
         """The next T tokens (B, T, width) and the memory of those before → (B, T, width), and the next memory."""
         raise NotImplementedError
 
-    def memory_size(self) -> int:
-        """Return how many numbers the memory of one sequence holds."""
-        raise NotImplementedError
-
 
 class Mlp(nn.Module):
     """Pre-norm MLP with its residual connection.
@@ -85,7 +81,7 @@ class BlockAgent(SequenceAgent):
     mlp_width: int = None  # type: ignore[assignment]  # set by check_arguments
 
     def check_arguments(self) -> None:
-        """Those of the blocks too."""
+        """Check its own arguments too."""
         super().check_arguments()
         self.n_layers = check_integer("n_layers", self.n_layers, 1)
         self.n_heads = check_heads(self.n_heads, self.width)
@@ -102,7 +98,7 @@ class MixerAgent(BlockAgent):
     chunk: int = 128
 
     def check_arguments(self) -> None:
-        """That of the mixers too."""
+        """Check its own arguments too."""
         super().check_arguments()
         self.chunk = check_integer("chunk", self.chunk, 1)
 
@@ -111,29 +107,22 @@ class MixerAgent(BlockAgent):
         raise NotImplementedError
 
     def build_layers(self) -> None:
-        """The blocks."""
+        """Make the blocks."""
         self.blocks = nn.ModuleList(
             MixerBlock(self.build_mixer(), self.width, self.mlp_width, self.n_layers) for _ in range(self.n_layers)
         )
 
     def start_memory(self, batch: int) -> list[Any]:
-        """The memory of each mixer."""
-        return [mixer.start(batch) for mixer in self._mixers()]
+        """Return the memory of each mixer."""
+        return [block.mixer.start(batch) for block in self.blocks if isinstance(block, MixerBlock)]
 
     def run(self, tokens: torch.Tensor, memory: list[Any], directions: torch.Tensor) -> tuple[torch.Tensor, list[Any]]:
-        """The next tokens through all blocks."""
+        """Run all blocks on the next tokens."""
         after = []
         for block, before in zip(self.blocks, memory, strict=True):
             tokens, mixed = block(tokens, before)
             after.append(mixed)
         return tokens, after
-
-    def memory_size(self, n_examples: int) -> int:
-        """That of all mixers, however many examples."""
-        return sum(mixer.memory_size() for mixer in self._mixers())
-
-    def _mixers(self) -> list[Mixer]:
-        return [block.mixer for block in self.blocks if isinstance(block, MixerBlock)]
 
 
 def check_heads(n_heads: int, width: int) -> int:

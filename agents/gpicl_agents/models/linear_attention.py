@@ -38,12 +38,12 @@ class LinearAttention(MixerAgent):
     feature_map: str = "unit"
 
     def check_arguments(self) -> None:
-        """The feature map too."""
+        """Check its own arguments too."""
         super().check_arguments()
         check_choice("feature_map", self.feature_map, FEATURE_MAPS)
 
     def build_mixer(self) -> Mixer:
-        """Linear attention."""
+        """Return linear attention."""
         return LinearAttentionMixer(self.width, self.n_heads, self.n_layers, self.feature_map, self.chunk)
 
 
@@ -68,7 +68,7 @@ class LinearAttentionMixer(Mixer):
         init_residual(self.out, n_layers)
 
     def start(self, batch: int) -> torch.Tensor:
-        """S = 0, and z = 0."""
+        """Return S = 0 and z = 0."""
         size = self.width // self.n_heads
         return self.out.weight.new_zeros(batch, self.n_heads, size, size + self.divides)
 
@@ -84,7 +84,3 @@ class LinearAttentionMixer(Mixer):
             q, k = normalize(q, dim=3), normalize(k, dim=3)
             read, memory = write_and_read(memory, q, k, v, no_decay, chunk=self.chunk)
         return self.out(join_heads(self.norm(read))), memory
-
-    def memory_size(self) -> int:
-        """width²/H, and the width of z."""
-        return self.width**2 // self.n_heads + self.divides * self.width

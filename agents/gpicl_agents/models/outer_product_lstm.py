@@ -44,7 +44,7 @@ class OuterProductLSTM(SequenceAgent):
     rank: int = None  # type: ignore[assignment]  # set by check_arguments
 
     def check_arguments(self) -> None:
-        """The heads and their rank too."""
+        """Check its own arguments too."""
         super().check_arguments()
         self.n_heads = check_heads(self.n_heads, self.width)
         size = self.width // self.n_heads
@@ -53,7 +53,7 @@ class OuterProductLSTM(SequenceAgent):
             raise ValueError(f"rank={self.rank} does not divide width // n_heads = {size}: give a divisor of it.")
 
     def build_layers(self) -> None:
-        """The LSTM, and its projections for the memory."""
+        """Make the LSTM, and its projections for the memory."""
         self.controller = nn.LSTM(self.width, self.width, batch_first=True)
         init_memory_length(MEMORY_LENGTH, self.controller, "_l0")
         self.norm_features = nn.LayerNorm(self.width)
@@ -65,13 +65,13 @@ class OuterProductLSTM(SequenceAgent):
         self.out = nn.Linear(self.width, self.width, bias=False)
 
     def start_memory(self, batch: int) -> State:
-        """All zeros: h, c, M."""
+        """Return zeros for h, c and M."""
         zeros = self.read_out.weight.new_zeros
         size = self.width // self.n_heads
         return zeros(1, batch, self.width), zeros(1, batch, self.width), zeros(batch, self.n_heads, self.rank, size)
 
     def run(self, tokens: torch.Tensor, memory: State, directions: torch.Tensor) -> tuple[torch.Tensor, State]:
-        """The LSTM over the next tokens, then the memory: each reads what has been written up to and including it."""
+        """Run the LSTM, then the memory, where each token reads what has been written up to and including itself."""
         h, c, matrix = memory
         outputs, (h, c) = run_lstm(self.controller, tokens, (h, c))
         features = tokens + outputs
@@ -80,10 +80,6 @@ class OuterProductLSTM(SequenceAgent):
         values, log_decay = v * self.write_gate(normed).sigmoid().mT[..., None], logsigmoid(self.keep_gate(normed)).mT
         read, matrix = write_and_read(matrix, self._key(q), self._key(k), values, log_decay)
         return features + self.out(join_heads(self.norm_read(read))), (h, c, matrix)
-
-    def memory_size(self, n_examples: int) -> int:
-        """H and c, and M of each head."""
-        return 2 * self.width + self.rank * self.width
 
     def _key(self, values: torch.Tensor) -> torch.Tensor:
         """(B, H, T, d) → (B, H, T, R) of unit norm."""

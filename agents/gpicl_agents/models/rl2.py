@@ -34,7 +34,7 @@ class BanditAgent(SequenceAgent):
     """
 
     def build_layers(self) -> None:
-        """Those of the model, and the embedding of actions whatever their reward."""
+        """Make those of the model, and an embedding of actions whatever their reward."""
         super().build_layers()
         self.embed_action = nn.Linear(self.n_classes, self.width, bias=False)
         nn.init.normal_(self.embed_action.weight)

@@ -18,7 +18,7 @@ State: per layer inner · n with inner = expand · width, and 3 (inner + 2 n) fo
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -46,19 +46,18 @@ class SelectiveStateSpace(MixerAgent):
     state_width: int = 64
 
     def check_arguments(self) -> None:
-        """Those of the state too."""
+        """Check its own arguments too."""
         super().check_arguments()
         self.expand = check_integer("expand", self.expand, 1)
         self.state_width = check_integer("state_width", self.state_width, 1)
 
     def build_mixer(self) -> Mixer:
-        """The state-space model."""
+        """Return the state-space model."""
         inner = self.expand * self.width
         return StateSpaceMixer(self.width, inner, self.state_width, self.n_heads, self.n_layers, self.chunk)
 
 
-@dataclass
-class StateSpaceMemory:
+class StateSpaceMemory(NamedTuple):
     """The memory of a state-space mixer.
 
     Args:
@@ -100,7 +99,7 @@ class StateSpaceMixer(Mixer):
         init_residual(self.out, n_layers)
 
     def start(self, batch: int) -> StateSpaceMemory:
-        """Zeros."""
+        """Return zeros."""
         zeros = self.out.weight.new_zeros
         return StateSpaceMemory(
             state=zeros(batch, self.n_heads, self.state_width, self.inner // self.n_heads),
@@ -126,10 +125,6 @@ class StateSpaceMixer(Mixer):
         )
         read = join_heads(read + self.skip[:, None, None] * values)
         return self.out(self.norm(read * silu(self.gate(tokens)))), StateSpaceMemory(state, mixed[:, 1 - TAPS :])
-
-    def memory_size(self) -> int:
-        """The state, and the last inputs of the convolution."""
-        return self.inner * self.state_width + (TAPS - 1) * self.mixed
 
 
 def convolve(values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:

@@ -35,7 +35,7 @@ class TiedLSTM(SequenceAgent):
     memory_length: int = MEMORY_LENGTH
 
     def check_arguments(self) -> None:
-        """Those of the units too."""
+        """Check its own arguments too."""
         super().check_arguments()
         self.n_units = check_integer("n_units", self.n_units, 1)
         self.memory_length = check_integer("memory_length", self.memory_length, 2)
@@ -45,7 +45,7 @@ class TiedLSTM(SequenceAgent):
             )
 
     def build_layers(self) -> None:
-        """The weights, and their places and signs."""
+        """Make the weights, their places and signs."""
         self.shared_weights = nn.LSTM(self.width, self.width, batch_first=True)
         init_memory_length(self.memory_length, self.shared_weights, "_l0")
         for matrix, columns in (("ih", self.width), ("hh", self.n_units)):
@@ -57,21 +57,17 @@ class TiedLSTM(SequenceAgent):
         self.register_buffer("sign_out", _random_signs(copies, self.width) / math.sqrt(copies))
 
     def start_memory(self, batch: int) -> State:
-        """H = c = 0."""
+        """Return h = c = 0."""
         zeros = self.read_out.weight.new_zeros(1, batch, self.n_units)
         return zeros, zeros
 
     def run(self, tokens: torch.Tensor, memory: State, directions: torch.Tensor) -> tuple[torch.Tensor, State]:
-        """The next tokens, in the precision of the weights."""
+        """Run the layer on the next tokens, in the precision of the weights."""
         with torch.autocast(tokens.device.type, enabled=False):
             tokens = tokens.to(memory[0].dtype)
             units, h, c = torch.lstm(tokens, memory, self._weights(), True, 1, 0.0, self.training, False, True)
             outputs = (units.unflatten(2, (-1, self.width)) * self.get_buffer("sign_out")).sum(2)
         return outputs, (h, c)
-
-    def memory_size(self, n_examples: int) -> int:
-        """H and c."""
-        return 2 * self.n_units
 
     def _weights(self) -> list[torch.Tensor]:
         """What `torch.lstm` takes: the input matrix, the recurrent one, and their biases."""

@@ -59,7 +59,7 @@ class Transformer(BlockAgent):
     max_length: int = 100
 
     def check_arguments(self) -> None:
-        """Those of attention too."""
+        """Check its own arguments too."""
         super().check_arguments()
         self.similarity_bias = check_number("similarity_bias", self.similarity_bias, 0)
         self.window = None if self.window is None else check_integer("window", self.window, 2)
@@ -72,7 +72,7 @@ class Transformer(BlockAgent):
             )
 
     def build_layers(self) -> None:
-        """The blocks, and positions for `"paper"`."""
+        """Make the blocks, and positions for `"paper"`."""
         if self.tokens == "paper":
             self.positions = nn.Parameter(0.02 * torch.randn(self.max_length, self.width))
         self.blocks = nn.ModuleList(
@@ -103,14 +103,14 @@ class Transformer(BlockAgent):
         return tokens + self.positions[n:end]
 
     def start_memory(self, batch: int) -> AttentionMemory:
-        """An empty cache."""
+        """Return an empty cache."""
         directions = self.read_out.weight.new_zeros(batch // self._active_projections, 0, self.n_features)
         return AttentionMemory([None] * self.n_layers, Rows(directions))
 
     def run(
         self, tokens: torch.Tensor, memory: AttentionMemory, directions: torch.Tensor
     ) -> tuple[torch.Tensor, AttentionMemory]:
-        """Attention from the next tokens to themselves and to those in the cache."""
+        """Run the blocks on the next tokens, which attend to themselves and to those in the cache."""
         t, n, known = directions.shape[1], memory.n + directions.shape[1], memory.directions
         similarity = None
         if self.similarity_bias:  # cos(x_n, x_{i−1}) for token i, which holds example i − 1

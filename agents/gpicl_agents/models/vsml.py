@@ -101,7 +101,7 @@ class VSML(Learner, nn.Module):
         return torch.stack(rows, 1)
 
     def start(self, batch_size: int) -> GridState:
-        """All zeros."""
+        """Return zeros."""
         zeros = self.shared.weight.new_zeros
         grid = zeros(batch_size, self.input_rank, self.n_classes, self.size)
         previous, predicted = zeros(batch_size, self.input_rank), zeros(batch_size, self.n_classes)

@@ -131,16 +131,12 @@ class Averaging(SequenceAgent):
     def build_layers(self) -> None:
         self.factors = torch.nn.Parameter(torch.full((self.width,), self.factor))
 
-    def start_memory(self, batch: int) -> tuple[torch.Tensor, int]:
-        return torch.zeros(batch, 1, self.width), 0
+    def start_memory(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(batch, 1, self.width), torch.zeros(1)
 
     def run(self, tokens: torch.Tensor, memory: Any, directions: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        total, end = memory[0] + tokens.cumsum(1), memory[1] + tokens.shape[1]
-        mean = total / torch.arange(memory[1] + 1, end + 1)[:, None]
-        return tokens + self.factors * mean, (total[:, -1:], end)
-
-    def memory_size(self, n_examples: int) -> int:
-        return self.width + 1
+        total, count = memory[0] + tokens.cumsum(1), memory[1] + torch.arange(1, tokens.shape[1] + 1)
+        return tokens + self.factors * total / count[:, None], (total[:, -1:], count[-1:])
 
 
 def test_annotated_attributes_are_the_arguments_with_those_of_the_bases():
