@@ -47,15 +47,15 @@ def sections(documented: object) -> dict[str, str]:
 
 
 def arguments(made: Callable[..., Any], leave_out: Iterable[str] = ()) -> list[Argument]:
-    """Return the documented arguments of a class or function, with their defaults."""
-    defaults = inspect.signature(made).parameters
-    documented = parse(inspect.getdoc(made) or "", style=DocstringStyle.GOOGLE).params
-    names = [entry.arg_name for entry in documented]
-    kept = set(names) - set(leave_out) - {name for name in names if name.startswith("*")}
+    """Return the documented arguments of a class or function, with their defaults; classes inherit descriptions."""
+    meanings: dict[str, str] = {}
+    for documented in reversed(inspect.getmro(made)) if isinstance(made, type) else [made]:
+        entries = parse(inspect.cleandoc(documented.__doc__ or ""), style=DocstringStyle.GOOGLE).params
+        meanings |= {entry.arg_name: entry.description or "" for entry in entries}
     return [
-        Argument(entry.arg_name, _default(defaults[entry.arg_name].default), entry.description or "")
-        for entry in documented
-        if entry.arg_name in kept
+        Argument(name, _default(parameter.default), meanings[name])
+        for name, parameter in inspect.signature(made).parameters.items()
+        if name in meanings.keys() - set(leave_out)
     ]
 
 

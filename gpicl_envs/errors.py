@@ -60,6 +60,13 @@ def check_number(name: str, given: float, low: float) -> float:
     return float(given)
 
 
+def check_positive(name: str, given: float) -> float:
+    """Return `given` as a float if it is finite and above 0."""
+    if isinstance(given, bool) or not isinstance(given, Real) or not 0 < given < float("inf"):
+        raise ValueError(f"{name}={given!r} is not allowed: give a finite number above 0.")
+    return float(given)
+
+
 def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Call the constructor, saying which arguments it takes where one is not among them."""
     parameters = inspect.signature(made).parameters

@@ -1,5 +1,6 @@
 """The documentation: what its generator writes, and that all of it builds without a warning."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import gpicl_envs
 from gpicl_envs.cli import commands as commands_of_gpicl
 from gpicl_envs.evaluation.records import read_records
-from gpicl_envs.learners.registry import learner_targets
+from gpicl_envs.learners.registry import find_class, learner_targets
 from gpicl_envs.registration import environments
 
 ROOT = Path(__file__).parent.parent
@@ -75,6 +76,14 @@ def test_reference_scores_are_those_of_the_records(pages: Path):
     assert "Made by `gpicl quickstart`" in page
     regression = (pages / "environments" / "GPICL-LinearRegression-v0.md").read_text()
     assert "None are committed for this id yet" in regression and "95 % interval" not in regression
+
+
+@pytest.mark.parametrize("name", learner_targets())
+def test_every_argument_of_every_learner_is_documented(name: str):
+    from docstrings import arguments
+
+    learner = find_class(learner_targets()[name])
+    assert [argument.name for argument in arguments(learner)] == list(inspect.signature(learner).parameters)
 
 
 def test_pages_need_no_data(own_data: Path, tmp_path: Path):

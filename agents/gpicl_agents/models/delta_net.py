@@ -1,4 +1,4 @@
-"""Gated DeltaNet (Yang et al. 2024, arXiv:2412.06464): a memory that learns by online least squares, and forgets.
+"""Gated DeltaNet (Yang et al. 2024, arXiv:2412.06464): a memory that learns by online least squares, and decays.
 
 For each head, with x_t the token after its norm, q and k of unit norm, and S the memory (d_k × d_v):
 
@@ -7,8 +7,8 @@ For each head, with x_t the token after its norm, q and k of unit norm, and S th
     out = W_o RMSNorm(S_tᵀ q_t)
 
 Without decay it is DeltaNet (Schlag et al. 2021, arXiv:2102.11174), computed in chunks as in Yang et al. 2024,
-arXiv:2406.06484 (see `fast_weights.py`). The short convolutions and the output gate of the paper are left out: paired
-tokens hold the example before already. α begins so that a memory lasts a thousand examples.
+arXiv:2406.06484 (see `fast_weights.py`). The paper's short convolutions and output gate are left out: paired tokens
+already hold the previous example. Initially, α makes memories last a thousand examples.
 
 State: per layer H · d_k · d_v = width²/H, however many examples.
 """
@@ -19,58 +19,19 @@ import torch
 from torch import nn
 from torch.nn.functional import logsigmoid, normalize
 
-from gpicl_agents.models.layers import BlockAgent, Mixer, join_heads, split_heads, start_small, write_and_read
+from gpicl_agents.models.fast_weights import write_and_read
+from gpicl_agents.models.layers import Mixer, MixerAgent, init_residual, join_heads, split_heads
 
 
-class GatedDeltaNet(BlockAgent):
+class GatedDeltaNet(MixerAgent):
     """Blocks of the gated delta rule and an MLP.
 
     Args:
-        n_features: D.
-        n_classes: K.
-        tokens: `"paired"` or `"paper"` (see `sequence.py`).
-        width: size of a token.
-        n_layers: number of blocks.
-        n_heads: H, memories side by side in a block; it must divide the width.
-        mlp_width: hidden size of the MLP of a block; 4 · width by default.
-        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_projections: V, projections through which `eval()` mode predicts.
-        gated: whether the memory forgets; without, α = 1 (DeltaNet).
-        chunk: positions that `predict` computes at once; changes its cost, not its result.
-        seed: seed of the initial weights.
+        gated: whether the memory decays; without, α = 1 (DeltaNet).
     """
 
-    def __init__(
-        self,
-        n_features: int = 784,
-        n_classes: int = 10,
-        *,
-        tokens: str = "paired",
-        width: int = 128,
-        n_layers: int = 1,
-        n_heads: int = 2,
-        mlp_width: int | None = None,
-        input_rank: int | None = None,
-        n_projections: int = 1,
-        gated: bool = True,
-        chunk: int = 64,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            n_features,
-            n_classes,
-            tokens=tokens,
-            width=width,
-            n_layers=n_layers,
-            n_heads=n_heads,
-            mlp_width=mlp_width,
-            input_rank=input_rank,
-            n_projections=n_projections,
-            chunk=chunk,
-            seed=seed,
-        )
-        self.gated = bool(gated)
-        self._make()
+    gated: bool = True
+    chunk: int = 64
 
     @property
     def name(self) -> str:
@@ -78,7 +39,7 @@ class GatedDeltaNet(BlockAgent):
         return "gated-deltanet" if self.gated else "deltanet"
 
     def build_mixer(self) -> Mixer:
-        """The gated delta rule."""
+        """Return the gated delta rule."""
         return DeltaMixer(self.width, self.n_heads, self.n_layers, self.gated, self.chunk)
 
 
@@ -89,7 +50,7 @@ class DeltaMixer(Mixer):
         width: size of a token.
         n_heads: H.
         n_layers: number of blocks.
-        gated: whether the memory forgets.
+        gated: whether the memory decays.
         chunk: positions computed at once.
     """
 
@@ -101,16 +62,16 @@ class DeltaMixer(Mixer):
         self.keep = nn.Linear(width, n_heads) if gated else None
         self.norm = nn.RMSNorm(width // n_heads, eps=1e-5)
         self.out = nn.Linear(width, width, bias=False)
-        start_small(self.out, n_layers)
+        init_residual(self.out, n_layers)
         nn.init.zeros_(self.rate.bias)
         if self.keep is not None:
             nn.init.zeros_(self.keep.weight)
             nn.init.constant_(self.keep.bias, math.log(1000))
 
-    def start(self, rows: int) -> torch.Tensor:
-        """S = 0."""
+    def start(self, batch: int) -> torch.Tensor:
+        """Return S = 0."""
         size = self.width // self.n_heads
-        return self.out.weight.new_zeros(rows, self.n_heads, size, size)
+        return self.out.weight.new_zeros(batch, self.n_heads, size, size)
 
     def forward(self, tokens: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Write and read T tokens."""
@@ -121,7 +82,3 @@ class DeltaMixer(Mixer):
             memory, normalize(q, dim=3), normalize(k, dim=3), v, log_decay, rates=rates, chunk=self.chunk
         )
         return self.out(join_heads(self.norm(read))), memory
-
-    def memory_size(self) -> int:
-        """width²/H."""
-        return self.width**2 // self.n_heads

@@ -1,4 +1,4 @@
-"""`Rows`: a tensor that grows by rows, as caches do, without copying the rows before at every step."""
+"""`Rows`: a tensor that grows by rows, as caches do, without copying the earlier rows at every step."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ import torch
 
 @dataclass
 class _Buffer:
-    """Room for more rows than are used, and how many any holder has written."""
+    """Room for more rows than are used, and how many have been written by any of the `Rows` that share it."""
 
     tensor: torch.Tensor
     written: int
@@ -15,11 +15,11 @@ class _Buffer:
 
 @dataclass
 class Rows:
-    """The rows of a tensor (…, n, d); `append` returns longer rows and leaves these as they are.
+    """The rows of a tensor (…, n, d); `append` returns a longer `Rows` and leaves this one unchanged.
 
-    Appending writes into room that is left in a buffer which both share, so n steps cost O(n) and not O(n²). Who
-    appends to the same rows twice, to go two ways from one state, gets a copy. While gradients are recorded, rows are
-    joined anew, since what they need must not be written over.
+    Appending writes into the free room of a buffer that both share, so n steps cost O(n) and not O(n²). Appending to
+    the same rows a second time, to branch from one state, makes a copy. While gradients are recorded, every append
+    copies, since autograd may still need the old values.
 
     Args:
         tensor: (…, n, d).
@@ -46,7 +46,7 @@ class Rows:
         return Rows(buffer.tensor[..., :end, :], buffer)
 
     def first(self, n: int) -> "Rows":
-        """Return the first n rows; those after them are forgotten, and may be written over."""
+        """Return the first n rows; the rest is forgotten, and may be overwritten."""
         if n == len(self):
             return self
         if self._buffer is not None:
@@ -54,5 +54,5 @@ class Rows:
         return Rows(self.tensor[..., :n, :], self._buffer)
 
     def last(self, n: int) -> "Rows":
-        """Return the last n rows, or all where there are fewer."""
+        """Return the last n rows, or all if there are fewer."""
         return self if n >= len(self) else Rows(self.tensor[..., -n:, :])

@@ -7,11 +7,11 @@ For each head, with x_t the token after its norm and S the memory (d_k × d_v):
 
 | feature map | φ(a) | out |
 |---|---|---|
-| `"unit"` | a/‖a‖ | W_o RMSNorm(S_tᵀ q_t): cosines, whose sum needs no denominator once it is normalised |
+| `"unit"` | a/‖a‖ | W_o RMSNorm(S_tᵀ q_t): a sum of cosines, which needs no denominator once it is normalised |
 | `"elu"` (the paper's) | elu(a) + 1 | W_o (S_tᵀ q_t) / (z_t·q_t), with z_t = z_{t−1} + k_t, one more column of S |
 
-With positive features every key resembles every other at first: with `"elu"` one layer was still on the loss plateau
-after 300 steps, which `"unit"` leaves within 100.
+With positive features all keys resemble each other initially: with `"elu"` one layer was still on the loss plateau
+after 300 steps; with `"unit"` it left the plateau within 100.
 
 State: per layer H · d_k · d_v = width²/H, and width more for z, however many examples.
 """
@@ -20,69 +20,30 @@ import torch
 from torch import nn
 from torch.nn.functional import elu, normalize, pad
 
-from gpicl_agents.models.layers import BlockAgent, Mixer, join_heads, split_heads, start_small, write_and_read
+from gpicl_agents.models.fast_weights import write_and_read
+from gpicl_agents.models.layers import Mixer, MixerAgent, init_residual, join_heads, split_heads
 from gpicl_envs.errors import check_choice
 
 FEATURE_MAPS = ("unit", "elu")
 
 
-class LinearAttention(BlockAgent):
+class LinearAttention(MixerAgent):
     """Blocks of linear attention and an MLP.
 
     Args:
-        n_features: D.
-        n_classes: K.
-        tokens: `"paired"` or `"paper"` (see `sequence.py`).
-        width: size of a token.
-        n_layers: number of blocks.
-        n_heads: H, memories side by side in a block; it must divide the width.
-        mlp_width: hidden size of the MLP of a block; 4 · width by default.
-        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_projections: V, projections through which `eval()` mode predicts.
         feature_map: `"unit"` or `"elu"` (see the module).
-        chunk: positions that `predict` computes at once; changes its cost, not its result.
-        seed: seed of the initial weights.
     """
 
-    def __init__(
-        self,
-        n_features: int = 784,
-        n_classes: int = 10,
-        *,
-        tokens: str = "paired",
-        width: int = 128,
-        n_layers: int = 1,
-        n_heads: int = 2,
-        mlp_width: int | None = None,
-        input_rank: int | None = None,
-        n_projections: int = 1,
-        feature_map: str = "unit",
-        chunk: int = 128,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            n_features,
-            n_classes,
-            tokens=tokens,
-            width=width,
-            n_layers=n_layers,
-            n_heads=n_heads,
-            mlp_width=mlp_width,
-            input_rank=input_rank,
-            n_projections=n_projections,
-            chunk=chunk,
-            seed=seed,
-        )
-        self.feature_map = check_choice("feature_map", feature_map, FEATURE_MAPS)
-        self._make()
+    name = "linear-attention"
+    feature_map: str = "unit"
 
-    @property
-    def name(self) -> str:
-        """`linear-attention`."""
-        return "linear-attention"
+    def check_arguments(self) -> None:
+        """Check its own arguments too."""
+        super().check_arguments()
+        check_choice("feature_map", self.feature_map, FEATURE_MAPS)
 
     def build_mixer(self) -> Mixer:
-        """Linear attention."""
+        """Return linear attention."""
         return LinearAttentionMixer(self.width, self.n_heads, self.n_layers, self.feature_map, self.chunk)
 
 
@@ -104,25 +65,22 @@ class LinearAttentionMixer(Mixer):
         self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
         self.norm = nn.Identity() if self.divides else nn.RMSNorm(width // n_heads, eps=1e-5)
         self.out = nn.Linear(width, width, bias=False)
-        start_small(self.out, n_layers)
+        init_residual(self.out, n_layers)
 
-    def start(self, rows: int) -> torch.Tensor:
-        """S = 0, and z = 0."""
+    def start(self, batch: int) -> torch.Tensor:
+        """Return S = 0 and z = 0."""
         size = self.width // self.n_heads
-        return self.out.weight.new_zeros(rows, self.n_heads, size, size + self.divides)
+        return self.out.weight.new_zeros(batch, self.n_heads, size, size + self.divides)
 
     def forward(self, tokens: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Write and read T tokens."""
         q, k, v = (split_heads(part, self.n_heads) for part in self.queries_keys_values(tokens).chunk(3, 2))
-        never = torch.zeros_like(v[..., 0])
-        if not self.divides:
-            read, memory = write_and_read(memory, normalize(q, dim=3), normalize(k, dim=3), v, never, chunk=self.chunk)
-        else:
-            v = pad(v, (0, 1), value=1.0)
-            read, memory = write_and_read(memory, elu(q) + 1, elu(k) + 1, v, never, chunk=self.chunk)
+        no_decay = torch.zeros_like(v[..., 0])
+        if self.divides:
+            v = pad(v, (0, 1), value=1.0)  # the last column sums the keys: z
+            read, memory = write_and_read(memory, elu(q) + 1, elu(k) + 1, v, no_decay, chunk=self.chunk)
             read = read[..., :-1] / read[..., -1:].clamp_min(1e-6)
+        else:
+            q, k = normalize(q, dim=3), normalize(k, dim=3)
+            read, memory = write_and_read(memory, q, k, v, no_decay, chunk=self.chunk)
         return self.out(join_heads(self.norm(read))), memory
-
-    def memory_size(self) -> int:
-        """width²/H, and the width of z."""
-        return self.width**2 // self.n_heads + self.divides * self.width

@@ -1,89 +1,61 @@
-"""LSTM (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735), torch's own, as the memory.
+"""LSTM (Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735), PyTorch's own.
 
-State: layers · 2 · width, however many examples. All that was seen must fit into it, which is why the paper finds that
-the size of the state, and not the number of parameters, predicts learning. Its gates begin so that units remember for
-1 to `memory_length` examples (chrono initialisation, Tallec & Ollivier 2018, arXiv:1804.11188): without, it stays at
-chance for as long as we waited.
+State: layers · 2 · width, however many examples. Everything seen must fit into it, which is why the paper finds that
+the size of the state, and not the number of parameters, predicts learning. Its gates are initialised so that units
+remember for 1 to `memory_length` examples (chrono initialisation, Tallec & Ollivier 2018, arXiv:1804.11188); without
+this, it stayed at chance for as long as we trained it.
 """
 
 import torch
 from torch import nn
 
-from gpicl_agents.models.layers import RecurrentAgent
+from gpicl_agents.models.base import SequenceAgent
 from gpicl_envs.errors import check_integer
 
-MEMORY_LENGTH = 100  # examples: that of an episode
+MEMORY_LENGTH = 100  # examples in a default episode
 
 State = tuple[torch.Tensor, torch.Tensor]
 
 
-class LSTM(RecurrentAgent):
+class LSTM(SequenceAgent):
     """A stack of LSTM layers.
 
     Args:
-        n_features: D.
-        n_classes: K.
-        tokens: `"paired"` or `"paper"` (see `sequence.py`).
-        width: size of a token, of h and of c.
         n_layers: number of layers.
-        memory_length: T, examples for which the slowest unit begins to remember; the others 1 to T.
-        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_projections: V, projections through which `eval()` mode predicts.
-        seed: seed of the initial weights.
+        memory_length: T, examples that the slowest unit remembers initially; the others 1 to T.
     """
 
     name = "lstm"
+    width: int = 256
+    n_layers: int = 1
+    memory_length: int = MEMORY_LENGTH
 
-    def __init__(
-        self,
-        n_features: int = 784,
-        n_classes: int = 10,
-        *,
-        tokens: str = "paired",
-        width: int = 256,
-        n_layers: int = 1,
-        memory_length: int = MEMORY_LENGTH,
-        input_rank: int | None = None,
-        n_projections: int = 1,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            n_features,
-            n_classes,
-            tokens=tokens,
-            width=width,
-            input_rank=input_rank,
-            n_projections=n_projections,
-            seed=seed,
-        )
-        self.n_layers = check_integer("n_layers", n_layers, 1)
-        self.memory_length = check_integer("memory_length", memory_length, 2)
-        self._make()
+    def check_arguments(self) -> None:
+        """Check its own arguments too."""
+        super().check_arguments()
+        self.n_layers = check_integer("n_layers", self.n_layers, 1)
+        self.memory_length = check_integer("memory_length", self.memory_length, 2)
 
-    def build_memory(self) -> None:
-        """The layers."""
+    def build_layers(self) -> None:
+        """Make the stack."""
         self.layers = nn.LSTM(self.width, self.width, self.n_layers, batch_first=True)
         for layer in range(self.n_layers):
-            remember_for(self.memory_length, self.layers, f"_l{layer}")
+            init_memory_length(self.memory_length, self.layers, f"_l{layer}")
 
-    def start_memory(self, rows: int) -> State:
-        """H = c = 0."""
-        zeros = self.read_out.weight.new_zeros(self.n_layers, rows, self.width)
+    def start_memory(self, batch: int) -> State:
+        """Return h = c = 0."""
+        zeros = self.read_out.weight.new_zeros(self.n_layers, batch, self.width)
         return zeros, zeros
 
-    def run(self, tokens: torch.Tensor, memory: State) -> tuple[torch.Tensor, State]:
-        """All layers over all tokens."""
-        return run_layers(self.layers, tokens, memory)
-
-    def memory_size(self, n_examples: int) -> int:
-        """H and c of each layer."""
-        return 2 * self.n_layers * self.width
+    def run(self, tokens: torch.Tensor, memory: State, directions: torch.Tensor) -> tuple[torch.Tensor, State]:
+        """Run all layers on the next tokens."""
+        return run_lstm(self.layers, tokens, memory)
 
 
-def run_layers(layers: nn.LSTM, tokens: torch.Tensor, memory: State) -> tuple[torch.Tensor, State]:
+def run_lstm(layers: nn.LSTM, tokens: torch.Tensor, memory: State) -> tuple[torch.Tensor, State]:
     """(B, T, width) tokens → the same shape, and the memory after them.
 
-    On a CPU in the weights' precision: oneDNN has no bfloat16 LSTM for CPUs without AVX-512.
+    On a CPU in the precision of the weights: oneDNN has no bfloat16 LSTM for CPUs without AVX-512.
     """
     if tokens.device.type == "cpu":
         with torch.autocast("cpu", enabled=False):
@@ -91,20 +63,20 @@ def run_layers(layers: nn.LSTM, tokens: torch.Tensor, memory: State) -> tuple[to
     return layers(tokens, memory)
 
 
-def remember_for(length: int, layer: nn.Module, suffix: str = "") -> None:
-    """Give an LSTM's or a GRU's gates the biases by which units remember for 1 to `length` examples.
+def init_memory_length(length: int, layer: nn.Module, suffix: str = "") -> None:
+    """Initialise the biases of an LSTM's or a GRU's gates so that units remember for 1 to `length` examples.
 
-    Chrono initialisation (Tallec & Ollivier 2018, equation 16): the gate that keeps has bias b = log u with u uniform
-    in [1, length], and an LSTM's input gate −b; all other biases are 0.
+    Chrono initialisation (Tallec & Ollivier 2018, equation 16): the gate that keeps the state has bias b = log u, u
+    uniform in [1, length], and an LSTM's input gate −b; all other biases are 0.
 
     Args:
         length: of the longest memory.
-        layer: what has the parameters `bias_ih` and `bias_hh`, in torch's order of gates.
-        suffix: of the parameters' names, as `"_l0"` in `nn.LSTM`.
+        layer: what has the parameters `bias_ih` and `bias_hh`, in PyTorch's order of gates.
+        suffix: of the parameters' names, such as `"_l0"` in `nn.LSTM`.
     """
-    given: torch.Tensor = getattr(layer, f"bias_ih{suffix}")
+    inputs: torch.Tensor = getattr(layer, f"bias_ih{suffix}")
     recurrent: torch.Tensor = getattr(layer, f"bias_hh{suffix}")
-    nn.init.zeros_(given)
+    nn.init.zeros_(inputs)
     nn.init.zeros_(recurrent)
     width = len(recurrent) // (4 if isinstance(layer, nn.LSTM | nn.LSTMCell) else 3)
     keep = torch.empty(width).uniform_(1.0, length).log()

@@ -1,6 +1,6 @@
-"""A memoryless MLP: it answers from the present input alone, so it can memorise tasks, but never learn in context.
+"""A memoryless MLP: it predicts from the current input alone, so it can memorise tasks but never learn in context.
 
-The paper's control (its heat map of tasks against model size): what it gains, it has in its weights.
+The paper's control (in its heat map of tasks against model size): whatever it knows is in its weights.
 
 State: none.
 """
@@ -17,8 +17,6 @@ class MemorylessMLP(Learner, nn.Module):
     """An MLP of x_n.
 
     Args:
-        n_features: D.
-        n_classes: K.
         width: hidden size.
         n_layers: hidden layers.
         seed: seed of the initial weights.
@@ -44,19 +42,19 @@ class MemorylessMLP(Learner, nn.Module):
         self.network = nn.Sequential(*layers, read_out)
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """(B, N, D) → (B, N, K); the labels are not looked at."""
-        return self._answer(x)
+        """(B, N, D) → (B, N, K); the labels are not used."""
+        return self._logits(x)
 
     def start(self, batch_size: int) -> None:
-        """Nothing is remembered."""
+        """No state."""
 
     def step(self, state: None, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, None]:
         """(B, D) → (B, K)."""
-        return self._answer(x), None
+        return self._logits(x), None
 
     def state_size(self, n_examples: int) -> int:
         """None."""
         return 0
 
-    def _answer(self, x: torch.Tensor) -> torch.Tensor:
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
         return self.network(normalize(x, dim=-1) * self.n_features**0.5)

@@ -10,94 +10,55 @@ For each head, with x_t the token after its norm, S the state (n × d), and b, c
 It is linear attention with queries c, keys b and a decay (state-space duality), computed in chunks as matrix products
 (see `fast_weights.py`).
 
-What departs from Mamba-2, which as it is was still on the loss plateau after 300 steps: b and c are of unit norm, and
-it begins as linear attention that hardly forgets. The convolution begins as the token itself, the gate as a constant, D
-at 0, Δ at 1, and decays so that the heads last from 100 to 1,000 examples, evenly in the logarithm.
+Two departures from Mamba-2, which unchanged was still on the loss plateau after 300 steps: b and c have unit norm, and
+it is initialised as linear attention that hardly forgets. The convolution starts as the identity, the gate as a
+constant, D at 0, Δ at 1, and decays such that the heads remember for 100 to 1,000 examples, evenly on a log scale.
 
 State: per layer inner · n with inner = expand · width, and 3 (inner + 2 n) for the convolution, however many examples.
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn.functional import normalize, silu, softplus
 
-from gpicl_agents.models.layers import BlockAgent, Mixer, join_heads, split_heads, start_small, write_and_read
+from gpicl_agents.models.fast_weights import write_and_read
+from gpicl_agents.models.layers import Mixer, MixerAgent, init_residual, join_heads, split_heads
 from gpicl_envs.errors import check_integer
 
 TAPS = 4
 
 
-class SelectiveStateSpace(BlockAgent):
+class SelectiveStateSpace(MixerAgent):
     """Blocks of a selective state-space model and an MLP.
 
     Args:
-        n_features: D.
-        n_classes: K.
-        tokens: `"paired"` or `"paper"` (see `sequence.py`).
-        width: size of a token.
-        n_layers: number of blocks.
-        n_heads: H, states side by side in a block, each of its own decay; it must divide the width.
+        n_heads: H, states side by side in a block, each with its own decay; it must divide the width.
         expand: the inner width is expand · width.
         state_width: n, size of b and c.
-        mlp_width: hidden size of the MLP of a block; 4 · width by default.
-        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_projections: V, projections through which `eval()` mode predicts.
-        chunk: positions that `predict` computes at once; changes its cost, not its result.
-        seed: seed of the initial weights.
     """
 
-    def __init__(
-        self,
-        n_features: int = 784,
-        n_classes: int = 10,
-        *,
-        tokens: str = "paired",
-        width: int = 128,
-        n_layers: int = 1,
-        n_heads: int = 4,
-        expand: int = 2,
-        state_width: int = 64,
-        mlp_width: int | None = None,
-        input_rank: int | None = None,
-        n_projections: int = 1,
-        chunk: int = 128,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            n_features,
-            n_classes,
-            tokens=tokens,
-            width=width,
-            n_layers=n_layers,
-            n_heads=n_heads,
-            mlp_width=mlp_width,
-            input_rank=input_rank,
-            n_projections=n_projections,
-            chunk=chunk,
-            seed=seed,
-        )
-        self.expand = check_integer("expand", expand, 1)
-        self.state_width = check_integer("state_width", state_width, 1)
-        self._make()
+    name = "selective-ssm"
+    n_heads: int = 4
+    expand: int = 2
+    state_width: int = 64
 
-    @property
-    def name(self) -> str:
-        """`selective-ssm`."""
-        return "selective-ssm"
+    def check_arguments(self) -> None:
+        """Check its own arguments too."""
+        super().check_arguments()
+        self.expand = check_integer("expand", self.expand, 1)
+        self.state_width = check_integer("state_width", self.state_width, 1)
 
     def build_mixer(self) -> Mixer:
-        """The state-space model."""
-        return StateSpaceMixer(
-            self.width, self.expand * self.width, self.state_width, self.n_heads, self.n_layers, self.chunk
-        )
+        """Return the state-space model."""
+        inner = self.expand * self.width
+        return StateSpaceMixer(self.width, inner, self.state_width, self.n_heads, self.n_layers, self.chunk)
 
 
-@dataclass
-class StateSpaceMemory:
-    """What a state-space mixer remembers.
+class StateSpaceMemory(NamedTuple):
+    """The memory of a state-space mixer.
 
     Args:
         state: (B, H, n, inner/H) S.
@@ -126,7 +87,7 @@ class StateSpaceMixer(Mixer):
         self.mixed = inner + 2 * state_width
         self.project = nn.Linear(width, self.mixed + n_heads, bias=False)
         self.gate = nn.Linear(width, inner)
-        nn.init.zeros_(self.gate.weight)  # random gates leave the plateau 100 steps later
+        nn.init.zeros_(self.gate.weight)  # with random gates it leaves the plateau 100 steps later
         nn.init.ones_(self.gate.bias)
         self.taps = nn.Parameter(torch.zeros(TAPS, self.mixed))
         nn.init.ones_(self.taps[-1])  # the token's own
@@ -135,14 +96,14 @@ class StateSpaceMixer(Mixer):
         self.skip = nn.Parameter(torch.zeros(n_heads))  # D
         self.norm = nn.RMSNorm(inner, eps=1e-5)
         self.out = nn.Linear(inner, width, bias=False)
-        start_small(self.out, n_layers)
+        init_residual(self.out, n_layers)
 
-    def start(self, rows: int) -> StateSpaceMemory:
-        """Zeros."""
+    def start(self, batch: int) -> StateSpaceMemory:
+        """Return zeros."""
         zeros = self.out.weight.new_zeros
         return StateSpaceMemory(
-            state=zeros(rows, self.n_heads, self.state_width, self.inner // self.n_heads),
-            recent=zeros(rows, TAPS - 1, self.mixed),
+            state=zeros(batch, self.n_heads, self.state_width, self.inner // self.n_heads),
+            recent=zeros(batch, TAPS - 1, self.mixed),
         )
 
     def forward(self, tokens: torch.Tensor, memory: StateSpaceMemory) -> tuple[torch.Tensor, StateSpaceMemory]:
@@ -165,13 +126,9 @@ class StateSpaceMixer(Mixer):
         read = join_heads(read + self.skip[:, None, None] * values)
         return self.out(self.norm(read * silu(self.gate(tokens)))), StateSpaceMemory(state, mixed[:, 1 - TAPS :])
 
-    def memory_size(self) -> int:
-        """The state, and the last inputs of the convolution."""
-        return self.inner * self.state_width + (TAPS - 1) * self.mixed
-
 
 def convolve(values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """(B, 3 + T, F) and (4, F) → (B, T, F): each feature's causal convolution.
+    """Convolve each feature causally: (B, 3 + T, F) and (4, F) → (B, T, F).
 
     On a CPU the sum of shifted values takes half the time of a grouped `conv1d`.
     """

@@ -1,18 +1,20 @@
 """The Transformer of GPICL (Kirsch et al. 2022, arXiv:2212.04458), as in the paper and in forms that learn in seconds.
 
-To the tokens of `sequence.py` it adds learned positions to `"paper"`, and a third form: `"query"`, two tokens per
-example, E_p x_{n−1} + E_y y_{n−1}, remembered, and E_x x_n, which reads those.
+To the tokens of `base.py` it adds learned positions for `"paper"`, and a third form, `"query"`, with two tokens per
+example: E_p x_{n−1} + E_y y_{n−1}, which stays in the cache, and E_x x_n, which reads the cache.
 """
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn.functional import normalize, pad, relu, scaled_dot_product_attention
 
-from gpicl_agents.models.base import TOKENS, SequenceAgent
+from gpicl_agents.models.base import TOKENS
 from gpicl_agents.models.kv_cache import Rows
+from gpicl_agents.models.layers import BlockAgent, init_residual
 from gpicl_envs.errors import check_integer, check_number
 
 KeysAndValues = tuple[Rows, Rows]
@@ -20,91 +22,61 @@ KeysAndValues = tuple[Rows, Rows]
 
 @dataclass
 class AttentionMemory:
-    """What the Transformer remembers of n examples.
+    """What attention reads after n examples.
 
     Args:
-        cache: for each layer, keys and values: n rows (B·V, H, n, width/H).
-        units: n rows (B, n, D), the centred unit inputs; none without the similarity bias.
+        cache: keys and values of each layer, n rows (B·P, H, n, width/H) each; None at the start.
+        directions: n rows (B, n, D), the centred inputs at unit norm; none without the similarity bias.
         n: examples seen.
     """
 
-    cache: list[KeysAndValues]
-    units: Rows
+    cache: list[KeysAndValues | None]
+    directions: Rows
     n: int = 0
 
 
-class Transformer(SequenceAgent):
-    """Causal Transformer over the examples of an episode; its memory is what attention reads, keys and values.
+class Transformer(BlockAgent):
+    """Causal Transformer over the examples of an episode; its memory is a cache of keys and values.
 
     Attention normalises queries and keys; the read-out starts at zero.
 
     Args:
-        n_features: D.
-        n_classes: K.
         tokens: `"paired"`, `"paper"` or `"query"` (see the module).
-        width: size of a token.
-        n_layers: number of blocks.
-        n_heads: H, attention heads a block; it must divide the width.
-        mlp_width: hidden size of the MLP of a block; 4 · width by default.
-        input_rank: p, features after the shared projection, min(64, D) by default; 0 leaves it out.
-        n_projections: V, projections through which `eval()` mode predicts.
         similarity_bias: if not 0, β_h cos(x_n, x_{i−1}) is added to the attention logits of head h, with β learned
-            from this value on. That is a built-in nearest-neighbour rule and no longer a black box, so the learner
+            from this initial value. This builds in a nearest-neighbour rule: the model is no longer a black box, and
             reports under another name. Needs `tokens="paired"`.
         window: tokens that attention reads, its own included; all by default. It bounds the state and leaves the
-            parameters as they are. Not with `tokens="query"` or the similarity bias.
+            parameters unchanged. Not with `tokens="query"` or the similarity bias.
         max_length: longest episode, for the learned positions of `tokens="paper"` only.
-        seed: seed of the initial weights.
     """
 
-    token_forms: tuple[str, ...] = (*TOKENS, "query")
+    token_forms: ClassVar[tuple[str, ...]] = (*TOKENS, "query")
 
-    def __init__(
-        self,
-        n_features: int = 784,
-        n_classes: int = 10,
-        *,
-        tokens: str = "paired",
-        width: int = 256,
-        n_layers: int = 1,
-        n_heads: int = 4,
-        mlp_width: int | None = None,
-        input_rank: int | None = None,
-        n_projections: int = 1,
-        similarity_bias: float = 0.0,
-        window: int | None = None,
-        max_length: int = 100,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            n_features,
-            n_classes,
-            tokens=tokens,
-            width=width,
-            input_rank=input_rank,
-            n_projections=n_projections,
-            seed=seed,
-        )
-        self.n_layers = check_integer("n_layers", n_layers, 1)
-        self.n_heads = check_integer("n_heads", n_heads, 1)
-        self.mlp_width = check_integer("mlp_width", 4 * width if mlp_width is None else mlp_width, 1)
-        self.similarity_bias = check_number("similarity_bias", similarity_bias, 0)
-        self.window = None if window is None else check_integer("window", window, 2)
-        self.max_length = check_integer("max_length", max_length, 1)
-        if width % n_heads:
-            raise ValueError(f"width={width} cannot be split over n_heads={n_heads}: give a multiple of it.")
-        if similarity_bias and tokens != "paired":
-            raise ValueError(f"similarity_bias needs tokens='paired', given tokens={tokens!r}.")
-        if window is not None and (similarity_bias or tokens == "query"):
-            raise ValueError(f"window={window} has no use with tokens='query' or a similarity_bias: leave one out.")
-        self._make()
+    width: int = 256
+    n_heads: int = 4
+    similarity_bias: float = 0.0
+    window: int | None = None
+    max_length: int = 100
 
-    def build_memory(self) -> None:
-        """Blocks of attention and MLP."""
+    def check_arguments(self) -> None:
+        """Check its own arguments too."""
+        super().check_arguments()
+        self.similarity_bias = check_number("similarity_bias", self.similarity_bias, 0)
+        self.window = None if self.window is None else check_integer("window", self.window, 2)
+        self.max_length = check_integer("max_length", self.max_length, 1)
+        if self.similarity_bias and self.tokens != "paired":
+            raise ValueError(f"similarity_bias needs tokens='paired', given tokens={self.tokens!r}.")
+        if self.window is not None and (self.similarity_bias or self.tokens == "query"):
+            raise ValueError(
+                f"window={self.window} cannot be combined with tokens='query' or a similarity_bias: leave one out."
+            )
+
+    def build_layers(self) -> None:
+        """Make the blocks, and positions for `"paper"`."""
         if self.tokens == "paper":
             self.positions = nn.Parameter(0.02 * torch.randn(self.max_length, self.width))
         self.blocks = nn.ModuleList(
-            Block(self.width, self.n_heads, self.mlp_width, self.n_layers, self.similarity_bias)
+            AttentionBlock(self.width, self.n_heads, self.mlp_width, self.n_layers, self.similarity_bias)
             for _ in range(self.n_layers)
         )
 
@@ -116,9 +88,9 @@ class Transformer(SequenceAgent):
         return f"{name}+similarity" if self.similarity_bias else name
 
     def embed(self, h: torch.Tensor, previous: torch.Tensor, feedback: torch.Tensor, n: int) -> torch.Tensor:
-        """As any sequence model, with positions for `"paper"`; for `"query"` T remembered tokens, then T queries."""
+        """As in every sequence model, with positions for `"paper"`; for `"query"` T cached tokens, then T queries."""
         if self.tokens == "query":
-            return torch.cat([self.embed_before(previous, feedback, n), self.embed_input(h)], 1)
+            return torch.cat([self.embed_previous_example(previous, feedback, n), self.embed_input(h)], 1)
         tokens = super().embed(h, previous, feedback, n)
         if self.tokens != "paper":
             return tokens
@@ -130,45 +102,38 @@ class Transformer(SequenceAgent):
             )
         return tokens + self.positions[n:end]
 
-    def remember(self, tokens: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
-        """Attention over all positions at once."""
-        n = units.shape[1]
-        mask = _query_mask(n, tokens.device) if self.tokens == "query" else None
-        if self.window is not None:
-            mask = torch.ones(n, n, dtype=torch.bool, device=tokens.device).tril().triu(1 - self.window)
-        similarity = None
-        if self.similarity_bias:  # cos(x_n, x_{i−1}) for token i, which carries example i − 1
-            similarity = self._in_views(pad(torch.bmm(units, units.mT)[:, :, :-1], (1, 0)))
-            mask = torch.ones(n, n, dtype=torch.bool, device=tokens.device).tril()
-        for block in self.blocks:
-            tokens = block(tokens, mask=mask, similarity=similarity)
-        return tokens[:, -n:]
+    def start_memory(self, batch: int) -> AttentionMemory:
+        """Return an empty cache."""
+        directions = self.read_out.weight.new_zeros(batch // self._active_projections, 0, self.n_features)
+        return AttentionMemory([None] * self.n_layers, Rows(directions))
 
-    def start_memory(self, rows: int) -> AttentionMemory:
-        """Nothing to attend to."""
-        none = self.read_out.weight.new_zeros
-        cache_shape = rows, self.n_heads, 0, self.width // self.n_heads
-        units = Rows(none(rows // self._views, 0, self.n_features))
-        return AttentionMemory([(Rows(none(cache_shape)), Rows(none(cache_shape))) for _ in self.blocks], units)
-
-    def remember_step(
-        self, memory: AttentionMemory, token: torch.Tensor, unit: torch.Tensor
+    def run(
+        self, tokens: torch.Tensor, memory: AttentionMemory, directions: torch.Tensor
     ) -> tuple[torch.Tensor, AttentionMemory]:
-        """Attention to the cached keys and values of the examples before."""
-        n, units = memory.n, memory.units
-        mask = similarity = None
-        if self.tokens == "query":  # the remembered token does not read the query
-            mask = torch.ones(2, n + 2, dtype=torch.bool, device=token.device)
-            mask[0, -1] = False
-        if self.similarity_bias:
-            similarity = self._in_views(pad(torch.bmm(unit, units.tensor.mT), (1, 0)))
-            units = units.append(unit)
-        cache = []
+        """Run the blocks on the next tokens, which attend to themselves and to those in the cache."""
+        t, n, known = directions.shape[1], memory.n + directions.shape[1], memory.directions
+        similarity = None
+        if self.similarity_bias:  # cos(x_n, x_{i−1}) for token i, which holds example i − 1
+            known = known.append(directions)
+            similarity = self._for_each_projection(pad(torch.bmm(directions, known.tensor.mT)[:, :, :-1], (1, 0)))
+        mask = self._mask(t, 0 if memory.cache[0] is None else len(memory.cache[0][0]), tokens.device)
+        cache: list[KeysAndValues | None] = []
         for block, cached in zip(self.blocks, memory.cache, strict=True):
-            assert isinstance(block, Block)
-            token, keys, values = block.step(token, cached, mask=mask, similarity=similarity)
-            cache.append((self._kept(keys, n + 1), self._kept(values, n + 1)))
-        return token[:, -1:], AttentionMemory(cache, units, n + 1)
+            tokens, (keys, values) = block(tokens, cached, mask=mask, similarity=similarity)
+            cache.append((self._kept(keys, n), self._kept(values, n)))
+        return tokens[:, -t:], AttentionMemory(cache, known, n)
+
+    def _mask(self, t: int, cached: int, device: torch.device) -> torch.Tensor | None:
+        """(T, S) which of the cached tokens and themselves the next T tokens read; None for all up to their own."""
+        if self.tokens == "query":  # (2T, S): T tokens to be cached, which read no query, and T queries
+            itself = torch.eye(t, dtype=torch.bool, device=device)
+            causal, none = torch.ones_like(itself).tril(), torch.zeros_like(itself)
+            mask = torch.cat([torch.cat([causal, none], 1), torch.cat([causal, itself], 1)], 0)
+            return pad(mask, (cached, 0), value=True)
+        if t == 1 or not (cached or self.window or self.similarity_bias):
+            return None
+        mask = torch.ones(t, cached + t, dtype=torch.bool, device=device).tril(cached)
+        return mask if self.window is None else mask.triu(cached + 1 - self.window)
 
     def _kept(self, rows: Rows, n: int) -> Rows:
         """Of the rows after n examples, those that a later token may read."""
@@ -180,18 +145,11 @@ class Transformer(SequenceAgent):
         return 2 * self.n_layers * read * self.width
 
     def state_size(self, n_examples: int) -> int:
-        """As any sequence model, and the inputs that the similarity bias compares."""
+        """As in every sequence model, and the inputs that the similarity bias compares."""
         return super().state_size(n_examples) + (n_examples * self.n_features if self.similarity_bias else 0)
 
 
-def _query_mask(n: int, device: torch.device) -> torch.Tensor:
-    """(2N, 2N) what is read: remembered tokens read those up to their own; query n reads the same, and itself."""
-    itself = torch.eye(n, dtype=torch.bool, device=device)
-    causal, none = torch.ones_like(itself).tril(), torch.zeros_like(itself)
-    return torch.cat([torch.cat([causal, none], 1), torch.cat([causal, itself], 1)], 0)
-
-
-class Block(nn.Module):
+class AttentionBlock(nn.Module):
     """Pre-norm attention and MLP, with normalised queries and keys (Henry et al. 2020) and an optional additive bias.
 
     Args:
@@ -199,7 +157,7 @@ class Block(nn.Module):
         n_heads: H.
         mlp_width: hidden size of the MLP.
         n_layers: number of blocks, which scales the initial residual branches.
-        similarity_bias: initial β of the last head (the first has 0.3 of it); 0 for none.
+        similarity_bias: initial β of the last head (the first starts at 0.3 of it); 0 for none.
     """
 
     def __init__(self, width: int, n_heads: int, mlp_width: int, n_layers: int, similarity_bias: float) -> None:
@@ -209,47 +167,38 @@ class Block(nn.Module):
         self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
         self.attention_out = nn.Linear(width, width, bias=False)
         self.mlp_in, self.mlp_out = nn.Linear(width, mlp_width), nn.Linear(mlp_width, width)
-        nn.init.normal_(self.attention_out.weight, std=0.5 / math.sqrt(width * n_layers))
-        nn.init.normal_(self.mlp_out.weight, std=0.5 / math.sqrt(mlp_width * n_layers))
+        init_residual(self.attention_out, n_layers)
+        init_residual(self.mlp_out, n_layers)
         self.log_scale = nn.Parameter(torch.full((n_heads, 1, 1), 0.5 * math.log(width // n_heads)))
         if similarity_bias:
             self.beta = nn.Parameter(similarity_bias * torch.linspace(0.3, 1.0, n_heads)[:, None, None])
 
     def forward(
-        self, tokens: torch.Tensor, *, mask: torch.Tensor | None = None, similarity: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Tokens (B, T, width) → the same.
-
-        Args:
-            tokens: (B, T, width).
-            mask: (T, T) which tokens are read; causal by default.
-            similarity: (B, T, T) scaled by β and added to them.
-        """
-        q, k, v = self._queries_keys_values(tokens)
-        bias = self._bias(mask, similarity)
-        return self._after(tokens, scaled_dot_product_attention(q, k, v, attn_mask=bias, is_causal=bias is None))
-
-    def step(
         self,
         tokens: torch.Tensor,
-        cached: KeysAndValues,
+        cached: KeysAndValues | None = None,
         *,
         mask: torch.Tensor | None = None,
         similarity: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, Rows, Rows]:
-        """T new tokens (B, T, width) that read the S − T before → the same, and all keys and values.
+    ) -> tuple[torch.Tensor, KeysAndValues]:
+        """Run T tokens that read themselves and the S − T in the cache.
 
         Args:
             tokens: (B, T, width).
-            cached: keys and values (B, H, S − T, width/H).
-            mask: (T, S) which tokens are read; all by default.
-            similarity: (B, T, S) scaled by β and added to them.
+            cached: keys and values (B, H, S − T, width/H); None at the start.
+            mask: (T, S) which tokens are read; by default all in the cache, or without a cache all up to their own.
+            similarity: (B, T, S) scaled by β and added to the attention logits.
+
+        Returns:
+            (B, T, width), and all keys and values.
         """
         q, k, v = self._queries_keys_values(tokens)
-        keys, values = cached[0].append(k), cached[1].append(v)
-        bias = self._bias(mask, similarity)
-        read = scaled_dot_product_attention(q, keys.tensor, values.tensor, attn_mask=bias)
-        return self._after(tokens, read), keys, values
+        keys, values = (Rows(k), Rows(v)) if cached is None else (cached[0].append(k), cached[1].append(v))
+        bias, causal = self._bias(mask, similarity), mask is None and similarity is None and cached is None
+        read = scaled_dot_product_attention(q, keys.tensor, values.tensor, attn_mask=bias, is_causal=causal)
+        tokens = tokens + self.attention_out(read.transpose(1, 2).flatten(2))
+        hidden = relu(self.mlp_in(self.norm_mlp(tokens)))  # on a CPU a quarter of the time of GELU
+        return tokens + self.mlp_out(hidden), (keys, values)
 
     def _queries_keys_values(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(B, T, width) → three of (B, H, T, width/H), queries and keys normalised."""
@@ -265,9 +214,3 @@ class Block(nn.Module):
             return mask
         bias = self.beta * similarity[:, None]
         return bias if mask is None else bias.masked_fill(~mask, -torch.inf)
-
-    def _after(self, tokens: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
-        """What follows attention: its output (B, H, T, width/H) joins the tokens, then the MLP."""
-        tokens = tokens + self.attention_out(read.transpose(1, 2).flatten(2))
-        hidden = relu(self.mlp_in(self.norm_mlp(tokens)))  # on a CPU a quarter of the time of GELU
-        return tokens + self.mlp_out(hidden)

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.functional import one_hot
 
 from gpicl_agents.models.base import SequenceAgent
-from gpicl_agents.models.rl2 import Player
+from gpicl_agents.models.rl2 import BanditAgent
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.run_folder import RunFolder
@@ -192,7 +192,7 @@ def _check(learner: Any, venv: Any) -> InContextVectorEnv:
         raise ValueError(
             "train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'): labels are the actions."
         )
-    if isinstance(learner, Player) and env.feedback == "label":
+    if isinstance(learner, BanditAgent) and env.feedback == "label":
         raise ValueError(
             f"{learner.name} learns from rewards and never sees labels: make the environment with feedback='reward'."
         )

@@ -1,1 +1,1 @@
-"""Adapters: agents and classifiers of other libraries as learners."""
+"""Adapters that turn agents and classifiers of other libraries into learners."""

@@ -12,16 +12,14 @@ from gpicl_envs.learners.registry import find_class
 
 
 class ActingLearner(Learner):
-    """One fresh agent for each episode, asked at every example as `GPICL-…-v0` with `action="label"` would ask it.
+    """One new agent for each episode, which acts on the observations of `GPICL-…-v0` with `action="label"`.
 
-    An observation is `{"x": (D,) float32, "y": (K,) float32}`: the input, and the one-hot label of the example before
-    (zeros at the first). Where the class takes `seed`, it gets 0, so that an episode can be repeated.
+    An observation is `{"x": (D,) float32, "y": (K,) float32}`: the input, and the one-hot label of the previous
+    example (zeros at the first). If the class takes a `seed`, it gets 0, so that episodes are reproducible.
 
     Args:
         target: `module:Class`, or the class: called once for each episode.
-        n_features: D.
-        n_classes: K.
-        confidence: likelihood of the label that was answered; the others share the rest.
+        confidence: probability of the label that the agent chose; the rest is divided evenly among the others.
     """
 
     def __init__(self, target: Any, n_features: int = 784, n_classes: int = 10, confidence: float = 0.9) -> None:
@@ -47,16 +45,16 @@ class ActingLearner(Learner):
         return [self._made(**seeded) for _ in range(batch_size)]
 
     def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """Ask each agent: (B, D), (B, K) → (B, K). The agents keep their own memory."""
+        """(B, D), (B, K) → (B, K), one call of `act` for each episode; the agents keep their own state."""
         inputs, labels = x.cpu().numpy(), y_previous.cpu().numpy().astype(np.float32)
-        answers = [self._checked(agent.act({"x": inputs[i], "y": labels[i]})) for i, agent in enumerate(state)]
+        actions = [self._checked(agent.act({"x": inputs[i], "y": labels[i]})) for i, agent in enumerate(state)]
         rest = (1 - self.confidence) / (self.n_classes - 1)
         logits = torch.full((len(x), self.n_classes), max(rest, 1e-6)).log()
-        logits[torch.arange(len(x)), torch.tensor(answers)] = float(np.log(max(self.confidence, 1e-6)))
+        logits[torch.arange(len(x)), torch.tensor(actions)] = float(np.log(max(self.confidence, 1e-6)))
         return logits.to(x.device), state
 
-    def _checked(self, answer: Any) -> int:
-        if not hasattr(answer, "__index__") or not 0 <= int(answer) < self.n_classes:
+    def _checked(self, action: Any) -> int:
+        if not hasattr(action, "__index__") or not 0 <= int(action) < self.n_classes:
             allowed = f"a label from 0 to {self.n_classes - 1}"
-            raise ValueError(f"{self.name}.act(observation) returned {answer!r}, not {allowed}.")
-        return int(answer)
+            raise ValueError(f"{self.name}.act(observation) returned {action!r}, not {allowed}.")
+        return int(action)

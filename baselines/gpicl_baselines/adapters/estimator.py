@@ -1,7 +1,6 @@
-"""Any scikit-learn classifier as a learner: fitted anew on the examples before, episode by episode."""
+"""Any scikit-learn classifier as a learner: refitted to the previous examples, episode by episode."""
 
 import inspect
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.base import clone
 from gpicl_baselines.classical.causal import smoothed
 from gpicl_envs.errors import UnknownNameError, check_integer, construct
 from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.registry import find_class
 
 LEAST_EXAMPLES = 2
 
@@ -21,17 +21,14 @@ LEAST_EXAMPLES = 2
 class EstimatorLearner(Learner):
     """An object with `fit(X, y)` and `predict(X)`, `predict_proba(X)` or `decision_function(X)`: scikit-learn, TabPFN.
 
-    Before the first fit, and while one class alone was seen, it predicts the classes in the proportions seen.
+    Before the first fit, and as long as only one class has been seen, it predicts the observed class frequencies.
 
     Args:
-        estimator: cloned for every fit (by `sklearn.base.clone`, or made again by `copy.deepcopy` where it is none of
-            scikit-learn's).
-        n_features: D.
-        n_classes: K.
+        estimator: cloned for every fit (by `sklearn.base.clone`; by `copy.deepcopy` if it is not scikit-learn's).
         refit_every: examples between two fits; in between, the last fit predicts.
-        first_fit: the number of examples from which it is fitted, at least 2.
-        max_features: if given, the estimator sees that many principal components of the examples before (TabPFN takes
-            500 at the most); None shows it everything.
+        first_fit: number of examples at the first fit, at least 2.
+        max_features: number of principal components of the previous examples that the estimator sees (TabPFN takes at
+            most 500); None shows it all features.
         jobs: processes over the episodes of a batch (joblib).
     """
 
@@ -90,7 +87,7 @@ class EstimatorLearner(Learner):
         return probabilities
 
     def _fit(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64], Any]:
-        """The fitted estimator, its classes, and what its inputs pass through before."""
+        """The fitted estimator, its classes, and the transformation of its inputs."""
         estimator = clone(self.estimator, safe=False)
         reduce = (lambda inputs: inputs) if self.max_features is None else _principal(x, self.max_features)
         estimator.fit(reduce(x), y)
@@ -98,7 +95,7 @@ class EstimatorLearner(Learner):
 
 
 def class_probabilities(estimator: Any, x: NDArray[Any], classes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the probabilities of the classes for one input (1, D), by the best method that the estimator has."""
+    """Return the probabilities of the classes for one input (1, D), by the best method of the estimator."""
     if callable(getattr(estimator, "predict_proba", None)):
         return np.asarray(estimator.predict_proba(x)[0], np.float64)
     if callable(getattr(estimator, "decision_function", None)):
@@ -123,26 +120,19 @@ def make_estimator(name: str, n_features: int = 784, n_classes: int = 10, **argu
         n_classes: K.
         **arguments: of `EstimatorLearner` (refit_every, first_fit, max_features, jobs) and of the classifier.
     """
-    made = _find_class(name)
+    made = _find_classifier(name)
     own = inspect.signature(EstimatorLearner).parameters.keys() & arguments.keys()
     given = {key: value for key, value in arguments.items() if key not in own}
     if "random_state" in inspect.signature(made).parameters:
-        given.setdefault("random_state", 0)  # the same forest whenever the same examples were seen
+        given.setdefault("random_state", 0)  # the same fit whenever the same examples were seen
     return EstimatorLearner(
         construct(made, given), n_features, n_classes, **{key: arguments[key] for key in own - {"estimator"}}
     )
 
 
-def _find_class(name: str) -> Any:
-    module, _, class_name = name.rpartition(":")
-    if module:
-        try:
-            found = getattr(import_module(module), class_name, None)
-        except ModuleNotFoundError as error:
-            raise ValueError(f"sklearn:{name} needs the module {error.name!r}, which is not there.") from None
-        if found is None:
-            raise ValueError(f"sklearn:{name}: the module {module} has no class {class_name}.")
-        return found
+def _find_classifier(name: str) -> Any:
+    if ":" in name:
+        return find_class(name)
     from sklearn.utils.discovery import all_estimators
 
     classifiers = dict(all_estimators(type_filter="classifier"))

@@ -1,1 +1,1 @@
-"""Learners that compute their prediction from the examples at once."""
+"""Classical learners, which compute each prediction from the previous examples without gradient steps."""

@@ -1,4 +1,4 @@
-"""What the baselines share: causal sums over the examples before each position."""
+"""What the baselines share: causal transformations of inputs, and sums over the examples before each position."""
 
 import torch
 from torch.nn.functional import normalize, one_hot, pad
@@ -15,12 +15,12 @@ def unit(x: torch.Tensor) -> torch.Tensor:
 
 
 def earlier(matrix: torch.Tensor) -> torch.Tensor:
-    """Return (B, N, N) with entry (n, i) kept where example i came before n (i < n), 0 elsewhere."""
+    """Return (B, N, N) with the entries (n, i) of earlier examples, i < n, and 0 elsewhere."""
     return matrix.tril(-1)
 
 
 def sum_before(values: torch.Tensor) -> torch.Tensor:
-    """(B, N, K) → (B, N, K) sums over the positions before n. Shifted, not subtracted: no rounding leaks in."""
+    """(B, N, K) → (B, N, K) sums over the positions before n. Shifting, not subtracting, keeps out rounding of y_n."""
     return pad(values[:, :-1].cumsum(1), (0, 0, 1, 0))
 
 
@@ -30,9 +30,9 @@ def one_hot_labels(y: torch.Tensor, n_classes: int) -> torch.Tensor:
 
 
 def smoothed(probabilities: torch.Tensor, n_examples: torch.Tensor | int) -> torch.Tensor:
-    """Return log((n p + 1) / (n + K)): as if one more example of each class had been seen. (..., K) → (..., K).
+    """Return log((n p + 1) / (n + K)), as if one more example of each class had been seen: (..., K) → (..., K).
 
-    It keeps the order of the classes, and gives one that was not seen yet a likelihood.
+    It keeps the order of the classes and gives a positive probability to those not seen yet.
     """
     return ((n_examples * probabilities + 1) / (n_examples + probabilities.shape[-1])).log()
 

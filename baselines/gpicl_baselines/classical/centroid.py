@@ -7,15 +7,13 @@ from gpicl_envs.learners.base import Learner
 
 
 class NearestCentroid(Learner):
-    """Logits −s |x_n − c_k|² / D with c_k the mean of the examples of class k seen before n.
+    """Logits −s |x_n − c_k|² / D with c_k the mean of the examples of class k before n.
 
-    Computed from inner products alone, for all positions at once. A class not seen yet gets the lowest logit of the
-    others less 1; before any example all are 0.
+    Computed from inner products alone, for all positions at once. A class not seen yet gets the lowest of the other
+    logits minus 1; before any example all are 0.
 
     Args:
-        n_features: D.
-        n_classes: K.
-        sharpness: s; it does not change the prediction, only its likelihood.
+        sharpness: s; it changes the probabilities, not the most likely class.
     """
 
     name = "centroid"

@@ -1,4 +1,4 @@
-"""Floors: learners that do not look at the input."""
+"""Chance baselines: learners that ignore the input."""
 
 import torch
 
@@ -7,7 +7,7 @@ from gpicl_envs.learners.base import Learner
 
 
 class Uniform(Learner):
-    """Every label is equally likely, whatever was seen: chance."""
+    """Every label is equally likely, whatever has been seen."""
 
     name = "uniform"
 
@@ -16,14 +16,14 @@ class Uniform(Learner):
         return torch.zeros(*y.shape, self.n_classes, device=x.device)
 
     def state_size(self, n_examples: int) -> int:
-        """Nothing is read."""
+        """Nothing."""
         return 0
 
 
 class Majority(Learner):
-    """The labels seen so far, counted from one each: log((count_k + 1) / (n + K)), Laplace's rule of succession.
+    """Frequencies of the labels seen so far: log((count_k + 1) / (n + K)), Laplace's rule of succession.
 
-    For regression, the mean of the values seen, 0 at first.
+    For regression, the mean of the values seen so far, initially 0.
     """
 
     name = "majority"

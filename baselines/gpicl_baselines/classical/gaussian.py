@@ -8,12 +8,10 @@ from gpicl_envs.learners.base import Learner
 
 
 class GaussianNaiveBayes(Learner):
-    """Independent Gaussians for each class and feature (scikit-learn's `GaussianNB`), of the examples before.
+    """Independent Gaussians for each class and feature (scikit-learn's `GaussianNB`), fitted to the previous examples.
 
     Args:
-        n_features: D.
-        n_classes: K.
-        smoothing: share of the largest variance of a feature that is added to every variance.
+        smoothing: fraction of the largest variance of a feature that is added to every variance.
     """
 
     name = "naive-bayes"
@@ -31,7 +29,7 @@ class GaussianNaiveBayes(Learner):
         rows = [x.new_zeros(b, self.n_classes)]
         overall, overall_squares = x.cumsum(1), x.square().cumsum(1)
         for n in range(1, x.shape[1]):
-            new, own = x[:, n - 1], (each, y[:, n - 1])  # an example changes its own class alone
+            new, own = x[:, n - 1], (each, y[:, n - 1])  # an example changes only its own class
             count[own] += 1
             total[own] += new
             squares[own] += new.square()
@@ -54,15 +52,14 @@ class GaussianNaiveBayes(Learner):
 class LinearDiscriminantAnalysis(Learner):
     """Gaussians with one covariance, (1 − s) S + s I with S the pooled covariance within the classes.
 
-    Inputs are scaled to mean square 1, so that the identity has their scale. With n examples and D features, n < D, all
-    is computed from the n × n inner products: with A the examples minus their class means, Woodbury's identity gives
+    Inputs are scaled to mean square 1, so that the identity has their scale. Since the n examples are usually fewer
+    than the D features, everything is computed from their n × n inner products: with A the examples minus their class
+    means, Woodbury's identity gives
     Σ⁻¹ = (1/s)(I − a Aᵀ (s I + a A Aᵀ)⁻¹ A), a = (1 − s) / n.
 
     Args:
-        n_features: D.
-        n_classes: K.
         shrinkage: s in (0, 1].
-        sharpness: multiplies the discriminants; it does not change the prediction, only its likelihood.
+        sharpness: multiplies the discriminants before the log of the class frequencies is added.
     """
 
     name = "lda"
@@ -88,7 +85,7 @@ class LinearDiscriminantAnalysis(Learner):
         n = labels.shape[1]
         count = labels.sum(1)
         average = labels.mT / count.clamp_min(1).unsqueeze(2)  # (B, K, n): rows give the class means
-        within = torch.eye(n, device=labels.device) - labels @ average  # (B, n, n): examples minus their means
+        within = torch.eye(n, device=labels.device) - labels @ average  # (B, n, n): examples minus class means
         a, s = (1 - self.shrinkage) / n, self.shrinkage
         points = torch.zeros(len(labels), self.n_classes + 1, n + 1, device=labels.device)
         points[:, :-1, :n], points[:, -1, n] = average, 1.0  # class means and the query, as sums of inputs

@@ -2,13 +2,13 @@
 
 Each label is turned into K regression targets, log α − σ²/2 with noise of variance σ² = log(1/α + 1), α = ε, plus 1 for
 the true class: what a log-normal needs to have the moments of a Gamma(α, 1). K exact Gaussian process regressions
-follow, each with the one-factorisation trick of `ridge.py`; row n of a factor gives mean and variance at position n.
+follow, each from one factorisation as in `ridge.py`: row n of a factor gives mean and variance at position n.
 """
 
 import torch
 
 from gpicl_baselines.classical.causal import earlier, one_hot_labels, squared_distances, unit
-from gpicl_envs.errors import check_number
+from gpicl_envs.errors import check_number, check_positive
 from gpicl_envs.learners.base import Learner
 
 
@@ -19,8 +19,6 @@ class GaussianProcess(Learner):
     of the expected sigmoid.
 
     Args:
-        n_features: D.
-        n_classes: K.
         gamma: γ.
         amplitude: a².
         epsilon: ε.
@@ -37,8 +35,8 @@ class GaussianProcess(Learner):
         epsilon: float = 0.01,
     ) -> None:
         super().__init__(n_features, n_classes)
-        self.gamma, self.amplitude = check_number("gamma", gamma, 0), check_number("amplitude", amplitude, 1e-6)
-        self.epsilon = check_number("epsilon", epsilon, 1e-6)
+        self.gamma, self.amplitude = check_number("gamma", gamma, 0), check_positive("amplitude", amplitude)
+        self.epsilon = check_positive("epsilon", epsilon)
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""

@@ -4,7 +4,7 @@ Minimises Σ_i cross-entropy + λ/2 |W|² over the linear softmax classifiers W 
 dual form, W = Σ_i α_i φ_iᵀ, the N problems of an episode share the N × N inner products G. The Hessian of the
 cross-entropy is at most ½ G (Böhning 1992), which does not depend on the iterate, so one factorisation of ½ G + λ I
 serves all problems and steps: the leading block of its inverse factor belongs to the first n examples. Each problem
-begins at the solution of the one before; steps are accelerated (Nesterov 1983, with restarts by O'Donoghue and
+starts from the solution of the previous one; steps are accelerated (Nesterov 1983, with restarts by O'Donoghue and
 Candès 2015).
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import pad
 
 from gpicl_baselines.classical.causal import centred, inner_products, one_hot_labels, unit
-from gpicl_envs.errors import check_integer
+from gpicl_envs.errors import check_integer, check_positive
 from gpicl_envs.learners.base import Learner
 
 
@@ -20,8 +20,6 @@ class LogisticRegression(Learner):
     """Multinomial logistic regression on the input centred by its running mean, of mean square 1.
 
     Args:
-        n_features: D.
-        n_classes: K.
         regularization: λ, for inner products divided by D.
         steps: of the accelerated minimisation at each position; 20 reach the solution to 4e-4 (λ = 0.1) and 0.02
             (λ = 0.01) in the logits, on average.
@@ -33,9 +31,8 @@ class LogisticRegression(Learner):
         self, n_features: int = 784, n_classes: int = 10, regularization: float = 0.01, steps: int = 20
     ) -> None:
         super().__init__(n_features, n_classes)
-        if not regularization > 0:
-            raise ValueError(f"regularization={regularization!r} is not allowed: give a number above 0.")
-        self.regularization, self.steps = regularization, check_integer("steps", steps, 1)
+        self.regularization = check_positive("regularization", regularization)
+        self.steps = check_integer("steps", steps, 1)
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
@@ -44,7 +41,7 @@ class LogisticRegression(Learner):
         eye = torch.eye(n, device=x.device).expand(b, n, n)
         factor = torch.linalg.cholesky(products / 2 + self.regularization * eye)
         inverse = torch.linalg.solve_triangular(factor, eye, upper=False)  # leading blocks: the inverse factors
-        bound = torch.zeros_like(products)  # its leading block: (½ G + λ I)⁻¹ of the examples so far
+        bound = torch.zeros_like(products)  # leading block: (½ G + λ I)⁻¹ of the examples so far
         alpha, rows = labels[:, :0], [torch.zeros_like(labels[:, 0])]
         for seen in range(1, n):
             row = inverse[:, seen - 1, :seen]
@@ -57,9 +54,9 @@ class LogisticRegression(Learner):
     def _fitted(
         self, alpha: torch.Tensor, products: torch.Tensor, bound: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
-        """Accelerated steps from a start α (B, n, K) on n examples: products (B, n, n) and their bound's inverse.
+        """Take accelerated steps from α (B, n, K) on n examples, given their products and the inverse bound (B, n, n).
 
-        The bound times a step is the slope, so that G times it, the change of the logits, needs no product of its own.
+        Since (½ G + λ I) step = slope, the change of the logits, G step, needs no matrix product.
         """
         logits = logits_ahead = torch.bmm(products, alpha)
         ahead, momentum = alpha, alpha.new_ones(len(alpha), 1, 1)
@@ -68,7 +65,7 @@ class LogisticRegression(Learner):
             step = torch.bmm(bound, slope)
             new, new_logits = ahead - step, logits_ahead - 2 * (slope - self.regularization * step)
             progress, logits_progress = new - alpha, new_logits - logits
-            # The step's direction against the slope of the progress made: where they disagree, momentum starts anew.
+            # Momentum restarts where the step points against the progress made.
             restart = ((step * progress).sum((1, 2), keepdim=True) > 0).float()
             grown = (1 + (1 + 4 * momentum.square()).sqrt()) / 2
             further = (1 - restart) * (momentum - 1) / grown

@@ -1,4 +1,4 @@
-"""k nearest neighbours (Cover and Hart 1967) among the examples seen."""
+"""k nearest neighbours (Cover and Hart 1967) among the previous examples."""
 
 import torch
 from torch.nn.functional import normalize
@@ -11,12 +11,10 @@ METRICS = ("cosine", "euclidean")
 
 
 class KNearestNeighbors(Learner):
-    """Vote of the k nearest examples before: log((votes_c + 1/K) / (k + 1)); for regression, the mean of their values.
+    """Vote of the k nearest examples so far: log((votes_c + 1/K) / (k + 1)); for regression, the mean of their values.
 
     Args:
-        n_features: D.
-        n_classes: K.
-        k: neighbours that vote; all examples while fewer have been seen.
+        k: neighbours that vote; all examples as long as fewer have been seen.
         metric: `"cosine"` or `"euclidean"`.
     """
 

@@ -1,4 +1,4 @@
-"""Label propagation: labels spread over a graph of the examples seen and the new input (Zhou et al. 2004)."""
+"""Label propagation over a graph of the previous examples and the current input (Zhou et al. 2004)."""
 
 import math
 
@@ -17,8 +17,6 @@ class LabelPropagation(Learner):
     S is D^(−½) W D^(−½), W the kernel exp(−γ |z − z'|² / D) without its diagonal, z scaled to mean square 1.
 
     Args:
-        n_features: D.
-        n_classes: K.
         gamma: γ.
         alpha: α in [0, 1), how much a node takes from its neighbours.
     """
@@ -29,19 +27,19 @@ class LabelPropagation(Learner):
         super().__init__(n_features, n_classes)
         self.gamma, self.alpha = check_number("gamma", gamma, 0), check_fraction("alpha", alpha)
         if alpha == 1:
-            raise ValueError("alpha=1 is not allowed: give a number from 0 to 1, 1 excluded.")
+            raise ValueError("alpha=1 is not allowed: give a number from 0 to 1, without 1.")
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
         weights = torch.exp(-self.gamma * squared_distances(unit(x)))
         weights = weights - torch.diag_embed(weights.diagonal(dim1=1, dim2=2))
-        # Column n is the graph of the nodes i ≤ n, whose query is n; `scale` is D^(−½) of it. Shape (B, i, n).
+        # Column n belongs to the graph of the nodes i ≤ n, with n as the query; `scale` is its D^(−½): (B, i, n).
         member = torch.ones_like(weights[0]).triu()
         scale = weights.cumsum(2).clamp_min(1e-30).rsqrt() * member
         query_row = self._solve(weights, scale, torch.eye(x.shape[1], device=x.device).expand_as(weights))
         mass = torch.bmm(earlier(query_row.mT), one_hot_labels(y, self.n_classes))
-        shares = mass / mass.sum(2, keepdim=True).clamp_min(1e-30)
-        return smoothed(shares, torch.arange(x.shape[1], device=x.device)[:, None])
+        probabilities = mass / mass.sum(2, keepdim=True).clamp_min(1e-30)
+        return smoothed(probabilities, torch.arange(x.shape[1], device=x.device)[:, None])
 
     def _solve(self, weights: torch.Tensor, scale: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
         """(I − α S_n)⁻¹ e_n for all n at once, by Chebyshev's iteration: the eigenvalues are in [1 − α, 1 + α]."""
@@ -52,7 +50,7 @@ class LabelPropagation(Learner):
             solution = solution + direction
             spread = scale * torch.bmm(weights, scale * direction)
             residual = residual - direction + self.alpha * spread
-            share = 2 - self.alpha * rho
-            direction = self.alpha * rho / share * direction + 2 / share * residual
-            rho = self.alpha / share
+            scaled = 2 - self.alpha * rho
+            direction = self.alpha * rho / scaled * direction + 2 / scaled * residual
+            rho = self.alpha / scaled
         return solution

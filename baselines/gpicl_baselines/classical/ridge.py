@@ -9,22 +9,21 @@ serves all N positions.
 import torch
 
 from gpicl_baselines.classical.causal import centred, earlier, inner_products, one_hot_labels, squared_distances, unit
+from gpicl_envs.errors import check_positive
 from gpicl_envs.learners.base import Learner
 
 
 class _KernelLearner(Learner):
     """Logits s f(x_n) with f the ridge regression of one_hot(y) − 1/K under the kernel of the subclass.
 
-    With K = 1, f is the ridge regression of the values themselves, on inputs as they are, and is what is returned.
+    With K = 1 it returns the ridge regression of the values themselves, on unscaled inputs.
     """
 
     predicts_values = True
 
     def __init__(self, n_features: int, n_classes: int, regularization: float, sharpness: float) -> None:
         super().__init__(n_features, n_classes)
-        if not regularization > 0:
-            raise ValueError(f"regularization={regularization!r} is not allowed: give a number above 0.")
-        self.regularization, self.sharpness = regularization, sharpness
+        self.regularization, self.sharpness = check_positive("regularization", regularization), sharpness
 
     def kernel(self, x: torch.Tensor) -> torch.Tensor:
         """(B, N, D) → (B, N, N) positive semi-definite."""
@@ -45,10 +44,8 @@ class Ridge(_KernelLearner):
     """Linear ridge regression: kernel ⟨z, z'⟩ / D, z the input centred by its running mean, of mean square 1.
 
     Args:
-        n_features: D.
-        n_classes: K.
         regularization: λ, relative to that mean square.
-        sharpness: s; it does not change the prediction, only its likelihood.
+        sharpness: s; it changes the probabilities, not the most likely class.
     """
 
     name = "ridge"
@@ -74,11 +71,9 @@ class KernelRidge(_KernelLearner):
     The scaling lets one γ serve every dataset; no statistic of the episode enters it.
 
     Args:
-        n_features: D.
-        n_classes: K.
         gamma: γ.
         regularization: λ.
-        sharpness: s; it does not change the prediction, only its likelihood.
+        sharpness: s; it changes the probabilities, not the most likely class.
     """
 
     name = "kernel-ridge"
@@ -100,7 +95,7 @@ class KernelRidge(_KernelLearner):
 
 
 class LeastSquares(_KernelLearner):
-    """Ordinary least squares, of minimum norm while there are fewer examples than features: regression only.
+    """Ordinary least squares, of minimum norm as long as there are fewer examples than features: regression only.
 
     The Bayes-optimal learner of noiseless linear functions with Gaussian weights (Garg et al. 2022, section 3): exact
     once n = D. In float64, with λ = 1e-9 for the pseudo-inverse.
@@ -114,7 +109,7 @@ class LeastSquares(_KernelLearner):
 
     def __init__(self, n_features: int = 20, n_classes: int = 1) -> None:
         if n_classes != 1:
-            raise ValueError(f"least-squares predicts values, n_classes=1; given n_classes={n_classes}: take ridge.")
+            raise ValueError(f"least-squares predicts values, n_classes=1; given n_classes={n_classes}: use ridge.")
         super().__init__(n_features, n_classes, regularization=1e-9, sharpness=1.0)
 
     def kernel(self, x: torch.Tensor) -> torch.Tensor:

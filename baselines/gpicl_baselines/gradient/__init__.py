@@ -1,1 +1,1 @@
-"""Learners that take gradient steps within the episode, from a given or a meta-trained start."""
+"""Learners that take gradient steps within the episode, from given or meta-trained initial weights."""

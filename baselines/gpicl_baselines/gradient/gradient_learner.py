@@ -12,7 +12,7 @@ import torch
 from torch.func import grad, vmap
 from torch.nn.functional import linear, normalize, relu
 
-from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.errors import check_choice, check_integer, check_positive
 from gpicl_envs.learners.base import Learner
 
 OPTIMIZERS = ("sgd", "adam")
@@ -41,8 +41,8 @@ def initial_weights(n_features: int, n_classes: int, hidden: int | None, seed: i
     }
 
 
-def answer(weights: Weights, x: torch.Tensor) -> torch.Tensor:
-    """One network: inputs (M, D) → logits (M, K). Hidden units are scaled so that their vector has norm near 1."""
+def apply_network(weights: Weights, x: torch.Tensor) -> torch.Tensor:
+    """Inputs (M, D) → logits (M, K) of one network. The vector of hidden units is scaled to norm near 1."""
     if "in" in weights:
         x = relu(linear(x, weights["in"], weights["in_bias"])) * weights["in"].shape[0] ** -0.5
         x = x * (weights["in"].shape[1] ** 0.5)
@@ -51,24 +51,24 @@ def answer(weights: Weights, x: torch.Tensor) -> torch.Tensor:
 
 def loss(weights: Weights, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """One network: mean cross-entropy in nats of inputs (M, D) with one-hot labels (M, K)."""
-    return -(answer(weights, x).log_softmax(1) * y).sum(1).mean()
+    return -(apply_network(weights, x).log_softmax(1) * y).sum(1).mean()
 
 
 gradients: Callable[[Weights, torch.Tensor, torch.Tensor], Weights] = vmap(grad(loss))
-answers: Callable[[Weights, torch.Tensor], torch.Tensor] = vmap(answer)
+apply_networks: Callable[[Weights, torch.Tensor], torch.Tensor] = vmap(apply_network)
 
 
 @dataclass
 class GradientState:
-    """What a `GradientLearner` remembers of B episodes after n examples.
+    """The state of a `GradientLearner` after n examples of B episodes.
 
     Args:
         weights: of B networks.
         moments: of Adam: the running means of the gradients and of their squares, as the weights; empty for SGD.
         steps: gradient steps taken.
         total: (B, D) sum of the inputs.
-        x: (B, n, D) features of the examples, or of the last alone without replay.
-        y: (B, n, K) their one-hot labels; that of the last is not told yet, so it lacks.
+        x: (B, n, D) features of the examples; without replay, of the last only.
+        y: (B, n−1, K) their one-hot labels; that of the last is not known yet.
         n: examples seen.
     """
 
@@ -85,15 +85,13 @@ class GradientLearner(Learner):
     """A softmax classifier, linear or with one hidden layer, that takes gradient steps after each example.
 
     The features are the input centred by its running mean and scaled to norm 1. Every episode starts from the same
-    weights. The weights are kept from example to example, so that with enough steps on all examples seen, this is the
-    network fitted to convergence at every position, started from the fit before.
+    weights, which are kept from example to example: with enough steps on all examples seen, this is the network fitted
+    to convergence at every position, starting from the previous fit.
 
     Args:
-        n_features: D.
-        n_classes: K.
         optimizer: `"sgd"` or `"adam"`.
         hidden: units of the hidden layer, or None for a linear classifier.
-        passes: 0 for one step on the newest example alone; P ≥ 1 for P steps, each on the mean loss of all examples
+        passes: 0 for one step on the newest example only; n ≥ 1 for n steps, each on the mean loss of all examples
             seen (replay).
         learning_rate: of the optimizer.
         seed: seed of the hidden layer's initial weights.
@@ -114,9 +112,7 @@ class GradientLearner(Learner):
         self.optimizer = check_choice("optimizer", optimizer, OPTIMIZERS)
         self.hidden = None if hidden is None else check_integer("hidden", hidden, 1)
         self.passes = check_integer("passes", passes, 0)
-        if not learning_rate > 0:
-            raise ValueError(f"learning_rate={learning_rate!r} is not allowed: give a number above 0.")
-        self.learning_rate = learning_rate
+        self.learning_rate = check_positive("learning_rate", learning_rate)
         self.seed = check_integer("seed", seed, 0)
 
     @property
@@ -126,7 +122,7 @@ class GradientLearner(Learner):
         return f"{self.optimizer}-{network}" + (f"-{self.passes}-passes" if self.passes else "")
 
     def start(self, batch_size: int) -> GradientState:
-        """Equal logits for every input, and nothing to learn from."""
+        """Weights that give equal logits for every input, and no examples."""
         first = initial_weights(self.n_features, self.n_classes, self.hidden, self.seed)
         weights = {name: value.expand(batch_size, *value.shape) for name, value in first.items()}
         zeros = {name: torch.zeros_like(value) for name, value in weights.items()}
@@ -140,7 +136,7 @@ class GradientLearner(Learner):
         )
 
     def step(self, state: GradientState, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """Learn from the examples before, then predict: (B, D), (B, K) → (B, K)."""
+        """Learn from the previous examples, then predict: (B, D), (B, K) → (B, K)."""
         if state.n:
             kept = state.y if self.passes else state.y[:, :0]
             y = torch.cat([kept, y_previous[:, None].to(x.dtype)], 1)
@@ -151,7 +147,7 @@ class GradientLearner(Learner):
             moments = None if state.moments is None else (_to(state.moments[0], x.device),) * 2
         total = state.total.to(x.device) + x
         features = normalize(x - total / (state.n + 2), dim=1)[:, None]
-        logits = answers(weights, features)[:, 0]
+        logits = apply_networks(weights, features)[:, 0]
         seen = torch.cat([state.x.to(x.device), features], 1) if self.passes else features
         return logits, GradientState(weights, moments, steps, total, seen, y, state.n + 1)
 
@@ -163,7 +159,7 @@ class GradientLearner(Learner):
         return weights * (3 if self.optimizer == "adam" else 1) + self.n_features + examples
 
     def _learn(self, state: GradientState, y: torch.Tensor) -> tuple[Weights, tuple[Weights, Weights] | None, int]:
-        """Take the steps that the newest example gives rise to."""
+        """Take the steps that follow the newest example."""
         weights, moments, steps = state.weights, state.moments, state.steps
         for _ in range(max(1, self.passes)):
             slopes = gradients(weights, state.x, y)

@@ -1,7 +1,7 @@
 """MAML (Finn, Abbeel and Levine 2017) and Reptile (Nichol, Achiam and Schulman 2018), online.
 
-Within an episode a small network takes one step of gradient descent on each example, after it has predicted its label.
-Where the network starts, and with MAML the rate of each of its tensors (Meta-SGD, Li et al. 2017), is meta-trained.
+Within an episode a small network takes one step of gradient descent on each example, after predicting its label. Its
+initial weights, and with MAML the learning rate of each tensor (Meta-SGD, Li et al. 2017), are meta-trained.
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from gpicl_baselines.gradient.gradient_learner import Weights, answers, gradients, initial_weights
-from gpicl_envs.errors import check_choice, check_integer, check_number
+from gpicl_baselines.gradient.gradient_learner import Weights, apply_networks, gradients, initial_weights
+from gpicl_envs.errors import check_choice, check_integer, check_positive
 from gpicl_envs.learners.base import Learner
 
 UPDATES = ("second-order", "first-order", "reptile")
@@ -21,16 +21,14 @@ class MAML(Learner, nn.Module):
     """A softmax classifier, linear or with one hidden layer, whose initial weights were meta-trained.
 
     The features are the input centred by its running mean and scaled to norm 1. With `update="second-order"` the
-    gradients of the loss flow through the inner steps; with `"first-order"` inner gradients count as constants (the
-    paper's FOMAML); with `"reptile"` the initial weights θ move towards the adapted ones φ whatever the loss is: their
-    gradient is θ − φ.
+    gradients of the loss flow through the inner steps; with `"first-order"` inner gradients are treated as constants
+    (the paper's FOMAML); with `"reptile"` the initial weights θ move towards the adapted ones φ whatever the loss:
+    their gradient is θ − φ.
 
     Args:
-        n_features: D.
-        n_classes: K.
         hidden: units of the hidden layer, or None for a linear classifier.
-        inner_rate: initial rate of the inner steps; a hundredth of it for biases, which every example moves.
-        update: `"second-order"`, `"first-order"` or `"reptile"`, whose rate stays as it is.
+        inner_rate: initial learning rate of the inner steps; a hundredth of it for biases, which every example moves.
+        update: `"second-order"`, `"first-order"` or `"reptile"`, whose learning rate is not trained.
         seed: seed of the hidden layer's initial weights.
     """
 
@@ -46,7 +44,7 @@ class MAML(Learner, nn.Module):
     ) -> None:
         super().__init__(n_features, n_classes)
         self.hidden = None if hidden is None else check_integer("hidden", hidden, 1)
-        self.inner_rate = check_number("inner_rate", inner_rate, 1e-9)
+        self.inner_rate = check_positive("inner_rate", inner_rate)
         self.update = check_choice("update", update, UPDATES)
         self.seed = check_integer("seed", seed, 0)
         first = initial_weights(n_features, n_classes, hidden, seed)
@@ -65,30 +63,30 @@ class MAML(Learner, nn.Module):
         if self.update != "reptile" or not torch.is_grad_enabled():
             return super().predict(x, y)
         with torch.no_grad():
-            told = nn.functional.one_hot(y, self.n_classes).float()
+            labels = nn.functional.one_hot(y, self.n_classes).float()
             state, rows = self.start(len(x)), []
             for n in range(x.shape[1]):
-                logits, state = self.step(state, x[:, n], told[:, n - 1] if n else torch.zeros_like(told[:, 0]))
+                logits, state = self.step(state, x[:, n], labels[:, n - 1] if n else torch.zeros_like(labels[:, 0]))
                 rows.append(logits)
-            adapted = self._learn(state, told[:, -1])
-        answered = torch.stack(rows, 1)
+            adapted = self._learn(state, labels[:, -1])
+        predicted = torch.stack(rows, 1)
         for name, start in self.initial.items():
-            answered = _TowardsAdapted.apply(answered, start, adapted[name].mean(0))
-        return answered
+            predicted = _TowardsAdapted.apply(predicted, start, adapted[name].mean(0))
+        return predicted
 
     def start(self, batch_size: int) -> Any:
-        """B networks at their start, the sum of the inputs, their number, and no example to learn from yet."""
+        """B networks with the initial weights, the sum of the inputs, their number, and no example to learn from."""
         weights = {name: value.expand(batch_size, *value.shape) for name, value in self.initial.items()}
         return weights, torch.zeros(batch_size, self.n_features, device=self.device), 0, None
 
     def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """Learn from the example before, then predict: (B, D), (B, K) → (B, K)."""
+        """Learn from the previous example, then predict: (B, D), (B, K) → (B, K)."""
         weights, total, n, features = state
         if features is not None:
             weights = self._learn(state, y_previous)
         total = total + x
         features = normalize(x - total / (n + 2), dim=1)[:, None]
-        return answers(weights, features)[:, 0], (weights, total, n + 1, features)
+        return apply_networks(weights, features)[:, 0], (weights, total, n + 1, features)
 
     def state_size(self, n_examples: int) -> int:
         """The weights, and the sum of the inputs."""
@@ -104,7 +102,7 @@ class MAML(Learner, nn.Module):
 
 
 class _TowardsAdapted(torch.autograd.Function):
-    """Passes the logits on; its gradient of the start θ is θ − φ, whatever comes from above."""
+    """Returns the logits unchanged; the gradient of the initial weights θ is θ − φ, whatever that of the logits."""
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, start: torch.Tensor, adapted: torch.Tensor) -> torch.Tensor:
@@ -112,6 +110,6 @@ class _TowardsAdapted(torch.autograd.Function):
         return logits.clone()
 
     @staticmethod
-    def backward(ctx: Any, from_above: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         (direction,) = ctx.saved_tensors
-        return from_above, direction, None
+        return gradient, direction, None

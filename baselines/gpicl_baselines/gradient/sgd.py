@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import normalize
 
 from gpicl_baselines.classical.causal import centred, inner_products, one_hot_labels, unit
+from gpicl_envs.errors import check_positive
 from gpicl_envs.learners.base import Learner
 
 
@@ -13,12 +14,10 @@ class OnlineSGD(Learner):
     """A linear softmax classifier W, updated once by each example: W ← W − η ∇ cross-entropy.
 
     The features φ are the input centred by its running mean and scaled to norm 1, so that η does not depend on D.
-    `step` keeps the weights. `predict` computes the same in dual form: as W = −η Σ_i e_i φ_iᵀ with e_i the error at
+    `step` keeps the weights. `predict` computes the same in dual form: since W = −η Σ_i e_i φ_iᵀ with e_i the error at
     example i, logits_n = −η Σ_{i<n} e_i ⟨φ_i, φ_n⟩ needs no weights, and is D / N times cheaper.
 
     Args:
-        n_features: D.
-        n_classes: K.
         learning_rate: η.
     """
 
@@ -26,7 +25,7 @@ class OnlineSGD(Learner):
 
     def __init__(self, n_features: int = 784, n_classes: int = 10, learning_rate: float = 4.0) -> None:
         super().__init__(n_features, n_classes)
-        self.learning_rate = learning_rate
+        self.learning_rate = check_positive("learning_rate", learning_rate)
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
@@ -39,12 +38,12 @@ class OnlineSGD(Learner):
         return logits
 
     def start(self, batch_size: int) -> Any:
-        """Weights (B, K, D + 1) at 0, the sum of the inputs, their number, and no example to learn from yet."""
+        """Weights (B, K, D) at 0, the sum of the inputs, their number, and no example to learn from yet."""
         weights = torch.zeros(batch_size, self.n_classes, self.n_features)
         return weights, torch.zeros(batch_size, self.n_features), 0, None
 
     def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """Learn from the example before, then predict: (B, D), (B, K) → (B, K)."""
+        """Learn from the previous example, then predict: (B, D), (B, K) → (B, K)."""
         weights, total, n, pending = state
         weights, total = weights.to(x.device), total.to(x.device) + x
         if pending is not None:

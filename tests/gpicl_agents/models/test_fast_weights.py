@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gpicl_agents.models.layers import write_and_read
+from gpicl_agents.models.fast_weights import write_and_read
 
 B, H, T, D_K, D_V = 2, 3, 23, 8, 5
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from model_checks import perturbed
 from sklearn.kernel_ridge import KernelRidge
 from torch.nn.functional import cross_entropy, normalize, one_hot, pad
 
@@ -12,28 +13,24 @@ from gpicl_envs.tasks.classification import TaskDistribution
 KINDS = [{}, {"similarity_bias": 0.0}, {"n_projections": 2}, {"kernel_heads": 1}]
 
 
-def perturbed(**arguments) -> KernelTransformer:
+def made(**arguments) -> KernelTransformer:
     small = {"width": 16, "n_layers": 2, "n_heads": 2, "input_rank": 8, "kernel_heads": 3, "mlp_width": 32}
-    learner = KernelTransformer(20, 4, **(small | arguments))
-    generator = torch.Generator().manual_seed(0)
-    for parameter in learner.parameters():
-        parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator)
-    return learner.eval()
+    return perturbed(KernelTransformer(20, 4, **(small | arguments)))
 
 
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
 def test_every_form_keeps_the_protocol(arguments: dict):
-    check_learner(perturbed(**arguments), length=16)
+    check_learner(made(**arguments), length=16)
 
 
 def test_a_kernel_head_is_kernel_ridge_regression_at_every_position():
-    """scikit-learn's, fitted anew to the examples before each."""
+    """scikit-learn's, fitted to the examples before each."""
     ridge = CausalRidge(2, 4)
     generator = torch.Generator().manual_seed(3)
     x, y = torch.randn(1, 9, 20, generator=generator), torch.tensor([[0, 1, 2, 3, 0, 1, 1, 2, 0]])
-    told = pad(one_hot(y, 4).float()[:, :-1], (0, 0, 1, 0))
-    answers, _ = ridge(x, told)
-    assert (answers[0, 0] == 0).all()
+    previous = pad(one_hot(y, 4).float()[:, :-1], (0, 0, 1, 0))
+    predictions, _ = ridge(x, previous)
+    assert (predictions[0, 0] == 0).all()
     units, norms = normalize(x[0], dim=1), x[0].norm(dim=1)
     for head in range(2):
         gamma, beta, noise = (p.exp()[head].item() for p in (ridge.log_gamma, ridge.log_beta, ridge.log_noise))
@@ -43,7 +40,7 @@ def test_a_kernel_head_is_kernel_ridge_regression_at_every_position():
         for n in range(1, 9):
             fitted = KernelRidge(alpha=noise + SMALLEST_NOISE, kernel="precomputed").fit(kernel[:n, :n], values[:n])
             expected = fitted.predict(kernel[n : n + 1, :n])[0]
-            assert np.allclose(answers[0, n, head].detach().numpy(), expected, atol=1e-4)
+            assert np.allclose(predictions[0, n, head].detach().numpy(), expected, atol=1e-4)
 
 
 def test_repeated_inputs_survive():
@@ -56,12 +53,12 @@ def test_repeated_inputs_survive():
 
 
 def test_zero_inputs_are_finite():
-    logits = perturbed().predict(torch.zeros(2, 5, 20), torch.zeros(2, 5, dtype=torch.int64))
+    logits = made().predict(torch.zeros(2, 5, 20), torch.zeros(2, 5, dtype=torch.int64))
     assert logits.isfinite().all()
 
 
 def test_gradients_agree_with_finite_differences():
-    learner = perturbed(n_layers=1, width=8).double()
+    learner = made(n_layers=1, width=8).double()
     x = torch.randn(2, 5, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     y = torch.tensor([[0, 1, 2, 3, 0], [3, 3, 1, 0, 2]])
 
@@ -81,14 +78,16 @@ def test_gradients_agree_with_finite_differences():
 
 
 def test_state_size_counts_what_step_keeps():
-    learner = perturbed()
+    learner = made()
     state, n = learner.start(1), 7
     for _ in range(n):
         _, state = learner.step(state, torch.randn(1, 20), torch.zeros(1, 4))
-    kept = sum(k.tensor.numel() + v.tensor.numel() for k, v in state.memory.cache) + state.memory.units.tensor.numel()
+    kept = (
+        sum(k.tensor.numel() + v.tensor.numel() for k, v in state.memory.cache) + state.memory.directions.tensor.numel()
+    )
     kept += state.total.numel() + state.previous.numel()
     ridge = state.ridge
-    kept += ridge.units.tensor.numel() + ridge.log_norms.numel() + ridge.solved.numel() + ridge.prediction.numel()
+    kept += ridge.directions.tensor.numel() + ridge.log_norms.numel() + ridge.solved.numel() + ridge.prediction.numel()
     kept += learner.kernel_heads * n * (n + 1) // 2  # the triangle of the factor
     assert learner.state_size(n) == kept
 
@@ -101,10 +100,8 @@ def test_the_name_tells_that_a_rule_is_built_in():
 
 def test_inputs_of_zeros_change_nothing_between_step_and_predict():
     """They have no direction: their cosine with themselves is taken as 1 in both."""
-    learner = KernelTransformer(8, 3, width=16, n_heads=2, kernel_heads=3, mlp_width=32, input_rank=8).eval()
+    learner = perturbed(KernelTransformer(8, 3, width=16, n_heads=2, kernel_heads=3, mlp_width=32, input_rank=8), 0.1)
     generator = torch.Generator().manual_seed(0)
-    for parameter in learner.parameters():
-        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
     x, y = torch.randn(2, 10, 8, generator=generator), torch.randint(3, (2, 10), generator=generator)
     x[:, [3, 7]] = 0
     with torch.no_grad():

@@ -1,18 +1,18 @@
-"""What holds for every model made of blocks: see `MODELS`."""
+"""What holds for every stack of mixers: see `MODELS`."""
 
 from typing import Any
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from model_checks import check_gradients, perturbed
 
 from gpicl_agents.models.delta_net import GatedDeltaNet
-from gpicl_agents.models.layers import BlockAgent
+from gpicl_agents.models.layers import MixerAgent
 from gpicl_agents.models.linear_attention import LinearAttention
 from gpicl_agents.models.state_space import SelectiveStateSpace, StateSpaceMemory
 from gpicl_envs.learners.check import check_learner
 
-MODELS: list[tuple[type[BlockAgent], dict[str, Any]]] = [
+MODELS: list[tuple[type[MixerAgent], dict[str, Any]]] = [
     (LinearAttention, {}),
     (LinearAttention, {"feature_map": "elu"}),
     (GatedDeltaNet, {}),
@@ -24,14 +24,9 @@ FORMS: list[dict[str, Any]] = [{}, {"tokens": "paper"}, {"n_projections": 2}]
 every_model = pytest.mark.parametrize(("model", "arguments"), MODELS, ids=str)
 
 
-def perturbed(model: type[BlockAgent], **arguments: Any) -> BlockAgent:
-    """A small model away from its initial zeros, which would hide a leak."""
+def made(model: type[MixerAgent], **arguments: Any) -> MixerAgent:
     sizes = {"width": 16, "n_layers": 2, "n_heads": 2, "input_rank": 8, "chunk": 5}
-    learner = model(20, 4, **(sizes | arguments))
-    generator = torch.Generator().manual_seed(0)
-    for parameter in learner.parameters():
-        parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator)
-    return learner.eval()
+    return perturbed(model(20, 4, **(sizes | arguments)))
 
 
 def episodes(length: int = 13, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -41,23 +36,23 @@ def episodes(length: int = 13, seed: int = 1) -> tuple[torch.Tensor, torch.Tenso
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @every_model
-def test_every_model_keeps_the_protocol(model: type[BlockAgent], arguments: dict, form: dict):
+def test_every_model_keeps_the_protocol(model: type[MixerAgent], arguments: dict, form: dict):
     """Causality, and step equal to predict, are among what this checks; the episode is three chunks and one more."""
-    check_learner(perturbed(model, **arguments, **form), length=16)
+    check_learner(made(model, **arguments, **form), length=16)
 
 
 @every_model
-def test_the_chunk_changes_no_prediction(model: type[BlockAgent], arguments: dict):
+def test_the_chunk_changes_no_prediction(model: type[MixerAgent], arguments: dict):
     x, y = episodes()
-    expected = perturbed(model, **arguments, chunk=13).double().predict(x.double(), y)
+    expected = made(model, **arguments, chunk=13).double().predict(x.double(), y)
     for chunk in (1, 4, 100):
-        predicted = perturbed(model, **arguments, chunk=chunk).double().predict(x.double(), y)
+        predicted = made(model, **arguments, chunk=chunk).double().predict(x.double(), y)
         assert torch.allclose(predicted, expected, atol=1e-9), chunk
 
 
 @every_model
-def test_step_equals_predict_over_a_hundred_examples(model: type[BlockAgent], arguments: dict):
-    learner = perturbed(model, **arguments).double()
+def test_step_equals_predict_over_a_hundred_examples(model: type[MixerAgent], arguments: dict):
+    learner = made(model, **arguments).double()
     x, y = episodes(100)
     labels = torch.nn.functional.one_hot(y, 4).double()
     state, rows = learner.start(3), []
@@ -68,8 +63,8 @@ def test_step_equals_predict_over_a_hundred_examples(model: type[BlockAgent], ar
 
 
 @every_model
-def test_predictions_depend_on_the_first_label_and_input(model: type[BlockAgent], arguments: dict):
-    learner, (x, y) = perturbed(model, **arguments), episodes()
+def test_predictions_depend_on_the_first_label_and_input(model: type[MixerAgent], arguments: dict):
+    learner, (x, y) = made(model, **arguments), episodes()
     before = learner.predict(x, y)[:, -1]
     other = y.clone()
     other[:, 0] = (y[:, 0] + 1) % 4
@@ -78,33 +73,15 @@ def test_predictions_depend_on_the_first_label_and_input(model: type[BlockAgent]
 
 
 @every_model
-def test_the_first_predictions_are_uniform(model: type[BlockAgent], arguments: dict):
+def test_the_first_predictions_are_uniform(model: type[MixerAgent], arguments: dict):
     x, y = episodes()
     assert (model(20, 4, input_rank=8, **arguments).predict(x, y) == 0).all()
 
 
 @every_model
-def test_gradients_agree_with_finite_differences(model: type[BlockAgent], arguments: dict):
-    learner = perturbed(model, **arguments, width=8, n_layers=1, chunk=3).double()
+def test_gradients_agree_with_finite_differences(model: type[MixerAgent], arguments: dict):
     x, y = episodes(5, seed=2)
-    x = x.double()
-
-    def loss() -> torch.Tensor:
-        return cross_entropy(learner.predict(x, y).flatten(0, 1), y.flatten())
-
-    loss().backward()
-    for name, parameter in learner.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        assert parameter.grad is not None, name
-        place = tuple(torch.tensor(parameter.shape) // 2)
-        with torch.no_grad():
-            parameter[place] += 1e-6
-            above = loss()
-            parameter[place] -= 2e-6
-            below = loss()
-            parameter[place] += 1e-6
-        assert parameter.grad[place].item() == pytest.approx(((above - below) / 2e-6).item(), abs=1e-7), name
+    check_gradients(made(model, **arguments, width=8, n_layers=1, chunk=3).double(), x.double(), y, 1e-7)
 
 
 def numbers(memory: torch.Tensor | StateSpaceMemory) -> int:
@@ -115,8 +92,8 @@ def numbers(memory: torch.Tensor | StateSpaceMemory) -> int:
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @every_model
-def test_state_size_counts_what_step_keeps_and_does_not_grow(model: type[BlockAgent], arguments: dict, form: dict):
-    learner = perturbed(model, **arguments, **form)
+def test_state_size_counts_what_step_keeps_and_does_not_grow(model: type[MixerAgent], arguments: dict, form: dict):
+    learner = made(model, **arguments, **form)
     state = learner.start(1)
     for _ in range(7):
         _, state = learner.step(state, torch.randn(1, 20), torch.zeros(1, 4))
@@ -126,8 +103,8 @@ def test_state_size_counts_what_step_keeps_and_does_not_grow(model: type[BlockAg
 
 
 @every_model
-def test_arguments_and_weights_make_the_same_learner_again(model: type[BlockAgent], arguments: dict):
-    learner = perturbed(model, **arguments)
+def test_arguments_and_weights_make_the_same_learner_again(model: type[MixerAgent], arguments: dict):
+    learner = made(model, **arguments)
     again = model(**learner.get_params())
     assert again.get_params() == learner.get_params()
     again.load_state_dict(learner.state_dict())
@@ -136,7 +113,7 @@ def test_arguments_and_weights_make_the_same_learner_again(model: type[BlockAgen
 
 
 @every_model
-def test_the_seed_fixes_the_weights_and_leaves_the_global_stream_alone(model: type[BlockAgent], arguments: dict):
+def test_the_seed_fixes_the_weights_and_leaves_the_global_stream_alone(model: type[MixerAgent], arguments: dict):
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
@@ -158,6 +135,6 @@ def test_the_seed_fixes_the_weights_and_leaves_the_global_stream_alone(model: ty
     ],
     ids=str,
 )
-def test_bad_arguments_say_what_is_allowed(model: type[BlockAgent], arguments: dict, message: str):
+def test_bad_arguments_say_what_is_allowed(model: type[MixerAgent], arguments: dict, message: str):
     with pytest.raises(ValueError, match=message):
         model(**arguments)

@@ -1,10 +1,15 @@
+import inspect
+
 import gymnasium
 import pytest
 import torch
+from model_checks import perturbed
 from torch.nn.functional import one_hot
 
 import gpicl_envs  # noqa: F401
-from gpicl_agents.models.rl2 import RL2, Player, RL2Transformer
+from gpicl_agents.models.gru import GRU
+from gpicl_agents.models.rl2 import RL2, BanditAgent, RL2Transformer
+from gpicl_agents.models.transformer import Transformer
 from gpicl_agents.training.reinforce import roll_out
 from gpicl_envs.learners.check import check_learner
 
@@ -16,31 +21,28 @@ MADE = {
 
 
 @pytest.fixture(params=MADE)
-def learner(request) -> Player:
+def learner(request) -> BanditAgent:
     learner = MADE[request.param]()
     assert learner.name == request.param
-    generator = torch.Generator().manual_seed(0)
-    for parameter in learner.parameters():
-        parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)
-    return learner.eval()
+    return perturbed(learner, 0.3)
 
 
-def test_it_keeps_the_protocol(learner: Player):
+def test_it_keeps_the_protocol(learner: BanditAgent):
     check_learner(learner, length=16)
 
 
-def test_of_a_label_it_learns_only_whether_it_was_right(learner: Player):
+def test_of_a_label_it_learns_only_whether_it_was_right(learner: BanditAgent):
     """Another wrong label changes nothing; the right one does."""
     x = torch.randn(1, 2, 20)
-    answer = int(learner.predict(x, torch.zeros(1, 2, dtype=torch.int64))[0, 0].argmax())
-    wrong = [label for label in range(4) if label != answer]
-    after = [learner.predict(x, torch.tensor([[label, 0]]))[0, 1] for label in (*wrong, answer)]
+    action = int(learner.predict(x, torch.zeros(1, 2, dtype=torch.int64))[0, 0].argmax())
+    wrong = [label for label in range(4) if label != action]
+    after = [learner.predict(x, torch.tensor([[label, 0]]))[0, 1] for label in (*wrong, action)]
     assert (
         torch.equal(after[0], after[1]) and torch.equal(after[1], after[2]) and not torch.allclose(after[2], after[3])
     )
 
 
-def test_it_plays_in_evaluation_what_it_plays_in_the_environment(learner: Player):
+def test_it_plays_in_evaluation_what_it_plays_in_the_environment(learner: BanditAgent):
     env = gymnasium.make_vec(
         "GPICL-Digits-v0", num_envs=3, n_features=20, n_classes=4, length=12, feedback="reward"
     ).unwrapped
@@ -54,13 +56,18 @@ def test_it_plays_in_evaluation_what_it_plays_in_the_environment(learner: Player
 def test_the_state_counts_the_last_action():
     learner = RL2(20, 4, width=16, input_rank=8)
     _, state = learner.step(learner.start(1), torch.randn(1, 20), torch.zeros(1, 4))
-    kept = state.total.numel() + state.previous.numel() + state.memory.numel() + state.answered.numel()
+    kept = state.total.numel() + state.previous.numel() + state.memory.numel() + state.action.numel()
     assert learner.state_size(1) == learner.state_size(9) == kept
-    assert torch.equal(state.answered.sum(1), torch.ones(1)) and one_hot(state.answered.argmax(1), 4).sum() == 1
+    assert torch.equal(state.action.sum(1), torch.ones(1)) and one_hot(state.action.argmax(1), 4).sum() == 1
 
 
 def test_right_and_wrong_actions_are_not_each_others_negatives():
     learner = RL2(20, 4, width=16, input_rank=8)
-    told = torch.eye(4)[None]
-    right, wrong = (learner.embed_before(torch.zeros(1, 4, 8), sign * told, 1) for sign in (1, -1))
+    labels = torch.eye(4)[None]
+    right, wrong = (learner.embed_previous_example(torch.zeros(1, 4, 8), sign * labels, 1) for sign in (1, -1))
     assert not torch.allclose(right, -wrong) and not torch.allclose(right, wrong)
+
+
+@pytest.mark.parametrize(("bandit", "model"), [(RL2, GRU), (RL2Transformer, Transformer)])
+def test_it_has_the_arguments_of_the_model_that_it_is_made_from(bandit: type[BanditAgent], model: type):
+    assert inspect.signature(bandit) == inspect.signature(model)

@@ -1,4 +1,4 @@
-"""What holds for all models made of blocks is in `test_blocks.py`."""
+"""What holds for every stack of mixers is in `test_layers.py`."""
 
 import torch
 from torch.nn.functional import conv1d, silu, softplus

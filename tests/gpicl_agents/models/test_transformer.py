@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from model_checks import check_gradients, perturbed
 
 from gpicl_agents.models.transformer import Transformer
 from gpicl_envs.learners.check import check_learner
@@ -18,24 +18,19 @@ KINDS = [
 ]
 
 
-def perturbed(**arguments) -> Transformer:
-    """A small Transformer away from its initial zeros, which would hide a leak."""
-    learner = Transformer(20, 4, **({"width": 16, "n_layers": 2, "n_heads": 2, "input_rank": 8} | arguments))
-    generator = torch.Generator().manual_seed(0)
-    for parameter in learner.parameters():
-        parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator)
-    return learner.eval()
+def made(**arguments) -> Transformer:
+    return perturbed(Transformer(20, 4, **({"width": 16, "n_layers": 2, "n_heads": 2, "input_rank": 8} | arguments)))
 
 
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
 def test_every_form_keeps_the_protocol(arguments: dict):
     """Causality, and step with the cache equal to predict, are among what this checks."""
-    check_learner(perturbed(**arguments), length=16)
+    check_learner(made(**arguments), length=16)
 
 
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
 def test_predictions_depend_on_labels_and_inputs_seen(arguments: dict):
-    learner = perturbed(**arguments)
+    learner = made(**arguments)
     x, y = torch.randn(1, 6, 20, generator=torch.Generator().manual_seed(1)), torch.tensor([[0, 1, 2, 3, 0, 1]])
     before = learner.predict(x, y)[0, -1]
     assert not torch.allclose(before, learner.predict(x, (y + 1) % 4)[0, -1], atol=1e-3)
@@ -49,62 +44,45 @@ def test_the_first_prediction_knows_no_label_and_starts_uniform():
 
 def test_inputs_may_be_scaled_and_projected_by_any_rotation():
     """Unit norm: the scale of x does not matter."""
-    learner = perturbed()
+    learner = made()
     x, y = torch.randn(2, 5, 20), torch.randint(4, (2, 5))
     assert torch.allclose(learner.predict(x, y), learner.predict(7 * x, y), atol=1e-4)
 
 
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
 def test_gradients_agree_with_finite_differences(arguments: dict):
-    learner = perturbed(width=8, n_layers=1, **{k: v for k, v in arguments.items() if k != "n_layers"}).double()
+    learner = made(width=8, n_layers=1, **{k: v for k, v in arguments.items() if k != "n_layers"}).double()
     x = torch.randn(2, 4, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    y = torch.tensor([[0, 1, 2, 3], [3, 3, 1, 0]])
-
-    def loss() -> torch.Tensor:
-        return cross_entropy(learner.predict(x, y).flatten(0, 1), y.flatten())
-
-    loss().backward()
-    for name, parameter in learner.named_parameters():
-        if parameter.grad is None:
-            assert not parameter.requires_grad, name
-            continue
-        place = tuple(torch.tensor(parameter.shape) // 2)
-        with torch.no_grad():
-            parameter[place] += 1e-6
-            above = loss()
-            parameter[place] -= 2e-6
-            below = loss()
-            parameter[place] += 1e-6
-        assert parameter.grad[place].item() == pytest.approx(((above - below) / 2e-6).item(), abs=1e-6), name
+    check_gradients(learner, x, torch.tensor([[0, 1, 2, 3], [3, 3, 1, 0]]))
 
 
 def test_a_window_forgets_what_lies_before_it():
     """One layer that reads three tokens sees the last three inputs, and by pairs the one before; no earlier label."""
-    learner = perturbed(n_layers=1, window=3)
+    learner = made(n_layers=1, window=3)
     x, y = (
         torch.randn(1, 9, 20, generator=torch.Generator().manual_seed(1)),
         torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 0]]),
     )
-    answered, changed = learner.predict(x, y), y.clone()
+    predicted, changed = learner.predict(x, y), y.clone()
     changed[:, :5] += 1
     other = learner.predict(x, changed % 4)
-    assert torch.equal(other[:, 8], answered[:, 8])  # reads the labels of examples 5, 6 and 7
-    assert not torch.allclose(other[:, 7], answered[:, 7], atol=1e-3)  # and this one that of example 4 too
-    whole, wide = perturbed(n_layers=1), perturbed(n_layers=1, window=9)
+    assert torch.equal(other[:, 8], predicted[:, 8])  # reads the labels of examples 5, 6 and 7
+    assert not torch.allclose(other[:, 7], predicted[:, 7], atol=1e-3)  # and this one that of example 4 too
+    whole, wide = made(n_layers=1), made(n_layers=1, window=9)
     assert torch.allclose(whole.predict(x, y), wide.predict(x, y), atol=1e-5)
     assert whole.n_parameters == learner.n_parameters and learner.state_size(99) < whole.state_size(99) / 8
-    with pytest.raises(ValueError, match="window=3 has no use with tokens='query'"):
-        perturbed(tokens="query", window=3)
+    with pytest.raises(ValueError, match="window=3 cannot be combined with tokens='query'"):
+        made(tokens="query", window=3)
 
 
 def test_state_size_counts_what_step_keeps():
     for arguments in ({}, {"tokens": "query"}, {"similarity_bias": 3.0}, {"n_projections": 2}, {"window": 3}):
-        learner = perturbed(**arguments)
+        learner = made(**arguments)
         state, n = learner.start(1), 7
         for _ in range(n):
             _, state = learner.step(state, torch.randn(1, 20), torch.zeros(1, 4))
         kept = sum(k.tensor.numel() + v.tensor.numel() for k, v in state.memory.cache)
-        kept += state.total.numel() + state.previous.numel() + state.memory.units.tensor.numel()
+        kept += state.total.numel() + state.previous.numel() + state.memory.directions.tensor.numel()
         assert learner.state_size(n) == kept
 
 
@@ -118,15 +96,15 @@ def test_the_seed_fixes_the_weights_and_leaves_the_global_stream_alone():
     assert not torch.equal(a.embed_input.weight, c.embed_input.weight)
 
 
-def test_a_view_is_what_a_learner_with_that_projection_predicts():
+def test_a_projection_of_the_ensemble_is_what_a_learner_with_that_projection_predicts():
     """The mean of the probabilities of two learners that differ in their projection alone; training uses the first."""
-    both = perturbed(n_projections=2)
+    both = made(n_projections=2)
     x, y = torch.randn(3, 6, 20), torch.randint(4, (3, 6))
     singles = []
-    for view in range(2):
-        single = perturbed(n_projections=1)
+    for p in range(2):
+        single = made(n_projections=1)
         state = both.state_dict()
-        state["shared.weight"] = state["shared.weight"][8 * view : 8 * view + 8]
+        state["shared.weight"] = state["shared.weight"][8 * p : 8 * p + 8]
         single.load_state_dict(state)
         singles.append(single.predict(x, y))
     mean = torch.stack(singles).softmax(3).mean(0)

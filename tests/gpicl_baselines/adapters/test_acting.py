@@ -40,7 +40,7 @@ def test_agents_get_their_seed_and_are_new_for_each_episode():
     assert {agent.seed for agent in agents} == {0} and len({id(agent) for agent in agents}) == 3
 
 
-def test_bad_answers_and_classes_are_refused_by_name():
+def test_bad_actions_and_classes_are_refused_by_name():
     with pytest.raises(ValueError, match=r"Shouting.act\(observation\) returned 12, not a label from 0 to 9"):
         evaluate(ActingLearner(Shouting), TaskDistribution("MNIST", split="test", length=3), episodes=1)
     with pytest.raises(ValueError, match="no method act"):

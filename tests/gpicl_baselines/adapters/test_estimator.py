@@ -73,3 +73,10 @@ def test_wrong_names_and_arguments_are_named():
         make_learner("sklearn:DecisionTreeClassifier", depth=3)
     with pytest.raises(ValueError, match="has no method fit"):
         EstimatorLearner(object())
+
+
+def test_a_classifier_of_another_package_is_looked_up_like_any_class():
+    with pytest.raises(ValueError, match="there is no module 'tabbpfn' on the import path"):
+        make_learner("sklearn:tabbpfn:TabPFNClassifier")
+    with pytest.raises(ValueError, match="'RidgeClasifier'. Did you mean 'RidgeClassifier'"):
+        make_learner("sklearn:sklearn.linear_model:RidgeClasifier")

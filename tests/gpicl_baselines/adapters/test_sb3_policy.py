@@ -16,7 +16,7 @@ SMALL = {"n_features": 12, "n_classes": 3, "length": 10}
 
 
 @pytest.mark.parametrize("algorithm", ["PPO", "RecurrentPPO"])
-def test_a_trained_policy_is_kept_and_scored_like_any_learner(algorithm: str, tmp_path):
+def test_a_trained_policy_is_saved_and_evaluated_like_any_learner(algorithm: str, tmp_path):
     made = train_policy(algorithm, "GPICL-Clusters-v0", tmp_path / "run", seconds=2.0, num_envs=4, **SMALL)
     loaded = make_learner(f"sb3:{tmp_path / 'run'}")
     check_learner(loaded, length=8)
@@ -26,24 +26,24 @@ def test_a_trained_policy_is_kept_and_scored_like_any_learner(algorithm: str, tm
     assert json.loads((tmp_path / "run" / "config.json").read_text())["trained"]["examples"] >= 40
 
 
-def test_the_recurrent_policy_answers_as_stable_baselines_lets_it_play():
+def test_the_recurrent_policy_predicts_what_it_plays_in_stable_baselines():
     learner = PolicyLearner("RecurrentPPO", 5, 3).eval()
     x, y = torch.randn(2, 6, 5), torch.randint(3, (2, 6))
-    told = torch.nn.functional.one_hot(y, 3).float().roll(1, 1)
-    told[:, 0] = 0
-    answers = learner.predict(x, y).argmax(2)
+    labels = torch.nn.functional.one_hot(y, 3).float().roll(1, 1)
+    labels[:, 0] = 0
+    predicted = learner.predict(x, y).argmax(2)
     state, start = None, [True, True]
     for n in range(6):
-        observation = torch.cat([x[:, n], told[:, n]], 1).numpy()
+        observation = torch.cat([x[:, n], labels[:, n]], 1).numpy()
         action, state = learner.policy.predict(observation, state, start, deterministic=True)
-        assert action.tolist() == answers[:, n].tolist()
+        assert action.tolist() == predicted[:, n].tolist()
         start = [False, False]
 
 
 def test_folders_that_are_in_the_way_or_damaged_are_named(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(ValueError, match="mine holds something already"):
+    with pytest.raises(ValueError, match="mine is not empty"):
         train_policy("PPO", "GPICL-Clusters-v0", tmp_path / "mine", seconds=1.0, **SMALL)
     with pytest.raises(ValueError, match="holds no policy"):
         load_policy(tmp_path / "mine")
@@ -51,7 +51,7 @@ def test_folders_that_are_in_the_way_or_damaged_are_named(tmp_path):
     train_policy("PPO", "GPICL-Clusters-v0", folder, seconds=0.2, num_envs=2, **SMALL)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
-    with pytest.raises(ValueError, match="damaged or exchanged"):
+    with pytest.raises(ValueError, match="damaged or was replaced"):
         load_policy(folder)
 
 

@@ -1,0 +1,85 @@
+"""Fast weights: the recurrence shared by linear attention, state-space models and the gated delta rule.
+
+The memory is a matrix S (d_k × d_v) that every token writes to and reads from:
+
+| rule | S_t | read |
+|---|---|---|
+| sum | α_t S_{t−1} + k_t v_tᵀ | o_t = S_tᵀ q_t |
+| delta | α_t (I − β_t k_t k_tᵀ) S_{t−1} + β_t k_t v_tᵀ | o_t = S_tᵀ q_t |
+
+The delta rule (Widrow & Hoff 1960; as fast weights Schlag et al. 2021, arXiv:2102.11174) is a step of online least
+squares: it writes u_t = β_t (v_t − α_t S_{t−1}ᵀ k_t), what the memory does not yet hold under the key k_t. For a chunk
+of C tokens that starts from S_0, the u_t solve a triangular system (Yang et al. 2024, arXiv:2406.06484); with
+γ_t = α_1 ⋯ α_t, everything else is a product of matrices:
+
+    u_t + β_t Σ_{i<t} (γ_t/γ_i) (k_t·k_i) u_i = β_t (v_t − γ_t S_0ᵀ k_t)
+    o_t = γ_t S_0ᵀ q_t + Σ_{i≤t} (γ_t/γ_i) (q_t·k_i) u_i
+    S_C = γ_C S_0 + Σ_i (γ_C/γ_i) k_i u_iᵀ
+
+The sum rule is the same with u_t = v_t. The ratios γ_t/γ_i ≤ 1 are computed as exponentials of differences of
+logarithms, so that strong decay never divides by a number that has underflowed.
+"""
+
+import torch
+
+
+def write_and_read(
+    memory: torch.Tensor,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    log_decay: torch.Tensor,
+    *,
+    rates: torch.Tensor | None = None,
+    chunk: int = 128,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Write T tokens to the memory; each reads what has been written up to and including itself.
+
+    Args:
+        memory: (B, H, d_k, d_v) S_0.
+        queries: (B, H, T, d_k) q.
+        keys: (B, H, T, d_k) k; for the delta rule of norm ≤ 1, or the memory may grow without bound.
+        values: (B, H, T, d_v) v.
+        log_decay: (B, H, T) log α ≤ 0.
+        rates: (B, H, T) β of the delta rule; None selects the sum rule.
+        chunk: C, tokens computed at once. It does not change the result: there are T/C sequential steps, at a cost of
+            T·C·(d_k + d_v) + T·d_k·d_v.
+
+    Returns:
+        (B, H, T, d_v) reads o, and the memory after the last token.
+    """
+    reads, dtype = [], memory.dtype
+    with torch.autocast(queries.device.type, enabled=False):  # sums and solutions keep the memory's precision
+        for start in range(0, queries.shape[2], chunk):
+            tokens = slice(start, start + chunk)
+            read, memory = _chunk(
+                memory,
+                queries[:, :, tokens].to(dtype),
+                keys[:, :, tokens].to(dtype),
+                values[:, :, tokens].to(dtype),
+                log_decay[:, :, tokens].to(dtype),
+                None if rates is None else rates[:, :, tokens, None].to(dtype),
+            )
+            reads.append(read)
+    return torch.cat(reads, 2), memory
+
+
+def _chunk(
+    memory: torch.Tensor,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    log_decay: torch.Tensor,
+    rates: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The equations of the module for one chunk; rates are (B, H, C, 1)."""
+    total = log_decay.cumsum(2)  # log γ
+    kept = total.exp()[..., None]
+    future = torch.ones(total.shape[2], total.shape[2], dtype=torch.bool, device=total.device).triu(1)
+    decay = (total[..., :, None] - total[..., None, :]).masked_fill(future, -torch.inf).exp()  # γ_t/γ_i
+    if rates is not None:
+        system = rates * decay * (keys @ keys.mT)  # its diagonal is taken as 1
+        not_held_yet = rates * (values - kept * (keys @ memory))
+        values = torch.linalg.solve_triangular(system, not_held_yet, upper=False, unitriangular=True)
+    read = kept * (queries @ memory) + (decay * (queries @ keys.mT)) @ values
+    return read, kept[:, :, -1:] * memory + (decay[:, :, -1, :, None] * keys).mT @ values

@@ -1,0 +1,58 @@
+"""What holds for more than one baseline: the protocol, that they learn, and which arguments they refuse."""
+
+import pytest
+import torch
+from baseline_checks import mnist_episodes
+
+from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.learners.check import check_learner
+from gpicl_envs.learners.registry import make_learner
+from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.tasks.episodes import Episodes
+from gpicl_envs.tasks.regression import FunctionDistribution
+
+
+@pytest.fixture(scope="module")
+def episodes() -> Episodes:
+    return mnist_episodes()
+
+
+def test_before_any_example_all_labels_are_equal(episodes: Episodes):
+    for name in ("knn", "centroid", "ridge", "kernel-ridge", "sgd", "majority", "uniform"):
+        first = make_learner(name, n_features=64).predict(episodes.x, episodes.y)[:, 0]
+        assert torch.allclose(first, first[:, :1].expand_as(first)), name
+
+
+@pytest.mark.parametrize("name", ["knn", "centroid", "ridge", "kernel-ridge", "sgd", "majority", "uniform"])
+@pytest.mark.parametrize("sizes", [(1, 2), (784, 10), (50, 30)])
+def test_any_number_of_features_and_classes_will_do(name: str, sizes: tuple[int, int]):
+    check_learner(make_learner(name, n_features=sizes[0], n_classes=sizes[1]), length=6)
+
+
+@pytest.mark.parametrize("name", ["knn", "ridge", "kernel-ridge", "majority", "least-squares"])
+def test_learners_of_values_keep_the_protocol_and_beat_nothing(name: str):
+    learner = make_learner(name, n_features=20, n_classes=1)
+    check_learner(learner, length=30)
+    curve = evaluate(learner, FunctionDistribution("LinearRegression", length=41), episodes=100)
+    assert curve.mean[-1] < 1.3 * curve.mean[0]  # E y² = D at first
+
+
+@pytest.mark.parametrize("name", ["naive-bayes", "lda", "logistic", "gaussian-process", "label-propagation"])
+def test_every_classical_baseline_keeps_the_protocol_and_learns(name: str):
+    check_learner(make_learner(name, n_features=32, n_classes=4), length=20)
+    curve = evaluate(make_learner(name), TaskDistribution("MNIST", split="test"), episodes=32)
+    assert 0.55 < curve.final.mean < 0.85 and curve.mean[0] < 0.35
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        *(("ridge", "regularization"), ("kernel-ridge", "regularization"), ("logistic", "regularization")),
+        *(("sgd", "learning_rate"), ("gradient", "learning_rate"), ("maml", "inner_rate")),
+        *(("gaussian-process", "amplitude"), ("gaussian-process", "epsilon")),
+    ],
+)
+@pytest.mark.parametrize("value", [0, -1.0, float("inf"), float("nan"), True])
+def test_numbers_that_must_be_above_zero_are_checked(name: str, argument: str, value: float):
+    with pytest.raises(ValueError, match=f"{argument}={value} is not allowed: give a finite number above 0"):
+        make_learner(name, **{argument: value})
