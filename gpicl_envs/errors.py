@@ -46,6 +46,13 @@ def check_integer(name: str, given: object, low: int, high: int | None = None, w
     return int(given)  # type: ignore[call-overload]
 
 
+def check_bool(name: str, given: object) -> bool:
+    """Return `given` as a bool if it is true or false."""
+    if given not in (True, False):
+        raise ValueError(f"{name}={given!r} is not allowed: give True or False.")
+    return bool(given)
+
+
 def check_fraction(name: str, given: float) -> float:
     """Return `given` as a float if it lies in [0, 1]."""
     if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= given <= 1:
