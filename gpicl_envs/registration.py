@@ -1,4 +1,4 @@
-"""The only list of environment ids: one for each registered dataset and each class of functions."""
+"""The environment ids: one for each registered dataset and each class of functions."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,7 +73,7 @@ def register_dataset(
         y_test: (M',) their labels.
 
     Raises:
-        ValueError: the name is taken, or the arrays are not a dataset; the message says what was given.
+        ValueError: the name is taken or empty, or the arrays are not a dataset; the message says what was given.
 
     Example:
         >>> import gymnasium, gpicl_envs, numpy as np

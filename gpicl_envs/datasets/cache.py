@@ -67,7 +67,7 @@ def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Array
     written to, but changes never reach the disk. Without a writable cache folder the arrays stay in memory.
 
     Args:
-        label: the beginning of the cache entry's name, for people who tidy up.
+        label: the beginning of the cache entry's name, for people.
         source: what the arrays are made from and how: another source is another entry.
         build: makes the arrays, by name; called at most once.
     """

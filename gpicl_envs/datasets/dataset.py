@@ -184,7 +184,7 @@ class DatasetSpec:
 
     @property
     def has_env_id(self) -> bool:
-        """Whether the name can be part of an id; otherwise `GPICL-Array-v0` with `dataset=` reaches the dataset."""
+        """Whether the name can be part of an id; otherwise `GPICL-Array-v0` with `dataset=` shows the dataset."""
         return re.fullmatch(r"[\w.-]+", self.name) is not None
 
     def location(self) -> Location | None:

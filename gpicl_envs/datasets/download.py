@@ -1,4 +1,4 @@
-"""Downloads by pooch: each file into a temporary folder beside its place, verified, and only then given its name."""
+"""Downloads by pooch: each file goes to a temporary folder, is verified, and only then gets its name."""
 
 import shutil
 import sys
@@ -17,7 +17,7 @@ from gpicl_envs.errors import DamagedDataError, MissingDataError
 
 PAUSES = (0.0, 1.0, 4.0, 15.0)  # seconds before each try
 SILENCE = 60.0  # seconds without a byte after which a connection is given up
-HEADERS = {"User-Agent": "gpicl-envs", "Accept-Encoding": "identity"}  # a .gz file must come as it is
+HEADERS = {"User-Agent": "gpicl-envs", "Accept-Encoding": "identity"}  # a .gz file must not be unpacked
 CHUNK = 1 << 18  # bytes
 
 Report = Callable[[str], None]

@@ -9,7 +9,7 @@ from gpicl_envs.datasets.user import NpzFile, find_npz, npz_files
 from gpicl_envs.errors import UnknownNameError
 
 DATASETS: dict[str, DatasetSpec] = {}
-ARRAY_ID = "GPICL-Array-v0"  # shows whatever `dataset=` names, with or without an id of its own
+ARRAY_ID = "GPICL-Array-v0"  # shows any dataset, given by `dataset=`
 
 
 def register_spec(spec: DatasetSpec) -> None:

@@ -127,7 +127,7 @@ class VisionFiles:
             raise ValueError(f"{self.name} has {self.n_classes} classes, given {n_classes}.")
 
     def offline_help(self) -> str:
-        """Say how to bring the files here without a network."""
+        """Return how to get the files without a network, in words."""
         return (
             f"Without a network, put {', '.join(self.names)} (what torchvision's {self.class_name} downloads) or "
             f"{self.name}.npz (x_train, y_train, x_test, y_test) into {data_folder()}; GPICL_DATA_DIR names another "

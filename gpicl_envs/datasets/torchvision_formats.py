@@ -75,7 +75,7 @@ def _known_emnist(cls: Any) -> dict[str, KnownFile]:
 
 
 def _read_emnist(cls: Any, files: tuple[Path, ...], scratch: Path, variant: str, first_label: int) -> Arrays:
-    """EMNIST's images are stored transposed; here they stand upright, as MNIST's do."""
+    """EMNIST's images are stored transposed; here they are upright, like MNIST's."""
     with zipfile.ZipFile(files[0]) as archive:
         for split in SPLITS:
             for kind in ("images-idx3", "labels-idx1"):

@@ -119,7 +119,7 @@ def array_spec(name: str, x: object, y: object, x_test: object = None, y_test: o
 
 
 class ArrayFiles:
-    """`GPICL-Array-v0` without `dataset=`: Array.npz of the data folder, for those who put one there."""
+    """`GPICL-Array-v0` without `dataset=`: Array.npz of the data folder."""
 
     def location(self) -> Location | None:
         """Return Array.npz, or None."""

@@ -1,4 +1,4 @@
-"""Checks of the arrays that become a dataset, once, when they come in; errors say what was given."""
+"""Checks of the arrays that become a dataset; errors say what was given."""
 
 import sys
 from typing import Any
@@ -59,7 +59,7 @@ def check_arrays(what: str, arrays: Arrays, copy: bool = False) -> Arrays:
     """Return the arrays of a dataset as they are stored: inputs uint8 or float32, labels int64.
 
     Args:
-        what: names the source in errors.
+        what: names the arrays in errors.
         arrays: x_train and y_train, x_test and y_test, or one of the pairs; other names are ignored.
         copy: whether the inputs must be new memory.
 

@@ -35,7 +35,7 @@ def as_text(frame: Frame) -> str:
 
 
 def _score(frame: Frame) -> tuple[str, str]:
-    """The score so far in words, and as a line of bars: accuracy, or squared errors beside the largest."""
+    """The score so far in words, and as a line of bars: accuracies, or squared errors relative to the largest."""
     if not len(frame.labels):
         return "", ""
     if frame.is_regression:
