@@ -23,7 +23,7 @@ class Argument(NamedTuple):
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> str:
-    """Return a Markdown table; its last `right` columns are numbers, and stand to the right."""
+    """Return a Markdown table; its last `right` columns are aligned to the right, as numbers are."""
     rule = ["---"] * (len(head) - right) + ["--:"] * right
     lines = [list(head), rule, *([_cell(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -36,7 +36,7 @@ def description(documented: object) -> str:
 
 
 def sections(documented: object) -> dict[str, str]:
-    """Return title → text of the `### Title` sections of a docstring; what comes before the first has the title ""."""
+    """Return title → text of the `### Title` sections of a docstring; the text before the first has the title ""."""
     found: dict[str, list[str]] = {"": []}
     for line in description(documented).splitlines():
         if heading := HEADING.match(line):
@@ -78,7 +78,7 @@ def _cell(text: str) -> str:
 
 
 def to_restructured_text(lines: list[str]) -> list[str]:
-    """Return a docstring's lines in Sphinx's own form where Markdown differs: headings, tables, lone stars, norms.
+    """Return a docstring's lines with Markdown headings, tables, lone stars and norms as reStructuredText.
 
     Names in single backticks are left to `default_role = "code"`.
     """
@@ -97,7 +97,7 @@ def to_restructured_text(lines: list[str]) -> list[str]:
 
 
 def _list_table(rows: list[str]) -> list[str]:
-    """A Markdown table as a `list-table`; its second line, the rule, goes, and so does an empty head."""
+    """A Markdown table as a `list-table`, without its second line, the rule, and without an empty head."""
     cells = [re.split(r"(?<!\\)\|", row.strip().strip("|")) for row in rows]
     head, body = [cell.strip() for cell in cells[0]], cells[2:]
     shown = ([head] if any(head) else []) + body

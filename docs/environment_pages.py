@@ -17,12 +17,13 @@ from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.evaluation.records import read_records
 from gpicl_envs.registration import Environment, environments
 from gpicl_envs.report import Record, draw_curves, group
+from gpicl_envs.sampling.examples import N_CLASSES
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.regression import FUNCTIONS, FunctionDistribution
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 MADE_BY = {"quickstart.jsonl": "gpicl quickstart"}  # other record files: `gpicl evaluate`
-SHOWN_EXAMPLES = 40  # answered in the picture of an environment
+SHOWN_EXAMPLES = 40  # predictions before the picture of an environment
 
 
 def write_environment_pages(folder: Path) -> None:
@@ -40,8 +41,8 @@ def _index() -> str:
     return f"""# Environments
 
 Each id is one base dataset, or one class of functions. Every variant of the learning problem is a keyword argument, and
-at the default `n_features` all ids with classes share one observation space: an agent meta-trained on one runs on every
-other.
+at the default `n_features` all ids with ten classes or more share one observation space: an agent meta-trained on one
+runs on every other.
 
 {table(["id", "what is learned"], rows)}
 
@@ -57,17 +58,19 @@ def _all() -> list[Environment]:
 
 
 def _parts(environment: Environment, folder: Path) -> list[str]:
-    told = sections(InContextVectorEnv)
+    text = sections(InContextVectorEnv)
     parts = [f"# {environment.id}", _sentence(environment.description), _code(environment)]
-    if _is_here(environment):
+    if _is_available(environment):
         player = _draw_episode(environment, folder / f"{environment.id}.png")
-        parts.append(f"![An episode, after {SHOWN_EXAMPLES} answers]({environment.id}.png)")
-        parts.append(f"*After {SHOWN_EXAMPLES} examples, answered by {player}.*")
-    parts += ["## Description", told["Description"], _about(environment)]
-    parts += ["## Spaces", _spaces(environment), told["Spaces"]]
+        parts.append(f"![An episode, after {SHOWN_EXAMPLES} predictions]({environment.id}.png)")
+        parts.append(f"*After {SHOWN_EXAMPLES} predictions by {player}.*")
+    parts += ["## Description", text["Description"], _about(environment)]
+    parts += ["## Spaces", _spaces(environment)]
+    for title in ("Observation space", "Action space", "Rewards", "Episode end", "Info"):
+        parts += [f"## {title}", text[title]]
     parts += ["## Data", *_data(environment)]
     parts += ["## Variants", *_variants(environment)]
-    parts += ["## Randomness", told["Randomness"]]
+    parts += ["## Randomness", text["Randomness"]]
     parts += ["## Reference scores", *_scores(environment.id, folder)]
     return list(filter(None, parts))
 
@@ -90,8 +93,8 @@ def _dataset(environment: Environment) -> DatasetSpec | None:
     return DATASETS.get(environment.arguments.get("dataset", ""))
 
 
-def _is_here(environment: Environment) -> bool:
-    """Whether this machine has what the environment needs."""
+def _is_available(environment: Environment) -> bool:
+    """Whether this machine has the data that the environment needs."""
     spec = _dataset(environment)
     return spec is None or spec.location() is not None
 
@@ -101,7 +104,7 @@ def _distribution(environment: Environment) -> type[EpisodeDistribution]:
 
 
 def _about(environment: Environment) -> str:
-    """What the source of the data says of itself."""
+    """What the docstring of the data's loader, or of the functions, says."""
     spec = _dataset(environment)
     if spec is None:
         return description(FunctionDistribution)
@@ -112,7 +115,7 @@ def _spaces(environment: Environment) -> str:
     """The spaces at the default arguments, for each kind of action and feedback; they need no data."""
     defaults = inspect.signature(_distribution(environment)).parameters
     x = Box(-np.inf, np.inf, (defaults["n_features"].default,), np.float32)
-    n_classes = defaults["n_classes"].default if "n_classes" in defaults else 1
+    n_classes = _default_n_classes(environment)
     rows = []
     for action in REGRESSION_ACTIONS if n_classes == 1 else CLASSIFICATION_ACTIONS:
         for feedback in FEEDBACKS:
@@ -123,13 +126,18 @@ def _spaces(environment: Environment) -> str:
     return f"The observation's `x` is in `{x}`; the rest depends on the arguments:\n\n{table(head, rows)}"
 
 
+def _default_n_classes(environment: Environment) -> int:
+    spec = _dataset(environment)
+    return 1 if spec is None else min(N_CLASSES, spec.n_classes or N_CLASSES)
+
+
 def _data(environment: Environment) -> list[str]:
     """The dataset's facts, and how to get it; or the functions that are drawn instead."""
     spec = _dataset(environment)
     if spec is None:
         function = FUNCTIONS[environment.arguments["function"]]
         rows = [("a function", description(function.draw)), ("its value at x", description(function.apply))]
-        return ["None: inputs and functions are drawn afresh.", table(["", ""], rows)]
+        return ["None: inputs and functions are drawn at random.", table(["", ""], rows)]
     facts = {
         "shape of an input": " × ".join(map(str, spec.shape)),
         "classes": _number(spec.n_classes),
@@ -138,13 +146,13 @@ def _data(environment: Environment) -> list[str]:
         "source": spec.source,
         "licence": spec.licence,
     }
-    if _is_here(environment):
+    if _is_available(environment):
         dataset = load_dataset(spec.name)
         facts["within an episode"] = f"drawn {'with' if dataset.with_replacement else 'without'} replacement"
         if dataset.bayes_accuracy is not None:
             facts["best possible accuracy"] = f"{100 * dataset.bayes_accuracy:.1f} %, were the distribution known"
     known = [(name, value) for name, value in facts.items() if value]
-    parts = [table(["", ""], known)] if known else ["What you hand over."]
+    parts = [table(["", ""], known)] if known else ["Your own."]
     if spec.download_mb is not None:
         parts.append(
             f"To download it ({spec.download_mb:g} MB), once:\n\n```console\ngpicl data download {spec.name}\n```"
@@ -162,7 +170,7 @@ def _variants(environment: Environment) -> list[str]:
     return [
         "Keyword arguments of `gymnasium.make` and `make_vec`. What is drawn:",
         argument_table(arguments(_distribution(environment), leave_out=["device", *environment.arguments])),
-        "What is shown and paid (of the render modes, `make_vec` takes all but `human`):",
+        "How predictions are given and rewarded, and what is shown (`make_vec` takes all render modes but `human`):",
         argument_table([row for row in shown if row.name != "render_mode"] + modes),
     ]
 
@@ -225,16 +233,16 @@ def _provenance(row: Record, path: Path) -> str:
 
 
 def _draw_episode(environment: Environment, path: Path) -> str:
-    """Draw an episode whose first examples a simple learner has answered; return who that was."""
+    """Draw an episode whose first labels a simple learner has predicted; return the learner's name in words."""
     env: Any = gymnasium.make(environment.id, render_mode="rgb_array")
     env.reset(seed=0)
-    for answer in _answers_of_player(env.unwrapped)[:SHOWN_EXAMPLES]:
-        env.step(answer)
+    for prediction in _predictions(env.unwrapped)[:SHOWN_EXAMPLES]:
+        env.step(prediction)
     Image.fromarray(env.render()).save(path)
     return "least squares" if env.unwrapped.tasks.is_regression else "the nearest neighbour"
 
 
-def _answers_of_player(env: Any) -> Any:
+def _predictions(env: Any) -> Any:
     """(N,) labels by the nearest neighbour, or (N, 1) values by least squares, from the examples before each."""
     x, y = env.episode.x, env.episode.y
     if not env.tasks.is_regression:

@@ -8,21 +8,21 @@ from typing import Any
 
 
 class UnknownNameError(ValueError):
-    """A look-up by name failed; the message lists the valid names, nearest first."""
+    """A look-up by name failed; the message lists the nearest and all valid names."""
 
     def __init__(self, kind: str, given: object, valid: Iterable[str], hint: str = "") -> None:
         super().__init__(f"Unknown {kind} {given!r}.{_nearest(given, valid)}{' ' + hint if hint else ''}")
 
 
 class UnexpectedArgumentError(TypeError, ValueError):
-    """A constructor does not take an argument of this name: bad input, and to Python a TypeError.
+    """A constructor does not take an argument of this name: bad input, and for Python a TypeError.
 
     Libraries that try an argument and catch the TypeError, as TorchRL's `GymEnv` does with `frameskip`, read its text.
     """
 
 
 def _nearest(given: object, valid: Iterable[str]) -> str:
-    """The names that are meant, perhaps, and all valid ones, in words."""
+    """The names that may be meant, and all valid names, in words."""
     names = sorted(valid)
     lowered = {name.lower(): name for name in names}
     near = [lowered[match] for match in get_close_matches(str(given).lower(), lowered, n=3, cutoff=0.5)]
@@ -39,11 +39,18 @@ def check_choice(kind: str, given: str, valid: tuple[str, ...]) -> str:
 
 def check_integer(name: str, given: object, low: int, high: int | None = None, why: str = "") -> int:
     """Return `given` as an int if it is a whole number in [low, high]."""
-    is_whole = isinstance(given, int) or (hasattr(given, "__index__") and not isinstance(given, bool))
-    if isinstance(given, bool) or not is_whole or given < low or (high is not None and given > high):  # type: ignore[operator]
+    is_whole = hasattr(given, "__index__") and not isinstance(given, bool)
+    if not is_whole or given < low or (high is not None and given > high):  # type: ignore[operator]
         allowed = f"a whole number of at least {low}" if high is None else f"a whole number from {low} to {high}"
         raise ValueError(f"{name}={given!r} is not allowed: give {allowed}{' (' + why + ')' if why else ''}.")
     return int(given)  # type: ignore[call-overload]
+
+
+def check_bool(name: str, given: object) -> bool:
+    """Return `given` as a bool if it is true or false."""
+    if given not in (True, False):
+        raise ValueError(f"{name}={given!r} is not allowed: give True or False.")
+    return bool(given)
 
 
 def check_fraction(name: str, given: float) -> float:
@@ -68,7 +75,7 @@ def check_positive(name: str, given: float) -> float:
 
 
 def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call the constructor, saying which arguments it takes where one is not among them."""
+    """Call a constructor; an argument that it does not take raises an error that lists those it takes."""
     parameters = inspect.signature(made).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in arguments:
@@ -81,8 +88,8 @@ def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
 
 
 class MissingDataError(ValueError):
-    """The files of a dataset are not there; the message says which command or which files bring them."""
+    """The files of a dataset are not there; the message says how to get them."""
 
 
 class DamagedDataError(ValueError):
-    """A file is not what it should be; the message names it, and what to do."""
+    """A file is damaged, or another file has its name; the message names it and says what to do."""

@@ -1,16 +1,16 @@
-"""The only list of environment ids: one for each registered dataset and each class of functions."""
+"""The environment ids: one for each registered dataset and each class of functions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
 
-from gpicl_envs import datasets
-from gpicl_envs.datasets import DATASETS, DatasetSpec
-from gpicl_envs.datasets.user import array_spec, simple_name
+from gpicl_envs.datasets import DATASETS, DatasetSpec, register_spec
+from gpicl_envs.datasets.dataset import simple_name
+from gpicl_envs.datasets.user import array_spec
 from gpicl_envs.errors import UnknownNameError
 
-# The classes of functions of `functions.py`, listed here so that listing them takes no torch.
+# The classes of functions of `tasks/regression.py`, listed here so that listing them needs no torch.
 FUNCTION_CLASSES = {
     "LinearRegression": "regression: y = w · x with w ~ N(0, I)",
     "SparseLinearRegression": "regression: y = w · x, three weights not zero",
@@ -26,7 +26,7 @@ class Environment:
     Args:
         id: for `gymnasium.make` and `make_vec`.
         description: one line for lists.
-        arguments: what sets it apart: its dataset, or its class of functions.
+        arguments: its dataset, or its class of functions.
     """
 
     id: str
@@ -60,26 +60,27 @@ def register_dataset(
 ) -> None:
     """Add a base dataset, and its environment `GPICL-{name}-v0`.
 
-    `gymnasium.make("GPICL-Array-v0", dataset=name)` works too, and is the way where the name has characters that an id
-    cannot have.
+    `gymnasium.make("GPICL-Array-v0", dataset=name)` works too, and is the only way if the name has characters that an
+    id cannot have.
 
     Args:
         dataset: a new name for the arrays that follow, or a `DatasetSpec` alone. Names are compared without case, `_`
             and `-`.
         x: (M, ...) uint8 or finite floating-point inputs of the train split, a NumPy array or a torch tensor. They are
-            copied: what is done to `x` afterwards does not reach the dataset.
+            copied: later changes of `x` do not reach the dataset.
         y: (M,) integer labels. Those of both splits together are exactly 0 … K − 1.
         x_test: (M', ...) inputs of the test split; by default there is none, and only `split="train"` exists.
         y_test: (M',) their labels.
 
     Raises:
-        ValueError: the name is taken, or the arrays are not a dataset; the message says what was given.
+        ValueError: the name is taken or empty, or the arrays are not a dataset; the message says what was given.
 
     Example:
         >>> import gymnasium, gpicl_envs, numpy as np
         >>> x, y = np.random.default_rng(0).normal(size=(300, 5)), np.arange(300) % 3
         >>> gpicl_envs.register_dataset("three-blobs", x, y)
-        >>> env = gymnasium.make("GPICL-Array-v0", dataset="three-blobs", n_classes=3)
+        >>> gymnasium.make("GPICL-three-blobs-v0").action_space
+        Discrete(3)
     """
     if isinstance(dataset, DatasetSpec):
         if any(value is not None for value in (x, y, x_test, y_test)):
@@ -89,7 +90,7 @@ def register_dataset(
         spec = array_spec(dataset, x, y, x_test, y_test)
     if simple_name(spec.name) in map(simple_name, FUNCTION_CLASSES):
         raise ValueError(f"Dataset {spec.name!r} has the name of a regression environment: choose another name.")
-    datasets.register_dataset(spec)
+    register_spec(replace(spec, kept="memory"))  # other processes do not know the name
     register_environments()
 
 

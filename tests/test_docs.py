@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 import pytest
 
 import gpicl_envs
@@ -95,7 +96,22 @@ def test_pages_need_no_data(own_data: Path, tmp_path: Path):
     assert "gpicl data download CIFAR10" in page and "| `n_tasks` |" in page and "`Discrete(10)`" in page
     assert "| classes | 10 |" in page and ".png" not in page and str(own_data) not in page
     assert (tmp_path / "pages" / "GPICL-Digits-v0.png").exists()
-    assert "What you hand over." in (tmp_path / "pages" / "GPICL-Array-v0.md").read_text()
+    assert "Your own." in (tmp_path / "pages" / "GPICL-Array-v0.md").read_text()
+
+
+def test_a_page_of_a_small_dataset_shows_its_classes(own_data: Path, tmp_path: Path):
+    """At the defaults there are as many as the dataset has, ten at most."""
+    from environment_pages import write_environment_pages
+
+    x, y = np.random.default_rng(0).normal(size=(150, 6)), np.arange(150) % 3
+    gpicl_envs.register_dataset("ThreeBlobs", x, y)
+    try:
+        write_environment_pages(tmp_path / "pages")
+    finally:
+        del gpicl_envs.DATASETS["ThreeBlobs"], gymnasium.registry["GPICL-ThreeBlobs-v0"]
+    page = (tmp_path / "pages" / "GPICL-ThreeBlobs-v0.md").read_text()
+    assert "`Box(0.0, 1.0, (3,), float32)` | `Discrete(3)` |" in page and "Discrete(10)" not in page
+    assert (tmp_path / "pages" / "GPICL-ThreeBlobs-v0.png").exists()
 
 
 def test_every_learner_command_and_public_name_has_its_place(pages: Path):

@@ -1,4 +1,4 @@
-"""`gpicl data`: which base datasets there are and where, bring them here, check them."""
+"""`gpicl data`: list the base datasets, download them, check their files."""
 
 from typing import Literal
 
@@ -6,13 +6,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from gpicl_envs.datasets.cache import Location, data_folder
-from gpicl_envs.datasets.dataset import DatasetSpec
+from gpicl_envs.datasets.cache import data_folder
+from gpicl_envs.datasets.dataset import DatasetSpec, Location, simple_name
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, npz_spec
-from gpicl_envs.datasets.user import npz_files, simple_name
+from gpicl_envs.datasets.user import npz_files
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
-WIDTH = 180  # columns of the list, where the output is no terminal
+WIDTH = 180  # columns of the list if the output is not a terminal
 
 
 def data(
@@ -24,8 +24,8 @@ def data(
     Examples: `gpicl data list`; `gpicl data download CIFAR10 SVHN`; `gpicl data verify`.
 
     Args:
-        action: list: what there is, where, with size and licence; download: bring the named datasets into the data
-            folder; verify: check the files of the named datasets, or of all that are present.
+        action: list: all datasets with their place, size and licence; download: download the named datasets into the
+            data folder; verify: check the files of the named datasets, or of all that are present.
         names: datasets: registered names, or those of NAME.npz files in the data folder.
     """
     {"list": _list, "download": _download, "verify": _verify}[action](names)
@@ -71,7 +71,7 @@ def _download(names: tuple[str, ...]) -> None:
     from gpicl_envs.datasets.download import download
 
     for spec in _listed(names):
-        download(spec.name, say=_say)
+        download(spec.name, report=_print)
 
 
 def _verify(names: tuple[str, ...]) -> None:
@@ -87,21 +87,21 @@ def _verify(names: tuple[str, ...]) -> None:
                 spec.files.verify()
         except (DamagedDataError, MissingDataError) as error:
             failed.append(spec.name)
-            _say(f"{spec.name}: {error}")
+            _print(f"{spec.name}: {error}")
         else:
-            _say(f"{spec.name}: {_found(location)}")
+            _print(f"{spec.name}: {_outcome(location)}")
     if failed:
         raise DamagedDataError(f"{len(failed)} of the datasets failed, see above: {', '.join(failed)}.")
 
 
-def _found(location: Location | None) -> str:
-    """What a check without error means."""
+def _outcome(location: Location | None) -> str:
+    """What a check without an error shows."""
     if location is None:
         return "intact"
     if location.kind == "npz":
-        return "npz, readable, with fitting shapes and labels (there is no checksum of a whole .npz to compare)"
+        return "npz, readable, with consistent shapes and labels (no checksum of a whole .npz is known)"
     return f"intact ({location.kind})"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     Console().print(" ".join(line.split()), markup=False, highlight=False, soft_wrap=True)

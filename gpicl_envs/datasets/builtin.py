@@ -58,7 +58,6 @@ SPECS = (
         n_classes=10,
         n_train=60_000,
         n_test=10_000,
-        kept="embedded",
     ),
     DatasetSpec(
         "Digits",
@@ -70,6 +69,5 @@ SPECS = (
         n_classes=10,
         n_train=1_000,
         n_test=DIGITS_TEST_EXAMPLES,
-        kept="embedded",
     ),
 )

@@ -1,4 +1,4 @@
-"""Where data live on disk, checksums, and the cache of decoded arrays.
+"""The folders of datasets on disk, checksums, and the cache of decoded arrays.
 
 The data folder holds what was downloaded or put there, and may be read-only. The cache folder holds decoded arrays,
 which are mapped into memory instead of read; it can be deleted at any time.
@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,9 @@ from platformdirs import user_cache_dir
 
 APPLICATION = "gpicl-envs"
 CHECKSUMS = "sha256.json"
+FORMAT = 1  # of cache entries: another number ignores those that exist
 
 Arrays = dict[str, NDArray[Any]]
-
-
-class Location(NamedTuple):
-    """Where a dataset is: the kind of place (npz, torchvision, embedded, computed, memory), and its files there."""
-
-    kind: str
-    paths: tuple[Path, ...] = ()
 
 
 def data_folder() -> Path:
@@ -69,25 +63,24 @@ def content_digest(*arrays: NDArray[Any]) -> str:
 def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Arrays:
     """Return `build()`, from the cache if it was built before, mapped into memory.
 
-    A cached array is used only if its sha256 is that of the day it was written; otherwise it is built again. The arrays
-    can be written to, but what is written never reaches the disk. Without a writable cache folder the arrays stay in
-    memory.
+    A cached array is used only if its sha256 is the one written with it; otherwise it is built again. The arrays can be
+    written to, but changes never reach the disk. Without a writable cache folder the arrays stay in memory.
 
     Args:
-        label: the beginning of the cache entry's name, for people who tidy up.
+        label: the beginning of the cache entry's name, for people.
         source: what the arrays are made from and how: another source is another entry.
         build: makes the arrays, by name; called at most once.
     """
     readable = re.sub(r"[^\w.+-]", "_", label)[:60]
-    folder = cache_folder() / f"{readable}-{hashlib.sha256(source.encode()).hexdigest()[:32]}"
+    folder = cache_folder() / f"{readable}-{hashlib.sha256(f'{FORMAT} {source}'.encode()).hexdigest()[:32]}"
     found = _mapped(folder)
     if found is not None:
         return found
     arrays = build()
     try:
         _write(folder, arrays)
-    except OSError:
-        return arrays
+    except OSError:  # no permission, no space, or another process was faster: its entry is as good
+        pass
     return _mapped(folder) or arrays
 
 
@@ -103,19 +96,13 @@ def _mapped(folder: Path) -> Arrays | None:
 
 
 def _write(folder: Path, arrays: Arrays) -> None:
-    """Write a cache entry under a temporary name, then give it its own: other processes see all of it or nothing."""
+    """Write a cache entry under a temporary name, then rename it: other processes see all of it or nothing."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-    try:
-        for name, array in arrays.items():
-            np.save(scratch / f"{name}.npy", array, allow_pickle=False)
-        checksums = {name: sha256_of(scratch / f"{name}.npy") for name in arrays}
-        (scratch / CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
-        try:
-            scratch.rename(folder)
-        except OSError:
-            if _mapped(folder) is None:  # a damaged entry has the name; a good one is another process's, made meanwhile
-                shutil.rmtree(folder)
-                scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=folder.parent) as scratch:
+        written = {name: Path(scratch, f"{name}.npy") for name in arrays}
+        for name, path in written.items():
+            np.save(path, arrays[name], allow_pickle=False)
+        checksums = {name: sha256_of(path) for name, path in written.items()}
+        Path(scratch, CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged entry
+        Path(scratch).rename(folder)

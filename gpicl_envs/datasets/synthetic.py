@@ -1,4 +1,4 @@
-"""Datasets made of arithmetic: Random (can be memorised, nothing else) and Clusters (its best accuracy is known)."""
+"""Computed datasets: Random (can only be memorised) and Clusters (its best accuracy is known)."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ CLUSTER_EXAMPLES = {"train": 20_000, "test": 10_000}
 
 
 def load_random() -> Dataset:
-    """20 Gaussian 28×28 images with random labels, shown with replacement: 100 % once every item has been seen.
+    """20 Gaussian 28×28 images with random labels, drawn with replacement: memory alone reaches 100 % in the end.
 
     The memorisation test of VSML's public code (see PAPER.md). The test split is 20 other items.
     """
@@ -40,7 +40,7 @@ def bayes_accuracy(distance: float, n_classes: int) -> float:
     The coordinate of the true class, distance + z, must exceed K − 1 independent standard normals:
     ∫ φ(z − distance) Φ(z)^(K−1) dz.
     """
-    from scipy.integrate import quad  # half a second, which listing datasets need not take
+    from scipy.integrate import quad  # half a second that listing datasets need not take
     from scipy.stats import norm
 
     return quad(lambda z: norm.pdf(z - distance) * norm.cdf(z) ** (n_classes - 1), -10, distance + 10)[0]

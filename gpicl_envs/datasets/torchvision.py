@@ -1,4 +1,4 @@
-"""Image datasets that torchvision reads: one table line each. torchvision is imported when files are decoded.
+"""Image datasets that torchvision reads: one entry of a table each. torchvision is imported when files are decoded.
 
 A dataset is found in the data folder as `NAME.npz`, or else as the files that torchvision downloads, at the places
 where torchvision keeps them. Files are verified, decoded once, and from then on mapped from the cache of arrays.
@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from gpicl_envs.datasets import torchvision_formats as formats
-from gpicl_envs.datasets.cache import Arrays, Location, cached_arrays, content_digest, data_folder, md5_of
-from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec
+from gpicl_envs.datasets.cache import Arrays, cached_arrays, content_digest, data_folder, md5_of
+from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec, Location
 from gpicl_envs.datasets.torchvision_formats import Format, KnownFile
-from gpicl_envs.datasets.user import FORMAT, find_npz, load_npz, read_npz
+from gpicl_envs.datasets.user import find_npz, load_npz, read_npz
 from gpicl_envs.datasets.validation import check_arrays
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
-# sha256 of x and y of whole splits: what a .npz file of a whole split must hold, and no other may.
+# sha256 of x and y of whole splits: an .npz file with as many examples must hold this content, and no other file may.
 CONTENT = {
     "1f243a60b4b748a44c48b9a6f6907be2a08bee3e4e226f0e86fbde8e147b745a": ("FashionMNIST", "train"),
     "9a494dc49efeb996f4076c469b31cd058152067b1594ba6ab85dd739fce3775e": ("FashionMNIST", "test"),
@@ -30,7 +30,7 @@ CONTENT = {
 
 @dataclass(frozen=True)
 class VisionFiles:
-    """The files of one of torchvision's datasets, and the facts that they must agree with.
+    """The files of one of torchvision's datasets, and the facts that they must match.
 
     Args:
         name: registered name.
@@ -40,7 +40,7 @@ class VisionFiles:
         shape: of one image.
         n_classes: number of classes.
         counts: examples of the train and the test split.
-        unpacked: paths that serve instead of `names` where torchvision knows their checksums too.
+        unpacked: paths that are read if `names` are missing; torchvision knows their checksums too.
     """
 
     name: str
@@ -53,7 +53,7 @@ class VisionFiles:
     unpacked: tuple[str, ...] = ()
 
     def location(self) -> Location | None:
-        """Return NAME.npz, or all of torchvision's files, or None."""
+        """Return where NAME.npz is, or else all of torchvision's files; None if neither is there."""
         npz = find_npz(self.name)
         if npz is not None:
             return npz.location()
@@ -74,10 +74,9 @@ class VisionFiles:
         if location.kind == "npz":
             return load_npz(location.paths[0], self.name, self.check)
         digests = [md5_of(path) for path in location.paths]
-        source = f"torchvision {FORMAT} {self.name} {' '.join(digests)}"
-        return Dataset.from_arrays(
-            self.name, cached_arrays(self.name, source, lambda: self._decode(location.paths, digests))
-        )
+        source = f"torchvision {self.name} {' '.join(digests)}"
+        arrays = cached_arrays(self.name, source, lambda: self._decode(location.paths, digests))
+        return Dataset.from_arrays(self.name, arrays)
 
     def verify(self) -> None:
         """Check the files again, past the cache; raises as `load` does."""
@@ -92,7 +91,7 @@ class VisionFiles:
         return self.format.known(torchvision_class(self.class_name, self.name))
 
     def check_files(self, paths: Sequence[Path], digests: Sequence[str]) -> None:
-        """Compare md5 sums with those that torchvision knows; raises `DamagedDataError` at the first that differs."""
+        """Compare md5 sums with those that torchvision knows; raises `DamagedDataError` for the first that differs."""
         known = self.known()
         for path, digest in zip(paths, digests, strict=True):
             if digest != known[path.name].md5:
@@ -105,7 +104,7 @@ class VisionFiles:
                 )
 
     def check(self, arrays: Arrays) -> None:
-        """Compare the arrays with the facts; raises ValueError. Fewer examples than the whole split has are fine."""
+        """Compare the arrays with the facts; raises ValueError. A split may have fewer examples than the whole one."""
         for split, count in zip(SPLITS, self.counts, strict=True):
             if f"x_{split}" not in arrays:
                 continue
@@ -116,19 +115,19 @@ class VisionFiles:
                 )
             if len(x) > count:
                 raise ValueError(f"The {split} split of {self.name} has {count} examples, given {len(x)}.")
-            holds = CONTENT.get(content_digest(x, y))
-            if holds is not None and holds != (self.name, split):
-                raise ValueError(f"x_{split} is not {self.name}'s {split} split, but {' '.join(holds)}.")
-            if holds is None and len(x) == count and (self.name, split) in CONTENT.values():
+            found = CONTENT.get(content_digest(x, y))
+            if found is not None and found != (self.name, split):
+                raise ValueError(f"x_{split} is not {self.name}'s {split} split, but {' '.join(found)}.")
+            if found is None and len(x) == count and (self.name, split) in CONTENT.values():
                 raise ValueError(
                     f"x_{split} and y_{split} have the size of {self.name}'s {split} split, but not its content."
                 )
-        n_classes = 1 + max(int(arrays[f"y_{split}"].max()) for split in SPLITS if f"y_{split}" in arrays)
+        n_classes = Dataset.from_arrays(self.name, arrays).n_classes
         if n_classes != self.n_classes:
             raise ValueError(f"{self.name} has {self.n_classes} classes, given {n_classes}.")
 
     def offline_help(self) -> str:
-        """Say how to bring the files here without a network."""
+        """Return how to get the files without a network, in words."""
         return (
             f"Without a network, put {', '.join(self.names)} (what torchvision's {self.class_name} downloads) or "
             f"{self.name}.npz (x_train, y_train, x_test, y_test) into {data_folder()}; GPICL_DATA_DIR names another "
@@ -169,31 +168,17 @@ def torchvision_class(class_name: str, dataset: str) -> Any:
     return getattr(torchvision.datasets, class_name)
 
 
-def _spec(
-    name: str,
-    class_name: str,
-    format: Format,
-    names: tuple[str, ...],
-    shape: tuple[int, ...],
-    n_classes: int,
-    counts: tuple[int, int],
-    description: str,
-    source: str,
-    licence: str,
-    download_mb: float,
-    unpacked: tuple[str, ...] = (),
-) -> DatasetSpec:
-    files = VisionFiles(name, class_name, format, names, shape, n_classes, counts, unpacked)
-    size = shape, n_classes, *counts
-    return DatasetSpec(name, files.load, description, source, licence, *size, download_mb=download_mb, files=files)
+def _spec(files: VisionFiles, description: str, source: str, licence: str, download_mb: float) -> DatasetSpec:
+    facts = files.shape, files.n_classes, *files.counts
+    return DatasetSpec(files.name, files.load, description, source, licence, *facts, download_mb, files=files)
 
 
 def _under(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in names)
 
 
-_MNIST = [f"{split}-{part}-ubyte.gz" for split in ("train", "t10k") for part in ("images-idx3", "labels-idx1")]
-_QMNIST = [f"qmnist-{split}-{part}.gz" for split in SPLITS for part in ("images-idx3-ubyte", "labels-idx2-int")]
+_MNIST = [f"{split}-{kind}-ubyte.gz" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+_QMNIST = [f"qmnist-{split}-{kind}.gz" for split in SPLITS for kind in ("images-idx3-ubyte", "labels-idx2-int")]
 _EMNIST = ("EMNIST/raw/gzip.zip",)
 _NIST = "nist.gov/itl/products-and-services/emnist-dataset"
 _CIFAR10 = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"]
@@ -203,29 +188,32 @@ _OMNIGLOT = _under("omniglot-py", "images_background.zip", "images_evaluation.zi
 
 # fmt: off
 SPECS = (
-    # name, torchvision's class, format, files, shape, classes, (train, test),
+    # VisionFiles(name, torchvision's class, format, files, shape, classes, (train, test)),
     # description, source, licence, megabytes
-    _spec("FashionMNIST", "FashionMNIST", formats.IDX, _under("FashionMNIST/raw", *_MNIST), (28, 28), 10,
-          (60_000, 10_000), "70,000 pieces of clothing, 28×28", "github.com/zalandoresearch/fashion-mnist", "MIT", 31),
-    _spec("KMNIST", "KMNIST", formats.IDX, _under("KMNIST/raw", *_MNIST), (28, 28), 10, (60_000, 10_000),
+    _spec(VisionFiles("FashionMNIST", "FashionMNIST", formats.IDX, _under("FashionMNIST/raw", *_MNIST), (28, 28), 10,
+                      (60_000, 10_000)),
+          "70,000 pieces of clothing, 28×28", "github.com/zalandoresearch/fashion-mnist", "MIT", 31),
+    _spec(VisionFiles("KMNIST", "KMNIST", formats.IDX, _under("KMNIST/raw", *_MNIST), (28, 28), 10, (60_000, 10_000)),
           "70,000 cursive Japanese characters, 28×28", "codh.rois.ac.jp/kmnist", "CC BY-SA 4.0", 21),
-    _spec("EMNISTLetters", "EMNIST", formats.EMNIST_LETTERS, _EMNIST, (28, 28), 26, (124_800, 20_800),
+    _spec(VisionFiles("EMNISTLetters", "EMNIST", formats.EMNIST_LETTERS, _EMNIST, (28, 28), 26, (124_800, 20_800)),
           "145,600 handwritten letters, a … z as 0 … 25, 28×28", _NIST, "none stated", 562),
-    _spec("EMNISTBalanced", "EMNIST", formats.EMNIST_BALANCED, _EMNIST, (28, 28), 47, (112_800, 18_800),
+    _spec(VisionFiles("EMNISTBalanced", "EMNIST", formats.EMNIST_BALANCED, _EMNIST, (28, 28), 47, (112_800, 18_800)),
           "131,600 handwritten digits and letters in 47 classes, 28×28", _NIST, "none stated", 562),
-    _spec("QMNIST", "QMNIST", formats.QMNIST, _under("QMNIST/raw", *_QMNIST), (28, 28), 10, (60_000, 60_000),
+    _spec(VisionFiles("QMNIST", "QMNIST", formats.QMNIST, _under("QMNIST/raw", *_QMNIST), (28, 28), 10,
+                      (60_000, 60_000)),
           "MNIST rebuilt, with all its 60,000 test digits, 28×28", "github.com/facebookresearch/qmnist", "BSD", 20),
-    _spec("USPS", "USPS", formats.USPS, ("usps.bz2", "usps.t.bz2"), (16, 16), 10, (7_291, 2_007),
+    _spec(VisionFiles("USPS", "USPS", formats.USPS, ("usps.bz2", "usps.t.bz2"), (16, 16), 10, (7_291, 2_007)),
           "9,298 handwritten digits from envelopes, 16×16", "csie.ntu.edu.tw/~cjlin/libsvmtools", "none stated", 8),
-    _spec("CIFAR10", "CIFAR10", formats.CIFAR, ("cifar-10-python.tar.gz",), (32, 32, 3), 10, (50_000, 10_000),
-          "60,000 small photographs in 10 classes, 32×32×3", _TORONTO, "none stated", 171,
-          unpacked=_under("cifar-10-batches-py", *_CIFAR10)),
-    _spec("CIFAR100", "CIFAR100", formats.CIFAR, ("cifar-100-python.tar.gz",), (32, 32, 3), 100, (50_000, 10_000),
-          "60,000 small photographs in 100 classes, 32×32×3", _TORONTO, "none stated", 169,
-          unpacked=_under("cifar-100-python", "train", "test", "meta")),
-    _spec("SVHN", "SVHN", formats.SVHN, ("train_32x32.mat", "test_32x32.mat"), (32, 32, 3), 10, (73_257, 26_032),
+    _spec(VisionFiles("CIFAR10", "CIFAR10", formats.CIFAR, ("cifar-10-python.tar.gz",), (32, 32, 3), 10,
+                      (50_000, 10_000), unpacked=_under("cifar-10-batches-py", *_CIFAR10)),
+          "60,000 small photographs in 10 classes, 32×32×3", _TORONTO, "none stated", 171),
+    _spec(VisionFiles("CIFAR100", "CIFAR100", formats.CIFAR, ("cifar-100-python.tar.gz",), (32, 32, 3), 100,
+                      (50_000, 10_000), unpacked=_under("cifar-100-python", "train", "test", "meta")),
+          "60,000 small photographs in 100 classes, 32×32×3", _TORONTO, "none stated", 169),
+    _spec(VisionFiles("SVHN", "SVHN", formats.SVHN, ("train_32x32.mat", "test_32x32.mat"), (32, 32, 3), 10,
+                      (73_257, 26_032)),
           "99,289 house numbers from street views, 32×32×3", _STANFORD, "non-commercial use", 246),
-    _spec("Omniglot", "Omniglot", formats.OMNIGLOT, _OMNIGLOT, (28, 28), 1_623, (19_280, 13_180),
+    _spec(VisionFiles("Omniglot", "Omniglot", formats.OMNIGLOT, _OMNIGLOT, (28, 28), 1_623, (19_280, 13_180)),
           "20 drawings each of 964 characters to train, 659 others to test, 28×28", _LAKE, "MIT", 16),
 )
 # fmt: on

@@ -1,7 +1,7 @@
-"""How torchvision keeps each family of datasets: its files, their addresses and checksums, and the arrays in them.
+"""How torchvision stores each family of datasets: its files, their addresses and checksums, and the arrays in them.
 
-Only what torchvision knows a checksum of is ever read: the files as they are downloaded. Archives are unpacked into a
-scratch folder, and torchvision's own class reads them there, so what an earlier unpacking left behind plays no part.
+Only files whose checksum torchvision knows are read: the files as they are downloaded. Archives are unpacked into a
+scratch folder, where torchvision's own class reads them, so files that an earlier unpacking left are never used.
 """
 
 import gzip
@@ -23,7 +23,7 @@ OMNIGLOT_SIZE = 28
 
 
 class KnownFile(NamedTuple):
-    """What torchvision knows of a file: where it can be downloaded (nowhere: it is inside another one), its md5."""
+    """What torchvision knows of a file: its addresses (none if it is inside an archive) and its md5."""
 
     urls: tuple[str, ...]
     md5: str
@@ -31,7 +31,7 @@ class KnownFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """A family of datasets that torchvision keeps alike.
+    """A family of datasets that torchvision stores in the same way.
 
     Args:
         known: torchvision's class → file name → what is known of the file.
@@ -75,11 +75,11 @@ def _known_emnist(cls: Any) -> dict[str, KnownFile]:
 
 
 def _read_emnist(cls: Any, files: tuple[Path, ...], scratch: Path, variant: str, first_label: int) -> Arrays:
-    """EMNIST's images are stored transposed; here they stand upright, as MNIST's do."""
+    """EMNIST's images are stored transposed; here they are upright, like MNIST's."""
     with zipfile.ZipFile(files[0]) as archive:
         for split in SPLITS:
-            for part in ("images-idx3", "labels-idx1"):
-                name = f"emnist-{variant}-{split}-{part}-ubyte"
+            for kind in ("images-idx3", "labels-idx1"):
+                name = f"emnist-{variant}-{split}-{kind}-ubyte"
                 with archive.open(f"gzip/{name}.gz") as member, gzip.open(member) as packed:
                     _unpack(packed, scratch / cls.__name__ / "raw" / name)
     read = {split: cls(scratch, split=variant, train=split == "train") for split in SPLITS}
@@ -163,9 +163,9 @@ def _characters(data: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def area_average(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """(S, S) → (size, size): each pixel is the mean of its area, in which pixels that it cuts count in part."""
+    """Return an (S, S) image as (size, size): the mean over each new pixel's area, which may cut old pixels."""
     side = len(image)
-    # Cut each of the S pixels into `size` parts: each new pixel then owns exactly S of them.
+    # Cut each of the S pixels into `size` pieces: each new pixel then owns exactly S of them.
     weights = np.eye(size).repeat(side, axis=1).reshape(size, side, size).sum(2) / side
     return np.rint(weights @ image @ weights.T).astype(np.uint8)
 

@@ -7,38 +7,33 @@ from typing import Any
 
 import numpy as np
 
-from gpicl_envs.datasets.cache import Arrays, Location, cached_arrays, data_folder, sha256_of
-from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec
+from gpicl_envs.datasets.cache import Arrays, cached_arrays, data_folder, sha256_of
+from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec, Location, simple_name
 from gpicl_envs.datasets.validation import check_arrays
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
-KEYS = tuple(f"{part}_{split}" for split in SPLITS for part in ("x", "y"))
-FORMAT = 1  # of the cached arrays; another number is another cache entry
-
-
-def simple_name(name: str) -> str:
-    """Return the name as it is compared: without case, `_` and `-`."""
-    return name.casefold().replace("_", "").replace("-", "")
+ARRAY = "Array"  # the name of `GPICL-Array-v0` without `dataset=`
+KEYS = tuple(f"{kind}_{split}" for split in SPLITS for kind in ("x", "y"))
 
 
 @dataclass(frozen=True)
 class NpzFile:
-    """A file of the data folder as it was at a moment of time.
+    """A version of a file of the data folder.
 
     Args:
         path: NAME.npz.
-        modified: time of its last change, in ns: a file that was written anew is another one.
+        modified: time of its last change, in ns, which tells versions apart.
     """
 
     path: Path
     modified: int
 
     def load(self) -> Dataset:
-        """Return its arrays, under the file's name."""
+        """Return the dataset, under the file's name."""
         return load_npz(self.path, self.path.stem)
 
     def location(self) -> Location:
-        """Return where it is."""
+        """Return where the file is."""
         return Location("npz", (self.path,))
 
     def verify(self) -> None:
@@ -62,7 +57,7 @@ def find_npz(name: str) -> NpzFile | None:
     """Return the file of this name in the data folder, compared without case, `_` and `-`.
 
     Raises:
-        ValueError: several files have the name, none of them letter by letter.
+        ValueError: several files have the name, none of them exactly.
     """
     files = npz_files()
     if name in files:
@@ -82,15 +77,15 @@ def load_npz(path: Path, name: str, check: Callable[[Arrays], None] | None = Non
         name: of the dataset.
         check: raises if these are not the arrays of that name; called when the file is decoded.
     """
-    source = f"npz {FORMAT} {name} {sha256_of(path)}"
-    return Dataset.from_arrays(name, cached_arrays(name, source, lambda: read_npz(path, check)))
+    arrays = cached_arrays(name, f"npz {name} {sha256_of(path)}", lambda: read_npz(path, check))
+    return Dataset.from_arrays(name, arrays)
 
 
 def read_npz(path: Path, check: Callable[[Arrays], None] | None = None) -> Arrays:
     """Return the checked arrays of a file; Python objects in it are refused, never loaded.
 
     Raises:
-        DamagedDataError: it is no .npz file, it is damaged, or its arrays are not those of a dataset.
+        DamagedDataError: it is not an .npz file, it is damaged, or its arrays are not those of a dataset.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -105,30 +100,16 @@ def read_npz(path: Path, check: Callable[[Arrays], None] | None = None) -> Array
         ) from error
 
 
-ARRAY = "Array"
-
-
 def array_spec(name: str, x: object, y: object, x_test: object = None, y_test: object = None) -> DatasetSpec:
-    """Return the registry's line for arrays; they are checked and copied here, so later changes do not reach it.
-
-    Args:
-        name: of the dataset.
-        x: (M, ...) uint8 or finite floating-point inputs, a NumPy array or a torch tensor.
-        y: (M,) integer labels.
-        x_test: inputs of the test split, of the same shape; by default there is none.
-        y_test: its labels. The labels of both splits together are exactly 0 … K − 1.
-
-    Raises:
-        ValueError: the name is empty, or the arrays are not a dataset; the message says what was given.
-    """
+    """Return the spec of a dataset of arrays, which are checked and copied; see `gpicl_envs.register_dataset`."""
     if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"A dataset's name is text, given {name!r}.")
+        raise ValueError(f"A dataset's name must be text, given {name!r}.")
     given: dict[str, Any] = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
     checked = check_arrays(name, {key: value for key, value in given.items() if value is not None}, copy=True)
     dataset = Dataset.from_arrays(name, checked)
     return DatasetSpec(
         name,
-        _returning(dataset),
+        lambda: dataset,
         "arrays given in Python",
         shape=dataset.shape,
         n_classes=dataset.n_classes,
@@ -137,12 +118,8 @@ def array_spec(name: str, x: object, y: object, x_test: object = None, y_test: o
     )
 
 
-def _returning(dataset: Dataset) -> Callable[[], Dataset]:
-    return lambda: dataset
-
-
 class ArrayFiles:
-    """`GPICL-Array-v0` without `dataset=`: Array.npz of the data folder, for those who put one there."""
+    """`GPICL-Array-v0` without `dataset=`: Array.npz of the data folder."""
 
     def location(self) -> Location | None:
         """Return Array.npz, or None."""
@@ -150,7 +127,7 @@ class ArrayFiles:
         return None if file is None else file.location()
 
     def load(self) -> Dataset:
-        """Return the dataset in Array.npz; raises `MissingDataError`, which says how to name another."""
+        """Return the dataset in Array.npz; raises `MissingDataError`, which says how to choose another."""
         return load_npz(self._require().path, ARRAY)
 
     def verify(self) -> None:
@@ -161,7 +138,7 @@ class ArrayFiles:
         file = find_npz(ARRAY)
         if file is None:
             raise MissingDataError(
-                "GPICL-Array-v0 has no data of its own: name them, as in gymnasium.make('GPICL-Array-v0', "
+                "GPICL-Array-v0 has no data of its own: choose some, as in gymnasium.make('GPICL-Array-v0', "
                 "dataset='mine') after gpicl_envs.register_dataset('mine', x, y); or give a gpicl_envs.Dataset, a "
                 f"registered name, or NAME for a file NAME.npz in {data_folder()} (or in GPICL_DATA_DIR)."
             )
@@ -169,6 +146,8 @@ class ArrayFiles:
 
 
 _FILES = ArrayFiles()
-SPEC = DatasetSpec(
-    ARRAY, _FILES.load, "your own, by dataset=: arrays, a NAME.npz file, any registered name", files=_FILES
+SPECS = (
+    DatasetSpec(
+        ARRAY, _FILES.load, "your own, by dataset=: arrays, a NAME.npz file, any registered name", files=_FILES
+    ),
 )

@@ -1,4 +1,4 @@
-"""What arrays must be to become a dataset: checked once, at the door, with errors that say what was given."""
+"""Checks of the arrays that become a dataset; errors say what was given."""
 
 import sys
 from typing import Any
@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpicl_envs.datasets.cache import Arrays
+from gpicl_envs.datasets.dataset import SPLITS
 
 
 def as_array(given: object) -> NDArray[Any]:
-    """Return an array, a tensor of any device, or a list as a NumPy array, without a copy where there need be none."""
+    """Return an array, a tensor of any device, or a list as a NumPy array, copied only if necessary."""
     if isinstance(given, np.ma.MaskedArray):
         raise ValueError("A masked array was given: fill its holes (x.filled(value)), or drop those examples.")
-    torch = sys.modules.get("torch")  # where there is a tensor, torch has been imported
+    torch = sys.modules.get("torch")  # a tensor can be given only if torch has been imported
     if torch is None or not isinstance(given, torch.Tensor):
         return np.asarray(given)
     tensor = given.detach().cpu()
@@ -26,7 +27,7 @@ def check_inputs(what: str, given: object, copy: bool = False) -> NDArray[Any]:
     Args:
         what: names the array in errors.
         given: an array or tensor (M, ...) of uint8 or floating-point numbers.
-        copy: whether the result must be new memory, even where nothing needs to be converted.
+        copy: whether the result must be new memory, even if nothing needs to be converted.
 
     Raises:
         ValueError: the dtype or shape is another, or a number is not finite in float32.
@@ -55,10 +56,10 @@ def check_labels(what: str, given: object) -> NDArray[np.int64]:
 
 
 def check_arrays(what: str, arrays: Arrays, copy: bool = False) -> Arrays:
-    """Return the arrays of a dataset as they are kept: inputs uint8 or float32, labels int64.
+    """Return the arrays of a dataset as they are stored: inputs uint8 or float32, labels int64.
 
     Args:
-        what: names the source in errors.
+        what: names the arrays in errors.
         arrays: x_train and y_train, x_test and y_test, or one of the pairs; other names are ignored.
         copy: whether the inputs must be new memory.
 
@@ -66,7 +67,7 @@ def check_arrays(what: str, arrays: Arrays, copy: bool = False) -> Arrays:
         ValueError: a label array without its inputs or the reverse, lengths or shapes that do not fit, labels that are
             not exactly 0 … K − 1, or inputs that are all one number.
     """
-    splits = [split for split in ("train", "test") if {f"x_{split}", f"y_{split}"} & set(arrays)]
+    splits = [split for split in SPLITS if {f"x_{split}", f"y_{split}"} & set(arrays)]
     if not splits:
         raise ValueError(
             f"{what} has no x_train and y_train, nor x_test and y_test, but {', '.join(arrays) or 'nothing'}."
@@ -91,8 +92,8 @@ def check_arrays(what: str, arrays: Arrays, copy: bool = False) -> Arrays:
     return checked
 
 
-def check_label_range(what: str, labels: list[NDArray[np.int64]]) -> int:
-    """Return K if the labels of all splits together are exactly 0 … K − 1, K ≥ 2."""
+def check_label_range(what: str, labels: list[NDArray[np.int64]]) -> None:
+    """Raise ValueError unless the labels of all splits together are exactly 0 … K − 1, K ≥ 2."""
     present = np.unique(np.concatenate(labels))
     if len(present) < 2 or present[0] != 0 or present[-1] != len(present) - 1:
         raise ValueError(
@@ -100,4 +101,3 @@ def check_label_range(what: str, labels: list[NDArray[np.int64]]) -> int:
             "must be exactly 0 … K − 1, every class present, K at least 2. To renumber them: "
             "y = np.unique(y, return_inverse=True)[1]."
         )
-    return len(present)

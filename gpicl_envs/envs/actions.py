@@ -1,4 +1,4 @@
-"""How an agent answers an example: the action space, how an action is read and paid, and what is told afterwards."""
+"""Action types: the action space, how actions are checked and rewarded, and the feedback that follows."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -10,68 +10,78 @@ from torch.nn.functional import one_hot
 
 from gpicl_envs.errors import check_choice
 
+# The first of each is the default.
 CLASSIFICATION_ACTIONS = ("label", "logits")
 REGRESSION_ACTIONS = ("value",)
 FEEDBACKS = ("label", "reward")
-LARGEST = 1e15  # of a logit or value: beyond it rewards would overflow float32
-
-
-def make_action_type(action: str | None, feedback: str, n_classes: int) -> "ActionType":
-    """Return the way of answering that an environment's arguments ask for; None stands for the usual action."""
-    check_choice("feedback", feedback, FEEDBACKS)
-    if n_classes == 1:
-        check_choice("action", "value" if action is None else action, REGRESSION_ACTIONS)
-        return ValueAction(feedback, n_classes)
-    kind = check_choice("action", "label" if action is None else action, CLASSIFICATION_ACTIONS)
-    return LabelAction(feedback, n_classes) if kind == "label" else LogitsAction(feedback, n_classes)
+MAX_MAGNITUDE = 1e15  # of a logit or value: beyond it rewards would overflow float32
 
 
 class ActionType(ABC):
-    """One way of answering.
+    """How an agent gives its predictions.
 
     Args:
         feedback: `"label"` or `"reward"`.
         n_classes: K; 1 for regression.
+        action_space: of one environment.
+        low: smallest number of the feedback.
+        high: largest number of the feedback.
     """
 
     name: str
-    action_space: Space[Any]
 
-    def __init__(self, feedback: str, n_classes: int) -> None:
-        self.feedback, self.n_classes = feedback, n_classes
-        low, high = self._feedback_bounds()
+    def __init__(self, feedback: str, n_classes: int, action_space: Space[Any], low: float, high: float) -> None:
+        self.feedback, self.n_classes, self.action_space = feedback, n_classes, action_space
         self.feedback_space = Box(low, high, (n_classes,), np.float32)
 
+    def parse(self, actions: Any, active: torch.Tensor) -> torch.Tensor:
+        """Return the actions as a tensor on the device of `active`.
+
+        Args:
+            actions: (B,) labels, (B, K) logits or (B, 1) values, a tensor or an array.
+            active: (B,) bool, the environments that read their action; those of others may be any numbers.
+
+        Raises:
+            ValueError: an action is not in the action space.
+        """
+        shape = (len(active), *self.action_space.shape)  # type: ignore[misc]
+        try:
+            # torch cannot take every array as it is: some have negative strides or read-only memory.
+            copied = np.array(actions) if isinstance(actions, np.ndarray) else actions
+            given = torch.as_tensor(copied, device=active.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"actions must be numbers of shape {shape}, given {actions!r}.") from error
+        if tuple(given.shape) != shape:
+            raise ValueError(f"actions must have shape {shape}, given {tuple(given.shape)}.")
+        return self._check(given, active)
+
     @abstractmethod
-    def read(self, given: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
-        """Return the actions in their own dtype; those of active environments (B,) bool must be in the action space."""
+    def _check(self, given: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
+        """The actions in their own dtype, if those of active environments (B,) are in the action space."""
 
     @abstractmethod
     def prediction(self, action: torch.Tensor) -> torch.Tensor:
-        """(B,) labels, or values, that the actions predict."""
+        """Return (B,) labels, or values, that the actions predict."""
 
     @abstractmethod
     def reward(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B,) float32 pay for the actions, given the targets (B,)."""
+        """Return (B,) float32 rewards of the actions, given the targets (B,)."""
 
     @abstractmethod
     def feedback_for(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B, K) float32, what the next observation says of this example."""
-
-    @abstractmethod
-    def _feedback_bounds(self) -> tuple[float, float]: ...
+        """Return (B, K) float32: the feedback on this example, which the next observation holds."""
 
 
 class LabelAction(ActionType):
-    """A label; paid 1 if right, else 0."""
+    """A label; the reward is 1 if it is right, else 0."""
 
     name = "label"
 
     def __init__(self, feedback: str, n_classes: int) -> None:
-        super().__init__(feedback, n_classes)
-        self.action_space = Discrete(n_classes)
+        low = 0.0 if feedback == "label" else -1.0
+        super().__init__(feedback, n_classes, Discrete(n_classes), low, 1.0)
 
-    def read(self, given: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
+    def _check(self, given: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
         """(B,) int64 labels."""
         if given.is_floating_point() or given.dtype == torch.bool:
             raise ValueError(f"actions must be integer labels, given {given.dtype}: use action='logits' for scores.")
@@ -83,29 +93,26 @@ class LabelAction(ActionType):
         return action
 
     def prediction(self, action: torch.Tensor) -> torch.Tensor:
-        """(B,) the labels themselves."""
+        """Return the labels (B,) themselves."""
         return action
 
     def reward(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B,) 1 or 0."""
+        """Return (B,) 1 or 0."""
         return (action == target).float()
 
     def feedback_for(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B, K) one-hot label; with bandit feedback ± one-hot prediction, + where it was right."""
+        """Return the one-hot label (B, K); with bandit feedback ± the one-hot prediction, + if it was right."""
         if self.feedback == "label":
             return one_hot(target, self.n_classes).float()
         predicted = self.prediction(action)
-        answered = one_hot(predicted.clamp(0, self.n_classes - 1), self.n_classes).float()
-        return torch.where((predicted == target)[:, None], answered, -answered)
-
-    def _feedback_bounds(self) -> tuple[float, float]:
-        return (0.0 if self.feedback == "label" else -1.0), 1.0
+        shown = one_hot(predicted.clamp(0, self.n_classes - 1), self.n_classes).float()
+        return torch.where((predicted == target)[:, None], shown, -shown)
 
 
 class LogitsAction(LabelAction):
-    """Logits of the labels; paid the log-likelihood of the true one under the softmax, in nats.
+    """Logits of the labels; the reward is the log-likelihood of the true label under the softmax, in nats.
 
-    With bandit feedback the likeliest label is paid, 1 if right, else 0: a likelihood would tell the true label.
+    With bandit feedback the reward is 1 if the most likely label is right, else 0: a likelihood would reveal the label.
     """
 
     name = "logits"
@@ -114,54 +121,59 @@ class LogitsAction(LabelAction):
         super().__init__(feedback, n_classes)
         self.action_space = Box(-np.inf, np.inf, (n_classes,), np.float32)
 
-    def read(self, given: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
+    def _check(self, given: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
         """(B, K) float32 logits."""
-        return _finite(given.float(), active, "logit")
+        return _check_finite(given.float(), active, "logit")
 
     def prediction(self, action: torch.Tensor) -> torch.Tensor:
-        """(B,) the likeliest labels."""
+        """Return the most likely labels (B,)."""
         return action.argmax(1)
 
     def reward(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B,) log-likelihoods; 1 or 0 with bandit feedback."""
+        """Return (B,) log-likelihoods; 1 or 0 with bandit feedback."""
         if self.feedback == "reward":
             return super().reward(self.prediction(action), target)
         return action.log_softmax(1).gather(1, target[:, None])[:, 0]
 
 
 class ValueAction(ActionType):
-    """A real value; paid minus the squared error."""
+    """A real value; the reward is minus the squared error."""
 
     name = "value"
 
     def __init__(self, feedback: str, n_classes: int) -> None:
-        super().__init__(feedback, n_classes)
-        self.action_space = Box(-np.inf, np.inf, (1,), np.float32)
+        high = np.inf if feedback == "label" else 0.0
+        super().__init__(feedback, n_classes, Box(-np.inf, np.inf, (1,), np.float32), -np.inf, high)
 
-    def read(self, given: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
+    def _check(self, given: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
         """(B, 1) float32 values."""
-        return _finite(given.float(), active, "value")
+        return _check_finite(given.float(), active, "value")
 
     def prediction(self, action: torch.Tensor) -> torch.Tensor:
-        """(B,) the values."""
+        """Return the values (B,)."""
         return action[:, 0]
 
     def reward(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B,) −(ŷ − y)²."""
+        """Return (B,) −(ŷ − y)²."""
         return -(action[:, 0] - target).square()
 
     def feedback_for(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(B, 1) the true value; with bandit feedback the reward."""
+        """Return the true value (B, 1); with bandit feedback the reward."""
         return (target if self.feedback == "label" else self.reward(action, target))[:, None]
 
-    def _feedback_bounds(self) -> tuple[float, float]:
-        return -np.inf, (np.inf if self.feedback == "label" else 0.0)
+
+def make_action_type(action: str | None, feedback: str, n_classes: int) -> ActionType:
+    """Return the action type for an environment's arguments; `action=None` is the default of the kind of problem."""
+    check_choice("feedback", feedback, FEEDBACKS)
+    names = REGRESSION_ACTIONS if n_classes == 1 else CLASSIFICATION_ACTIONS
+    name = check_choice("action", names[0] if action is None else action, names)
+    return {"label": LabelAction, "logits": LogitsAction, "value": ValueAction}[name](feedback, n_classes)
 
 
-def _finite(action: torch.Tensor, active: torch.Tensor, kind: str) -> torch.Tensor:
+def _check_finite(action: torch.Tensor, active: torch.Tensor, kind: str) -> torch.Tensor:
     used = action[active]
-    wrong = used[~(used.abs() <= LARGEST)]  # so that NaN is wrong too
+    wrong = used[~(used.abs() <= MAX_MAGNITUDE)]  # so that NaN is wrong too
     if len(wrong):
-        allowed = f"give finite float32 {kind}s of at most {LARGEST:.0e} in magnitude"
+        allowed = f"give finite float32 {kind}s of at most {MAX_MAGNITUDE:.0e} in magnitude"
         raise ValueError(f"An action has the {kind} {wrong[0].item()}: {allowed}.")
     return action

@@ -1,4 +1,4 @@
-"""`InContextEnv`: one episode at a time, in NumPy, as gymnasium's own environments are."""
+"""`InContextEnv`: one episode at a time, in NumPy, like gymnasium's own environments."""
 
 from dataclasses import fields
 from typing import Any
@@ -8,8 +8,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from gpicl_envs.envs.vector_env import InContextVectorEnv, Tensors
-from gpicl_envs.rendering.modes import RENDER_FPS, RENDER_MODES, check_render_mode, render
+from gpicl_envs.envs import signature_with_arguments_of
+from gpicl_envs.envs.vector_env import InContextVectorEnv
+from gpicl_envs.errors import check_choice
+from gpicl_envs.rendering.modes import RENDER_FPS, RENDER_MODES, render
 from gpicl_envs.rendering.window import Window
 from gpicl_envs.sampling.philox import WORD
 from gpicl_envs.tasks.base import Task
@@ -17,18 +19,18 @@ from gpicl_envs.tasks.episodes import Episodes
 
 
 class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
-    """One in-context learning problem, in NumPy: the batch of one of `InContextVectorEnv`, which describes it.
+    """One in-context learning problem, in NumPy: the batch of one of `InContextVectorEnv`, whose page describes it.
 
     Args:
         dataset: a registered name or a `Dataset`.
         render_mode: None, `"rgb_array"`, `"ansi"`, or `"human"`: a window that follows every reset and step.
-        **arguments: `function`, `action`, `feedback`, `device`, and the arguments of the distribution of tasks.
+        **arguments: the others of `InContextVectorEnv`: how predictions are given, and every variant of the problem.
     """
 
     metadata: dict[str, Any] = InContextVectorEnv.metadata | {"render_modes": list(RENDER_MODES)}
 
     def __init__(self, dataset: Any = None, *, render_mode: str | None = None, **arguments: Any) -> None:
-        self.render_mode = check_render_mode(render_mode)
+        self.render_mode = None if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
         drawn = "rgb_array" if render_mode == "human" else render_mode
         self._batch = InContextVectorEnv(
             1, dataset, autoreset_mode=AutoresetMode.DISABLED, render_mode=drawn, **arguments
@@ -38,20 +40,22 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
         self.observation_space = self._batch.single_observation_space
         self.action_space = self._batch.single_action_space
 
+    __signature__ = signature_with_arguments_of(__init__, InContextVectorEnv, leave_out=("num_envs", "autoreset_mode"))
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
         """Begin a new episode; a seed begins a new stream of episodes. Returns the observation and {task_id}."""
-        begun = self._np_random is not None
+        continues = self._np_random is not None
         super().reset(seed=seed)
         # Unseeded, gymnasium draws 128 bits, of which a stream takes 64.
-        stream = seed if seed is not None or begun else self.np_random_seed % WORD
+        stream = seed if seed is not None or continues else self.np_random_seed % WORD
         observation, info = self._batch.reset(seed=stream)
         self._update_window()
         return _first(observation), _first_info(info)
 
     def step(self, action: Any) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
-        """Answer the current example.
+        """Predict the label of the current example.
 
         Returns:
             Observation, reward, terminated, truncated, and {label, task_id}; no label with bandit feedback.
@@ -64,18 +68,18 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
     def task(self) -> Task:
         """The hidden task of the current episode, at the current example."""
         batch = self._batch.task
-        parts = {field.name: _row(getattr(batch, field.name)) for field in fields(batch)}
-        return Task(**parts | {"task_id": int(batch.task_id)})
+        first = {field.name: _first(getattr(batch, field.name)) for field in fields(batch)}
+        return Task(**first | {"task_id": int(batch.task_id)})
 
     @property
     def episode(self) -> Episodes:
-        """The current episode as a batch of one, the labels still to come included: for tests and oracles."""
+        """The current episode as a batch of one, future labels included: for tests and oracles."""
         return self._batch.episodes
 
     def render(self) -> Any:
         """Return a picture of the episode: a (height, width, 3) uint8 array or a string, by `render_mode`.
 
-        In human mode there is nothing to return: the window is up to date.
+        Returns None in human mode: the window is up to date.
         """
         frames = None if self.render_mode == "human" else self._batch.render()
         return None if frames is None else frames[0]
@@ -90,14 +94,10 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
             self._window.show(render(self._batch.frame(0), "rgb_array"))
 
 
-def _first(observation: Tensors) -> dict[str, NDArray[np.float32]]:
-    return {name: value[0].cpu().numpy() for name, value in observation.items()}
-
-
-def _row(value: Any) -> Any:
+def _first(value: Any) -> Any:
     """The first row of a tensor, or of each tensor of a dictionary, as an array; None stays None."""
     if isinstance(value, dict):
-        return {name: _row(tensor) for name, tensor in value.items()}
+        return {name: _first(tensor) for name, tensor in value.items()}
     return None if value is None else value[0].cpu().numpy()
 
 

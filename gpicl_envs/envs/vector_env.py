@@ -1,4 +1,4 @@
-"""`InContextVectorEnv`: episodes are supervised learning problems, paid for predicting each label before it is shown.
+"""`InContextVectorEnv`: episodes are supervised learning problems; predictions are rewarded before labels are shown.
 
 The dynamics are written once, here, batched, in torch; `single_env.py` is the batch of one, in NumPy.
 """
@@ -13,12 +13,13 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from gpicl_envs.envs import signature_with_arguments_of
 from gpicl_envs.envs.actions import make_action_type
 from gpicl_envs.errors import check_choice, check_integer
-from gpicl_envs.rendering.frame import RECENT, Frame
-from gpicl_envs.rendering.modes import BATCH_RENDER_MODES, RENDER_FPS, check_batch_render_mode, render
+from gpicl_envs.rendering.frame import Frame, make_frame
+from gpicl_envs.rendering.modes import BATCH_RENDER_MODES, RENDER_FPS, render
 from gpicl_envs.sampling.philox import WORD, UInt64Array
-from gpicl_envs.tasks import make_tasks
+from gpicl_envs.tasks import FunctionDistribution, TaskDistribution, make_tasks
 from gpicl_envs.tasks.base import Task
 from gpicl_envs.tasks.episodes import Episodes
 
@@ -30,19 +31,29 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     ### Description
     Environment i shows N examples of its own hidden task. At step n the agent sees the input x_n and the label of the
-    example before, and predicts the label y_n. After N predictions the episode ends, for the whole batch at once.
+    example before, and predicts the label y_n.
 
-    ### Spaces
-    | | |
-    |---|---|
-    | observation | `Dict(x: Box(-inf, inf, (D,)), y: Box(0, 1, (K,)))`: input, one-hot label of the previous example (zeros at the first) |
-    | action | `action="label"`: `Discrete(K)`; `action="logits"`: `Box(-inf, inf, (K,))` |
-    | reward | label: 1 if right, else 0; logits: log-likelihood of the true label under the softmax, in nats |
-    | feedback | `"label"` as above; `"reward"` (bandit): y = ±one_hot(previous prediction), + where it was right; the label is never shown, not in the info either, and logits are paid 1 or 0 for the likeliest label |
-    | info | after a step: `task_id`, and with feedback `"label"` the `label` of the example just answered |
-    | regression | K = 1: y is the previous value (with feedback `"reward"` the previous reward), `action="value"` is a `Box(-inf, inf, (1,))`, the reward −(ŷ − y)² |
+    ### Observation space
+    `Dict(x: Box(-inf, inf, (D,)), y: Box(0, 1, (K,)))`: the input, and the one-hot label of the previous example (zeros
+    at the first). With `feedback="reward"` (bandit feedback) the label is never shown, and `y` is ± the one-hot
+    previous prediction, + if it was right. For regression (K = 1) `y` is the previous value, or the previous reward.
 
-    After the last prediction the observation holds x = 0 and the last feedback.
+    ### Action space
+    `action="label"`: `Discrete(K)`; `action="logits"`: `Box(-inf, inf, (K,))`; for regression `action="value"`:
+    `Box(-inf, inf, (1,))`.
+
+    ### Rewards
+    - `"label"`: 1 if right, else 0.
+    - `"logits"`: the log-likelihood of the true label under the softmax, in nats. With bandit feedback, 1 if the most
+      likely label is right, else 0.
+    - `"value"`: −(ŷ − y)².
+
+    ### Episode end
+    `terminated` after N predictions; never `truncated`. The last observation holds x = 0 and the last feedback.
+
+    ### Info
+    `task_id`, and after a step with feedback `"label"` the `label` of the example just predicted, each with the mask of
+    the environments that have it (`_task_id`, `_label`).
 
     ### Randomness
     `reset(seed=s)` gives environment i the seed s + i; its episodes 0, 1, 2, … are functions of that seed alone. So
@@ -52,16 +63,16 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         num_envs: B.
         dataset: a registered name or a `Dataset`: classification problems; `"MNIST"` by default.
         function: a class of functions, such as `"LinearRegression"`: regression problems, instead of a dataset.
-        action: what the agent answers with: `"label"` (default) or `"logits"`; `"value"` for regression.
-        feedback: what the agent is told.
-        autoreset_mode: an `AutoresetMode` or its value, which a spec can keep as JSON: `"SameStep"` (default; the ended episode's last observation and info come as `final_obs` and
-            `final_info`, not among the others), `"NextStep"`, or `"Disabled"` (then `reset(options={"reset_mask": mask})` starts some episodes anew).
+        action: how predictions are given: `"label"` (default) or `"logits"`; `"value"` for regression.
+        feedback: what follows a prediction: the `"label"` or only the `"reward"`.
+        autoreset_mode: an `AutoresetMode` or its value, which a spec can keep as JSON: `"SameStep"` (default; the last
+            observation and info of the ended episode come as `final_obs` and `final_info`), `"NextStep"`, or
+            `"Disabled"` (then `reset(options={"reset_mask": mask})` starts new episodes in some environments).
         render_mode: None, `"rgb_array"` or `"ansi"`.
         device: where the tensors live.
-        **task_arguments: arguments of `TaskDistribution`: `length`, `n_features`, `n_classes`, `n_tasks`, `split`,
-            `projection`, `permute_labels`, `permutation_bias`, `label_noise`, `class_imbalance`, `drift_every`, `drift`,
-            `distractors`, `shots`, `examples_per_task`, `task_seed`, `image_size`, `features`, `route`; or of `FunctionDistribution`.
-    """  # noqa: E501 (a table's rows cannot be broken)
+        **task_arguments: every variant of the learning problem: the arguments of `gpicl_envs.TaskDistribution`, or of
+            `gpicl_envs.FunctionDistribution` with `function`.
+    """
 
     metadata: dict[str, Any] = {"render_modes": list(BATCH_RENDER_MODES), "render_fps": RENDER_FPS}
 
@@ -79,7 +90,12 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         **task_arguments: Any,
     ) -> None:
         self.num_envs = check_integer("num_envs", num_envs, 1)
-        self.render_mode = check_batch_render_mode(render_mode)
+        if render_mode == "human":
+            raise ValueError(
+                "render_mode='human' shows one episode, in a window: give it to gymnasium.make; for a picture of each "
+                "environment of a batch, give 'rgb_array' or 'ansi'."
+            )
+        self.render_mode = None if render_mode is None else check_choice("render_mode", render_mode, BATCH_RENDER_MODES)
         if not isinstance(autoreset_mode, AutoresetMode):
             check_choice("autoreset_mode", autoreset_mode, tuple(mode.value for mode in AutoresetMode))
         self.autoreset_mode = AutoresetMode(autoreset_mode)
@@ -89,9 +105,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self.action_type = make_action_type(action, feedback, self.tasks.n_classes)
         self.action, self.feedback = self.action_type.name, feedback
 
-        self.single_observation_space = Dict(
-            x=Box(-np.inf, np.inf, (self.tasks.n_features,), np.float32), y=self.action_type.feedback_space
-        )
+        x = Box(-np.inf, np.inf, (self.tasks.n_features,), np.float32)
+        self.single_observation_space = Dict(x=x, y=self.action_type.feedback_space)
         self.single_action_space = self.action_type.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -101,17 +116,17 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self._position = np.full(num_envs, -1)  # predictions made in the current episode; −1 before the first reset
         self._episodes: Episodes | None = None
         self._feedback = torch.zeros(num_envs, self.tasks.n_classes, device=self.device)
-        kind_of_target = torch.float32 if self.tasks.is_regression else torch.int64
-        self._predictions = torch.zeros(num_envs, self.tasks.length, dtype=kind_of_target, device=self.device)
+        target = torch.float32 if self.tasks.is_regression else torch.int64
+        self._predictions = torch.zeros(num_envs, self.tasks.length, dtype=target, device=self.device)
 
-    # -- Whole episodes -----------------------------------------------------------------------------------------------
+    __signature__ = signature_with_arguments_of(__init__, TaskDistribution, FunctionDistribution)
 
     def sample_episodes(self, number: int | None = None) -> Episodes:
         """Return B whole episodes at once: exactly those that `reset()` and B × N steps would show.
 
         Args:
-            number: if given, episode `number` of every environment's stream, and nothing is consumed; by default the
-                next episode of each stream, which is then used up as by `reset()`.
+            number: of the episode in every environment's stream, which does not move; by default the next episode of
+                each stream, which then moves on as with `reset()`.
         """
         if number is not None:
             return self.tasks.episodes(self._seeds, np.full(self.num_envs, number, np.uint64))
@@ -119,9 +134,9 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     @property
     def episodes(self) -> Episodes:
-        """The episodes now being shown, labels still to come included: for tests and oracles.
+        """The current episodes, future labels included: for tests and oracles.
 
-        Valid until they end: the memory of their inputs then serves the next ones, so clone what is to be kept.
+        The next episodes overwrite the memory of their inputs: clone what you keep.
         """
         if self._episodes is None:
             raise ResetNeeded("No episode has begun: call reset() first.")
@@ -132,15 +147,13 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         """The hidden tasks of the current episodes, at their current examples."""
         return self.tasks.hidden(self.episodes, self._position)
 
-    # -- The gymnasium interface --------------------------------------------------------------------------------------
-
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Tensors, dict[str, Any]]:
         """Begin new episodes.
 
         Args:
-            seed: s gives environment i the stream s + i; a list gives each its own; None goes on in the streams.
+            seed: s gives environment i the stream s + i; a list gives each its own; None continues the streams.
             options: `{"reset_mask": (B,) bool array}` begins new episodes in these environments only.
 
         Returns:
@@ -152,52 +165,29 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         return self._observe(), self._info(mask, task_id=self.episodes.task_id)
 
     def step(self, actions: Any) -> tuple[Tensors, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
-        """Answer the current examples.
+        """Predict the labels of the current examples.
 
         Args:
-            actions: (B,) integer labels or (B, K) logits, a tensor or an array.
+            actions: (B,) integer labels, (B, K) logits or (B, 1) values, a tensor or an array.
 
         Returns:
-            Observations {x: (B, D), y: (B, K)}, rewards (B,) float32, terminations (B,) and truncations (B,) bool,
-            infos {label: (B,), task_id: (B,)} with their masks `_label`, `_task_id`; no label with bandit feedback.
+            Observations {x: (B, D), y: (B, K)}, rewards (B,) float32, terminations and truncations (B,) bool, and info.
 
         Raises:
             ResetNeeded: before the first reset, or after the end with autoreset disabled.
-            ValueError: an action is not of the action space.
+            ValueError: an action is not in the action space.
         """
-        if (self._position < 0).any():
-            raise ResetNeeded("step() before the first reset(): call reset() first.")
-        ended = self._position == self.tasks.length
-        if ended.any():
-            if self.autoreset_mode is not AutoresetMode.NEXT_STEP:
-                raise ResetNeeded(
-                    f"step() after the end of the episode in environments {np.flatnonzero(ended).tolist()[:8]}: call "
-                    'reset(), or reset(options={"reset_mask": mask}) for these alone.'
-                )
-            if ended.all():
-                self._begin(ended)
-                zeros = torch.zeros(self.num_envs, device=self.device)
-                info = self._info(ended, task_id=self.episodes.task_id)
-                return self._observe(), zeros, zeros.bool(), zeros.bool(), info
+        ended = self._awaiting_autoreset()
         active = ~ended
-        label, reward = self._answer(self._read(actions, active), active)
-        self._position[active] += 1
+        label, reward = self._predict(actions, active)
         if ended.any():
             self._begin(ended)
         last = active & (self._position == self.tasks.length)
-        observation = self._observe()
-        terminated = self._mask(last)
-        told = {"label": label} if self.feedback == "label" else {}
-        info = self._info(active, **told) | self._info(active | ended, task_id=self.episodes.task_id)
-        if last.any() and self.autoreset_mode is AutoresetMode.SAME_STEP:
-            final = {"final_obs": observation, "final_info": info} | dict.fromkeys(
-                ("_final_obs", "_final_info"), terminated
-            )
+        observation, info, terminated = self._observe(), self._step_info(label, active), self._mask(last)
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and last.any():
+            final = {"final_obs": observation, "final_info": info, "_final_obs": terminated, "_final_info": terminated}
             self._begin(last)
-            observation = self._observe()
-            info = self._info(np.ones_like(last), task_id=self.episodes.task_id) | final
-            if not last.all():
-                info |= self._info(active & ~last, **told)
+            observation, info = self._observe(), self._step_info(label, active & ~last) | final
         return observation, reward, terminated, torch.zeros_like(terminated), info
 
     def render(self) -> tuple[Any, ...] | None:
@@ -207,21 +197,74 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         return tuple(render(self.frame(i), self.render_mode) for i in range(self.num_envs))
 
     def frame(self, i: int) -> Frame:
-        """Return what there is to see of environment i."""
-        episodes, n = self.episodes, int(self._position[i])
-        shown = min(n, self.tasks.length - 1)
-        return Frame(
-            x=episodes.x[i, shown].cpu().numpy(),
-            base_input=self.tasks.base_input(episodes, i, shown),
-            recent=[self.tasks.base_input(episodes, i, earlier) for earlier in range(max(0, n - RECENT), n)],
-            predictions=self._predictions[i, :n].cpu().numpy(),
-            labels=episodes.y[i, :n].cpu().numpy(),
-            length=self.tasks.length,
-            n_classes=self.tasks.n_classes,
-            title=f"{self.tasks.name}, example {shown + 1} of {self.tasks.length}",
-        )
+        """Return what a picture of environment i shows."""
+        return make_frame(self.tasks, self.episodes, i, self._predictions[i, : self._position[i]].cpu().numpy())
 
-    # -- Inside -------------------------------------------------------------------------------------------------------
+    def _awaiting_autoreset(self) -> NDArray[np.bool_]:
+        """(B,) the environments that have ended, and only begin a new episode in this step (NEXT_STEP)."""
+        if (self._position < 0).any():
+            raise ResetNeeded("step() before the first reset(): call reset() first.")
+        ended = self._position == self.tasks.length
+        if ended.any() and self.autoreset_mode is not AutoresetMode.NEXT_STEP:
+            raise ResetNeeded(
+                f"step() after the end of the episode in environments {np.flatnonzero(ended).tolist()[:8]}: call "
+                'reset(), or reset(options={"reset_mask": mask}) for these alone.'
+            )
+        return ended
+
+    def _predict(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B,) labels and rewards of the current examples; moves on. Inactive environments: label −1, reward 0."""
+        if not active.any():
+            zeros = torch.zeros(self.num_envs, device=self.device)
+            return zeros.long() - 1, zeros
+        is_active = self._mask(active)
+        action = self.action_type.parse(actions, is_active)
+        place = torch.from_numpy(np.minimum(self._position, self.tasks.length - 1)).to(self.device)[:, None]
+        label = self.episodes.y.gather(1, place)[:, 0]
+        predicted = self.action_type.prediction(action)[:, None]
+        self._predictions[is_active] = self._predictions.scatter(1, place, predicted)[is_active]
+        self._feedback = torch.where(is_active[:, None], self.action_type.feedback_for(action, label), 0.0)
+        self._position[active] += 1
+        return torch.where(is_active, label, -1), torch.where(is_active, self.action_type.reward(action, label), 0.0)
+
+    def _begin(self, mask: NDArray[np.bool_]) -> None:
+        """Begin the next episode in the masked environments."""
+        if mask.all():
+            self._episodes = self._next_episodes(mask, None if self._episodes is None else self._episodes.x)
+        else:
+            self._episodes = self.episodes.replaced(np.flatnonzero(mask), self._next_episodes(mask))
+        self._position[mask] = 0
+        self._feedback[self._mask(mask)] = 0.0
+
+    def _next_episodes(self, mask: NDArray[np.bool_], out: torch.Tensor | None = None) -> Episodes:
+        """The next episode of each masked stream, its inputs in the memory `out` if given."""
+        episodes = self.tasks.episodes(self._seeds[mask], self._numbers[mask], out=out)
+        self._numbers[mask] += np.uint64(1)
+        return episodes
+
+    def _observe(self) -> Tensors:
+        """The input x of the current example (0 after the last) and the feedback on the one before."""
+        n, x = self._position, self.episodes.x
+        if (n == n[0]).all():
+            x = x[:, n[0]].clone() if n[0] < self.tasks.length else torch.zeros_like(x[:, 0])
+        else:
+            place = torch.from_numpy(n).to(self.device)
+            rows = torch.arange(self.num_envs, device=self.device)
+            x = x[rows, place.clamp(max=self.tasks.length - 1)]
+            x[place == self.tasks.length] = 0.0
+        return {"x": x, "y": self._feedback.clone()}
+
+    def _step_info(self, label: torch.Tensor, predicted: NDArray[np.bool_]) -> dict[str, Any]:
+        """The task ids, and with feedback "label" the labels of the examples that environments have predicted."""
+        shown = self._info(predicted, label=label) if self.feedback == "label" and predicted.any() else {}
+        return self._info(np.ones(self.num_envs, bool), task_id=self.episodes.task_id) | shown
+
+    def _info(self, mask: NDArray[np.bool_], **values: torch.Tensor) -> dict[str, Any]:
+        """The values, each beside the mask of the environments that have it (gymnasium's convention)."""
+        return dict(values) | {f"_{name}": self._mask(mask) for name in values}
+
+    def _mask(self, mask: NDArray[np.bool_]) -> torch.Tensor:
+        return torch.from_numpy(mask.copy()).to(self.device)
 
     def _reset_mask(self, options: dict[str, Any] | None) -> NDArray[np.bool_]:
         if not options or "reset_mask" not in options:
@@ -233,17 +276,17 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
                 f"given shape {mask.shape}, dtype {mask.dtype}, {int(mask.astype(bool).sum())} true."
             )
         if not mask.all() and self._episodes is None:
-            raise ResetNeeded("reset_mask names some environments only, before any has begun: call reset() first.")
+            raise ResetNeeded("reset_mask selects only some environments before the first reset(): call reset() first.")
         return mask
 
     def _reseed(self, seed: int | list[int | None] | None, mask: NDArray[np.bool_]) -> None:
         if seed is None:
             return
-        if not isinstance(seed, (list, tuple, np.ndarray)):
-            first = check_integer("seed", seed, 0, WORD - self.num_envs)
-            seeds: list[Any] = [first + i for i in range(self.num_envs)]
+        if isinstance(seed, (list, tuple, np.ndarray)):
+            seeds: list[Any] = list(seed)
         else:
-            seeds = list(seed)
+            first = check_integer("seed", seed, 0, WORD - self.num_envs)
+            seeds = [first + i for i in range(self.num_envs)]
         if len(seeds) != self.num_envs:
             raise ValueError(
                 f"reset(seed=...) got {len(seeds)} seeds for {self.num_envs} environments: give one for each."
@@ -252,61 +295,3 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         for i, one in enumerate(checked):
             if one is not None and mask[i]:
                 self._seeds[i], self._numbers[i] = one, 0
-
-    def _next_episodes(self, mask: NDArray[np.bool_], out: torch.Tensor | None = None) -> Episodes:
-        """The next episode of each masked stream, its inputs in the memory `out` if given."""
-        episodes = self.tasks.episodes(self._seeds[mask], self._numbers[mask], out=out)
-        self._numbers[mask] += np.uint64(1)
-        return episodes
-
-    def _begin(self, mask: NDArray[np.bool_]) -> None:
-        """Begin the next episode in the masked environments."""
-        if mask.all():
-            self._episodes = self._next_episodes(mask, None if self._episodes is None else self._episodes.x)
-        else:
-            self._episodes = self.episodes.replaced(np.flatnonzero(mask), self._next_episodes(mask))
-        self._position[mask] = 0
-        self._feedback[self._mask(mask)] = 0.0
-
-    def _observe(self) -> Tensors:
-        """X of the current example (0 after the last) and the feedback on the one before."""
-        n = self._position
-        if (n == n[0]).all():
-            x = self.episodes.x
-            x = x[:, n[0]].clone() if n[0] < self.tasks.length else torch.zeros_like(x[:, 0])
-        else:
-            place = torch.from_numpy(n).to(self.device)
-            rows = torch.arange(self.num_envs, device=self.device)
-            x = self.episodes.x[rows, place.clamp(max=self.tasks.length - 1)]
-            x[place == self.tasks.length] = 0.0
-        return {"x": x, "y": self._feedback.clone()}
-
-    def _read(self, actions: Any, active: NDArray[np.bool_]) -> torch.Tensor:
-        """The actions as a tensor of the action space's shape. Those of inactive environments are not looked at."""
-        shape = self.action_space.shape
-        try:
-            # NumPy may hand over what torch cannot take as it is: negative strides, read-only memory.
-            own = np.array(actions) if isinstance(actions, np.ndarray) else actions
-            given = torch.as_tensor(own, device=self.device)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"actions must be numbers of shape {shape}, given {actions!r}.") from error
-        if tuple(given.shape) != shape:
-            raise ValueError(f"actions must have shape {shape}, given {tuple(given.shape)}.")
-        return self.action_type.read(given, self._mask(active))
-
-    def _answer(self, action: torch.Tensor, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B,) labels and rewards of the current examples; sets the feedback. Inactive: label −1, reward 0."""
-        place = torch.from_numpy(np.minimum(self._position, self.tasks.length - 1)).to(self.device)[:, None]
-        label = self.episodes.y.gather(1, place)[:, 0]
-        is_active = self._mask(active)
-        self._feedback = torch.where(is_active[:, None], self.action_type.feedback_for(action, label), 0.0)
-        predicted = self.action_type.prediction(action)[:, None]
-        self._predictions[is_active] = self._predictions.scatter(1, place, predicted)[is_active]
-        return torch.where(is_active, label, -1), torch.where(is_active, self.action_type.reward(action, label), 0.0)
-
-    def _mask(self, mask: NDArray[np.bool_]) -> torch.Tensor:
-        return torch.from_numpy(mask.copy()).to(self.device)
-
-    def _info(self, mask: NDArray[np.bool_], **values: torch.Tensor) -> dict[str, Any]:
-        """The values, each beside the mask of the environments that have it (gymnasium's convention)."""
-        return dict(values) | {f"_{name}": self._mask(mask) for name in values}

@@ -1,1 +1,1 @@
-"""What there is to see of an episode: a frame, as a picture, as text or in a window."""
+"""Pictures of an episode: a frame, drawn as an image, as text or in a window."""

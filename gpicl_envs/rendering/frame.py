@@ -1,24 +1,28 @@
-"""`Frame`: what there is to see of an episode at one moment, and how arrays become images."""
+"""`Frame`: what a picture of an episode shows at one moment, and how arrays become images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-RECENT = 12  # answered examples that a picture shows beside the current one
+if TYPE_CHECKING:  # they need torch, which words and pictures do not
+    from gpicl_envs.tasks.base import EpisodeDistribution
+    from gpicl_envs.tasks.episodes import Episodes
+
+RECENT = 12  # earlier examples that a picture shows beside the current one
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One moment of one episode, for whoever watches: with `feedback="reward"` the agent is not shown these labels.
+    """One moment of one episode, for people: with `feedback="reward"` the agent does not see these labels.
 
     Args:
         x: (D,) the input that the agent sees.
-        base_input: what lies behind it, z-normalised, in the dataset's shape; for regression x itself.
-        recent: the base inputs of the last answered examples, RECENT at most.
+        base_input: the base input behind it, z-normalised, in the dataset's shape; for regression x itself.
+        recent: the base inputs of the last predictions, RECENT at most.
         predictions: (n,) labels, or values, predicted so far.
         labels: (n,) the true ones.
         length: N.
@@ -47,7 +51,7 @@ class Frame:
 
     @property
     def running_accuracy(self) -> NDArray[np.float64]:
-        """(n,) share of right predictions among the first 1, 2, … n."""
+        """(n,) fraction of right predictions among the first 1, 2, … n."""
         return self.right.cumsum() / np.arange(1, len(self.labels) + 1)
 
     @property
@@ -56,14 +60,30 @@ class Frame:
         return np.square(self.predictions.astype(np.float64) - self.labels)
 
     @property
-    def verdict(self) -> str:
-        """The last prediction and the truth, in words."""
+    def last_outcome(self) -> str:
+        """The last prediction beside the true label or value, in words."""
         if not len(self.labels):
             return "no prediction yet"
-        said, true = self.predictions[-1], self.labels[-1]
+        prediction, label = self.predictions[-1], self.labels[-1]
         if self.is_regression:
-            return f"predicted {said:.2f}, value {true:.2f}: squared error {self.squared_errors[-1]:.2f}"
-        return f"predicted {said}, label {true}: {'right' if said == true else 'wrong'}"
+            return f"predicted {prediction:.2f}, value {label:.2f}: squared error {self.squared_errors[-1]:.2f}"
+        return f"predicted {prediction}, label {label}: {'right' if prediction == label else 'wrong'}"
+
+
+def make_frame(tasks: "EpisodeDistribution", episodes: "Episodes", row: int, predictions: NDArray[Any]) -> Frame:
+    """Return the frame of one of the episodes after its predictions (n,)."""
+    n = len(predictions)
+    shown = min(n, tasks.length - 1)
+    return Frame(
+        x=episodes.x[row, shown].cpu().numpy(),
+        base_input=tasks.base_input(episodes, row, shown),
+        recent=[tasks.base_input(episodes, row, earlier) for earlier in range(max(0, n - RECENT), n)],
+        predictions=predictions,
+        labels=episodes.y[row, :n].cpu().numpy(),
+        length=tasks.length,
+        n_classes=tasks.n_classes,
+        title=f"{tasks.name}, example {shown + 1} of {tasks.length}",
+    )
 
 
 def as_image(values: NDArray[np.float32], shape: tuple[int, ...] = ()) -> NDArray[np.float32]:

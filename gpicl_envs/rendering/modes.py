@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpicl_envs.errors import check_choice
 from gpicl_envs.rendering.frame import Frame, as_image, resampled
 from gpicl_envs.rendering.image import draw_frame
 
@@ -14,22 +13,7 @@ RENDER_MODES = ("human", *BATCH_RENDER_MODES)
 RENDER_FPS = 4
 SHADES = " ░▒▓█"
 BARS = "▁▂▃▄▅▆▇█"
-ANSI_SIZE = 14  # lines of a picture in text; each has twice as many characters
-
-
-def check_render_mode(mode: str | None) -> str | None:
-    """Return the render mode of a single environment if there is such a one."""
-    return None if mode is None else check_choice("render_mode", mode, RENDER_MODES)
-
-
-def check_batch_render_mode(mode: str | None) -> str | None:
-    """Return the render mode of a vector environment if there is such a one."""
-    if mode == "human":
-        raise ValueError(
-            "render_mode='human' shows one episode, in a window, and a vector environment has many: use "
-            "gymnasium.make(id, render_mode='human'), or render_mode='rgb_array' or 'ansi' for a picture of each."
-        )
-    return None if mode is None else check_choice("render_mode", mode, BATCH_RENDER_MODES)
+ANSI_SIZE = 14  # lines of a picture in text, each of twice as many characters
 
 
 def render(frame: Frame, mode: str) -> Any:
@@ -38,7 +22,7 @@ def render(frame: Frame, mode: str) -> Any:
 
 
 def as_text(frame: Frame) -> str:
-    """Return the frame as lines of text: the input, its base input, the last verdict and the score so far."""
+    """Return the frame as lines of text: the input, its base input, the last prediction and the score so far."""
     pictures = [shades(as_image(frame.x, frame.base_input.shape), 2 * ANSI_SIZE, ANSI_SIZE)]
     if frame.is_regression:
         rows = ["input x", *pictures[0]]
@@ -47,11 +31,11 @@ def as_text(frame: Frame) -> str:
         rows = [f"{'input x = A x̄':<{2 * ANSI_SIZE}}   hidden base input x̄"]
         rows += [f"{left}   {right}" for left, right in zip(*pictures, strict=True)]
     score, line = _score(frame)
-    return "\n".join([frame.title, *rows, f"{frame.verdict}{score}", line]) + "\n"
+    return "\n".join([frame.title, *rows, f"{frame.last_outcome}{score}", line]) + "\n"
 
 
 def _score(frame: Frame) -> tuple[str, str]:
-    """The score so far in words, and as a line of bars: accuracy, or squared errors beside the largest."""
+    """The score so far in words, and as a line of bars: accuracies, or squared errors relative to the largest."""
     if not len(frame.labels):
         return "", ""
     if frame.is_regression:

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 
 class Window:
-    """A pygame window that shows pictures as they come. The first one opens it; whoever watches may close it.
+    """A pygame window that shows pictures. The first picture opens it; the user may close it.
 
     Args:
         caption: the window's title.
-        fps: pictures a second: `show` waits for its turn.
+        fps: pictures a second; `show` waits accordingly.
 
     Raises:
-        DependencyNotInstalled: pygame is not there.
+        DependencyNotInstalled: pygame is not installed.
     """
 
     def __init__(self, caption: str, fps: int) -> None:
@@ -24,7 +24,7 @@ class Window:
         self._caption, self._fps = caption, fps
         self._surface: Any = None
         self._clock = self._pygame.time.Clock()
-        self._dismissed = False
+        self._closed_by_user = False
 
     @property
     def is_open(self) -> bool:
@@ -32,8 +32,8 @@ class Window:
         return self._surface is not None
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """Show a (height, width, 3) picture; does nothing once the watcher has closed the window."""
-        if self._dismissed:
+        """Show a (height, width, 3) picture; does nothing once the user has closed the window."""
+        if self._closed_by_user:
             return
         pygame = self._pygame
         if not self.is_open:
@@ -43,10 +43,10 @@ class Window:
         self._clock.tick(self._fps)
         if any(event.type == pygame.QUIT for event in pygame.event.get()):
             self.close()
-            self._dismissed = True
+            self._closed_by_user = True
 
     def close(self) -> None:
-        """Close the window; the next picture opens it again, unless it was the watcher who closed it."""
+        """Close the window; the next picture opens it again, unless the user closed it."""
         if self.is_open:
             self._pygame.display.quit()
             self._surface = None

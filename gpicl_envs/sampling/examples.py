@@ -1,15 +1,22 @@
 """Which examples an episode shows: the classes of its task, how often each comes, and in which order."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
+from gpicl_envs.datasets.dataset import Dataset
 from gpicl_envs.errors import check_integer
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import CLASS_RANKS, CLASS_SEQUENCE, CLASSES, EXAMPLES, SHOT_ORDER, TASK_EXAMPLES
 
+# Where more than a quarter of what there is to draw from is drawn, a shuffle costs less than drawing repeats again.
+SHUFFLE_FRACTION = 1 / 4
+N_CLASSES = 10  # of a task, if there are as many
+
 
 def shuffle(streams: Streams, size: torch.Tensor, n: int, substream: int) -> torch.Tensor:
-    """(B, n) distinct whole numbers, uniform below size (B, 1): the first n of a random order. O(size log size)."""
+    """Return (B, n) distinct integers, uniform below size (B, 1): the first n in a random order. O(size log size)."""
     keys = streams.uniform(int(size.max()), substream=substream)
     keys = keys.masked_fill(torch.arange(keys.shape[1], device=keys.device) >= size, 2.0)
     return keys.argsort(dim=1, stable=True)[:, :n].contiguous()
@@ -18,16 +25,16 @@ def shuffle(streams: Streams, size: torch.Tensor, n: int, substream: int) -> tor
 def draw_distinct(
     streams: Streams, size: torch.Tensor, n: int, substream: int, start: torch.Tensor | int = 0
 ) -> torch.Tensor:
-    """(B, n) distinct whole numbers, uniform on start … start + size − 1: repeated ones are drawn again. O(n log n).
+    """Return (B, n) distinct integers, uniform on start … start + size − 1, drawing repeats again. O(n log n).
 
-    Within equal (start, size), the rule treats all numbers alike, so every ordered choice is equally likely.
+    The rule treats all numbers of a range alike, so every ordered choice is equally likely.
 
     Args:
         streams: B streams.
-        size: (B, 1) or (B, n) how many numbers there are to choose from.
-        n: how many to choose.
-        substream: of the streams.
-        start: (B, n) the first of them; the ranges of two places are equal or disjoint.
+        size: (B, 1) or (B, n), the size of each range.
+        n: how many integers to draw.
+        substream: the first substream to read; each round of repeats reads the next one.
+        start: (B, n), the first integer of each range; two ranges are equal or disjoint.
     """
     draws = streams.below(size, n, substream=substream) + start
     rows = np.arange(len(streams))
@@ -46,29 +53,32 @@ def draw_distinct(
         draws[some] = torch.where(repeats[again], fresh, draws[some])
 
 
-# Above this share of what there is to draw from, a shuffle is cheaper than drawing repeated numbers again.
-SHUFFLE_FRACTION = 4
-
-
 class Pool:
-    """M examples of C classes.
+    """The M examples, of C classes, of a split of a dataset.
 
     Args:
-        labels: (M,) int64 classes 0 … C − 1.
-        n_classes: C.
-        with_replacement: whether an episode may show an example twice.
+        dataset: the base dataset.
+        split: `"train"` or `"test"`.
+        device: where examples are drawn.
     """
 
-    def __init__(self, labels: torch.Tensor, n_classes: int, with_replacement: bool = False) -> None:
-        self.labels, self.n_classes, self.with_replacement = labels, n_classes, with_replacement
-        self.counts = torch.bincount(labels, minlength=n_classes)
+    def __init__(self, dataset: Dataset, split: str, device: torch.device) -> None:
+        self.name, self.n_classes = f"the {split} split of {dataset.name}", dataset.n_classes
+        self.with_replacement = dataset.with_replacement
+        self.labels = labels = torch.from_numpy(dataset.split(split)[1]).to(device)  # (M,) classes 0 … C − 1
+        self.counts = torch.bincount(labels, minlength=self.n_classes)
         self.starts = self.counts.cumsum(0) - self.counts
         self.by_class = labels.argsort(stable=True)  # (M,) example numbers
-        self.present = self.counts.nonzero()[:, 0]  # classes that have examples at all
+        self.present = self.counts.nonzero()[:, 0]  # classes that have examples
         self._smallest_first = self.counts.sort().values.tolist()
 
+    @property
+    def default_n_classes(self) -> int:
+        """K where none is given: 10, or all classes if the dataset has fewer or the split has examples of fewer."""
+        return self.n_classes if self.n_classes <= N_CLASSES else min(N_CLASSES, len(self.present))
+
     def smallest(self, n_classes: int) -> int:
-        """Return how many examples the smallest `n_classes` classes have together: what every task has at the least."""
+        """Return how many examples the smallest `n_classes` classes have together: every task has at least as many."""
         absent = 0 if n_classes == self.n_classes else self.n_classes - len(self.present)
         return sum(self._smallest_first[absent : absent + n_classes])
 
@@ -81,7 +91,7 @@ class Pool:
             streams: B streams.
             classes: (B, K) classes of each task.
             n: N.
-            substream: of the streams.
+            substream: the first substream to read.
 
         Returns:
             (B, N) example numbers, and (B, N) class numbers 0 … K − 1.
@@ -91,7 +101,7 @@ class Pool:
         size = ends[:, -1:]
         if self.with_replacement:
             place = streams.below(size, n, substream=substream)
-        elif SHUFFLE_FRACTION * n > self.smallest(n_classes):
+        elif n > SHUFFLE_FRACTION * self.smallest(n_classes):
             place = shuffle(streams, size, n, substream)
         else:
             place = draw_distinct(streams, size, n, substream)
@@ -103,13 +113,13 @@ class Pool:
         return self.by_class[self.starts[base_class] + within], number
 
     def draw_of(self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int) -> torch.Tensor:
-        """Draw one example of each wanted class, all of them distinct.
+        """Draw one example for each of N class numbers, all of them distinct.
 
         Args:
             streams: B streams.
             classes: (B, K) classes of each task.
-            number: (B, N) wanted class numbers 0 … K − 1; no class more often than it has examples.
-            substream: of the streams.
+            number: (B, N) class numbers 0 … K − 1; none occurs more often than its class has examples.
+            substream: the first substream to read.
 
         Returns:
             (B, N) example numbers.
@@ -119,7 +129,7 @@ class Pool:
         size, start = self.counts[base_class], self.starts[base_class]
         if self.with_replacement:
             place = streams.below(size, n, substream=substream) + start
-        elif SHUFFLE_FRACTION * n > self.smallest(1):
+        elif n > SHUFFLE_FRACTION * self.smallest(1):
             place = self._shuffled_within(streams, classes, number, substream)
         else:
             place = draw_distinct(streams, size, n, substream, start)
@@ -128,7 +138,7 @@ class Pool:
     def _shuffled_within(
         self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int
     ) -> torch.Tensor:
-        """(B, N) places in `by_class`: the next example of each wanted class, in a random order of the class."""
+        """(B, N) places in `by_class`: the next example of each class, in a random order of the class."""
         counts = self.counts[classes]
         ends = counts.cumsum(1)
         slots = torch.arange(int(ends[:, -1].max()), device=ends.device).expand(len(ends), -1).contiguous()
@@ -143,34 +153,30 @@ class Pool:
         return slot - first.gather(1, number) + self.starts[classes.gather(1, number)]
 
 
+@dataclass(frozen=True)
 class Examples:
-    """How episodes draw their examples from the pool of a split; the arguments are those of `TaskDistribution`.
+    """How episodes draw their examples from a pool; the other arguments are those of `TaskDistribution`.
 
-    Args:
-        pool: the examples.
-        where: their name in messages.
-        length: N.
-        n_classes: K.
-        shots: examples of each class before the queries, or None.
-        class_imbalance: ratio of the largest and the smallest probability of a class.
-        examples_per_task: size of the fixed set that the episodes of a task draw from, or None for the whole pool.
+    Raises:
+        ValueError: the pool has too few classes or examples, or two arguments exclude each other.
     """
 
-    def __init__(
-        self,
-        pool: Pool,
-        where: str,
-        *,
-        length: int,
-        n_classes: int,
-        shots: int | None,
-        class_imbalance: float,
-        examples_per_task: int | None = None,
-    ) -> None:
-        self.pool, self.where, self.length, self.n_classes = pool, where, length, n_classes
-        self.shots, self.class_imbalance, self.examples_per_task = shots, class_imbalance, examples_per_task
+    pool: Pool
+    length: int
+    n_classes: int
+    shots: int | None
+    class_imbalance: float
+    examples_per_task: int | None
+
+    def __post_init__(self) -> None:
         self._check_classes()
-        self._check_length()
+        if self.examples_per_task is not None:
+            self._check_examples_per_task(self.examples_per_task)
+        elif self._draws_uniformly:
+            most = None if self.pool.with_replacement else self.pool.smallest(self.n_classes)
+            check_integer("length", self.length, 1, most, self.pool.name)
+        else:
+            self._check_class_sizes()
 
     def classes(self, streams: Streams) -> torch.Tensor:
         """(B, K) base classes of each task, in increasing order: all of them, or K drawn from those present."""
@@ -183,29 +189,28 @@ class Examples:
     def draw(self, episode: Streams, task: Streams, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N) example numbers of the split, and (B, N) class numbers 0 … K − 1 within the task."""
         if self.examples_per_task is not None:
-            return self._of_the_task(episode, task, classes, self.examples_per_task)
+            return self._draw_task_examples(episode, task, classes, self.examples_per_task)
         if self._draws_uniformly:
             return self.pool.draw(episode, classes, self.length, EXAMPLES)
-        number = self._support_and_queries(episode) if self.shots else self._unequal(episode, task)
+        number = self._support_and_queries(episode, self.shots) if self.shots else self._imbalanced(episode, task)
         return self.pool.draw_of(episode, classes, number, EXAMPLES), number
 
-    def _of_the_task(
+    def _draw_task_examples(
         self, episode: Streams, task: Streams, classes: torch.Tensor, size: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `draw`, from the `size` examples that the task drew once."""
+        """As `draw`, from `size` examples that the task has drawn once and for all."""
         index, number = self.pool.draw(task, classes, size, TASK_EXAMPLES)
         order = episode.permutation(size, substream=EXAMPLES)[:, : self.length]
         return index.gather(1, order), number.gather(1, order)
 
-    def _support_and_queries(self, episode: Streams) -> torch.Tensor:
+    def _support_and_queries(self, episode: Streams, shots: int) -> torch.Tensor:
         """(B, N) class numbers: each of them `shots` times in random order, then uniform ones."""
-        assert self.shots is not None
-        support = episode.permutation(self.n_classes * self.shots, substream=SHOT_ORDER) % self.n_classes
+        support = episode.permutation(self.n_classes * shots, substream=SHOT_ORDER) % self.n_classes
         queries = episode.below(self.n_classes, self.length - support.shape[1], substream=CLASS_SEQUENCE)
         return torch.cat([support, queries], dim=1)
 
-    def _unequal(self, episode: Streams, task: Streams) -> torch.Tensor:
-        """(B, N) class numbers, drawn with odds on a geometric scale, in an order of classes that the task draws."""
+    def _imbalanced(self, episode: Streams, task: Streams) -> torch.Tensor:
+        """(B, N) class numbers, drawn with odds on a geometric scale; the task ranks its classes at random."""
         odds = self.class_imbalance ** (-np.arange(self.n_classes) / (self.n_classes - 1))
         ends = torch.from_numpy((odds / odds.sum()).cumsum()[:-1]).to(episode.device)
         rank = torch.searchsorted(ends, episode.uniform(self.length, substream=CLASS_SEQUENCE), right=True)
@@ -218,44 +223,37 @@ class Examples:
     def _check_classes(self) -> None:
         present = len(self.pool.present)
         if self.n_classes < self.pool.n_classes:
-            check_integer("n_classes", self.n_classes, 2, present, f"{self.where} has no more")
+            check_integer("n_classes", self.n_classes, 2, present, f"{self.pool.name} has no more")
         elif present < self.n_classes and not self._draws_uniformly:
             raise ValueError(
-                f"shots and class_imbalance need examples of every class, but {self.where} has them of {present} of "
-                f"{self.n_classes} classes: give a smaller n_classes, or leave both out."
+                f"shots and class_imbalance need examples of every class, but {self.pool.name} has examples of only "
+                f"{present} of {self.n_classes} classes: give a smaller n_classes, or leave both out."
             )
 
-    def _check_length(self) -> None:
-        """The pool must hold what the most demanding episode can want."""
-        if self.shots is not None and self.class_imbalance != 1:
+    def _check_examples_per_task(self, given: int) -> None:
+        if not self._draws_uniformly:
             raise ValueError(
-                f"shots={self.shots} fixes how often each class is shown, so class_imbalance={self.class_imbalance} "
-                "cannot be had with it: leave one of the two out."
+                f"examples_per_task={given} fixes the examples of a task, which shots and class_imbalance cannot do "
+                "too: leave it or them out."
             )
+        most = None if self.pool.with_replacement else self.pool.smallest(self.n_classes)
+        check_integer("examples_per_task", given, self.length, most, f"at least length; {self.pool.name}")
+
+    def _check_class_sizes(self) -> None:
+        """With shots or class imbalance, one class may fill all places that are not promised to others."""
         if self.shots is not None:
+            if self.class_imbalance != 1:
+                raise ValueError(
+                    f"shots={self.shots} fixes how often each class is shown, and so does class_imbalance="
+                    f"{self.class_imbalance}: leave one of the two out."
+                )
             least = self.n_classes * self.shots + 1
             check_integer("length", self.length, least, None, f"K · shots = {least - 1} examples come before a query")
-        if self.examples_per_task is not None:
-            if not self._draws_uniformly:
-                raise ValueError(
-                    f"examples_per_task={self.examples_per_task} fixes the examples of a task, so shots and "
-                    "class_imbalance cannot be had with it: leave it or them out."
-                )
-            most = None if self.pool.with_replacement else self.pool.smallest(self.n_classes)
-            check_integer(
-                "examples_per_task", self.examples_per_task, self.length, most, f"at least length; {self.where}"
-            )
-            return
-        if self.pool.with_replacement:
-            return
-        if self._draws_uniformly:
-            check_integer("length", self.length, 1, self.pool.smallest(self.n_classes), self.where)
-            return
         most = self.length - (self.n_classes - 1) * (self.shots or 0)
         smallest = self.pool.smallest(1)
-        if most > smallest:
+        if most > smallest and not self.pool.with_replacement:
             option = "class_imbalance" if self.shots is None else "shots"
             raise ValueError(
-                f"length={self.length} with {option}={getattr(self, option)} may want {most} examples of one class, "
-                f"but the smallest class of {self.where} has {smallest}: give a smaller length."
+                f"length={self.length} with {option}={getattr(self, option)} may need {most} examples of one class, "
+                f"but the smallest class of {self.pool.name} has {smallest}: give a smaller length."
             )

@@ -1,8 +1,8 @@
-"""What each example of an episode looks like: z-normalised, projected (segment by segment), among distractors.
+"""The input of each example of an episode: z-normalised, projected (segment by segment), among distractors.
 
-Random linear projections are made from standard normal noise, by two routes of equal distribution. The matrix route
-makes A. The Cholesky route never does: the rows of A X̄ᵀ are i.i.d. N(0, X̄ X̄ᵀ / N_x), so that X = L Z with
-L Lᵀ = X̄ X̄ᵀ / N_x and Z ~ N(0, 1)^{N×D} is distributed as X̄ Aᵀ.
+Random linear projections are made from standard normals, by two routes of the same distribution. The matrix route
+makes A. The Cholesky route does not: the rows of A X̄ᵀ are i.i.d. N(0, X̄ X̄ᵀ / N_x), so X = L Z with
+L Lᵀ = X̄ X̄ᵀ / N_x and Z ~ N(0, 1)^{N×D} has the distribution of X̄ Aᵀ.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,41 @@ from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import DISTRACTORS, FEATURE_PLACES, PROJECTION, SEGMENT_SUBSTREAMS
 
 PROJECTIONS = ("gaussian", "orthogonal", "none")
+ROUTES = ("auto", "matrix", "cholesky")
+
+# Episodes are made in pieces whose largest temporary stays in the cache of a CPU, or fills a GPU.
+PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 30}
+
+
+def choose_route(route: str, projection: str, one_off: bool, longest: int, n_inputs: int) -> str:
+    """Return `"matrix"` or `"cholesky"`: the given route, or for `"auto"` the one that draws fewer random numbers.
+
+    Args:
+        route: one of `ROUTES`.
+        projection: one of `PROJECTIONS`.
+        one_off: whether tasks are one-off, so that A need not exist.
+        longest: number of examples in the longest segment.
+        n_inputs: N_x.
+
+    Raises:
+        ValueError: the route is unknown, or cannot draw this projection.
+    """
+    check_choice("route", route, ROUTES)
+    if not one_off or projection == "none":
+        if route == "cholesky":
+            given = f"projection={projection!r}" + ("" if one_off else " and a finite n_tasks")
+            raise ValueError(
+                "route='cholesky' draws the inputs of one-off tasks without a matrix: it needs n_tasks=None and a "
+                f"random projection, given {given}."
+            )
+        return "matrix"
+    if route == "cholesky" and longest > n_inputs:
+        raise ValueError(
+            f"route='cholesky' needs length <= N_x: the covariance of {longest} inputs of {n_inputs} values is "
+            "singular. Give route='auto' or 'matrix'."
+        )
+    fewest = "cholesky" if longest < n_inputs else "matrix"
+    return fewest if route == "auto" else route
 
 
 @dataclass(frozen=True)
@@ -37,14 +72,14 @@ class Projection:
     route: str
 
     def noise_shape(self, length: int) -> tuple[int, int]:
-        """Shape of the standard normals that one episode of N examples takes."""
+        """Return the shape of the standard normals that one episode of N examples needs."""
         d, n_inputs = self.n_features, self.n_inputs
         if self.route == "cholesky":
             return (length, d) if self.kind == "gaussian" else (length, max(d, n_inputs))
         return (d, n_inputs) if self.kind == "gaussian" else (max(d, n_inputs), min(d, n_inputs))
 
     def matrices(self, noise: torch.Tensor) -> torch.Tensor:
-        """Return A, (B, D, N_x), with entries of variance 1/N_x; the noise is used up."""
+        """Return A, (B, D, N_x), with entries of variance 1/N_x; overwrites the noise."""
         if self.kind == "gaussian":
             return noise.div_(self.n_inputs**0.5)
         q, r = torch.linalg.qr(noise)
@@ -56,9 +91,9 @@ class Projection:
 
         Args:
             images: (B, N, N_x) z-normalised inputs.
-            noise: (B, *noise_shape(N)) standard normals, used up.
-            index: (B, N) numbers by which repeated inputs are known; None where there are none.
-            x: (B, N, D) the result.
+            noise: (B, *noise_shape(N)) standard normals; overwritten.
+            index: (B, N) example numbers, which show repeated inputs; None if there are none.
+            x: (B, N, D) memory for the result.
         """
         if self.route == "matrix":
             torch.bmm(images, self.matrices(noise).mT, out=x)
@@ -80,7 +115,7 @@ class Projection:
 
 
 def _without_repeats(covariance: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Make repeated inputs harmless to the factorisation; return (B, N) the first place of each input."""
+    """Replace repeated inputs by independent ones in the covariance; return (B, N) the first place of each input."""
     first = (index.unsqueeze(2) == index.unsqueeze(1)).int().argmax(2)
     repeated = first != torch.arange(index.shape[1], device=index.device)
     covariance.masked_fill_(repeated.unsqueeze(1) | repeated.unsqueeze(2), 0.0)
@@ -89,10 +124,10 @@ def _without_repeats(covariance: torch.Tensor, index: torch.Tensor) -> torch.Ten
 
 
 def _cholesky(covariance: torch.Tensor) -> torch.Tensor:
-    """Lower factor of (B, N, N); nearly equal inputs get the least diagonal, from 1e-6 of its mean, that factorises."""
+    """Lower factor of (B, N, N); if inputs are nearly equal, with the smallest sufficient jitter on the diagonal."""
     factor, info = torch.linalg.cholesky_ex(covariance)
     scale = covariance.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12)
-    jitter = 1e-6
+    jitter = 1e-6  # of the mean of the diagonal
     while bool((info > 0).any()):
         failed = info > 0
         diagonal = torch.eye(covariance.shape[1], device=covariance.device) * (scale[failed] * jitter)[:, None, None]
@@ -101,59 +136,44 @@ def _cholesky(covariance: torch.Tensor) -> torch.Tensor:
     return factor
 
 
-ROUTES = ("auto", "matrix", "cholesky")
-
-# Episodes are made in pieces whose largest temporary stays in the cache of a CPU, or fills a GPU.
-PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 30}
-
-
+@dataclass(eq=False)
 class Inputs:
     """How examples become the inputs of an episode; the arguments are those of `TaskDistribution`.
 
     Args:
-        dataset: the base dataset.
-        split: its split.
-        n_features: D.
-        projection: kind of A.
-        distractors: number of the features that are noise.
         segments: runs of examples with an A of their own.
-        route: how A x̄ is drawn.
-        one_off: whether tasks are one-off, so that A need not exist.
-        device: where inputs are made.
+
+    Raises:
+        ValueError: without a projection, n_features is not the number of base inputs and distractors.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        split: str,
-        *,
-        n_features: int,
-        projection: str,
-        distractors: int,
-        segments: tuple[slice, ...],
-        route: str,
-        one_off: bool,
-        device: torch.device,
-    ) -> None:
-        self.dataset, self.split, self.device = dataset, split, device
-        self._mean, self._deviation = dataset.moments
-        self.n_features, self.distractors, self.segments = n_features, distractors, segments
-        self.projection = check_choice("projection", projection, PROJECTIONS)
-        if projection == "none" and n_features - distractors != dataset.n_inputs:
+    dataset: Dataset
+    split: str
+    n_features: int
+    projection: str
+    distractors: int
+    segments: tuple[slice, ...]
+    route: str
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        n_inputs, kept = self.dataset.n_inputs, self.n_features - self.distractors
+        if self.projection == "none" and kept != n_inputs:
             raise ValueError(
-                f"projection='none' keeps the {dataset.n_inputs} inputs of {dataset.name}, but n_features={n_features} "
-                f"with distractors={distractors} leaves {n_features - distractors} features: give n_features="
-                f"{dataset.n_inputs + distractors}, or another projection."
+                f"projection='none' keeps the {n_inputs} inputs of {self.dataset.name}, but n_features="
+                f"{self.n_features} with distractors={self.distractors} leaves {kept} features: give n_features="
+                f"{n_inputs + self.distractors}, or another projection."
             )
-        self.route = self._choose_route(check_choice("route", route, ROUTES), one_off)
-        self._projector = Projection(projection, n_features - distractors, dataset.n_inputs, self.route)
+        self._mean, self._std = self.dataset.moments
+        self._projector = Projection(self.projection, kept, n_inputs, self.route)
+        self._longest = self.segments[0].stop  # examples of the longest segment
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
-        return self._inputs[index].float().sub_(self._mean).div_(self._deviation)
+        return self._base_inputs[index].float().sub_(self._mean).div_(self._std)
 
     def write(self, task: Streams, episode: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
-        """Write the inputs of the examples (B, N) into x (B, N, D), in pieces that bound the memory beside it."""
+        """Write the inputs of the examples (B, N) into x (B, N, D), in pieces that bound the extra memory."""
         length = index.shape[1]
         floats = int(np.prod(self._projector.noise_shape(length))) + length * (self._longest + self.dataset.n_inputs)
         size = max(1, PIECE_BYTES.get(self.device.type, PIECE_BYTES["cpu"]) // (4 * floats))
@@ -169,7 +189,7 @@ class Inputs:
             x[piece] = torch.cat([projected, noise], dim=2).gather(2, places)
 
     def matrices(self, task: Streams, segment: NDArray[np.int64]) -> torch.Tensor | None:
-        """Return A, (B, D, N_x), in a segment of each task, with zero rows at distractors; None where there is no A."""
+        """Return A (B, D, N_x) of a segment (B,) of each task, with zero rows at distractors; None if there is no A."""
         if self.route == "cholesky":
             return None
         segment = np.minimum(segment, len(self.segments) - 1)
@@ -203,32 +223,10 @@ class Inputs:
         return task.normal(*self._projector.noise_shape(length), substream=PROJECTION + segment * SEGMENT_SUBSTREAMS)
 
     def _feature_places(self, task: Streams) -> torch.Tensor:
-        """(B, D) where each feature of x is found among the projected ones and, after them, the distractors."""
+        """(B, D) the place of each feature of x among the projected features followed by the distractors."""
         return task.permutation(self.n_features, substream=FEATURE_PLACES)
 
-    def _choose_route(self, route: str, one_off: bool) -> str:
-        if not one_off or self.projection == "none":
-            if route == "cholesky":
-                given = f"projection={self.projection!r}" + ("" if one_off else " and a finite n_tasks")
-                raise ValueError(
-                    "route='cholesky' draws the inputs of one-off tasks without a matrix: it needs n_tasks=None and a "
-                    f"random projection, given {given}."
-                )
-            return "matrix"
-        if route == "cholesky" and self._longest > self.dataset.n_inputs:
-            raise ValueError(
-                f"route='cholesky' needs length <= N_x: the covariance of {self._longest} inputs of "
-                f"{self.dataset.n_inputs} values is singular. Give route='auto' or 'matrix'."
-            )
-        fewest = "cholesky" if self._longest < self.dataset.n_inputs else "matrix"
-        return fewest if route == "auto" else route
-
-    @property
-    def _longest(self) -> int:
-        """Examples of the longest segment."""
-        return self.segments[0].stop
-
     @cached_property
-    def _inputs(self) -> torch.Tensor:
+    def _base_inputs(self) -> torch.Tensor:
         """(M, N_x) in the dataset's own dtype: 8-bit images stay 8-bit."""
         return torch.from_numpy(self.dataset.split(self.split)[0]).to(self.device)

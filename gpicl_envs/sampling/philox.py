@@ -4,7 +4,7 @@ The generator is Philox4x64-10 (Salmon, Moraes, Dror and Shaw, "Parallel random 
 On the CPU NumPy computes it; elsewhere torch integer arithmetic computes the very same bits.
 
 Normals come from 16 bits each, through a table of the normal quantile function. A look-up has no rounding that differs
-between devices, and on a CPU it is faster than `torch.randn` (`benchmarks/env_throughput.py`). The price: values lie on
+between devices, and on a CPU it is faster than `torch.randn` (`benchmarks/env_throughput.py`). In return, values lie on
 65,536 equally likely levels, within ±4.33 standard deviations.
 """
 
@@ -23,12 +23,12 @@ UInt64Array = NDArray[np.uint64]
 
 
 class Streams:
-    """B independent streams of random words, each named by `(key, counter)`; reading one again gives the same words.
+    """B independent streams of random words, each named by `(key, number)`; reading one again gives the same words.
 
     Args:
         key: (B,) the seed of each stream.
         number: (B,) the number of each stream among those of its seed: an episode number or a task id.
-        purpose: separates streams of different kinds that share a seed.
+        purpose: separates streams of different kinds with the same seed.
         device: where the words are computed and returned.
     """
 

@@ -1,9 +1,10 @@
-"""What every distribution of learning problems has in common: streams of episodes, numbered tasks, drift.
+"""What all distributions of learning problems have in common: streams of episodes, numbered tasks, drift.
 
 Nothing here has state: an episode is a pure function of its stream's seed and its number in that stream, and a task
 of its id. Any batch size, order, process or device therefore gives the same episodes.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,21 @@ def check_device(device: str | torch.device) -> torch.device:
         ) from None
 
 
+def check_n_tasks(n_tasks: int | None) -> int | None:
+    """Return the number of tasks if it is in range; None stands for one-off tasks."""
+    return None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
+
+
+def check_drift_every(drift_every: int | None, length: int) -> int | None:
+    """Return the number of examples between changes of the task if an episode of this length shows a change."""
+    if drift_every is None:
+        return None
+    if length == 1:
+        raise ValueError(f"drift_every={drift_every!r} needs a length of at least 2: one example shows no change.")
+    why = f"with length={length}, a later change would never be seen"
+    return check_integer("drift_every", drift_every, 1, length - 1, why)
+
+
 @dataclass(frozen=True)
 class Task:
     """The hidden task of an episode at the current example (arrays gain a leading B in the vector environment).
@@ -57,8 +73,10 @@ class Task:
 class EpisodeDistribution(ABC):
     """A distribution of supervised learning problems, revealed as episodes of N examples.
 
-    Args:
-        name: of the base dataset or the class of functions; the environment is `GPICL-{name}-v0`.
+    A subclass keeps every argument of its constructor in an attribute of the same name, but the first one in `name`.
+
+    Attributes:
+        name: of the base dataset or the class of functions.
         length: N, examples in an episode.
         n_features: D, features of x.
         n_classes: K; 1 for a real-valued target (regression).
@@ -69,46 +87,31 @@ class EpisodeDistribution(ABC):
         device: where episodes are made.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        length: int,
-        n_features: int,
-        n_classes: int,
-        n_tasks: int | None,
-        split: str,
-        drift_every: int | None,
-        task_seed: int,
-        device: str | torch.device,
-    ) -> None:
-        self.name, self.length, self.n_features, self.n_classes, self.split = name, length, n_features, n_classes, split
-        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
-        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
-        self.drift_every = drift_every
-        if drift_every is not None:
-            if length == 1:
-                raise ValueError(
-                    f"drift_every={drift_every!r} needs a length of at least 2: one example sees no change."
-                )
-            why = f"with length={length}, a later change would never be seen"
-            self.drift_every = check_integer("drift_every", drift_every, 1, length - 1, why)
-        self.device = check_device(device)
+    name: str
+    length: int
+    n_features: int
+    n_classes: int
+    n_tasks: int | None
+    split: str
+    drift_every: int | None
+    task_seed: int
+    device: torch.device
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the arguments alone, of which episodes are functions; a dataset goes by its name if others know it."""
-        return _made_again, (type(self), self._constructor_arguments())
+        """Pickle the arguments alone: episodes are functions of them."""
+        return _construct, (type(self), self._constructor_arguments())
 
     def _constructor_arguments(self) -> dict[str, Any]:
         return self.arguments | {"device": str(self.device)}
 
     @property
-    @abstractmethod
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments that shape the distribution, as plain JSON values."""
+        first, *others = inspect.signature(type(self)).parameters
+        return {first: self.name} | {name: getattr(self, name) for name in others if name != "device"}
 
     @abstractmethod
     def unseen(self) -> "EpisodeDistribution":
@@ -121,7 +124,7 @@ class EpisodeDistribution(ABC):
 
     @property
     def fingerprint(self) -> str | None:
-        """What tells base datasets of one name apart; None where there is none."""
+        """What tells base datasets of one name apart; None if there is no base dataset."""
         return None
 
     @property
@@ -149,7 +152,7 @@ class EpisodeDistribution(ABC):
             seeds: (B,) uint64.
             numbers: (B,) uint64.
             task_ids: (B,) int64 ids of the tasks to show, with a finite `n_tasks`; drawn uniformly by default.
-            out: (B, N, D) float32 memory for the inputs; new by default, which costs a third more time for large B.
+            out: (B, N, D) float32 memory for the inputs; new by default, which takes a third longer for large B.
         """
         episode = Streams(seeds, numbers, self._purpose(EPISODE), self.device)
         if out is None:
@@ -162,7 +165,7 @@ class EpisodeDistribution(ABC):
 
     @abstractmethod
     def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
-        """Return what lies behind one input, in its own shape: for pictures."""
+        """Return the base input behind one input, in the dataset's shape: for pictures."""
 
     @abstractmethod
     def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> Tasks: ...
@@ -193,14 +196,14 @@ class EpisodeDistribution(ABC):
     # -- Drift --------------------------------------------------------------------------------------------------------
 
     def segments(self, drifts: bool = True) -> tuple[slice, ...]:
-        """Return the runs of examples between changes of the task; one run, if it does not drift."""
+        """Return the runs of examples between changes of the task; one run if it does not drift."""
         step = self.drift_every if self.drift_every and drifts else self.length
         return tuple(slice(start, min(start + step, self.length)) for start in range(0, self.length, step))
 
     def segment_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the number of the segment that each position lies in (the last one, after the end)."""
+        """Return the number of the segment of each position; the last one after the end."""
         return np.minimum(position, self.length - 1) // (self.drift_every or self.length)
 
 
-def _made_again(kind: type[EpisodeDistribution], arguments: dict[str, Any]) -> EpisodeDistribution:
+def _construct(kind: type[EpisodeDistribution], arguments: dict[str, Any]) -> EpisodeDistribution:
     return kind(**arguments)

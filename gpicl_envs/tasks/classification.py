@@ -2,7 +2,7 @@
 
 A task is x = A x̄ with A ∈ R^{D×N_x}, A_ij ~ N(0, 1/N_x), and y = ρ(ȳ) with ρ a permutation of the labels
 (Kirsch et al. 2022, "General-Purpose In-Context Learning", section 3). Which examples are shown is decided in
-`sampling/examples.py`, their labels in `labelling.py`, their inputs in `inputs.py`.
+`sampling/examples.py`, their labels in `sampling/labels.py`, their inputs in `sampling/inputs.py`.
 """
 
 from typing import Any
@@ -11,15 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.cache import Location
-from gpicl_envs.datasets.dataset import Dataset
+from gpicl_envs.datasets.dataset import Dataset, Location
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_dataset, prepare_dataset
-from gpicl_envs.errors import UnknownNameError, check_choice, check_fraction, check_integer, check_number
+from gpicl_envs.errors import check_bool, check_choice, check_fraction, check_integer, check_number
 from gpicl_envs.sampling.examples import Examples, Pool
-from gpicl_envs.sampling.inputs import Inputs
-from gpicl_envs.sampling.labels import Labelling
-from gpicl_envs.sampling.philox import Streams
-from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task
+from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
+from gpicl_envs.sampling.labels import add_label_noise, apply_permutations, draw_permutations, identity_permutations
+from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task, check_device, check_drift_every, check_n_tasks
 from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
 
 DRIFTS = ("task", "projection", "labels")
@@ -29,26 +28,27 @@ class TaskDistribution(EpisodeDistribution):
     """A distribution of classification problems over one base dataset.
 
     Args:
-        dataset: a registered name (see `gpicl envs`) or a `Dataset`.
+        dataset: a registered name (see `gpicl envs`), NAME for a file NAME.npz in the data folder, or a `Dataset`.
         length: N, examples in an episode, drawn without replacement unless the dataset repeats by design; 100 by
             default, K · shots + 1 with `shots`.
         n_features: D, features of x.
-        n_classes: K. Where the dataset has more, each task draws K of those that the split has.
+        n_classes: K; 10 by default, or all classes if there are fewer. If there are more, each task draws K of the
+            classes that the split has.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"` images.
         projection: `"gaussian"` (A_ij ~ N(0, 1/N_x)), `"orthogonal"` (Haar-distributed, entries of variance 1/N_x), or
             `"none"` (x = x̄, needs D = N_x).
         permute_labels: whether ρ is random; otherwise it is the identity.
-        permutation_bias: probability that a task gets one fixed permutation, common to all of them, instead of its own
+        permutation_bias: probability that a task gets one fixed permutation, common to all tasks, instead of its own
             (the intervention that shortens the loss plateau).
-        label_noise: probability that a label is replaced by one of the K − 1 others, uniformly. The noisy label is the
-            one shown and paid for: nobody can be right more often than 1 − label_noise.
+        label_noise: probability that a label is replaced by one of the K − 1 others, uniformly. The noisy label is
+            shown and rewarded: no agent can be right more often than 1 − label_noise.
         class_imbalance: ratio ≥ 1 of the probabilities of the most and the least frequent class, with those between on
             a geometric scale (the long tail of Cui et al. 2019); each task ranks its classes at random.
-        drift_every: the task changes after every so many examples.
-        drift: what changes then: `"projection"` (A), `"labels"` (ρ), or `"task"` (both, where they are random).
-        distractors: number of the D features that are N(0, 1) noise, drawn afresh for each example, at places that each
-            task draws; A fills the others.
+        drift_every: if given, the task changes after every so many examples.
+        drift: what changes then: `"projection"` (A), `"labels"` (ρ), or `"task"` (both, if they are random).
+        distractors: number of the D features that are N(0, 1) noise, drawn for each example, at places that each task
+            draws; A fills the others.
         shots: if given, the first K · shots examples hold exactly so many of each class, in random order; the classes
             of the queries after them are uniform.
         examples_per_task: if given, each task has so many examples of its own, drawn once, and its episodes show them
@@ -72,7 +72,7 @@ class TaskDistribution(EpisodeDistribution):
         *,
         length: int | None = None,
         n_features: int = 784,
-        n_classes: int = 10,
+        n_classes: int | None = None,
         n_tasks: int | None = None,
         split: str = "train",
         projection: str = "gaussian",
@@ -92,65 +92,37 @@ class TaskDistribution(EpisodeDistribution):
         device: str | torch.device = "cpu",
     ) -> None:
         self._given, self.image_size, self.features = dataset, image_size, features
-        name = find_dataset(dataset).name if isinstance(dataset, str) else dataset.name
-        dataset = prepare_dataset(dataset, image_size, features)
-        if split not in dataset.x:
-            raise UnknownNameError(f"split of {name}", split, dataset.x)
-        self.dataset = dataset
-        n_classes = check_integer("n_classes", n_classes, 2, dataset.n_classes, f"{dataset.name} has no more")
+        self.name = find_dataset(dataset).name if isinstance(dataset, str) else dataset.name
+        self.dataset = data = prepare_dataset(dataset, image_size, features)
+        self.split, self.device = split, check_device(device)
+        pool = Pool(data, split, self.device)
+        k = pool.default_n_classes if n_classes is None else n_classes
+        self.n_classes = check_integer("n_classes", k, 2, data.n_classes, f"{data.name} has no more")
         self.shots = None if shots is None else check_integer("shots", shots, 1)
-        if length is None:
-            length = LENGTH if self.shots is None else n_classes * self.shots + 1
-        super().__init__(
-            name=name,
-            length=check_integer("length", length, 1),
-            n_features=check_integer("n_features", n_features, 1),
-            n_classes=n_classes,
-            n_tasks=n_tasks,
-            split=split,
-            drift_every=drift_every,
-            task_seed=task_seed,
-            device=device,
-        )
-        if permute_labels not in (True, False):
-            raise ValueError(f"permute_labels={permute_labels!r} is not allowed: give True or False.")
-        self.projection, self.permute_labels = projection, bool(permute_labels)
+        usual = LENGTH if self.shots is None else self.n_classes * self.shots + 1
+        self.length = check_integer("length", usual if length is None else length, 1)
+        self.n_features = check_integer("n_features", n_features, 1)
+        self.n_tasks = check_n_tasks(n_tasks)
+        self.projection = check_choice("projection", projection, PROJECTIONS)
+        self.permute_labels = check_bool("permute_labels", permute_labels)
         self.permutation_bias = check_fraction("permutation_bias", permutation_bias)
         self.label_noise = check_fraction("label_noise", label_noise)
         self.class_imbalance = check_number("class_imbalance", class_imbalance, 1)
+        self.drift_every = check_drift_every(drift_every, self.length)
         self.drift = check_choice("drift", drift, DRIFTS)
         self.distractors = check_integer("distractors", distractors, 0, n_features - 1, "x needs another feature too")
-        self._check_combinations()
-        self._examples = Examples(
-            Pool(torch.from_numpy(dataset.y[split]).to(self.device), dataset.n_classes, dataset.with_replacement),
-            f"the {split} split of {dataset.name}",
-            length=self.length,
-            n_classes=n_classes,
-            shots=self.shots,
-            class_imbalance=self.class_imbalance,
-            examples_per_task=examples_per_task,
-        )
         self.examples_per_task = examples_per_task
-        self._labelling = Labelling(
-            n_classes,
-            self.permute_labels,
-            self.permutation_bias,
-            self.label_noise,
-            self.segments(self._drifts("labels")),
-            self.task_seed,
+        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
+        self._check_combinations()
+        self._label_segments = self.segments(self._drifts("labels"))
+        self._examples = Examples(
+            pool, self.length, self.n_classes, self.shots, self.class_imbalance, examples_per_task
         )
+        segments = self.segments(self._drifts("projection"))
+        self.route = choose_route(route, projection, n_tasks is None, segments[0].stop, data.n_inputs)
         self._inputs = Inputs(
-            dataset,
-            split,
-            n_features=self.n_features,
-            projection=projection,
-            distractors=self.distractors,
-            segments=self.segments(self._drifts("projection")),
-            route=route,
-            one_off=n_tasks is None,
-            device=self.device,
+            data, split, self.n_features, projection, self.distractors, segments, self.route, self.device
         )
-        self.route = self._inputs.route
 
     @property
     def fingerprint(self) -> str:
@@ -158,16 +130,8 @@ class TaskDistribution(EpisodeDistribution):
         return self.dataset.fingerprint
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments that shape the distribution, as plain JSON values."""
-        names = ["length", "n_features", "n_classes", "n_tasks", "split", "projection", "permute_labels"]
-        names += ["permutation_bias", "label_noise", "class_imbalance", "drift_every", "drift", "distractors", "shots"]
-        names += ["examples_per_task", "task_seed", "image_size", "features", "route"]
-        return {"dataset": self.name} | {name: getattr(self, name) for name in names}
-
-    @property
     def env_id(self) -> str:
-        """The id of the environment that shows these episodes; the common one for data that have none of their own."""
+        """The id of the environment that shows these episodes; `GPICL-Array-v0` for data without an id."""
         spec = DATASETS.get(self.name) if isinstance(self._given, str) else None
         return spec.env_id if spec is not None and spec.has_env_id else ARRAY_ID
 
@@ -179,7 +143,7 @@ class TaskDistribution(EpisodeDistribution):
     def _constructor_arguments(self) -> dict[str, Any]:
         given = self._given
         if isinstance(given, str) and find_dataset(given).location() == Location("memory"):
-            given = load_dataset(given)  # what was registered in this process only travels with its arrays
+            given = load_dataset(given)  # arrays that only this process knows by name travel with the pickle
         return super()._constructor_arguments() | {"dataset": given}
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
@@ -187,7 +151,7 @@ class TaskDistribution(EpisodeDistribution):
         return self._inputs.images(index)
 
     def projections(self, tasks: ClassificationTasks, segment: NDArray[np.int64] | None = None) -> torch.Tensor | None:
-        """Return A, (B, D, N_x) float32, or None where x = A x̄ is drawn without A (one-off tasks, Cholesky route).
+        """Return A, (B, D, N_x) float32, or None if x = A x̄ is drawn without A (one-off tasks, Cholesky route).
 
         Args:
             tasks: B tasks.
@@ -207,12 +171,20 @@ class TaskDistribution(EpisodeDistribution):
         return self.images(episodes.index[row, position]).cpu().numpy().reshape(self.dataset.shape)
 
     def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> ClassificationTasks:
-        return ClassificationTasks(ids, streams, self._examples.classes(streams), self._labelling.permutations(streams))
+        if self.permute_labels:
+            n_segments = len(self._label_segments)
+            rho = draw_permutations(streams, self.n_classes, n_segments, self.permutation_bias, self.task_seed)
+        else:
+            rho = identity_permutations(len(streams), self.n_classes, self.device)
+        return ClassificationTasks(ids, streams, self._examples.classes(streams), rho)
 
     def _make_episodes(self, tasks: ClassificationTasks, episode: Streams, out: torch.Tensor) -> Episodes:
         index, number = self._examples.draw(episode, tasks.streams, tasks.classes)
         self._inputs.write(tasks.streams, episode, index, out)
-        return Episodes(out, self._labelling.labels(tasks.permutation, number, episode), index, tasks)
+        y = apply_permutations(tasks.permutation, number, self._label_segments)
+        if self.label_noise:
+            y = add_label_noise(y, self.n_classes, self.label_noise, episode)
+        return Episodes(out, y, index, tasks)
 
     def _drifts(self, what: str) -> bool:
         return self.drift_every is not None and self.drift in (what, "task")

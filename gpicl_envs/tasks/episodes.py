@@ -1,4 +1,4 @@
-"""What a distribution of learning problems hands out: batches of episodes, and the hidden tasks behind them."""
+"""`Episodes`, the batches that a distribution of learning problems draws, and the hidden tasks behind them."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -16,7 +16,7 @@ class Tasks:
 
     Args:
         ids: (B,) int64 task ids, −1 for one-off tasks.
-        streams: the B streams that everything random about the tasks is read from.
+        streams: the B streams of random words from which the tasks are made.
     """
 
     ids: torch.Tensor
@@ -27,18 +27,18 @@ class Tasks:
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Self:
         place = torch.from_numpy(rows).to(self.ids.device)
-        return type(self)(**{name: value[rows if name == "streams" else place] for name, value in self._parts()})
+        return type(self)(**{name: value[rows if name == "streams" else place] for name, value in self._fields()})
 
     def replaced(self, rows: NDArray[np.int64], new: Self) -> Self:
         """Return these tasks with those of `new` in the given rows."""
         place = torch.from_numpy(rows).to(self.ids.device)
         merged: dict[str, Any] = {"streams": self.streams.replaced(rows, new.streams)}
-        for name, value in self._parts():
+        for name, value in self._fields():
             if name != "streams":
                 merged[name] = value.index_copy(0, place, getattr(new, name))
         return type(self)(**merged)
 
-    def _parts(self) -> list[tuple[str, Any]]:
+    def _fields(self) -> list[tuple[str, Any]]:
         return [(field.name, getattr(self, field.name)) for field in fields(self)]
 
 
@@ -48,7 +48,7 @@ class ClassificationTasks(Tasks):
 
     Args:
         ids: (B,) int64 task ids, −1 for one-off tasks.
-        streams: the B streams that everything random about the tasks is read from.
+        streams: the B streams of random words from which the tasks are made.
         classes: (B, K) int64, the base class behind each class number 0 … K − 1 of the task.
         permutation: (B, S, K) int64, ρ: the label of each class number in each segment.
     """
@@ -64,8 +64,7 @@ class Episodes:
     Args:
         x: (B, N, D) float32 inputs.
         y: (B, N) int64 labels, or float32 values for regression.
-        index: (B, N) int64, the number of each example in its split of the base dataset (−1 for regression, which has
-            none).
+        index: (B, N) int64, the number of each example in its split of the base dataset (−1 for regression).
         tasks: the hidden tasks.
     """
 
@@ -85,6 +84,6 @@ class Episodes:
     def replaced(self, rows: NDArray[np.int64], new: "Episodes") -> "Episodes":
         """Return these episodes with those of `new` in the given rows."""
         place = torch.from_numpy(rows).to(self.x.device)
-        for mine, theirs in ((self.x, new.x), (self.y, new.y), (self.index, new.index)):
-            mine[place] = theirs
+        for own, other in ((self.x, new.x), (self.y, new.y), (self.index, new.index)):
+            own[place] = other
         return Episodes(self.x, self.y, self.index, self.tasks.replaced(rows, new.tasks))

@@ -1,20 +1,21 @@
-"""What can be reached at all, where it is known: the answers of one who knows the hidden task."""
+"""`Oracle`: the best possible predictions, if they are known, by a player who knows the hidden task."""
 
 import torch
 from torch.nn.functional import one_hot
 
+from gpicl_envs.sampling.labels import apply_permutations
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.episodes import Episodes
 
 KNOWN = ("Clusters", "Random")
-CERTAINTY = 20.0  # logit of the answer
+CERTAINTY = 20.0  # logit of the predicted label
 
 
 class Oracle:
-    """Knows the permutation and the base input of every example; no learner, and never shown to one.
+    """A player that knows the permutation and the base input of every example, so not a learner.
 
-    Clusters: the Bayes rule on the base input, its largest coordinate, which has `Dataset.bayes_accuracy`.
-    Random: the label of the item, looked up.
+    - Clusters: the Bayes rule on the base input, its largest coordinate, with accuracy `Dataset.bayes_accuracy`.
+    - Random: the label of the item, looked up.
     """
 
     name = "oracle"
@@ -22,20 +23,20 @@ class Oracle:
     device = torch.device("cpu")
 
     def __init_subclass__(cls) -> None:
-        raise TypeError("Oracle is shown the answers, so it cannot be derived from: derive from Learner.")
+        raise TypeError("Oracle knows the hidden tasks, so it cannot be derived from: derive from Learner.")
 
     def state_size(self, n_examples: int) -> int:
-        """It learns nothing: 0."""
+        """Return 0: it learns nothing."""
         return 0
 
     def covers(self, tasks: EpisodeDistribution) -> bool:
-        """Whether the best answers are known."""
+        """Return whether the best predictions are known."""
         return tasks.name in KNOWN and not getattr(tasks, "label_noise", 0)
 
     def predict(self, episodes: Episodes, tasks: EpisodeDistribution) -> torch.Tensor:
         """Return logits (B, N, K) from the hidden tasks of the episodes."""
         if not self.covers(tasks):
-            raise ValueError(f"The best answers are known for {' and '.join(KNOWN)} alone, not for {tasks.env_id}.")
+            raise ValueError(f"The best predictions are known for {' and '.join(KNOWN)} alone, not for {tasks.env_id}.")
         x, y = tasks.dataset.split(tasks.split)  # type: ignore[attr-defined]
         index = episodes.index.cpu()
         n_base = tasks.dataset.n_classes  # type: ignore[attr-defined]
@@ -45,8 +46,5 @@ class Oracle:
             base = torch.from_numpy(y)[index]
         classes, permutation = episodes.tasks.classes.cpu(), episodes.tasks.permutation.cpu()  # (B, K), (B, S, K)
         number = (base.unsqueeze(2) == classes.unsqueeze(1)).int().argmax(2)  # class number of the task
-        parts = torch.arange(base.shape[1]) // (tasks.drift_every or tasks.length)
-        parts = parts.clamp_max(permutation.shape[1] - 1)
-        rows = torch.arange(len(base))[:, None]
-        labels = permutation[rows, parts, number]
-        return CERTAINTY * one_hot(labels, tasks.n_classes).float()
+        label = apply_permutations(permutation, number, tasks.segments())
+        return CERTAINTY * one_hot(label, tasks.n_classes).float()

@@ -7,7 +7,6 @@ each task.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +14,15 @@ from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number
-from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_SUBSTREAMS
-from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task
+from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task, check_device, check_drift_every, check_n_tasks
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 NONZERO = 3  # coordinates of a sparse linear function
 HIDDEN = 100  # units of the two-layer network
 DEPTH = 4  # of the decision tree
-PIECE = 64  # episodes made at a time, which bounds the memory beside the result
+PIECE = 64  # episodes made at a time, which bounds the extra memory
 
 Parameters = dict[str, torch.Tensor]
 
@@ -34,7 +33,7 @@ class FunctionClass:
 
     Args:
         name: `GPICL-{name}-v0` is the environment's id.
-        least_features: the smallest D that it is defined for.
+        least_features: the smallest D for which it is defined.
         draw: (streams of B tasks, D, first substream) → parameters, each with a leading B.
         apply: (parameters, (B, N, D) inputs) → (B, N) values.
     """
@@ -109,7 +108,7 @@ class FunctionDistribution(EpisodeDistribution):
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`: one-off functions and inputs of one never return in the other.
         noise: standard deviation of Gaussian noise on y.
-        drift_every: another function is drawn after every so many examples.
+        drift_every: if given, another function is drawn after every so many examples.
         task_seed: seed of the numbered tasks.
         device: where episodes are made.
 
@@ -132,25 +131,15 @@ class FunctionDistribution(EpisodeDistribution):
     ) -> None:
         if function not in FUNCTIONS:
             raise UnknownNameError("function", function, FUNCTIONS)
-        self.function = FUNCTIONS[function]
-        super().__init__(
-            name=self.function.name,
-            length=check_integer("length", length, 1),
-            n_features=check_integer("n_features", n_features, self.function.least_features),
-            n_classes=1,
-            n_tasks=n_tasks,
-            split=check_choice("split", split, SPLITS),
-            drift_every=drift_every,
-            task_seed=task_seed,
-            device=device,
-        )
+        self.name, self.function, self.n_classes = function, FUNCTIONS[function], 1
+        self.length = check_integer("length", length, 1)
+        self.n_features = check_integer("n_features", n_features, self.function.least_features)
+        self.n_tasks = check_n_tasks(n_tasks)
+        self.split = check_choice("split", split, SPLITS)
         self.noise = check_number("noise", noise, 0)
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments that shape the distribution, as plain JSON values."""
-        names = ["length", "n_features", "n_tasks", "split", "noise", "drift_every", "task_seed"]
-        return {"function": self.name} | {name: getattr(self, name) for name in names}
+        self.drift_every = check_drift_every(drift_every, self.length)
+        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
+        self.device = check_device(device)
 
     def unseen(self) -> "FunctionDistribution":
         """Return the one-off functions of the test split, the rest alike: what meta-training never shows."""
@@ -171,7 +160,7 @@ class FunctionDistribution(EpisodeDistribution):
         return Task(episodes.tasks.ids, parameters=rows)
 
     def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
-        """Return the input itself, (D,): nothing lies behind it."""
+        """Return the input itself, (D,): it has no base input."""
         return episodes.x[row, position].cpu().numpy()
 
     def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> Tasks:

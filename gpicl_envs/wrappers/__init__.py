@@ -1,4 +1,4 @@
-"""Wrappers, named and placed as gymnasium's: of single environments here, of vector environments in `wrappers.vector`.
+"""Wrappers, named as gymnasium's: for single environments here, for vector environments in `wrappers.vector`.
 
 Gymnasium's own wrappers take the single environment as it is, and the vector environment after `TorchToNumpy`.
 """

@@ -1,4 +1,4 @@
-"""`Sb3VecEnv`: the vector environment as stable-baselines3 and sb3-contrib take theirs. Needs `gpicl-envs[rl]`."""
+"""`Sb3VecEnv`: the vector environment for stable-baselines3 and sb3-contrib. Needs `gpicl-envs[rl]`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,23 +24,23 @@ Observation = NDArray[np.float32] | dict[str, NDArray[np.float32]]
 class Sb3VecEnv(VecEnv):
     """A batch of in-context learning problems with stable-baselines3's interface: one call steps them all.
 
-    Environments begin anew by themselves. At the end of an episode the info of its environment holds
-    `terminal_observation`, `TimeLimit.truncated` and `episode` = {`r`: return, `l`: length, `t`: seconds}, by which
-    SB3 logs `rollout/ep_rew_mean` without a `Monitor`; otherwise the infos are empty. Environment i, seeded with s, is
-    the single environment seeded with s + i.
+    Environments reset by themselves. At the end of an episode the info of its environment holds `terminal_observation`,
+    `TimeLimit.truncated` and `episode` = {`r`: return, `l`: length, `t`: seconds}, from which SB3 logs
+    `rollout/ep_rew_mean` without a `Monitor`; otherwise the infos are empty. Environment i, seeded with s, is the
+    single environment seeded with s + i.
 
     Args:
-        env: an id, or a vector environment of tensors (wrapped in those of `gpicl_envs.wrappers.vector`, perhaps) in
-            autoreset mode SAME_STEP.
+        env: an id, or a vector environment of tensors in autoreset mode SAME_STEP; it may be wrapped in wrappers of
+            `gpicl_envs.wrappers.vector`.
         num_envs: B, with an id.
-        flatten: show one row of D + K numbers (`"MlpPolicy"`), not a Dict (`"MultiInputPolicy"`).
+        flatten: whether an observation is one row of D + K numbers (`"MlpPolicy"`), not a Dict (`"MultiInputPolicy"`).
         action_bound: SB3 takes continuous actions between finite bounds only: logits and values lie in ±this. Logits
             in ±10 give probabilities as small as e^(−20).
         **arguments: with an id, those of `gymnasium.make_vec`.
 
     Raises:
-        ImportError: on import of this module, without stable-baselines3.
-        ValueError: a vector environment of another autoreset mode, or given with arguments that make one.
+        ImportError: when this module is imported without stable-baselines3.
+        ValueError: a vector environment has another autoreset mode, or comes with arguments that make one.
 
     Example:
         >>> from stable_baselines3 import PPO
@@ -62,14 +62,14 @@ class Sb3VecEnv(VecEnv):
             env = gymnasium.make_vec(env, num_envs=1 if num_envs is None else num_envs, **arguments)
         elif num_envs is not None or arguments:
             given = arguments if num_envs is None else {"num_envs": num_envs} | arguments
-            raise ValueError(f"Sb3VecEnv got a made environment and arguments to make one, {given}: give one of them.")
+            raise ValueError(f"Sb3VecEnv got an environment and arguments to make one, {given}: give one of them.")
         if not action_bound > 0 or not np.isfinite(action_bound):
             raise ValueError(f"action_bound={action_bound!r} is not allowed: give a finite number above 0.")
         mode = env.metadata.get("autoreset_mode")
         if mode is not AutoresetMode.SAME_STEP:
             raise ValueError(
                 f"Sb3VecEnv needs an environment with autoreset_mode='SameStep', given {mode}: SB3's environments "
-                "begin anew in the step that ends an episode."
+                "reset in the step that ends an episode."
             )
         env = RecordEpisodeStatistics(env)
         self.env = TorchToNumpy(FlattenObservation(env) if flatten else env)
@@ -82,7 +82,7 @@ class Sb3VecEnv(VecEnv):
         """Begin new episodes with the seeds given to `seed()`, once, and return the observations."""
         seeds = None if all(seed is None for seed in self._seeds) else self._seeds
         observation, info = self.env.reset(seed=seeds)
-        self._tell_tasks(info)
+        self._set_reset_infos(info)
         self._reset_seeds()
         self._reset_options()
         return observation
@@ -94,7 +94,7 @@ class Sb3VecEnv(VecEnv):
     def step_wait(self) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Step with the kept actions. Returns observations, (B,) rewards, (B,) ends and B infos."""
         observation, reward, terminated, truncated, info = self.env.step(self._actions)
-        # Dicts of their own cost ten microseconds for 256, and wrappers may write into them.
+        # Separate dicts, because wrappers may write into them; 256 of them cost ten microseconds.
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if "final_obs" not in info:
             return observation, reward, terminated, infos
@@ -106,7 +106,7 @@ class Sb3VecEnv(VecEnv):
                 "TimeLimit.truncated": bool(truncated[i] and not terminated[i]),
                 "episode": {"r": float(episode["r"][i]), "l": int(episode["l"][i]), "t": float(episode["t"][i])},
             }
-        self._tell_tasks(info)
+        self._set_reset_infos(info)
         return observation, reward, done, infos
 
     def close(self) -> None:
@@ -136,10 +136,10 @@ class Sb3VecEnv(VecEnv):
         setattr(self._holder(attr_name), attr_name, value)
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """Call the method of the vector environment once; a tuple of B results is dealt out, another goes to each."""
+        """Call the method of the vector environment once; return its B results, or its one result for each."""
         result = getattr(self._holder(method_name), method_name)(*method_args, **method_kwargs)
-        dealt = isinstance(result, tuple) and len(result) == self.num_envs
-        return [result[i] if dealt else result for i in self._get_indices(indices)]
+        is_batch = isinstance(result, tuple) and len(result) == self.num_envs
+        return [result[i] if is_batch else result for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
         """Return, for each environment, whether a wrapper of this class is around the vector environment."""
@@ -154,11 +154,11 @@ class Sb3VecEnv(VecEnv):
         return layers
 
     def _holder(self, name: str) -> Any:
-        """The outermost layer that has the attribute; the vector environment where none has."""
+        """The outermost layer that has the attribute; the vector environment if none has."""
         return next((layer for layer in self._layers() if hasattr(layer, name)), self.env.unwrapped)
 
-    def _tell_tasks(self, info: dict[str, Any]) -> None:
-        """What SB3 keeps of the infos of resets."""
+    def _set_reset_infos(self, info: dict[str, Any]) -> None:
+        """Set what SB3 keeps of the infos of resets."""
         self.reset_infos = [{"task_id": task_id} for task_id in info["task_id"].tolist()]
 
 

@@ -1,4 +1,4 @@
-"""`PreviousActionAndReward` of a single environment, in NumPy."""
+"""`PreviousActionAndReward` for a single environment, in NumPy."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ Observation = dict[str, NDArray[np.float32]]
 
 
 class PreviousActionAndReward(gymnasium.Wrapper[Observation, Any, Observation, Any], RecordConstructorArgs):
-    """Add what the agent did and earned one step before, as RL² agents read it.
+    """Add the agent's previous action and reward to the observation, as RL² agents read them.
 
-    A recurrent agent that reads its own action and reward can learn from bandit feedback, whatever else it is shown
+    A recurrent agent that reads its own action and reward can learn from bandit feedback, whatever the observation
     (Duan et al. 2016, https://arxiv.org/abs/1611.02779; Wang et al. 2016, https://arxiv.org/abs/1611.05763).
 
     | key | space | |
@@ -51,7 +51,7 @@ class PreviousActionAndReward(gymnasium.Wrapper[Observation, Any, Observation, A
         return observation | {"action": np.zeros(n_action, np.float32), "reward": np.zeros(1, np.float32)}, info
 
     def step(self, action: Any) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
-        """Step, and show this action and its reward beside the observation that follows them."""
+        """Step, and add this action and its reward to the observation that follows them."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         if isinstance(self.action_space, Discrete):
             shown = np.zeros(int(self.action_space.n), np.float32)
@@ -63,7 +63,7 @@ class PreviousActionAndReward(gymnasium.Wrapper[Observation, Any, Observation, A
 
 
 def with_action_and_reward(observations: Any, actions: Any) -> Dict:
-    """Return the observation space with the spaces `action` and `reward`; raise where it cannot have them."""
+    """Return the observation space with the spaces `action` and `reward`; raises TypeError if it cannot have them."""
     if not isinstance(observations, Dict) or {"action", "reward"} & set(observations.spaces):
         raise TypeError(
             "PreviousActionAndReward adds the keys 'action' and 'reward' to a Dict of observations that has neither, "

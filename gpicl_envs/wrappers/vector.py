@@ -1,7 +1,7 @@
 """Vector wrappers in torch: gymnasium's own compute in NumPy and fail on tensors.
 
-They hold in all three autoreset modes, after `reset(options={"reset_mask": ...})` too, keep what they make on the
-environment's device, and pickle with all that they remember.
+They work in all three autoreset modes and after `reset(options={"reset_mask": ...})`, compute on the environment's
+device, and pickle with their state.
 """
 
 import time
@@ -23,7 +23,7 @@ Step = tuple[Any, Any, Any, Any, dict[str, Any]]
 
 
 class TorchVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
-    """What these wrappers share.
+    """The common base of these wrappers.
 
     Args:
         env: a vector environment that returns tensors.
@@ -42,7 +42,7 @@ class TorchVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
 
     @property
     def autoreset_mode(self) -> AutoresetMode:
-        """When environments that have ended begin anew; some libraries ask for it by this name."""
+        """When ended environments reset; some libraries read it under this name."""
         return self.metadata["autoreset_mode"]
 
 
@@ -79,10 +79,10 @@ class RecordEpisodeStatistics(TorchVectorWrapper):
         self._same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
         self._returns = torch.zeros(self.num_envs)
         self._lengths = torch.zeros(self.num_envs, dtype=torch.int64)
-        self._begun: NDArray[np.float64] = np.zeros(self.num_envs)  # seconds
-        # What ended in the last step and has not begun anew: on the device, and here where anything did.
+        self._start: NDArray[np.float64] = np.zeros(self.num_envs)  # seconds
+        # What ended in the last step and has not been reset: on the device, and on the CPU if anything did.
         self._ended = torch.zeros(self.num_envs, dtype=torch.bool)
-        self._ended_here: NDArray[np.bool_] | None = None
+        self._ended_cpu: NDArray[np.bool_] | None = None
         self.episode_count = 0
         self.return_queue: deque[float] = deque(maxlen=buffer_length)
         self.length_queue: deque[int] = deque(maxlen=buffer_length)
@@ -93,22 +93,21 @@ class RecordEpisodeStatistics(TorchVectorWrapper):
     ) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes, with statistics of zero."""
         observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
-        device = _device(observation)
         mask = _reset_mask(options, self.num_envs)
-        self._forget(mask, mask.to(device))
+        self._forget(mask, mask.to(_device(observation)))
         return observation, info
 
     def step(self, actions: Any) -> Step:
         """Step, and add the statistics of the episodes that end."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
-        # A step that only begins an episode anew (NEXT_STEP) counts towards none.
+        # A step that only begins an episode (NEXT_STEP) counts towards none.
         self._returns = torch.where(self._ended, 0.0, self._returns + reward)
         self._lengths = torch.where(self._ended, 0, self._lengths + 1)
         now = time.perf_counter()
-        if self._ended_here is not None:
-            self._begun[self._ended_here] = now
-        self._ended, self._ended_here = terminated | truncated, None
-        # With SAME_STEP the info itself tells whether anything ended, and the device need not be waited for.
+        if self._ended_cpu is not None:
+            self._start[self._ended_cpu] = now
+        self._ended, self._ended_cpu = terminated | truncated, None
+        # With SAME_STEP the info itself shows whether anything ended, without waiting for the device.
         if ("final_obs" in info) if self._same_step else bool(self._ended.any()):
             self._record(info, now)
         return observation, reward, terminated, truncated, info
@@ -121,34 +120,34 @@ class RecordEpisodeStatistics(TorchVectorWrapper):
                 "stats_key."
             )
         ended = self._ended
-        here = ended.cpu()
-        self._ended_here = here.numpy()
-        seconds = torch.from_numpy(now - self._begun).float()
+        ended_cpu = ended.cpu()
+        self._ended_cpu = ended_cpu.numpy()
+        seconds = torch.from_numpy(now - self._start).float()
         info[self._stats_key] = {
             "r": torch.where(ended, self._returns, 0.0),
             "l": torch.where(ended, self._lengths, 0),
-            "t": torch.where(here, seconds, 0.0).to(ended.device),
+            "t": torch.where(ended_cpu, seconds, 0.0).to(ended.device),
         }
         info[f"_{self._stats_key}"] = ended
-        self.episode_count += int(here.sum())
+        self.episode_count += int(ended_cpu.sum())
         self.return_queue.extend(self._returns[ended].tolist())
         self.length_queue.extend(self._lengths[ended].tolist())
-        self.time_queue.extend(seconds[here].tolist())
+        self.time_queue.extend(seconds[ended_cpu].tolist())
         if self._same_step:  # the new episodes have begun
-            self._forget(here, ended)
+            self._forget(ended_cpu, ended)
 
-    def _forget(self, here: torch.Tensor, mask: torch.Tensor) -> None:
-        """Begin statistics anew in the masked environments; the same mask on the CPU and on the device."""
+    def _forget(self, mask_cpu: torch.Tensor, mask: torch.Tensor) -> None:
+        """Reset the statistics of the masked environments, given the same mask on the CPU and on the device."""
         self._returns = torch.where(mask, 0.0, self._returns.to(mask.device))
         self._lengths = torch.where(mask, 0, self._lengths.to(mask.device))
         self._ended = self._ended.to(mask.device) & ~mask
-        self._begun[here.numpy()] = time.perf_counter()
-        if self._ended_here is not None:
-            self._ended_here = self._ended_here & ~here.numpy()
+        self._start[mask_cpu.numpy()] = time.perf_counter()
+        if self._ended_cpu is not None:
+            self._ended_cpu = self._ended_cpu & ~mask_cpu.numpy()
 
 
 class TorchToNumpy(TorchVectorWrapper):
-    """Show everything that the environment returns as NumPy arrays, what is nested in the infos too.
+    """Return everything as NumPy arrays, what is nested in the infos too.
 
     Gymnasium's vector wrappers (`RecordEpisodeStatistics`, `NormalizeReward`, `DictInfoToList`, …) then take the
     environment. On the CPU nothing is copied. Actions may be arrays or tensors.
@@ -176,7 +175,7 @@ class TorchToNumpy(TorchVectorWrapper):
 
 
 class FlattenObservation(TorchVectorWrapper):
-    """Show a Dict of observations as one row: (B, D + K) of x, then y, in the order of the Dict's keys.
+    """Flatten a Dict of observations to rows (B, D + K): x, then y, in the order of the Dict's keys.
 
     The numbers are those of `gymnasium.wrappers.FlattenObservation` around the single environment.
 
@@ -193,7 +192,7 @@ class FlattenObservation(TorchVectorWrapper):
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
         space = env.single_observation_space
-        if not isinstance(space, Dict) or not all(isinstance(part, Box) for part in space.spaces.values()):
+        if not isinstance(space, Dict) or not all(isinstance(inner, Box) for inner in space.spaces.values()):
             raise TypeError(f"FlattenObservation needs a Dict of Box observations, given {space}.")
         self._keys = tuple(space.spaces)
         self.single_observation_space = flatten_space(space)
@@ -218,10 +217,10 @@ class FlattenObservation(TorchVectorWrapper):
 
 
 class PreviousActionAndReward(TorchVectorWrapper):
-    """Add what the agent did and earned one step before, as RL² agents read it, for the whole batch in torch.
+    """Add the previous actions and rewards to the observations, as RL² agents read them, in torch.
 
-    It shows the numbers of `gpicl_envs.wrappers.PreviousActionAndReward`, which describes them: `action` (B, K) and
-    `reward` (B, 1), zeros at the first step of an episode; `final_obs` holds those of the last.
+    The numbers are those of `gpicl_envs.wrappers.PreviousActionAndReward`: `action` (B, K) and `reward` (B, 1), zeros
+    at the first step of an episode; `final_obs` holds those of the last.
 
     Args:
         env: a vector environment with a Dict of observations as tensors, and Discrete or Box actions.
@@ -256,12 +255,12 @@ class PreviousActionAndReward(TorchVectorWrapper):
         return self._shown(observation), info
 
     def step(self, actions: Any) -> Step:
-        """Step, and show these actions and their rewards beside the observations that follow them."""
+        """Step, and add these actions and their rewards to the observations that follow them."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
         given = torch.as_tensor(actions, device=reward.device)
         if isinstance(self.single_action_space, Discrete):
             n = int(self.single_action_space.n)
-            given = one_hot(given.long().clamp(0, n - 1), n)  # where none is read (NEXT_STEP) it may be any number
+            given = one_hot(given.long().clamp(0, n - 1), n)  # an action that is not read may be any number
         self._action, self._reward = given.float().clone(), reward[:, None].clone()
         self._forget(self._ended)
         self._ended = terminated | truncated
@@ -284,9 +283,9 @@ def to_numpy(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.cpu().numpy()
     if isinstance(value, dict):
-        return {name: to_numpy(part) for name, part in value.items()}
+        return {name: to_numpy(inner) for name, inner in value.items()}
     if isinstance(value, tuple):
-        return tuple(to_numpy(part) for part in value)
+        return tuple(to_numpy(inner) for inner in value)
     return value
 
 
@@ -295,7 +294,7 @@ def _device(observation: torch.Tensor | dict[str, torch.Tensor]) -> torch.device
 
 
 def _reset_mask(options: dict[str, Any] | None, num_envs: int) -> torch.Tensor:
-    """(B,) which environments a reset begins anew, on the CPU; the environment has checked it."""
+    """(B,) the environments of a reset, on the CPU; the environment has checked the mask."""
     if not options or "reset_mask" not in options:
         return torch.ones(num_envs, dtype=torch.bool)
     return torch.as_tensor(options["reset_mask"]).cpu()

@@ -1,17 +1,31 @@
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import check_env
 
 import gpicl_envs
+from gpicl_envs import DatasetSpec
 from gpicl_envs.registration import FUNCTION_CLASSES, environments
 from gpicl_envs.tasks.regression import FUNCTIONS
 
 IDS = list(environments())
+
+
+@pytest.fixture
+def three_blobs() -> Iterator[DatasetSpec]:
+    """A registered dataset of three classes, without any argument but its arrays; gone afterwards."""
+    generator = np.random.default_rng(0)
+    y = np.arange(150) % 3
+    x = (4 * np.eye(3, 6)[y] + generator.normal(size=(150, 6))).astype(np.float32)
+    gpicl_envs.register_dataset("ThreeBlobs", x, y, x[:120] + 0.1, y[:120])
+    yield gpicl_envs.DATASETS["ThreeBlobs"]
+    del gpicl_envs.DATASETS["ThreeBlobs"], gymnasium.registry["GPICL-ThreeBlobs-v0"]
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -61,3 +75,18 @@ def test_a_registered_dataset_travels_with_a_pickle():
     finally:
         del gpicl_envs.DATASETS["traveller"], gymnasium.registry["GPICL-traveller-v0"]
     assert pickle.loads(content).sample(2).x.shape == (2, 9, 5)
+
+
+def test_a_dataset_of_three_classes_has_environments_of_three_classes(three_blobs: DatasetSpec):
+    """Everything follows the dataset: the id, single and batched, its spaces, its arguments and its records."""
+    env = gymnasium.make(three_blobs.env_id)
+    check_env(env.unwrapped, skip_render_check=True)
+    batch = gymnasium.make_vec(three_blobs.env_id, num_envs=2, action="logits")
+    assert env.action_space.n == 3 and batch.single_action_space.shape == (3,)
+    assert env.observation_space["y"].shape == batch.single_observation_space["y"].shape == (3,)
+    tasks = gpicl_envs.TaskDistribution("ThreeBlobs")
+    assert tasks.arguments["n_classes"] == env.unwrapped.tasks.arguments["n_classes"] == 3
+    assert tasks.unseen().n_classes == 3 and "n_classes=3" in repr(tasks)
+    assert tasks.sample(4).y.unique().tolist() == [0, 1, 2]
+    curve = gpicl_envs.evaluate(gpicl_envs.make_learner("centroid", n_classes=3), tasks, episodes=20)
+    assert curve.tasks["n_classes"] == 3 and curve.scores[:, -10:].mean() > 0.8

@@ -54,7 +54,7 @@ def test_verify_names_what_is_damaged_and_ends_with_code_2(own_data: Path, monke
     assert output.splitlines()[0] == "MNIST: intact (embedded)"
     assert (
         "CIFAR10: intact (torchvision)" in output
-        and "USPS: npz, readable, with fitting shapes and labels" in output
+        and "USPS: npz, readable, with consistent shapes and labels" in output
         and "SVHN" not in output
     )
     archive = own_data / "cifar-10-python.tar.gz"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, builtin, load_dataset, register_dataset
+from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, builtin, load_dataset, register_spec
 from gpicl_envs.datasets.synthetic import bayes_accuracy
 
 
@@ -65,7 +65,7 @@ def test_unknown_names_list_the_valid_and_the_nearest():
 
 def test_names_are_registered_once():
     with pytest.raises(ValueError, match="registered already"):
-        register_dataset(DatasetSpec("mnist", lambda: pytest.fail("must not load"), ""))
+        register_spec(DatasetSpec("mnist", lambda: pytest.fail("must not load"), ""))
 
 
 def test_random_has_twenty_items_and_other_ones_to_test():

@@ -7,10 +7,12 @@ from gymnasium.error import DependencyNotInstalled
 
 import gpicl_envs  # noqa: F401
 from gpicl_envs.datasets import Dataset
+from gpicl_envs.rendering import image as layout
 from gpicl_envs.rendering.frame import as_image, resampled
-from gpicl_envs.rendering.image import BASE_INPUT_LEFT, PANEL, TOP
 from gpicl_envs.rendering.modes import shades, sparkline
 
+# Of the picture, whose canvas is larger.
+BASE_INPUT_LEFT, PANEL, TOP = (size // layout.FINE for size in (layout.BASE_INPUT_LEFT, layout.PANEL, layout.TOP))
 RED, BLUE = np.array([255, 0, 0], np.uint8), np.array([0, 0, 255], np.uint8)
 
 

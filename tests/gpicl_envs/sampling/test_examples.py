@@ -277,7 +277,7 @@ def test_memory_does_not_grow_with_the_number_of_tasks():
         ({"shots": 5, "length": 50}, "length=50 is not allowed: give a whole number of at least 51"),
         ({"shots": 2, "class_imbalance": 3.0}, "leave one of the two out"),
         ({"shots": 100, "length": 1001}, "smallest class"),
-        ({"dataset": LACKING, "n_classes": 3, "shots": 1, "length": 4}, "has them of 2 of 3 classes"),
+        ({"dataset": LACKING, "n_classes": 3, "shots": 1, "length": 4}, "has examples of only 2 of 3 classes"),
         ({"n_classes": 11}, "Digits has no more"),
         ({"drift": "labels"}, "says what changes, but not when: give drift_every too"),
         ({"permutation_bias": 0.5, "permute_labels": False}, "has no use with permute_labels=False"),
