@@ -44,10 +44,10 @@ def main() -> None:
         scored = []
         for values in product(*grid.values()):
             point = dict(zip(grid, values, strict=True))
-            found = evaluate(
-                make_learner(name, **point), tasks, episodes=EPISODES, seed=SEED, protocol="seen-task"
-            ).statistics
-            scored.append({"learner": name, **point, "final": found["final"], "nll": found["final_nll"]})
+            curve = evaluate(make_learner(name, **point), tasks, episodes=EPISODES, seed=SEED, protocol="seen-task")
+            found = curve.record()
+            assert found.final_nll is not None
+            scored.append({"learner": name, **point, "final": found.final.mean, "nll": found.final_nll.mean})
         best = max(row["final"] for row in scored)
         winner = min((row for row in scored if row["final"] >= best - TOLERANCE), key=lambda row: row["nll"])
         winners[name] = winner

@@ -13,10 +13,12 @@ from docstrings import argument_table, arguments, description, sections, table
 from gpicl_envs import InContextEnv, InContextVectorEnv, TaskDistribution, load_dataset, make_learner
 from gpicl_envs.datasets import DATASETS, DatasetSpec
 from gpicl_envs.envs.actions import CLASSIFICATION_ACTIONS, FEEDBACKS, REGRESSION_ACTIONS, make_action_type
+from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.protocol import PROTOCOLS
-from gpicl_envs.evaluation.records import read_records
+from gpicl_envs.evaluation.records import ScoredRecord, read_records
 from gpicl_envs.registration import Environment, environments
-from gpicl_envs.report import Record, draw_curves, group
+from gpicl_envs.report import draw_curves, group
+from gpicl_envs.report.columns import scored_columns
 from gpicl_envs.sampling.examples import N_CLASSES
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.regression import FUNCTIONS, FunctionDistribution
@@ -182,12 +184,12 @@ def _scores(env_id: str, folder: Path) -> list[str]:
     """Tables and curves of the committed records of an id."""
     parts = []
     for path in sorted(RESULTS.glob("*.jsonl")):
-        records = [record for record in read_records(path) if record["env"] == env_id]
+        records = [record for record in scored(read_records(path)) if record.env == env_id]
         if records:
             picture = f"{env_id}-{path.stem}.png"
             draw_curves(group(records), [folder / picture])
-            for rows in group(records).values():
-                parts += [_score_table(rows), _provenance(rows[0], path)]
+            for column in scored_columns(group(records)).values():
+                parts += [_score_table(column), _provenance(column[0], path)]
             parts += [f"![Accuracy at every position of the episode]({picture})"]
     if parts:
         return parts
@@ -200,32 +202,28 @@ gpicl evaluate --env {env_id} --learners knn ridge kernel-ridge
     ]
 
 
-def _score_table(rows: list[Record]) -> str:
-    last = rows[0]["final_positions"]
+def _score_table(records: list[ScoredRecord]) -> str:
+    protocol, last = records[0].protocol, records[0].final_positions
     where = "at the last position" if last == 1 else f"over the last {last} positions"
-    question = f"*{rows[0]['protocol']}*: {PROTOCOLS[rows[0]['protocol']]}. Accuracy in % {where}:"
-    body = [
-        (
-            row["learner"],
-            f"{row['n_parameters']:,}",
-            f"{100 * row['final']:.1f}",
-            f"[{100 * row['final_low']:.1f}, {100 * row['final_high']:.1f}]",
-        )
-        for row in rows
-    ]
-    return f"{question}\n\n{table(['learner', 'trained parameters', 'accuracy', '95 % interval'], body, right=3)}"
+    body = []
+    for record in records:
+        mean, low, high = (100 * value for value in record.final)
+        body.append((record.learner, f"{record.n_parameters:,}", f"{mean:.1f}", f"[{low:.1f}, {high:.1f}]"))
+    heads = ["learner", "trained parameters", "accuracy", "95 % interval"]
+    return f"*{protocol}*: {PROTOCOLS[protocol]}. Accuracy in % {where}:\n\n{table(heads, body, right=3)}"
 
 
-def _provenance(row: Record, path: Path) -> str:
-    command = row.get("command") or MADE_BY.get(
+def _provenance(record: ScoredRecord, path: Path) -> str:
+    made = record.provenance
+    command = made.command or MADE_BY.get(
         path.name,
-        f"gpicl evaluate --env {row['env']} --protocol {row['protocol']} --episodes {row['episodes']} "
-        f"--seed {row['seed']}",
+        f"gpicl evaluate --env {record.env} --protocol {record.protocol} --episodes {record.episodes} "
+        f"--seed {record.seed}",
     )
-    versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
     return (
-        f"{row['episodes']:,} episodes, the same for every learner; bootstrap intervals over them. Made by `{command}` "
-        f"and kept in `benchmarks/results/{path.name}` (seed {row['seed']}, {row['device']}, {versions})."
+        f"{record.episodes:,} episodes, the same for every learner; bootstrap intervals over them. Made by `{command}` "
+        f"and kept in `benchmarks/results/{path.name}` (seed {record.seed}, {made.device}, {versions})."
     )
 
 

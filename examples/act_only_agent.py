@@ -41,8 +41,8 @@ def main() -> None:
     learners = [ActingLearner(PerceptronAgent), make_learner("sgd")]
     mine, other = (c.record() for c in evaluate_all(learners, TaskDistribution("MNIST", split="test"), episodes=128))
     mean, low, high = (100 * value for value in compare(mine, other))
-    print(f"{mine['learner']}: {100 * mine['final']:.1f} % of the last ten labels of unseen tasks")
-    print(f"  minus {other['learner']}: {mean:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}]")
+    print(f"{mine.learner}: {100 * mine.final.mean:.1f} % of the last ten labels of unseen tasks")
+    print(f"  minus {other.learner}: {mean:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}]")
 
 
 if __name__ == "__main__":

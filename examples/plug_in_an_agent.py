@@ -28,10 +28,10 @@ def main() -> None:
     check_learner(learners[0])
     tasks = TaskDistribution("MNIST", split="test")
     mine, *others = (curve.record() for curve in evaluate_all(learners, tasks, episodes=256))
-    print(f"{mine['learner']}: {100 * mine['final']:.1f} % of the last ten labels of unseen tasks")
+    print(f"{mine.learner}: {100 * mine.final.mean:.1f} % of the last ten labels of unseen tasks")
     for other in others:
         mean, low, high = (100 * value for value in compare(mine, other))
-        print(f"  minus {other['learner']}: {mean:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}]")
+        print(f"  minus {other.learner}: {mean:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}]")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def main() -> None:
     *mine, nearest = (c.record() for c in evaluate_all([forest, machine, make_learner("knn")], tasks, episodes=12))
     for record in mine:
         mean, low, high = (100 * value for value in compare(record, nearest))
-        print(f"{record['learner']}: {100 * record['final']:.0f} % of the last ten labels of 12 unseen tasks;", end=" ")
+        print(f"{record.learner}: {100 * record.final.mean:.0f} % of the last ten labels of 12 unseen tasks;", end=" ")
         print(f"minus 1-NN {mean:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}]")
 
 

@@ -70,10 +70,10 @@ def test_reference_scores_are_those_of_the_records(pages: Path):
     """Every record of an id is a row of its page, with its interval; nothing else is."""
     records = read_records(ROOT / "benchmarks" / "results" / "quickstart.jsonl")
     page = (pages / "environments" / "GPICL-MNIST-v0.md").read_text()
-    mine = [record for record in records if record["env"] == "GPICL-MNIST-v0"]
+    mine = [record for record in records if record.env == "GPICL-MNIST-v0"]
     for record in mine:
-        final, low, high = (f"{100 * record[key]:.1f}" for key in ("final", "final_low", "final_high"))
-        assert f"| {record['learner']} | {record['n_parameters']:,} | {final} | [{low}, {high}] |" in page
+        final, low, high = (f"{100 * value:.1f}" for value in record.final)
+        assert f"| {record.learner} | {record.n_parameters:,} | {final} | [{low}, {high}] |" in page
     assert "Made by `gpicl quickstart`" in page
     regression = (pages / "environments" / "GPICL-LinearRegression-v0.md").read_text()
     assert "None are committed for this id yet" in regression and "95 % interval" not in regression

@@ -14,8 +14,10 @@ from gpicl_agents.training.presets import PRESETS, Preset
 from gpicl_agents.training.progress import LiveReport, score_table
 from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs.errors import check_integer
+from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.evaluate import evaluate_all
-from gpicl_envs.evaluation.records import append_records, read_records
+from gpicl_envs.evaluation.jsonl import append_jsonl
+from gpicl_envs.evaluation.records import Record, read_records
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.report import compare, group, write_report
@@ -40,7 +42,7 @@ class QuickstartConfig:
     """Size of the quickstart.
 
     Args:
-        scale: share of each preset's training steps.
+        scale: fraction of each preset's training steps.
         max_seconds: most training time of each agent: (similarity, fast).
         episodes: episodes of MNIST in the comparison; the unseen datasets get half as many.
         seed: of the training; the comparison's episodes are seed + 7,000,000.
@@ -62,7 +64,7 @@ class QuickstartConfig:
 
 
 def quickstart(folder: str | Path, config: QuickstartConfig | None = None, console: Console | None = None) -> Path:
-    """Meta-train, compare and report; goes on where a killed run of the same settings stopped, else starts anew.
+    """Meta-train, compare and report; resumes a killed run of the same settings, and otherwise starts from scratch.
 
     Args:
         folder: gets `similarity/`, `fast/` (checkpoints, metrics), `records.jsonl` and `report/`.
@@ -91,12 +93,12 @@ def quickstart(folder: str | Path, config: QuickstartConfig | None = None, conso
 
 
 def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
-    """Keep what an interrupted run of the same settings left; remove what a finished or another quickstart made."""
+    """Keep the files of an interrupted run of the same settings; remove those of a finished or another quickstart."""
     made = [folder / name for name in (*AGENTS, "report", RECORDS)]
     if (folder / SETTINGS).is_file():
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         if settings == _settings(config, finished=False):
-            console.print(f"Going on with the interrupted run in {folder}.")
+            console.print(f"Resuming the interrupted run in {folder}.")
             return
     elif present := [str(path) for path in made if path.exists()]:
         raise ValueError(f"{', '.join(present)} were not made by a quickstart: give another folder (--out).")
@@ -134,9 +136,9 @@ def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float
     return learner
 
 
-def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, console: Console) -> list[dict[str, Any]]:
+def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, console: Console) -> list[Record]:
     """Every learner on the same episodes of every dataset, a dataset at a time."""
-    done = {record["env"] for record in read_records(path)} if path.is_file() else set()
+    done = {record.env for record in read_records(path)} if path.is_file() else set()
     for dataset, protocol in PROTOCOL_OF.items():
         tasks = TaskDistribution(dataset, split="test", device=config.device)
         if f"GPICL-{dataset}-v0" in done:
@@ -144,16 +146,16 @@ def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, cons
         episodes = config.episodes if protocol == "unseen-task" else max(1, config.episodes // 2)
         console.print(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({protocol})")
         curves = evaluate_all(learners, tasks, episodes=episodes, seed=config.seed + 7_000_000, protocol=protocol)
-        append_records(path, (curve.record() for curve in curves))
+        append_jsonl(path, [curve.record() for curve in curves])
     return read_records(path)
 
 
-def _print_summary(records: list[dict[str, Any]], page: Path, console: Console) -> None:
+def _print_summary(records: list[Record], page: Path, console: Console) -> None:
     columns = group(records)
     console.print(score_table(columns))
-    rows = {row["learner"]: row for row in columns["MNIST, unseen-task"]}
+    on_mnist = {record.learner: record for record in scored(columns["MNIST, unseen-task"])}
     for learner in ("transformer", "transformer+similarity"):
-        mean, low, high = (100 * value for value in compare(rows[learner], rows["1-nn-cosine"]))
+        mean, low, high = (100 * value for value in compare(on_mnist[learner], on_mnist["1-nn-cosine"]))
         gap = f"{mean:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}]"
         console.print(f"{learner} minus 1-nn-cosine on unseen MNIST tasks: {gap}", highlight=False, markup=False)
     console.print(f"\nThe report, with all learning curves: {page}", highlight=False, soft_wrap=True)

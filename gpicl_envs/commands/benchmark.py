@@ -24,7 +24,7 @@ def benchmark(
     """Evaluate learners on a frozen suite, all on the same episodes, and write the records and the report.
 
     A learner that raises, returns NaN, sees the future or takes too long ends as a marked row with its reason; the
-    others finish. The same command again goes on where it was stopped.
+    others finish. The same command again resumes where it was stopped.
 
     Examples: `gpicl benchmark --learners pretrained:gpicl-small knn ridge`; `gpicl benchmark --suite gpicl-table1
     --learners knn,metric=euclidean ridge my_package:MyAgent`.
@@ -40,16 +40,17 @@ def benchmark(
         batch_size: episodes at a time.
         device: cpu or cuda.
     """
+    from gpicl_envs.evaluation.provenance import command_line
+    from gpicl_envs.evaluation.records import FailedRecord
     from gpicl_envs.report import write_report
     from gpicl_envs.suites.definitions import find_suite
     from gpicl_envs.suites.run import benchmark as run_benchmark
-    from gpicl_envs.suites.run import command_line
     from gpicl_envs.tasks.base import check_device
 
     console = Console()
     chosen = find_suite(suite)
     check_number("time_limit", time_limit, 1)
-    if ray is None:  # the machines of a cluster may have what this one has not
+    if ray is None:  # the machines of a cluster may have a device that this one does not have
         check_device(device)
     count, threads = processes(workers, device)
     folder = out or Path("runs") / suite
@@ -67,6 +68,7 @@ def benchmark(
         )
     page = write_report(records, folder, title=f"{chosen.name}: {chosen.description}")
     console.print((folder / "table.md").read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
-    if not any(record["status"] == "ok" for record in records):
-        raise ValueError(f"No learner got a score: {records[0]['error']} ({folder / 'records.jsonl'} has all reasons.)")
+    failed = [record for record in records if isinstance(record, FailedRecord)]
+    if len(failed) == len(records):
+        raise ValueError(f"No learner got a score: {failed[0].error} ({folder / 'records.jsonl'} has all reasons.)")
     console.print(f"Records: {folder / 'records.jsonl'}. The report: {page}", highlight=False)

@@ -1,8 +1,9 @@
 """`gpicl evaluate`: learners on the same episodes, as a table and as records."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -17,7 +18,7 @@ def evaluate(
     learners: Annotated[Sequence[str], tyro.conf.arg(aliases=["--learner"])],
     env: str = "GPICL-MNIST-v0",
     protocol: Literal["seen-task", "unseen-task", "unseen-dataset"] = "unseen-task",
-    env_set: Assignments = (),
+    env_kwargs: Assignments = (),
     episodes: int = 1024,
     seed: int = 0,
     batch_size: int = 16,
@@ -35,7 +36,7 @@ def evaluate(
         learners: registered names, module:Class, checkpoint folders, or pretrained:NAME.
         env: environment id.
         protocol: tasks of meta-training (train images), new tasks on test images, or a new dataset.
-        env_set: arguments of the environment, such as length=50 label_noise=0.1.
+        env_kwargs: arguments of the environment, such as length=50 label_noise=0.1.
         episodes: episodes for each learner.
         seed: of the episodes.
         batch_size: episodes at a time.
@@ -43,37 +44,53 @@ def evaluate(
         out: file to which the records are added.
     """
     from gpicl_envs.evaluation.evaluate import evaluate_all
-    from gpicl_envs.evaluation.records import append_records
-    from gpicl_envs.learners.check import check_learner
-    from gpicl_envs.learners.registry import learner_fingerprint, make_fitting
+    from gpicl_envs.evaluation.jsonl import append_jsonl
+    from gpicl_envs.evaluation.provenance import command_line
+    from gpicl_envs.evaluation.records import distinct_names
+    from gpicl_envs.learners.registry import learner_fingerprint
     from gpicl_envs.report import group, markdown_table
-    from gpicl_envs.tasks import make_tasks
-    from gpicl_envs.tasks.oracle import Oracle
 
     console = Console()
     check_integer("seed", seed, 0)
     check_integer("episodes", episodes, 1)
-    given = parse(env_set)
-    if "split" in given:
-        raise ValueError("The images follow from the protocol: give --protocol, not split among --env-set.")
-    arguments = find_environment(env).arguments | {
-        "split": "train" if protocol == "seen-task" else "test",
-        "device": device,
-    }
-    tasks = make_tasks(**arguments | given)
-    append_records(out, [])  # fails now, not after the evaluation, where nothing can be written
-    made = [make_fitting(spec, {}, tasks) for spec in learners]
-    for learner in made:
-        if isinstance(learner, Oracle):
-            continue
-        check_learner(learner, length=max(2, min(tasks.length, 100)))
-    curves = evaluate_all(made, tasks, episodes=episodes, seed=seed, protocol=protocol, batch_size=batch_size)
-    records = [curve.record() for curve in curves]
-    names = [record["learner"] for record in records]
-    for record, spec, learner in zip(records, learners, made, strict=True):
-        record |= {"spec": spec, "fingerprint": learner_fingerprint(spec, learner)}
-        if names.count(record["learner"]) > 1:
-            record["learner"] += f" ({spec})"
-    append_records(out, records)
+    tasks = _make_tasks(env, protocol, parse(env_kwargs), device)
+    append_jsonl(out, [])  # if nothing can be written, this fails now and not after the evaluation
+    made = {spec: _make_checked(spec, tasks) for spec in dict.fromkeys(learners)}
+    curves = evaluate_all(
+        list(made.values()), tasks, episodes=episodes, seed=seed, protocol=protocol, batch_size=batch_size
+    )
+    names = distinct_names({spec: learner.name for spec, learner in made.items()})
+    records = [
+        replace(
+            curve.record(command_line()),
+            learner=names[spec],
+            spec=spec,
+            fingerprint=learner_fingerprint(spec, learner),
+        )
+        for curve, (spec, learner) in zip(curves, made.items(), strict=True)
+    ]
+    append_jsonl(out, records)
     console.print(markdown_table(group(records)), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Records added to {out}. Draw them: gpicl report {out}", highlight=False)
+    console.print(f"Records added to {out}. To draw them: gpicl report {out}", highlight=False)
+
+
+def _make_tasks(env: str, protocol: str, env_kwargs: dict[str, Any], device: str) -> Any:
+    """The tasks of a protocol, which says which images they show."""
+    from gpicl_envs.tasks import make_tasks
+
+    if "split" in env_kwargs:
+        raise ValueError("The images follow from the protocol: give --protocol, not split among --env-kwargs.")
+    split = "train" if protocol == "seen-task" else "test"
+    return make_tasks(**find_environment(env).arguments | {"split": split, "device": device} | env_kwargs)
+
+
+def _make_checked(spec: str, tasks: Any) -> Any:
+    """A learner that fits the tasks and passed its check; the oracle needs none."""
+    from gpicl_envs.learners.check import check_learner
+    from gpicl_envs.learners.registry import make_fitting
+    from gpicl_envs.tasks.oracle import Oracle
+
+    learner = make_fitting(spec, {}, tasks)
+    if not isinstance(learner, Oracle):
+        check_learner(learner, length=max(2, min(tasks.length, 100)))
+    return learner

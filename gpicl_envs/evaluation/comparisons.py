@@ -1,57 +1,43 @@
 """Learners against each other, from their records alone: paired differences, tests, regret, interquartile means.
 
-All records compared were made on the same episodes, so every difference is paired. Needs no torch.
+All records that are compared were made on the same episodes, so every difference is paired. Needs no torch.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from gpicl_envs.evaluation.metrics import BLOCK, Interval, bootstrap, interval, resampled_means
+from gpicl_envs.evaluation.records import Record, ScoredRecord
 
-Record = dict[str, Any]
-ORACLE = "oracle"
 FLIPS = 9999
 SIGNIFICANCE = 0.05
 
 
-def knows_the_task(record: Record) -> bool:
-    """Whether the record is the oracle's; a learner of that name is none."""
-    return bool(record.get("spec") == ORACLE)
-
-
-def larger_is_better(record: Record) -> bool:
-    """Whether the record's metric is an accuracy; a squared error is better if smaller."""
-    return record["metric"] == "accuracy"
-
-
-def gain(record: Record, reference: Record, scores: str = "final_scores") -> NDArray[np.float64]:
-    """(E,) what the record has over the reference in each episode, summed over positions; positive is better."""
-    difference = np.array(record[scores], np.float64) - np.array(reference[scores], np.float64)
-    return difference if larger_is_better(record) else -difference
-
-
-def compare(record: Record, reference: Record) -> tuple[float, float, float]:
+def compare(record: ScoredRecord, reference: ScoredRecord) -> tuple[float, float, float]:
     """Return mean and 95 % interval of the difference in the final metric, paired on the same episodes."""
-    difference = np.array(record["final_scores"], np.float64) - np.array(reference["final_scores"], np.float64)
-    values = bootstrap(difference / record["final_positions"], record.get("task_id"))
+    values = bootstrap(_difference(record, reference) / record.final_positions, record.task_id)
     return float(values.mean), float(values.low), float(values.high)
 
 
-def p_value(record: Record, reference: Record, *, seed: int = 0) -> float:
+def _difference(record: ScoredRecord, reference: ScoredRecord) -> NDArray[np.float64]:
+    """(E,) difference of the metric in each episode, summed over the final positions."""
+    return np.array(record.final_scores, np.float64) - np.array(reference.final_scores, np.float64)
+
+
+def p_value(record: ScoredRecord, reference: ScoredRecord, *, seed: int = 0) -> float:
     """Return the two-sided p of no difference in the final metric, by a sign-flip permutation test.
 
     Under the null hypothesis the difference of each task is as likely to have the other sign (Fisher 1935). Differences
     of one size are flipped together: the number of those that stay positive is binomial, which is exact.
     """
-    return _sign_flip_p(_by_task(gain(record, reference), record.get("task_id")).tobytes(), seed)
+    return _sign_flip_p(_by_task(_difference(record, reference), record.task_id).tobytes(), seed)
 
 
-@lru_cache(maxsize=4096)  # a report asks for the same ones several times
+@lru_cache(maxsize=4096)  # a report needs the same ones several times
 def _sign_flip_p(differences: bytes, seed: int) -> float:
     difference = np.frombuffer(differences, np.float64)
     sizes, counts = np.unique(np.abs(difference), return_counts=True)
@@ -68,7 +54,7 @@ def _sign_flip_p(differences: bytes, seed: int) -> float:
 
 
 def _by_task(values: NDArray[np.float64], task_id: Sequence[int] | None) -> NDArray[np.float64]:
-    """(E,) → sums over the episodes of each task; episodes of one-off tasks stand alone."""
+    """(E,) → sums over the episodes of each task; each episode of a one-off task stays by itself."""
     if task_id is None:
         return values
     ids = np.array(task_id)
@@ -92,45 +78,53 @@ def holm(p_values: Sequence[float], count: int | None = None) -> list[float]:
     return adjusted.tolist()
 
 
-def best(rows: Sequence[Record]) -> Record | None:
-    """Return the best scored learner of a column; the oracle is none."""
-    scored = [row for row in rows if row["status"] == "ok" and not knows_the_task(row)]
-    return max(scored, key=lambda row: row["final"] if larger_is_better(row) else -row["final"], default=None)
+def scored(records: Sequence[Record]) -> list[ScoredRecord]:
+    """Return the records that did not fail."""
+    return [record for record in records if isinstance(record, ScoredRecord)]
 
 
-def corrected_p_values(rows: Sequence[Record]) -> dict[str, float]:
+def best(records: Sequence[Record]) -> ScoredRecord | None:
+    """Return the best record of a column, without the oracle's; None if no other learner has a score."""
+    candidates = [record for record in scored(records) if not record.knows_the_task]
+    return max(candidates, key=lambda r: r.final.mean if r.larger_is_better else -r.final.mean, default=None)
+
+
+def best_baseline(records: Sequence[Record]) -> ScoredRecord | None:
+    """Return the best record of a column among the learners that were not meta-trained."""
+    return best([record for record in scored(records) if record.n_parameters == 0])
+
+
+def corrected_p_values(records: Sequence[Record]) -> dict[str, float]:
     """Return learner → p against the best of the column, corrected over all pairs of the column.
 
     Over all pairs, since which learner is the best was found in the same episodes.
     """
-    top = best(rows)
-    others = [row for row in rows if row["status"] == "ok" and row is not top and not knows_the_task(row)]
+    top = best(records)
     if top is None:
         return {}
+    others = [record for record in scored(records) if record is not top and not record.knows_the_task]
     pairs = len(others) * (len(others) + 1) // 2
-    p_values = holm([p_value(row, top) for row in others], pairs)
-    return dict(zip((row["learner"] for row in others), p_values, strict=True))
+    p_values = holm([p_value(record, top) for record in others], pairs)
+    return dict(zip((record.learner for record in others), p_values, strict=True))
 
 
-def best_baseline(rows: Sequence[Record]) -> Record | None:
-    """Return the best learner of a column that nothing was meta-trained in."""
-    return best([row for row in rows if row["status"] == "ok" and row["n_parameters"] == 0])
+def regret(record: ScoredRecord, reference: ScoredRecord) -> Interval:
+    """Return the loss against the reference over a whole episode: correct predictions, or added squared error."""
+    loss = np.array(reference.area_scores, np.float64) - np.array(record.area_scores, np.float64)
+    return bootstrap(loss if record.larger_is_better else -loss, record.task_id)
 
 
-def regret(record: Record, reference: Record) -> Interval:
-    """Return what is lost against the reference over a whole episode: right answers, or added squared error."""
-    return bootstrap(-gain(record, reference, "area_scores"), record.get("task_id"))
-
-
-def interquartile_mean(records: Sequence[Record]) -> Interval:
+def interquartile_mean(records: Sequence[ScoredRecord]) -> Interval:
     """Return the mean over the middle half of the datasets of one learner's final accuracy (Agarwal et al. 2021).
 
     The interval resamples the tasks and episodes of each dataset separately (stratified bootstrap).
     """
-    finals = [np.array(record["final_scores"], np.float64) / record["final_positions"] for record in records]
-    tasks = [record.get("task_id") for record in records]
+    finals = [np.array(record.final_scores, np.float64) / record.final_positions for record in records]
     resampled = np.stack(
-        [resampled_means(*pair, seed=seed) for seed, pair in enumerate(zip(finals, tasks, strict=True))]
+        [
+            resampled_means(values, record.task_id, seed=seed)
+            for seed, (values, record) in enumerate(zip(finals, records, strict=True))
+        ]
     )
     mean = stats.trim_mean([values.mean() for values in finals], 0.25)
     return interval(np.asarray(mean), stats.trim_mean(resampled, 0.25, axis=0))

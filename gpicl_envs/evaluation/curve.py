@@ -1,11 +1,10 @@
-"""`LearningCurve`: what a learner did in many episodes, its statistics with intervals, and the record of them."""
+"""`LearningCurve`: the scores of a learner in many episodes, with intervals, and the record of them."""
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gpicl_envs.datasets import ARRAY_ID
 from gpicl_envs.evaluation.metrics import (
@@ -19,19 +18,22 @@ from gpicl_envs.evaluation.metrics import (
     interval,
     resampled_means,
 )
-from gpicl_envs.evaluation.provenance import package_versions, source_commit
-from gpicl_envs.evaluation.records import SCHEMA
+from gpicl_envs.evaluation.provenance import provenance
+from gpicl_envs.evaluation.records import Band, Estimate, Reliability, ScoredRecord
 
-ACCURACY, SQUARED_ERROR = "accuracy", "squared_error"
 LEVELS = (0.5, 0.7)
+DIGITS = 5  # kept of each number in a record
+
+Metric = Literal["accuracy", "squared_error"]
 
 
 class Likelihood(NamedTuple):
-    """What the probabilities of E episodes say, beside which label was likeliest.
+    """What the probabilities say in E episodes.
 
     Args:
         nll: (E, N) negative log-likelihood of each label, in nats.
-        bins: (E, 3, BINS) sums of confidence, right answers and predictions by confidence, over the final positions.
+        bins: (E, 3, BINS) sums of confidence, correct predictions and predictions, by confidence, over the final
+            positions.
     """
 
     nll: NDArray[np.float32]
@@ -40,14 +42,14 @@ class Likelihood(NamedTuple):
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """What a learner did in E episodes of N examples, all learners on the same episodes.
+    """The scores of a learner in E episodes of N examples, which are the same for all learners.
 
     Args:
         learner: its name.
         n_parameters: number of its meta-trained parameters.
         state_size: numbers that its last prediction can read.
         metric: `"accuracy"`, or `"squared_error"` for regression.
-        scores: (E, N) whether each prediction was right, or its squared error.
+        scores: (E, N) whether each prediction was correct, or its squared error.
         likelihood: what its probabilities say; None for regression.
         task_id: (E,) task of each episode, −1 for one-off tasks.
         env_id: the environment that shows these episodes.
@@ -63,7 +65,7 @@ class LearningCurve:
     learner: str
     n_parameters: int
     state_size: int
-    metric: str
+    metric: Metric
     scores: NDArray[np.bool_] | NDArray[np.float32]
     likelihood: Likelihood | None
     task_id: NDArray[np.int64]
@@ -91,93 +93,91 @@ class LearningCurve:
         """Accuracy, or mean squared error, over the final positions."""
         return bootstrap(self.final_scores, self.task_id)
 
-    @cached_property
-    def statistics(self) -> dict[str, Any]:
-        """Every score of the record; intervals from one resampling of tasks, then episodes."""
+    def record(self, command: str = "") -> ScoredRecord:
+        """Return the result as a record, its numbers rounded.
+
+        Args:
+            command: what the user typed, to keep in the record.
+        """
+        env_kwargs = dict(self.tasks)
+        if self.env_id != ARRAY_ID:
+            env_kwargs.pop("dataset", None)  # the id says it
+        return ScoredRecord(
+            learner=self.learner,
+            env=self.env_id,
+            env_kwargs=env_kwargs,
+            data=self.data,
+            protocol=self.protocol,
+            seed=self.seed,
+            episodes=len(self.scores),
+            provenance=provenance(self.device, command),
+            metric=self.metric,
+            n_parameters=self.n_parameters,
+            state_size=self.state_size,
+            final_positions=min(self.final_positions, self.scores.shape[1]),
+            final_scores=self._sums(self.scores[:, -self.final_positions :]),
+            area_scores=self._sums(self.scores),
+            task_id=None if (self.task_id < 0).all() else self.task_id.tolist(),
+            wall_seconds=round(self.wall_seconds, 3),
+            **self._statistics(),
+        )
+
+    def _sums(self, scores: NDArray[Any]) -> list[float]:
+        """(E, n) → E numbers of correct predictions, or summed squared errors."""
+        return scores.sum(1).tolist() if self.metric == "accuracy" else _rounded(scores.sum(1, dtype=np.float64))
+
+    def _statistics(self) -> dict[str, Any]:
+        """The record's estimates; their intervals are from one resampling of tasks, then episodes."""
+        n = self.scores.shape[1]
         parts = [self.scores, self.final_scores, self.scores.mean(1, dtype=np.float64)]
         if self.likelihood is not None:
             parts += [self.likelihood.nll[:, -self.final_positions :].mean(1, dtype=np.float64), self.likelihood.bins]
         values = columns(parts)
-        means, resampled, n = values.mean(0), resampled_means(values, self.task_id), self.scores.shape[1]
+        means, resampled = values.mean(0), resampled_means(values, self.task_id)
 
-        def part(first: int, size: int = 1) -> Interval:
-            place = slice(first, first + size) if size > 1 else first
-            return interval(means[place], resampled[:, place])
+        def estimate(column: int) -> Estimate:
+            return _estimate(interval(means[column], resampled[:, column]))
 
-        found = _fields(self.metric, interval(means[:n], resampled[:, :n]))
-        found |= _fields("final", part(n)) | _fields("area", part(n + 1))
-        if self.likelihood is not None:
-            found["nll"] = _rounded(self.likelihood.nll.mean(0, dtype=np.float64))
-            found |= _fields("final_nll", part(n + 2))
-            of_bins, all_bins = means[n + 3 :].reshape(3, BINS), resampled[:, n + 3 :].reshape(-1, 3, BINS)
-            found |= _fields("ece", _ece(of_bins, all_bins))
-            found["reliability"] = _reliability(self.likelihood.bins.sum(0, dtype=np.float64))
-            found["examples_to"] = {str(level): _examples(means[:n], resampled[:, :n], level) for level in LEVELS}
-        return found
-
-    def record(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        environment = dict(self.tasks)
-        if self.env_id != ARRAY_ID:
-            environment.pop("dataset", None)  # the id says it
-        whole = self.metric == ACCURACY
-        return {
-            "schema": SCHEMA,
-            "status": "ok",
-            "learner": self.learner,
-            "n_parameters": self.n_parameters,
-            "state_size": self.state_size,
-            "env": self.env_id,
-            "env_kwargs": environment,
-            "protocol": self.protocol,
-            "seed": self.seed,
-            "episodes": len(self.scores),
-            "metric": self.metric,
-            **self.statistics,
-            "final_positions": min(self.final_positions, self.scores.shape[1]),
-            "final_scores": _sums(self.scores[:, -self.final_positions :], whole),
-            "area_scores": _sums(self.scores, whole),
-            "task_id": None if (self.task_id < 0).all() else self.task_id.tolist(),
-            "data": self.data,
-            "wall_seconds": round(self.wall_seconds, 3),
-            "device": self.device,
-            "versions": package_versions(),
-            "commit": source_commit(),
+        curve = Band(*map(_rounded, interval(means[:n], resampled[:, :n])))
+        found = {"curve": curve, "final": estimate(n), "area": estimate(n + 1)}
+        if self.likelihood is None:
+            return found
+        of_bins, all_bins = means[n + 3 :].reshape(3, BINS), resampled[:, n + 3 :].reshape(-1, 3, BINS)
+        return found | {
+            "nll": _rounded(self.likelihood.nll.mean(0, dtype=np.float64)),
+            "final_nll": estimate(n + 2),
+            "ece": _estimate(_calibration_error(of_bins, all_bins)),
+            "reliability": _reliability(self.likelihood.bins.sum(0, dtype=np.float64)),
+            "examples_to": {str(level): _examples(means[:n], resampled[:, :n], level) for level in LEVELS},
         }
 
 
-def _ece(bins: NDArray[np.float64], resampled: NDArray[np.float64]) -> Interval:
-    """The calibration error; what the noise of resampling adds is taken off again, that of the episodes is not."""
+def _rounded(values: ArrayLike) -> Any:
+    return np.asarray(values, np.float64).round(DIGITS).tolist()
+
+
+def _estimate(values: Interval) -> Estimate:
+    return Estimate(*map(_rounded, values))
+
+
+def _calibration_error(bins: NDArray[np.float64], resampled: NDArray[np.float64]) -> Interval:
+    """The error with an interval from which the bias is subtracted that resampling itself adds."""
     error, errors = calibration_error(bins), calibration_error(resampled)
     return interval(error, (errors - (errors.mean() - error)).clip(0, 1))
 
 
-def _fields(name: str, values: Interval) -> dict[str, Any]:
-    """A statistic and its interval, as three entries of a record."""
-    return {name: _rounded(values.mean), f"{name}_low": _rounded(values.low), f"{name}_high": _rounded(values.high)}
+def _reliability(bins: NDArray[np.float64]) -> Reliability:
+    """(3, BINS) sums of confidence, correct predictions and predictions → their means."""
+    confidence, correct, count = bins
 
+    def mean(sums: NDArray[np.float64]) -> list[float | None]:
+        return [round(float(total / n), DIGITS) if n else None for total, n in zip(sums, count, strict=True)]
 
-def _rounded(values: NDArray[np.floating[Any]] | float) -> Any:
-    return np.asarray(values, np.float64).round(5).tolist()
-
-
-def _sums(scores: NDArray[Any], whole: bool) -> list[float]:
-    """(E, n) → E sums: counts of right answers, or summed squared errors."""
-    return scores.sum(1).tolist() if whole else _rounded(scores.sum(1, dtype=np.float64))
-
-
-def _reliability(bins: NDArray[np.float64]) -> dict[str, list[Any]]:
-    """Mean confidence and accuracy in each bin of confidence; None where it is empty."""
-    confidence, right, count = bins
-    means = [
-        [round(float(total / number), 5) if number else None for total, number in zip(sums, count, strict=True)]
-        for sums in (confidence, right)
-    ]
-    return {"confidence": means[0], "accuracy": means[1], "count": count.astype(int).tolist()}
+    return Reliability(mean(confidence), mean(correct), count.astype(int).tolist())
 
 
 def _examples(mean: NDArray[np.float64], resampled: NDArray[np.float64], level: float) -> list[int | None]:
-    """[examples, low, high] until the level is reached; None where it never is."""
+    """[examples, low, high] until the level is reached; None if it never is."""
     needed = examples_to(resampled, level)
     # Order statistics: an interpolated quantile between a number and inf would be neither.
     low, high = np.quantile(needed, [0.025, 0.975], method="inverted_cdf")

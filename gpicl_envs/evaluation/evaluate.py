@@ -1,4 +1,4 @@
-"""`evaluate`: a learner on a distribution of tasks → its learning curve; the record of it is in `curve.py`."""
+"""`evaluate`: a learner on a distribution of tasks → its learning curve."""
 
 import time
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ import torch
 from torch.nn.functional import cross_entropy, one_hot
 
 from gpicl_envs.errors import check_integer
-from gpicl_envs.evaluation.curve import ACCURACY, SQUARED_ERROR, LearningCurve, Likelihood
-from gpicl_envs.evaluation.leakage import guard_causality
+from gpicl_envs.evaluation.curve import LearningCurve, Likelihood
+from gpicl_envs.evaluation.leakage import refuse_leakage
 from gpicl_envs.evaluation.metrics import BINS, LAST
 from gpicl_envs.evaluation.protocol import find_protocol
 from gpicl_envs.learners.base import Learner, evaluating
@@ -20,26 +20,15 @@ from gpicl_envs.tasks.episodes import Episodes
 from gpicl_envs.tasks.oracle import Oracle
 
 
-def evaluate(
-    learner: Learner | Oracle,
-    tasks: EpisodeDistribution,
-    *,
-    episodes: int = 1024,
-    seed: int = 0,
-    protocol: str | None = None,
-    batch_size: int = 16,
-    final_positions: int = LAST,
-) -> LearningCurve:
-    """Return the learning curve of one learner; see `evaluate_all`."""
-    return evaluate_all(
-        [learner],
-        tasks,
-        episodes=episodes,
-        seed=seed,
-        protocol=protocol,
-        batch_size=batch_size,
-        final_positions=final_positions,
-    )[0]
+def evaluate(learner: Learner | Oracle, tasks: EpisodeDistribution, **options: Any) -> LearningCurve:
+    """Return the learning curve of one learner.
+
+    Args:
+        learner: the learner, or the `Oracle`.
+        tasks: where the episodes come from.
+        **options: `episodes`, `seed`, `protocol`, `batch_size` and `final_positions`, as for `evaluate_all`.
+    """
+    return evaluate_all([learner], tasks, **options)[0]
 
 
 @torch.no_grad()
@@ -55,16 +44,16 @@ def evaluate_all(
 ) -> list[LearningCurve]:
     """Return the learning curve of each learner on the same episodes.
 
-    Episodes are made, answered and forgotten batch by batch: five bytes a prediction are kept (100,000 episodes of 100
-    examples: 70 MB a learner). On the first batch and a random one each learner is checked for leaks (`leakage.py`).
+    Episodes are made and forgotten batch by batch; five bytes a prediction are kept (100,000 episodes of 100 examples:
+    70 MB a learner). On the first batch and a random one each learner is checked for leaks (`leakage.py`).
 
     Args:
         learners: the learners, or the `Oracle`.
         tasks: where the episodes come from; number 0 … episodes − 1 of the stream `seed`.
         episodes: E.
         seed: another seed gives other episodes; the batch size does not change them. With the protocol
-            "seen-task", these are the first environment's own, where a loop of yours trains on one reset with this
-            seed: take another.
+            "seen-task" they are those of the first environment of a training loop that was reset with this seed: take
+            another.
         protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`. By default it follows from the tasks: new tasks
             of the test split are unseen, all others seen.
         batch_size: B, episodes at a time.
@@ -73,18 +62,14 @@ def evaluate_all(
     Raises:
         TypeError: a learner or the tasks are something else.
         ValueError: a learner is made for another D or K, or an argument is out of range.
-        LearnerCheckError: a learner returned something else than finite (B, N, K) logits, or saw the future.
+        LearnerCheckError: a learner did not return finite (B, N, K) logits, or saw the future.
     """
     check_integer("episodes", episodes, 1)
     check_integer("batch_size", batch_size, 1)
     check_integer("final_positions", final_positions, 1)
-    _check_kinds(learners, tasks)
+    _check_fit(learners, tasks)
     protocol = find_protocol(protocol, tasks)
-    for learner in learners:
-        if isinstance(learner, Oracle):
-            continue
-        _check_fit(learner, tasks)
-    scorers = [_Scorer(learner, tasks, episodes, min(final_positions, tasks.length)) for learner in learners]
+    scorers = [_Scorer(learner, tasks, episodes, final_positions) for learner in learners]
     task_id = np.zeros(episodes, np.int64)
     guarded = {0, int(np.random.default_rng(seed).integers(-(-episodes // batch_size))) * batch_size}
     for first in range(0, episodes, batch_size):
@@ -93,77 +78,69 @@ def evaluate_all(
         task_id[rows] = batch.task_id.cpu().numpy()
         for scorer in scorers:
             scorer.add(batch, rows, guard=seed + first if first in guarded else None)
-    return [
-        LearningCurve(
-            learner=scorer.learner.name,
-            n_parameters=scorer.learner.n_parameters,
-            state_size=scorer.state_size(tasks.length - 1),
-            metric=scorer.metric,
-            scores=scorer.scores,
-            likelihood=scorer.likelihood,
+    return [scorer.curve(task_id, protocol, seed) for scorer in scorers]
+
+
+class _Scorer:
+    """The scores of one learner in E episodes, batch by batch."""
+
+    def __init__(self, learner: Learner | Oracle, tasks: EpisodeDistribution, episodes: int, last: int) -> None:
+        self.learner, self.tasks, self.last = learner, tasks, last
+        self.seconds = 0.0
+        shape = episodes, tasks.length
+        self.scores: Any = np.zeros(shape, np.float32 if tasks.is_regression else np.bool_)
+        self.likelihood: Likelihood | None = None
+        if not tasks.is_regression:
+            self.likelihood = Likelihood(np.zeros(shape, np.float32), np.zeros((episodes, 3, BINS), np.float32))
+
+    def add(self, batch: Episodes, rows: slice, guard: int | None) -> None:
+        """Predict a batch of episodes and keep the scores in their rows; check it for leaks if a seed is given."""
+        learner, start = self.learner, time.perf_counter()
+        x, y = batch.x.to(learner.device), batch.y.to(learner.device)
+        with evaluating(learner):
+            # The oracle alone is shown the hidden tasks.
+            logits = learner.predict(batch, self.tasks) if isinstance(learner, Oracle) else learner.predict(x, y)
+        check_logits(logits, (*y.shape, self.tasks.n_classes), f"{learner.name}.predict(x, y)")
+        if self.likelihood is None:
+            self.scores[rows] = (logits[..., 0] - y).square().cpu().numpy()
+        else:
+            correct = logits.argmax(2) == y
+            self.scores[rows] = correct.cpu().numpy()
+            self.likelihood.nll[rows] = cross_entropy(logits.float().mT, y, reduction="none").cpu().numpy()
+            confidence = logits[:, -self.last :].float().softmax(2).amax(2)
+            self.likelihood.bins[rows] = _binned(confidence, correct[:, -self.last :]).cpu().numpy()
+        self.seconds += time.perf_counter() - start
+        if guard is not None and not isinstance(learner, Oracle):
+            refuse_leakage(learner, logits, x, y, last=self.last, seed=guard)
+
+    def curve(self, task_id: np.ndarray[Any, np.dtype[np.int64]], protocol: str, seed: int) -> LearningCurve:
+        """Return the scores of all episodes."""
+        learner, tasks = self.learner, self.tasks
+        with evaluating(learner):  # in the mode that predicts: a projection ensemble counts all its projections
+            state_size = learner.state_size(tasks.length - 1)
+        return LearningCurve(
+            learner=learner.name,
+            n_parameters=learner.n_parameters,
+            state_size=state_size,
+            metric="squared_error" if tasks.is_regression else "accuracy",
+            scores=self.scores,
+            likelihood=self.likelihood,
             task_id=task_id,
             env_id=tasks.env_id,
             tasks=tasks.arguments,
             data=tasks.fingerprint,
             protocol=protocol,
             seed=seed,
-            wall_seconds=scorer.seconds,
-            device=str(scorer.learner.device),
-            final_positions=final_positions,
+            wall_seconds=self.seconds,
+            device=str(learner.device),
+            final_positions=self.last,
         )
-        for scorer in scorers
-    ]
 
 
-class _Scorer:
-    """One learner's answers to E episodes, batch by batch."""
-
-    def __init__(self, learner: Learner | Oracle, tasks: EpisodeDistribution, episodes: int, last: int) -> None:
-        self.learner, self.tasks, self.n_classes, self.last = learner, tasks, tasks.n_classes, last
-        self.seconds = 0.0
-        shape = episodes, tasks.length
-        self.metric, kind = (SQUARED_ERROR, np.float32) if tasks.is_regression else (ACCURACY, np.bool_)
-        self.scores: Any = np.zeros(shape, kind)
-        self.likelihood: Likelihood | None = None
-        if not tasks.is_regression:
-            self.likelihood = Likelihood(np.zeros(shape, np.float32), np.zeros((episodes, 3, BINS), np.float32))
-
-    def state_size(self, n_examples: int) -> int:
-        """Numbers that the prediction can read, as the learner is asked: a model in all its views."""
-        with evaluating(self.learner):
-            return self.learner.state_size(n_examples)
-
-    def _answers(self, batch: Episodes, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """(B, N, K). The oracle alone is shown the hidden tasks."""
-        if isinstance(self.learner, Oracle):
-            return self.learner.predict(batch, self.tasks)
-        return self.learner.predict(x, y)
-
-    def add(self, batch: Episodes, rows: slice, guard: int | None) -> None:
-        """Answer a batch of episodes and keep the scores under their rows; guard it with a seed, if one is given."""
-        start = time.perf_counter()
-        x, y = batch.x.to(self.learner.device), batch.y.to(self.learner.device)
-        with evaluating(self.learner):
-            answers = self._answers(batch, x, y)
-        check_logits(answers, (*y.shape, self.n_classes), f"{self.learner.name}.predict(x, y)")
-        if self.likelihood is None:
-            self.scores[rows] = (answers[..., 0] - y).square().cpu().numpy()
-        else:
-            right = answers.argmax(2) == y
-            self.scores[rows] = right.cpu().numpy()
-            nll = cross_entropy(answers.float().mT, y, reduction="none")
-            self.likelihood.nll[rows] = nll.cpu().numpy()
-            confidence = answers[:, -self.last :].float().softmax(2).amax(2)
-            self.likelihood.bins[rows] = _binned(confidence, right[:, -self.last :]).cpu().numpy()
-        self.seconds += time.perf_counter() - start
-        if guard is not None and not isinstance(self.learner, Oracle):
-            guard_causality(self.learner, answers, x, y, last=self.last, seed=guard)
-
-
-def _binned(confidence: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """(B, n) confidences and whether they were right → (B, 3, BINS) sums: confidence, right answers, predictions."""
+def _binned(confidence: torch.Tensor, correct: torch.Tensor) -> torch.Tensor:
+    """(B, n) confidences, and whether they were correct → (B, 3, BINS) sums of confidence, correct and predictions."""
     place = one_hot((confidence * BINS).long().clamp_max(BINS - 1), BINS).float()
-    values = torch.stack([confidence, right.float(), torch.ones_like(confidence)], dim=1)
+    values = torch.stack([confidence, correct.float(), torch.ones_like(confidence)], dim=1)
     return torch.einsum("bvn,bnk->bvk", values, place)
 
 
@@ -176,22 +153,20 @@ def check_classification(tasks: EpisodeDistribution) -> None:
         )
 
 
-def _check_kinds(learners: Sequence[Any], tasks: Any) -> None:
-    """Raise TypeError, saying how to make one, for what is no learner or no distribution of episodes."""
+def _check_fit(learners: Sequence[Any], tasks: Any) -> None:
+    """Raise unless all are learners (TypeError, which says how to make one) for the tasks' D and K (ValueError)."""
     if not isinstance(tasks, EpisodeDistribution):
         raise TypeError(
-            f"tasks={tasks!r} is no distribution of episodes: give TaskDistribution('MNIST', split='test')."
+            f"tasks={tasks!r} is not a distribution of episodes: give TaskDistribution('MNIST', split='test')."
         )
     for learner in learners:
         if not isinstance(learner, Learner | Oracle):
-            raise TypeError(f"{learner!r} is no Learner: give make_learner('knn'), or derive a class from Learner.")
-
-
-def _check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:
-    for letter, attribute in (("D", "n_features"), ("K", "n_classes")):
-        mine, theirs = getattr(learner, attribute), getattr(tasks, attribute)
-        if mine != theirs:
-            raise ValueError(
-                f"{learner.name} is made for {attribute}={mine}, but the tasks have {theirs} ({letter}): make one of "
-                "them to fit the other."
-            )
+            raise TypeError(f"{learner!r} is not a Learner: give make_learner('knn'), or derive a class from Learner.")
+        for letter, attribute in (("D", "n_features"), ("K", "n_classes")):
+            theirs = getattr(tasks, attribute)
+            mine = getattr(learner, attribute, theirs)  # the oracle has none: it fits all tasks
+            if mine != theirs:
+                raise ValueError(
+                    f"{learner.name} is made for {attribute}={mine}, but the tasks have {theirs} ({letter}): make one "
+                    "of them to fit the other."
+                )

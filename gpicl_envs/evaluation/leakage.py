@@ -1,6 +1,6 @@
-"""The evaluator's own guard: no learner gets a score with a prediction that changes with its own label.
+"""The evaluator's own check for leaks: no learner gets a score if a prediction changes with its own label.
 
-`check_learner` tries artificial data before; a learner that behaves there and cheats on the real episodes, by
+`check_learner` tries artificial data before that; a learner that behaves there and cheats on the real episodes, by
 mistake or not, is found here, on batches that it is scored on.
 """
 
@@ -11,46 +11,45 @@ from gpicl_envs.learners.base import Learner, evaluating
 from gpicl_envs.learners.check import STEP_TOLERANCE, LearnerCheckError
 
 
-def guard_causality(
-    learner: Learner, answers: torch.Tensor, x: torch.Tensor, y: torch.Tensor, *, last: int, seed: int
+def refuse_leakage(
+    learner: Learner, logits: torch.Tensor, x: torch.Tensor, y: torch.Tensor, *, last: int, seed: int
 ) -> None:
-    """Ask again about a batch whose labels from some position on, and inputs after it, are others.
+    """Predict a batch again with other labels from some position on, and other inputs after it.
 
-    Every episode has a position of its own: the first episode the very last, every other one of the rest a random one
-    of the final positions, the others any.
+    That position is the very last one in the first episode, a random one of the final positions in every other one of
+    the rest, and any in the others.
 
     Args:
-        learner: asked with `predict`.
-        answers: (B, N, K) what it answered about the batch.
+        learner: the learner.
+        logits: (B, N, K) its predictions of the batch.
         x: (B, N, D) inputs.
         y: (B, N) labels, or values.
         last: how many of the last positions are the final ones.
-        seed: of the positions and of the labels put in.
+        seed: of the positions and of the other labels.
 
     Raises:
-        LearnerCheckError: a prediction before or at its episode's position is another one, or has another likeliest
-            label.
+        LearnerCheckError: a prediction before or at its episode's position changed, or its most likely label did.
     """
-    (b, n), n_classes = y.shape, answers.shape[2]
+    (b, n), n_classes = y.shape, logits.shape[2]
     generator = np.random.default_rng([seed, b])
     start = np.where(np.arange(b) % 2, n - min(last, n), 0)
     start[0] = n - 1
     position = torch.from_numpy(generator.integers(start, n)).to(x.device)[:, None]
-    changed = torch.arange(n, device=x.device) >= position  # (B, N): labels that the prediction may not see
+    hidden = torch.arange(n, device=x.device) >= position  # (B, N): labels that the prediction may not see
     shift = torch.from_numpy(generator.integers(1, max(2, n_classes), (b, n))).to(x.device)
-    other_y = torch.where(changed, y + shift if n_classes == 1 else (y + shift) % n_classes, y)
+    other_y = torch.where(hidden, y + shift if n_classes == 1 else (y + shift) % n_classes, y)
     later = torch.arange(n, device=x.device) > position
     other_x = torch.where(later[..., None], x.flip(2), x)
     with torch.no_grad(), evaluating(learner):
         again = learner.predict(other_x, other_y)
-    gap = (again - answers).abs().amax(2).masked_fill(later, 0.0)
-    moved = gap > STEP_TOLERANCE * answers.abs().max().clamp_min(1.0)
+    gap = (again - logits).abs().amax(2).masked_fill(later, 0.0)
+    moved = gap > STEP_TOLERANCE * logits.abs().max().clamp_min(1.0)
     if n_classes > 1:
-        moved |= (again.argmax(2) != answers.argmax(2)) & ~later
+        moved |= (again.argmax(2) != logits.argmax(2)) & ~later
     if moved.any():
         episode, row = (int(index) for index in moved.nonzero()[0])
         raise LearnerCheckError(
             f"Not causal: on episodes of the evaluation, the prediction of {learner.name} at position {row} changed "
-            f"with the labels from position {int(position[episode])} on or the inputs after it, which it is not to "
+            f"with the labels from position {int(position[episode])} on or the inputs after it, which it must not "
             "see. It gets no score."
         )

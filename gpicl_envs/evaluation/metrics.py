@@ -12,7 +12,7 @@ RESAMPLES = 1000
 CONFIDENCE = 0.95
 BINS = 15  # of confidence, for the calibration error
 BLOCK = 1 << 22  # resampling weights in memory at a time
-KEPT = 1 << 24  # counts of one seed that are kept for the next question: 32 MB
+KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB
 
 Array = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def interval(mean: Array, resampled: Array) -> Interval:
 def resampled_means(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: int = 0) -> Array:
     """Return the means (R, ...) of (E, ...) values in R resamples of tasks, then episodes; see `bootstrap`.
 
-    The weights are made in blocks: the memory beside the values does not grow with R · E.
+    The weights are made in blocks, so that the memory for them does not grow with R · E.
     """
     values = np.asarray(values, np.float64)
     if len(values) == 0:
@@ -73,30 +73,30 @@ def resampled_means(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: 
 
 @lru_cache(maxsize=8)
 def _kept_counts(groups: bytes, seed: int) -> NDArray[np.uint16]:
-    """All resamples at once. They depend on nothing else, and a report asks for the same ones many times."""
+    """All resamples at once. They depend on nothing else, and a report needs the same ones many times."""
     return _counts(np.frombuffer(groups, np.int64), RESAMPLES, np.random.default_rng(seed))
 
 
 def calibration_error(bins: Array) -> Array:
-    """Return the expected calibration error Σ_b abs(Σ confidence − Σ right) / Σ count (Naeini et al. 2015).
+    """Return the expected calibration error Σ_b abs(Σ confidence − Σ correct) / Σ count (Naeini et al. 2015).
 
-    It cannot be negative, so chance alone keeps it above 0: about 0.02 for a perfect learner in 5,000 predictions.
+    Chance keeps it above 0, as it cannot be negative: about 0.02 for a perfect learner in 5,000 predictions.
 
     Args:
-        bins: (..., 3, BINS) sums (or means, of one weighting) of confidence, of right answers and of predictions.
+        bins: (..., 3, BINS) sums (or means) of confidence, of correct predictions and of predictions, by confidence.
     """
-    confidence, right, count = np.moveaxis(bins, -2, 0)
-    return np.abs(confidence - right).sum(-1) / count.sum(-1)
+    confidence, correct, count = np.moveaxis(bins, -2, 0)
+    return np.abs(confidence - correct).sum(-1) / count.sum(-1)
 
 
 def examples_to(curves: Array, level: float) -> Array:
-    """Return how many examples were seen when accuracy, made monotone, first reaches `level`; inf where it never does.
+    """Return how many examples were seen when accuracy, made monotone, first reaches `level`; inf if it never does.
 
-    A noisy curve crosses any level too early, so each is replaced by the non-decreasing curve nearest to it (isotonic
+    A noisy curve crosses any level too early, so each is replaced by the nearest non-decreasing curve (isotonic
     regression, Barlow et al. 1972).
 
     Args:
-        curves: (..., N) accuracy; position n is answered after n examples.
+        curves: (..., N) accuracy; position n is predicted after n examples.
         level: such as 0.5.
     """
     from sklearn.isotonic import isotonic_regression

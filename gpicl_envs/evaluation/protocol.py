@@ -1,4 +1,4 @@
-"""Evaluation protocols: what is new to a meta-trained learner in the episodes that it is evaluated on."""
+"""Evaluation protocols: what is new to a meta-trained learner in the episodes on which it is evaluated."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def find_protocol(protocol: str | None, tasks: Any) -> str:
         tasks: an `EpisodeDistribution`.
 
     Raises:
-        ValueError: the protocol needs tasks that meta-training never shows, and these are not.
+        ValueError: the protocol needs tasks that meta-training never shows, which these are not.
     """
     if protocol is None:
         return UNSEEN_TASK if tasks.split == "test" and tasks.n_tasks is None else SEEN_TASK

@@ -1,12 +1,46 @@
-"""Where a result comes from: versions, commit, machine."""
+"""Where a result comes from: device, machine, command, date, versions, commit."""
 
 import os
 import platform
 import subprocess
 import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result comes from.
+
+    Args:
+        device: where the learner computed: `"cpu"` or `"cuda"`.
+        machine: the processor and its cores, or the GPU.
+        command: what the user typed; empty if Python was called.
+        date: when the record was made, in UTC (ISO 8601).
+        versions: package → version.
+        commit: of the source, with `+` if files were changed; None outside a git checkout.
+    """
+
+    device: str
+    machine: str = ""
+    command: str = ""
+    date: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+
+
+def provenance(device: str, command: str = "") -> Provenance:
+    """Return what to keep with a result that this process, or a job that it started, makes now."""
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return Provenance(device, machine_name(device), command, date, package_versions(), source_commit())
+
+
+def command_line() -> str:
+    """Return what the user typed, with the program's name instead of its path."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def package_versions() -> dict[str, str]:
@@ -17,7 +51,7 @@ def package_versions() -> dict[str, str]:
 
 @cache
 def source_commit() -> str | None:
-    """Return the commit of the source that runs, with `+` if it was changed; None outside a git checkout."""
+    """Return the commit of the source that runs, with `+` if files were changed; None outside a git checkout."""
     folder = Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -45,12 +79,12 @@ def processor_name() -> str:
 
 
 def machine_name(device: str) -> str:
-    """Return the name of the GPU, or of the processor, that `device` means; a machine may lack the cluster's GPU."""
+    """Return the name of the GPU, or of the processor, behind `device`; this machine may not have a cluster's GPU."""
     if device.startswith("cuda"):
         import torch
 
         try:
             return torch.cuda.get_device_name(device)
-        except (AssertionError, RuntimeError):  # as torch built without CUDA, and torch without a driver, raise
+        except (AssertionError, RuntimeError):  # raised by torch built without CUDA, and by torch without a driver
             return f"no {device} here"
     return processor_name()

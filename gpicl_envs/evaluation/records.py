@@ -1,116 +1,194 @@
-"""Records: one evaluation a line, as JSON, that outlives the process that made it."""
+"""Records: the result of one learner on one environment, as a line of JSON that outlives the process that made it."""
 
-import json
-import math
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from gpicl_envs.errors import check_choice
+from gpicl_envs.evaluation.jsonl import read_jsonl
+from gpicl_envs.evaluation.provenance import Provenance
 
-SCHEMA = "gpicl-record-2"
-KINDS: dict[str, type | tuple[type, ...]] = {"learner": str, "env": str, "env_kwargs": dict, "protocol": str}
-KINDS |= {"seed": int, "episodes": int, "status": str}
-SCORES: dict[str, type | tuple[type, ...]] = {"metric": str, "n_parameters": int, "state_size": int}
-SCORES |= {"final_positions": int, "final_scores": list, "area_scores": list, "wall_seconds": (int, float)}
-SCORES |= {f"{name}{end}": (int, float) for name in ("final", "area") for end in ("", "_low", "_high")}
+SCHEMA = "gpicl-record-3"
+ORACLE = "oracle"
 ROUNDING = 1e-4
 
 
-def append_records(path: str | os.PathLike[str], records: Iterable[dict[str, Any]]) -> None:
-    """Add records to a file, making it and its folder if needed."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        file.writelines(json.dumps(record) + "\n" for record in records)
-        file.flush()
-        os.fsync(file.fileno())
+class Estimate(NamedTuple):
+    """A mean and the ends of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
 
 
-def drop_partial_line(path: str | os.PathLike[str]) -> None:
-    """Cut off a last line without its end: what a process that was killed while writing has left."""
-    with open(path, "r+b") as file:
-        content = file.read()
-        _, _, rest = content.rpartition(b"\n")
-        if not rest:
-            return
-        try:
-            json.loads(rest)
-            file.write(b"\n")  # a whole line that lacks its end alone
-        except ValueError:
-            file.truncate(len(content) - len(rest))
+class Band(NamedTuple):
+    """(N,) means, one for each position of the episode, and the ends of their 95 % intervals."""
+
+    mean: list[float]
+    low: list[float]
+    high: list[float]
 
 
-def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return the records of a file.
+@dataclass(frozen=True)
+class SuiteClaim:
+    """The cell of a suite that a record was made on.
+
+    Args:
+        name: of the suite.
+        cell: name of the cell.
+        definition: the sha256 of the cell's definition.
+    """
+
+    name: str
+    cell: str
+    definition: str
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Mean confidence and accuracy of the predictions in each bin of confidence, over the final positions.
+
+    Args:
+        confidence: (BINS,) mean confidence; None in an empty bin.
+        accuracy: (BINS,) fraction of correct predictions; None in an empty bin.
+        count: (BINS,) number of predictions.
+    """
+
+    confidence: list[float | None]
+    accuracy: list[float | None]
+    count: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What every record says: who was evaluated on which episodes.
+
+    Args:
+        schema: the version of this format.
+        learner: its name in tables.
+        spec: the text that made it, as for `make_learner`; empty if Python did.
+        fingerprint: sha256 of the learner's spec, code and weights, if it is known.
+        env: environment id.
+        env_kwargs: arguments of the distribution of episodes, but for those that the id implies.
+        data: fingerprint of the base dataset; None for functions.
+        protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`.
+        seed: of the episodes.
+        episodes: E, how many.
+        suite: the suite's cell that this is a result of, if it is one.
+        provenance: where and when the record was made.
+    """
+
+    schema: str = SCHEMA
+    learner: str
+    spec: str = ""
+    fingerprint: str | None = None
+    env: str
+    env_kwargs: dict[str, Any]
+    data: str | None = None
+    protocol: str
+    seed: int
+    episodes: int
+    suite: SuiteClaim | None = None
+    provenance: Provenance
+
+    @property
+    def knows_the_task(self) -> bool:
+        """Whether this is the oracle's; a learner that only has that name is not shown the hidden task."""
+        return self.spec == ORACLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRecord(Record):
+    """What a learner scored in E episodes of N examples.
+
+    Args:
+        status: `"ok"`.
+        metric: `"accuracy"`, a fraction, or `"squared_error"`, for regression.
+        n_parameters: number of its meta-trained parameters.
+        state_size: numbers that its last prediction can read.
+        curve: the metric at each position.
+        final: the metric over the final positions.
+        area: the metric over all positions.
+        final_positions: how many of the last positions are the final ones.
+        final_scores: (E,) number of correct predictions among the final ones of each episode, or their summed error.
+        area_scores: (E,) the same over all positions.
+        task_id: (E,) task of each episode, −1 for one-off tasks; None if all are one-off.
+        wall_seconds: time that the predictions took.
+        nll: (N,) negative log-likelihood of the label at each position, in nats. None, as all below, for regression.
+        final_nll: the same over the final positions.
+        ece: expected calibration error over the final positions, a fraction.
+        reliability: accuracy against confidence.
+        examples_to: accuracy such as `"0.5"` → [examples seen before it is reached, and the ends of the 95 % interval];
+            None for never.
 
     Raises:
-        ValueError: a line is not a record; the message names the file, the line and what is wrong with it.
+        ValueError: the numbers contradict each other.
+    """
+
+    status: Literal["ok"] = "ok"
+    metric: Literal["accuracy", "squared_error"]
+    n_parameters: int
+    state_size: int
+    curve: Band
+    final: Estimate
+    area: Estimate
+    final_positions: int
+    final_scores: list[float]
+    area_scores: list[float]
+    task_id: list[int] | None = None
+    wall_seconds: float
+    nll: list[float] | None = None
+    final_nll: Estimate | None = None
+    ece: Estimate | None = None
+    reliability: Reliability | None = None
+    examples_to: dict[str, list[int | None]] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "final_positions"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}, but it is at least 1")
+        for name in ("final_scores", "area_scores"):
+            if len(getattr(self, name)) != self.episodes:
+                raise ValueError(f"{name} holds {len(getattr(self, name))} episodes of {self.episodes}")
+        mean = sum(self.final_scores) / (self.episodes * self.final_positions)
+        if not abs(mean - self.final.mean) <= ROUNDING * max(1.0, abs(mean)):
+            raise ValueError(f"final={self.final.mean}, but the mean of its final_scores is {mean:.5f}")
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Whether the metric is an accuracy; a squared error is better if smaller."""
+        return self.metric == "accuracy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedRecord(Record):
+    """Why a learner has no score.
+
+    Args:
+        status: `"failed"`.
+        error: the reason, one line.
+    """
+
+    status: Literal["failed"] = "failed"
+    error: str
+
+
+def read_records(path: str | os.PathLike[str]) -> list[Record]:
+    """Return the records of a file, of which there must be at least one.
+
+    Raises:
+        ValueError: there is no such file, it is empty, or a line is not a record; the message names the line.
     """
     if not Path(path).is_file():
         raise ValueError(f"There is no record file {path}. `gpicl evaluate --out {path}` writes one.")
-    records = read_lines(path, SCHEMA, set(KINDS))
-    for number, record in enumerate(records, start=1):
-        _check_kinds(path, number, record, KINDS)
-        check_choice("status", record["status"], ("ok", "failed"))
-        if record["status"] == "failed":
-            _check_kinds(path, number, record, {"error": str})
-            continue
-        metric = str(record.get("metric"))
-        _check_kinds(path, number, record, SCORES | {f"{metric}{end}": list for end in ("", "_low", "_high")})
-        _check_scores(path, number, record)
+    records = read_jsonl(path, ScoredRecord | FailedRecord, SCHEMA)
     if not records:
-        raise ValueError(f"{path} holds no records.")
+        raise ValueError(f"{path} holds no records: it is empty.")
     return records
 
 
-def read_lines(path: str | os.PathLike[str], schema: str, fields: set[str]) -> list[dict[str, Any]]:
-    """Return the lines of a JSONL file, all of one schema and with these fields.
-
-    Raises:
-        ValueError: a line is not; the message names the file, the line and what is wrong with it.
-    """
-    records = []
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text file ({error.reason}): give a record file.") from None
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {number} is not JSON ({error}). Remove the line, or the file.") from None
-        if not isinstance(record, dict) or record.get("schema") != schema:
-            given = record.get("schema") if isinstance(record, dict) else type(record).__name__
-            raise ValueError(
-                f"{path}, line {number} has the schema {given!r}, but this version reads {schema!r}: "
-                "make the records again, in a new file."
-            )
-        _check_fields(path, number, record, fields)
-        records.append(record)
-    return records
-
-
-def _check_kinds(path: str | os.PathLike[str], number: int, record: dict[str, Any], kinds: dict[str, Any]) -> None:
-    _check_fields(path, number, record, set(kinds))
-    for name, kind in kinds.items():
-        value = record[name]
-        if not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)):
-            raise ValueError(f"{path}, line {number}: {name}={value!r} cannot be: make the record again.")
-
-
-def _check_scores(path: str | os.PathLike[str], number: int, record: dict[str, Any]) -> None:
-    """One score an episode, whose mean is the final one."""
-    for name in ("final_scores", "area_scores"):
-        if len(record[name]) != record["episodes"]:
-            raise ValueError(
-                f"{path}, line {number}: {name} holds {len(record[name])} episodes of {record['episodes']}."
-            )
-    mean = sum(record["final_scores"]) / (record["episodes"] * record["final_positions"])
-    if abs(mean - record["final"]) > ROUNDING * max(1.0, abs(mean)):
-        raise ValueError(f"{path}, line {number}: final={record['final']}, but its final_scores say {mean:.5f}.")
-
-
-def _check_fields(path: str | os.PathLike[str], number: int, record: dict[str, Any], fields: set[Any]) -> None:
-    if missing := sorted(str(field) for field in fields - record.keys()):
-        raise ValueError(f"{path}, line {number} lacks {', '.join(missing)}.")
+def distinct_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Return spec → name for the field `learner`: the learner's own, followed by the spec if several have the same."""
+    own = list(names.values())
+    return {spec: name if own.count(name) == 1 else f"{name} ({spec})" for spec, name in names.items()}

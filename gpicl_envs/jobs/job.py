@@ -1,13 +1,16 @@
-"""Independent pieces of work, and what became of them; where they run is the business of `isolation` and `cluster`."""
+"""Independent pieces of work and their outcomes; `local.py` and `ray.py` run them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+ATTEMPTS = 3  # to run a job whose process dies
+DIED = f"its process died, {ATTEMPTS} times: out of memory, or a crash of native code"
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: a value, or why there is none; neither where there is nothing to say."""
+    """What a job returned, or why it failed."""
 
     value: Any = None
     error: str | None = None
@@ -26,13 +29,18 @@ class Job(Protocol):
         ...
 
 
-# Hands every job back with its outcome, in whatever order they finish.
+# Runs all jobs, and yields each with its outcome in the order in which they finish.
 Runner = Callable[[Sequence[Any]], Iterator[tuple[Any, Outcome]]]
 
 
 def run_job(job: Job) -> Outcome:
-    """Do a job in this process: what other processes and machines are told to call."""
+    """Do a job in this process: the function that other processes and machines call."""
     return job.run()
+
+
+def too_long(time_limit: float) -> Outcome:
+    """Return the outcome of a job that was stopped after so many seconds."""
+    return Outcome(error=f"it took longer than the time limit (--time-limit) of {time_limit:g} s")
 
 
 def one_line(error: BaseException) -> str:

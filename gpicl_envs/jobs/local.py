@@ -7,16 +7,12 @@ from contextlib import contextmanager
 
 from pebble import ProcessExpired, ProcessPool
 
-from gpicl_envs.jobs.job import Job, Outcome, Runner, one_line, run_job
-
-ATTEMPTS = 3
-DIED = f"its process died, {ATTEMPTS} times: out of memory, or a crash of native code"
-TOO_LONG = "it took longer than the time limit (--time-limit) of"
+from gpicl_envs.jobs.job import ATTEMPTS, DIED, Job, Outcome, Runner, one_line, run_job, too_long
 
 
 @contextmanager
 def local_runner(workers: int, time_limit: float) -> Iterator[Runner]:
-    """Give a runner of jobs in `workers` processes, which end with the block.
+    """Yield a runner of jobs in `workers` processes, which end with the block.
 
     Args:
         workers: processes at a time.
@@ -42,7 +38,7 @@ def local_runner(workers: int, time_limit: float) -> Iterator[Runner]:
                     else:
                         yield job, outcome or Outcome(error=DIED)
         finally:
-            for future in running:  # stopped in the middle: by Ctrl-C, or by the reader of these outcomes
+            for future in running:  # if stopped in the middle: by Ctrl-C, or by the reader of these outcomes
                 future.cancel()
 
     try:
@@ -53,11 +49,11 @@ def local_runner(workers: int, time_limit: float) -> Iterator[Runner]:
 
 
 def _outcome(future: Future[Outcome], time_limit: float) -> Outcome | None:
-    """What a finished future holds; None where its process died."""
+    """The outcome of a finished future; None if its process died."""
     try:
         return future.result()
     except TimeoutError:
-        return Outcome(error=f"{TOO_LONG} {time_limit:g} s")
+        return too_long(time_limit)
     except ProcessExpired:
         return None
     except Exception as error:  # such as an outcome that cannot be pickled

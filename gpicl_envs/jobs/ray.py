@@ -1,6 +1,7 @@
 """Jobs on a Ray cluster: a worker that is killed loses only its job, which runs again elsewhere.
 
-The machines of the cluster see the same files and have the same packages; records are written by the one that asked.
+The machines of the cluster see the same files and have the same packages. The process that starts the jobs writes the
+records.
 """
 
 import logging
@@ -10,20 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gpicl_envs.jobs.job import Job, Outcome, Runner, run_job
-from gpicl_envs.jobs.local import ATTEMPTS, DIED, TOO_LONG
+from gpicl_envs.jobs.job import ATTEMPTS, DIED, Job, Outcome, Runner, run_job, too_long
 
 POLL = 1.0  # seconds between looks at the clock
 
 
 @contextmanager
 def ray_runner(address: str, time_limit: float, gpus: int = 0) -> Iterator[Runner]:
-    """Give a runner of jobs on a Ray cluster, connected to for the block unless this process is already.
+    """Yield a runner of jobs on a Ray cluster, connected for the block unless this process already is.
 
     Args:
         address: of the cluster; `"auto"` is the one that runs on this machine.
         time_limit: seconds that one job may take, once it runs.
-        gpus: that one job takes.
+        gpus: how many one job takes.
 
     Raises:
         ValueError: Ray is not installed, or there is no cluster at the address.
@@ -62,7 +62,7 @@ def ray_runner(address: str, time_limit: float, gpus: int = 0) -> Iterator[Runne
                     if time.monotonic() - start > time_limit:
                         ray.cancel(reference, force=True)
                         del running[reference]
-                        yield job, Outcome(error=f"{TOO_LONG} {time_limit:g} s")
+                        yield job, too_long(time_limit)
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)

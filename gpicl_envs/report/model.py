@@ -1,225 +1,264 @@
-"""Records side by side: which of them share a column, and which cannot."""
+"""The tables of a report as plain data, which Markdown, LaTeX and HTML only format."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from gpicl_envs.evaluation.comparisons import (
-    Record,
+    SIGNIFICANCE,
     best,
+    best_baseline,
     compare,
     corrected_p_values,
-    knows_the_task,
-    larger_is_better,
+    interquartile_mean,
+    regret,
 )
-from gpicl_envs.suites.definitions import check_suite_record, find_suite
+from gpicl_envs.evaluation.records import FailedRecord, Record, ScoredRecord
+from gpicl_envs.report import paper
+from gpicl_envs.report.columns import Columns, learners, scored_columns
 
-Columns = dict[str, list[Record]]
-
-
-def column_title(record: Record) -> str:
-    """Return the title of a record's column: the suite's cell or the dataset, and the protocol."""
-    suite = record.get("suite")
-    dataset = record["env_kwargs"].get("dataset", record["env"].removeprefix("GPICL-").removesuffix("-v0"))
-    return f"{suite['cell'] if suite else dataset}, {record['protocol']}"
+LEAD, FAILED = "lead", "failed"  # emphases of a cell
+ORACLE, PUBLISHED = "oracle", "published"  # kinds of row
 
 
-def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
-    """Return the records of several files as one list, for one report.
+@dataclass(frozen=True)
+class TableCell:
+    """One cell.
 
-    In a file, the last record of a learner on the same episodes counts, and a scored one before a failed one. Across
-    files, the same learner (by its code and weights) counts once, by its newest record.
-
-    Raises:
-        ValueError: two learners of one name (in a file, or across files), records of two suites, or a record of another
-            definition of its suite's cell.
+    Args:
+        text: what it shows.
+        value: the number that its column is sorted by, if it has one.
+        note: shown smaller, or in brackets.
+        emphasis: `LEAD`, for the best and those not significantly worse; `FAILED`; or empty.
     """
-    merged: dict[tuple[str, str], tuple[str, Record]] = {}
-    failed: dict[tuple[str, str], Record] = {}
-    for name, records in files.items():
-        newest: dict[tuple[str, str], Record] = {}
-        for record in records:
-            check_suite_record(record)
-            if record["status"] == "ok":
-                newest[json.dumps(_definition(record), sort_keys=True), record["learner"]] = record
-            else:
-                failed[column_title(record), record["learner"]] = record
-        _check_one_learner_a_name(name, newest.values())
-        for key, record in newest.items():
-            other_name, other = merged.get(key, (name, record))
-            if not _same_learner(other, record):
-                raise ValueError(
-                    f"{other_name} and {name} have different learners of the name {key[1]!r} in {column_title(record)} "
-                    "(their code or weights differ): give one of them another name, or report one file alone."
-                )
-            if record.get("date", "") >= other.get("date", ""):
-                merged[key] = name, record
-    scored = [record for _, record in merged.values()]
-    known = {(column_title(record), record["learner"]) for record in scored}
-    kept = scored + [record for key, record in failed.items() if key not in known]
-    suites = sorted({record["suite"]["name"] for record in kept if record.get("suite")})
-    if len(suites) > 1:
-        raise ValueError(f"The records are of the suites {' and '.join(suites)}: report each alone.")
-    return kept
+
+    text: str = ""
+    value: float | None = None
+    note: str = ""
+    emphasis: str = ""
 
 
-def _same_learner(one: Record, other: Record) -> bool:
-    """By code and weights; where no fingerprint was kept, by its scores."""
-    if one.get("fingerprint") is None or other.get("fingerprint") is None:
-        return bool(one["final_scores"] == other["final_scores"])
-    return bool(one["fingerprint"] == other["fingerprint"])
+@dataclass(frozen=True)
+class TableRow:
+    """One row: its cells, and a kind, `ORACLE` or `PUBLISHED`, if it is not a learner's that was evaluated as usual."""
+
+    cells: list[TableCell]
+    kind: str = ""
 
 
-def _check_one_learner_a_name(file: str, records: Iterable[Record]) -> None:
-    """One name must not stand for two learners in the columns of a table; for other D or K, its weights are others."""
-    found: dict[Any, Record] = {}
-    for record in records:
-        if record["status"] != "ok" or record.get("fingerprint") is None:
-            continue
-        size = (record["env_kwargs"].get("n_features"), record["env_kwargs"].get("n_classes"))
-        first = found.setdefault((record["learner"], size), record)
-        if not _same_learner(first, record):
-            raise ValueError(
-                f"{file} has two learners of the name {record['learner']!r}: in {column_title(first)} and in "
-                f"{column_title(record)} their code or weights differ. Run one on all columns, into a new file."
-            )
+@dataclass(frozen=True)
+class Table:
+    """A table: the heads of its columns, its rows, and what its numbers are.
 
-
-def group(records: Sequence[Record]) -> Columns:
-    """Return column title → its records, best first and failed ones last; a column is one environment and protocol.
-
-    Raises:
-        ValueError: two records of a column were made on different episodes, and cannot be compared.
+    Args:
+        heads: of the columns.
+        rows: each with as many cells as there are heads.
+        caption: what the numbers are.
+        source: of the rows of kind `PUBLISHED`; empty if there are none.
     """
-    if not records:
-        raise ValueError("There are no records to report.")
-    columns: dict[str, dict[str, Record]] = {}
-    definitions: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        title = column_title(record)
-        columns.setdefault(title, {})[record["learner"]] = record
-        definitions.setdefault(title, []).extend([_definition(record)] if record["status"] == "ok" else [])
-    for title, made in definitions.items():
-        first, *others = made or [{}]
-        for other in others:
-            if changed := [
-                f"{key}={first.get(key)!r} and {other[key]!r}" for key in other if first.get(key) != other[key]
-            ]:
-                raise ValueError(
-                    f"The records of {title} were made on different episodes ({'; '.join(changed)}), so they cannot "
-                    "stand in one column: evaluate again with one setting into a new file (--out), and report that."
-                )
-    titles = sorted(columns, key=lambda title: _order(next(iter(columns[title].values()))))
-    return {title: sorted(columns[title].values(), key=_place) for title in titles}
+
+    heads: list[str]
+    rows: list[TableRow]
+    caption: str
+    source: str = ""
 
 
-def _order(record: Record) -> int:
-    """Where a suite has the record's cell; the columns of no suite stay as they came."""
-    suite = record.get("suite")
-    return [cell.name for cell in find_suite(suite["name"]).cells].index(suite["cell"]) if suite else 0
+class Unit(NamedTuple):
+    """How a metric is shown: the factor that it is multiplied by, the digits after the point, and its name."""
+
+    factor: float
+    digits: int
+    name: str
 
 
-def _definition(row: Record) -> dict[str, Any]:
-    """All that makes the episodes of a record what they are."""
-    suite = row.get("suite") or {}
-    shared = {key: row.get(key) for key in ("seed", "episodes", "data", "final_positions")}
-    return (
-        {"env": row["env"], "protocol": row["protocol"]}
-        | row["env_kwargs"]
-        | shared
-        | {"suite": suite.get("name"), "definition": suite.get("definition")}
-    )
+def unit(record: ScoredRecord) -> Unit:
+    """Return how the record's metric is shown: accuracy in %, squared error as it is."""
+    return Unit(100.0, 1, "accuracy (%)") if record.larger_is_better else Unit(1.0, 3, "squared error")
 
 
-def _place(row: Record) -> tuple[bool, float]:
-    if row["status"] != "ok":
-        return True, 0.0
-    return False, -row["final"] if larger_is_better(row) else row["final"]
+def leaderboard(columns: Columns, *, sizes: bool = True) -> Table:
+    """Return learners × columns: final scores, and the differences to the best of each column.
+
+    Args:
+        columns: as `group` makes them.
+        sizes: whether to show how many parameters each learner has, and how large its state is.
+    """
+    means, published = _interquartile_means(columns), _published(columns)
+    leading = {title: _leaders(records) for title, records in columns.items()}
+
+    def row(name: str, of_learner: list[TableCell], scores: list[TableCell], kind: str) -> TableRow:
+        cells = [TableCell(name), *(of_learner if sizes else []), *scores]
+        return TableRow([*cells, means.get(name, TableCell())] if means else cells, kind)
+
+    rows = []
+    for learner in learners(columns):
+        mine = {title: next((r for r in records if r.learner == learner), None) for title, records in columns.items()}
+        scores = [_score(record, columns[title], learner in leading[title]) for title, record in mine.items()]
+        knows = any(record is not None and record.knows_the_task for record in mine.values())
+        rows.append(row(learner, _sizes(mine.values()), scores, ORACLE if knows else ""))
+    rows += [row(name, [TableCell(), TableCell()], scores, PUBLISHED) for name, scores in published.items()]
+    heads = ["learner", *(["parameters", "state"] if sizes else []), *columns]
+    heads += ["interquartile mean"] if means else []
+    return Table(heads, rows, _caption(columns), f"{paper.NOTE}." if published else "")
 
 
-def learners(columns: Columns) -> list[str]:
-    """All learners, in the order of the first column, then of the next."""
-    return list(dict.fromkeys(row["learner"] for rows in columns.values() for row in rows))
+def _score(record: Record | None, column: Sequence[Record], leads: bool) -> TableCell:
+    """The final metric with half the width of its interval, and the difference to the best of the column."""
+    if isinstance(record, FailedRecord):
+        return TableCell("failed", note=record.error, emphasis=FAILED)
+    if not isinstance(record, ScoredRecord):
+        return TableCell()
+    factor, digits, _ = unit(record)
+    mean, half = factor * record.final.mean, factor * (record.final.high - record.final.low) / 2
+    text, note = f"{mean:.{digits}f} ± {half:.{digits}f}", _difference(record, best(column))
+    return TableCell(text, mean, note, LEAD if leads else "")
 
 
-def oracles(columns: Columns) -> set[str]:
-    """Return the names of those that are shown the hidden task."""
-    return {row["learner"] for rows in columns.values() for row in rows if knows_the_task(row)}
-
-
-def find_row(rows: list[Record], learner: str) -> Record | None:
-    """Return the learner's record in a column, if it has one."""
-    return next((row for row in rows if row["learner"] == learner), None)
-
-
-def scale(row: Record) -> float:
-    """What a value of the record's metric is multiplied by to be shown: accuracy in %."""
-    return 100.0 if larger_is_better(row) else 1.0
-
-
-def cell(row: Record | None) -> str:
-    """Final accuracy in % (or squared error) with half the width of its interval; empty without a record."""
-    if row is None:
-        return ""
-    if row["status"] != "ok":
-        return "failed"
-    digits = 1 if larger_is_better(row) else 3
-    half = scale(row) * (row["final_high"] - row["final_low"]) / 2
-    return f"{scale(row) * row['final']:.{digits}f} ± {half:.{digits}f}"
-
-
-def difference(row: Record, rows: Sequence[Record]) -> str:
-    """What a learner has over the best of its column, with its interval."""
-    top = best(rows)
-    if row["status"] != "ok" or top is None:
-        return ""
-    if row is top:
+def _difference(record: ScoredRecord, top: ScoredRecord | None) -> str:
+    """The difference to the best of the column, with its interval."""
+    if record is top:
         return "best"
-    if knows_the_task(row):
-        return "knows the task"
-    digits = 1 if larger_is_better(row) else 3
-    mean, low, high = (scale(row) * value for value in compare(row, top))
+    if record.knows_the_task:
+        return "knows the task" if top else ""
+    assert top is not None  # it is at least this record
+    factor, digits, _ = unit(record)
+    mean, low, high = (factor * value for value in compare(record, top))
     return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
-def leaders(rows: Sequence[Record], level: float) -> set[str]:
-    """Return the best of a column, and all that are not significantly worse at this level."""
-    top = best(rows)
-    chosen = {learner for learner, p in corrected_p_values(rows).items() if p >= level}
-    return chosen | ({top["learner"]} if top else set())
+def _leaders(records: Sequence[Record]) -> set[str]:
+    """The best of a column, and all that are not significantly worse."""
+    top = best(records)
+    level = {learner for learner, p in corrected_p_values(records).items() if p >= SIGNIFICANCE}
+    return level | ({top.learner} if top else set())
 
 
-def failures(columns: Columns) -> list[str]:
-    """One line for each failed record: who, where, why."""
-    return [
-        f"{row['learner']}, {title}: {row['error']}"
-        for title, rows in columns.items()
-        for row in rows
-        if row["status"] != "ok"
-    ]
+def _sizes(records: Iterable[Record | None]) -> list[TableCell]:
+    """The learner's parameters and state size; dashes if it has no score."""
+    for record in records:
+        if isinstance(record, ScoredRecord):
+            return [TableCell(f"{size:,}", size) for size in (record.n_parameters, record.state_size)]
+    return [TableCell("–"), TableCell("–")]
 
 
-def facts(columns: Columns, learner: str) -> tuple[str, str]:
-    """Return the learner's parameters and state size; dashes where it never got so far."""
-    scored = [row for rows in columns.values() for row in rows if row["learner"] == learner and row["status"] == "ok"]
-    if not scored:
-        return "–", "–"
-    return f"{scored[0]['n_parameters']:,}", f"{scored[0]['state_size']:,}"
+def _interquartile_means(columns: Columns) -> dict[str, TableCell]:
+    """Learner → its interquartile mean, if it has a score in all columns; empty for fewer than four, or regression."""
+    mine: dict[str, list[ScoredRecord]] = {}
+    for records in scored_columns(columns).values():
+        for record in records:
+            mine.setdefault(record.learner, []).append(record)
+    if len(columns) < 4 or not all(record.larger_is_better for records in mine.values() for record in records):
+        return {}
+    found = {}
+    for learner, records in mine.items():
+        if len(records) == len(columns):
+            mean, low, high = (100 * float(value) for value in interquartile_mean(records))
+            found[learner] = TableCell(f"{mean:.1f} ± {(high - low) / 2:.1f}", mean)
+    return found
 
 
-def caption(columns: Columns) -> str:
-    """Say what the numbers of the table are."""
-    rows = [row for rows in columns.values() for row in rows if row["status"] == "ok"]
-    if not rows:
+def _published(columns: Columns) -> dict[str, list[TableCell]]:
+    """The paper's rows, if the columns are those of its Table 1."""
+    claims = [records[0].suite for records in columns.values()]
+    if any(claim is None or claim.name != paper.SUITE for claim in claims):
+        return {}
+    names = [claim.cell for claim in claims if claim]
+    rows = {}
+    for learner, values in paper.PUBLISHED.items():
+        cells = {name: TableCell(f"{value:.1f}", value) for name, value in zip(paper.COLUMNS, values, strict=True)}
+        rows[f"{learner} (published)"] = [cells.get(name, TableCell()) for name in names]
+    return rows
+
+
+def _caption(columns: Columns) -> str:
+    """What the numbers of the leaderboard are."""
+    records = [record for column in scored_columns(columns).values() for record in column]
+    if not records:
         return "No learner got a score."
-    what = sorted({"accuracy in %" if larger_is_better(row) else "mean squared error" for row in rows})
-    positions = sorted({row["final_positions"] for row in rows})
+    metrics = sorted({"accuracy in %" if record.larger_is_better else "mean squared error" for record in records})
+    positions = sorted({record.final_positions for record in records})
     where = " or ".join("the last position" if n == 1 else f"the last {n} positions" for n in positions)
-    episodes = " or ".join(f"{n:,}" for n in sorted({row["episodes"] for row in rows}))
+    episodes = " or ".join(f"{n:,}" for n in sorted({record.episodes for record in records}))
     return (
-        f"{' or '.join(what).capitalize()} over {where}, with half the width of its 95 % bootstrap interval; "
+        f"{' or '.join(metrics).capitalize()} over {where}, with half the width of its 95 % bootstrap interval; "
         f"{episodes} episodes a cell, the same for all learners of a column. In brackets the difference to the best of "
         "the column, paired on these episodes, with its 95 % interval. Bold: the best, and those not significantly "
         "worse (sign-flip test, Holm's correction over all pairs of the column, 5 %; intervals are not corrected, so "
         "that of a bold cell can exclude 0)."
     )
+
+
+def failures(columns: Columns) -> list[str]:
+    """One line for each failed record: who, where, why."""
+    return [
+        f"{record.learner}, {title}: {record.error}"
+        for title, records in columns.items()
+        for record in records
+        if isinstance(record, FailedRecord)
+    ]
+
+
+def details(columns: Columns) -> Table:
+    """Return one row for each learner and column: every estimate of its record, and its regret to the best baseline."""
+    heads = ["learner", "column", "final", "area", "regret", "p", "NLL", "ECE", "to 50 %", "to 70 %", "seconds"]
+    rows = []
+    for title, records in scored_columns(columns).items():
+        p_values, baseline = corrected_p_values(records), best_baseline(records)
+        for record in records:
+            factor, digits, _ = unit(record)
+            p = p_values.get(record.learner)
+            cells = [
+                TableCell(record.learner, note=record.spec),
+                TableCell(title),
+                _estimate(record.final, factor, digits),
+                _estimate(record.area, factor, digits),
+                _estimate(None if baseline is None else regret(record, baseline), 1.0, 2),
+                TableCell() if p is None else TableCell(f"{p:.4f}", p),
+                _estimate(record.final_nll, 1.0, 3),
+                _estimate(record.ece, 100.0, 1),
+                *(_examples(record, level) for level in ("0.5", "0.7")),
+                TableCell(f"{record.wall_seconds:.1f}", record.wall_seconds),
+            ]
+            rows.append(TableRow(cells))
+    caption = (
+        "Every number with its 95 % bootstrap interval. Final: over the last positions. Area: mean over all positions. "
+        "Regret: correct predictions lost (or squared error added) over an episode, against the best learner of the "
+        "column that was not meta-trained. p: no difference to the best of the column, sign-flip test with Holm's "
+        "correction over all pairs. NLL in nats and expected calibration error in points, over the last positions. To "
+        "50 %, 70 %: examples seen when the accuracy (made monotone) first reaches it. Seconds: of the predictions."
+    )
+    return Table(heads, rows, caption)
+
+
+def _estimate(values: Iterable[Any] | None, factor: float, digits: int) -> TableCell:
+    if values is None:
+        return TableCell()
+    mean, low, high = (factor * float(value) for value in values)
+    return TableCell(f"{mean:.{digits}f}", mean, f"[{low:.{digits}f}, {high:.{digits}f}]")
+
+
+def _examples(record: ScoredRecord, level: str) -> TableCell:
+    """Examples seen until an accuracy is reached."""
+    if record.examples_to is None:
+        return TableCell()
+    found = record.examples_to[level]
+    mean, low, high = ("never" if value is None else str(value) for value in found)
+    return TableCell(mean, found[0], f"[{low}, {high}]")
+
+
+def sources(records: Sequence[Record]) -> list[str]:
+    """Return which suites, versions, commits, machines, seeds, dates and commands the records come from, one a line."""
+    lines: dict[str, None] = {}
+    for record in records:
+        made = record.provenance
+        parts = [
+            f"suite {record.suite.name}" if record.suite else "",
+            ", ".join(f"{name} {version}" for name, version in made.versions.items()),
+            f"commit {made.commit}",
+            made.machine or made.device,
+            f"episodes of seed {record.seed}",
+            made.date[:10],
+            made.command,
+        ]
+        lines["; ".join(filter(None, parts))] = None
+    return list(lines)

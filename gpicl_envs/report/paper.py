@@ -13,11 +13,3 @@ PUBLISHED = {
     "GPICL Transformer": (73.70, 62.24, 53.39, 100, 19.40, 14.58),
 }
 NOTE = "Kirsch et al. 2022, Table 1: published, not run here, on 512 or 768 sequences"
-
-
-def published_rows(cells: list[str]) -> dict[str, list[str]]:
-    """Return learner → its published accuracy in each of these cells, empty where there is none."""
-    return {
-        f"{name} (published)": [f"{values[COLUMNS.index(cell)]:.1f}" if cell in COLUMNS else "" for cell in cells]
-        for name, values in PUBLISHED.items()
-    }

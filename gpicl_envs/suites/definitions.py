@@ -1,7 +1,7 @@
-"""Frozen benchmark definitions: what is evaluated, on how many episodes, of which seed.
+"""Frozen benchmark definitions: what learners are evaluated on, on how many episodes, of which seed.
 
-A suite never changes: another size, seed or dataset is another suite, with another name. Every record carries the hash
-of its cell's definition, and one that does not match is refused by name.
+A suite never changes: another size, seed or dataset is another suite, with another name. Every record has the hash of
+its cell's definition, and one that does not match is refused by name.
 """
 
 import json
@@ -13,12 +13,13 @@ from typing import Any
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.evaluation.protocol import UNSEEN_DATASET, UNSEEN_TASK
+from gpicl_envs.evaluation.records import Record, ScoredRecord
 from gpicl_envs.registration import find_environment
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One column of a suite: an environment, and how many of its episodes are answered.
+    """One column of a suite: an environment, and how many of its episodes are predicted.
 
     Args:
         name: in the suite.
@@ -47,7 +48,7 @@ class Cell:
 
     @property
     def definition(self) -> str:
-        """The sha256 of all that defines the cell."""
+        """The sha256 of everything that defines the cell."""
         return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
@@ -56,7 +57,7 @@ class Suite:
     """A named list of cells.
 
     Args:
-        name: ends in a version, or names a table; it never means anything else.
+        name: ends in a version, or names a table; it never gets another meaning.
         description: one line.
         cells: in the order of the table's columns.
     """
@@ -119,7 +120,7 @@ SUITES = {
     for suite in (
         Suite(
             "gpicl-v1",
-            "every dataset at hand: unseen tasks of MNIST, and unseen datasets",
+            "every available dataset: unseen tasks of MNIST, and unseen datasets",
             _datasets(EVERY_DATASET, 4096),
         ),
         Suite(
@@ -167,31 +168,25 @@ def find_suite(name: str) -> Suite:
     return SUITES[name]
 
 
-def check_suite_record(record: dict[str, Any]) -> None:
-    """Raise ValueError, naming the record, if it claims a cell of a suite whose definition is another one.
+def check_suite_record(record: Record) -> None:
+    """Raise ValueError, naming the record, if it claims a cell of a suite that is defined in another way.
 
-    Records of suites that this version does not know are refused too: nothing here can tell whether they match.
+    Records of suites that this version does not know are refused too, since nothing here can tell whether they match.
     """
-    claim = record.get("suite")
+    claim = record.suite
     if claim is None:
         return
-    if not isinstance(claim, dict) or not {"name", "cell", "definition"} <= claim.keys():
-        raise ValueError(f"The record of {record['learner']} has suite={claim!r}, which is none. Make it again.")
-    cell = find_suite(claim["name"]).cell(claim["cell"])
-    who = f"The record of {record['learner']} in {claim['name']}, {claim['cell']},"
-    advice = f"Run `gpicl benchmark --suite {claim['name']}` again with this version."
-    if claim["definition"] != cell.definition:
+    cell = find_suite(claim.name).cell(claim.cell)
+    who = f"The record of {record.learner} in {claim.name}, {claim.cell},"
+    advice = f"Run `gpicl benchmark --suite {claim.name}` again with this version."
+    if claim.definition != cell.definition:
         raise ValueError(f"{who} was made with another definition of that cell. {advice}")
-    given = {
-        "env": record["env"],
-        "protocol": record["protocol"],
-        "seed": record["seed"],
-        "episodes": record["episodes"],
-    }
-    for name, value in given.items():
-        if value != getattr(cell, name):
-            raise ValueError(f"{who} has {name}={value!r}, but the cell says {getattr(cell, name)!r}. {advice}")
-    shown = record["env_kwargs"] | {"final_positions": record.get("final_positions", cell.final_positions)}
-    for name, value in (cell.arguments | {"final_positions": min(cell.final_positions, cell.length)}).items():
-        if shown.get(name, value) != value:
-            raise ValueError(f"{who} has {name}={shown[name]!r}, but the cell says {value!r}. {advice}")
+    expected = {"env": cell.env, "protocol": cell.protocol, "seed": cell.seed, "episodes": cell.episodes}
+    given = {name: getattr(record, name) for name in expected} | record.env_kwargs
+    expected |= cell.arguments
+    if isinstance(record, ScoredRecord):
+        given["final_positions"] = record.final_positions
+        expected["final_positions"] = min(cell.final_positions, cell.length)
+    for name, value in expected.items():
+        if given.get(name, value) != value:
+            raise ValueError(f"{who} has {name}={given[name]!r}, but the cell says {value!r}. {advice}")

@@ -1,26 +1,21 @@
-"""Learners × cells of a suite → records. Each pair is one job: independent, resumable, and safe from the others.
-
-`benchmark` plans the jobs and keeps what they return; where they run is the business of `isolation.py` (processes of
-this machine) or `cluster.py` (Ray), which hand back every job with its outcome in whatever order they finish.
-"""
+"""`benchmark`: learners × cells of a suite → records. Each pair is an independent job, safe from the others."""
 
 import os
 import random
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import evaluate
-from gpicl_envs.evaluation.provenance import machine_name, package_versions, source_commit
-from gpicl_envs.evaluation.records import SCHEMA, append_records, drop_partial_line, read_records
+from gpicl_envs.evaluation.provenance import provenance
+from gpicl_envs.evaluation.records import SCHEMA, FailedRecord, Record, ScoredRecord, SuiteClaim, distinct_names
 from gpicl_envs.jobs.job import Outcome, Runner, one_line
+from gpicl_envs.jobs.run import Report, open_records, run_jobs
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import learner_fingerprint, make_fitting, parse_spec
 from gpicl_envs.suites.definitions import Cell, Suite, check_suite_record
@@ -28,69 +23,140 @@ from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.oracle import Oracle
 
-CHECK_LENGTH = 24  # positions of the trial episodes of `check_learner`
+CHECK_LENGTH = 24  # positions of the artificial episodes of `check_learner`
+
+Size = tuple[int, int]  # (D, K)
+Checks = dict[tuple[str, Size], Outcome]  # (spec, size) → the learner's name and fingerprint, or why it is refused
 
 
-@dataclass(frozen=True)
-class Job:
-    """One learner on one cell; or, without a name, the check that it may be scored at all.
+class AvailableCell(NamedTuple):
+    """A cell whose data are available: its (D, K), its base dataset's fingerprint, and whether the oracle covers it."""
+
+    cell: Cell
+    size: Size
+    data: str | None
+    has_oracle: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerJob:
+    """Something done with a learner that is made to fit a cell.
+
+    Args:
+        cell: of a suite.
+        spec: the learner, as for `make_fitting`.
+        device: cpu or cuda.
+        threads: of torch.
+    """
+
+    cell: Cell
+    spec: str
+    device: str = "cpu"
+    threads: int = 1
+
+    def run(self) -> Outcome:
+        """Do it in this process. Whatever the learner raises becomes the reason of its failure."""
+        torch.set_num_threads(self.threads)
+        try:
+            tasks = make_tasks(**self.cell.arguments | {"device": self.device})
+            random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
+            return Outcome(self.do(make_fitting(self.spec, {}, tasks), tasks))
+        except (Exception, SystemExit) as error:  # a learner's own code may raise anything
+            return Outcome(error=one_line(error))
+
+    def do(self, learner: Any, tasks: EpisodeDistribution) -> Any:
+        """Return the value of the job."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckJob(LearnerJob):
+    """Checks that a learner of the cell's D and K may be scored; its value is the learner's name and fingerprint.
+
+    Args:
+        size: (D, K) of the cell.
+    """
+
+    size: Size
+
+    @property
+    def title(self) -> str:
+        """For progress and errors."""
+        return f"check of {self.spec}"
+
+    def do(self, learner: Any, tasks: EpisodeDistribution) -> tuple[str, str]:
+        """Return the learner's name and fingerprint."""
+        if not isinstance(learner, Oracle):
+            check_learner(learner, length=min(CHECK_LENGTH, max(2, tasks.length)))
+        return learner.name, learner_fingerprint(self.spec, learner)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellJob(LearnerJob):
+    """One learner on one cell; its value is the record.
 
     Args:
         suite: the suite's name.
-        cell: what to evaluate on.
-        spec: the learner, as `make_learner` and `parse_spec` take it.
-        name: the learner's name in the table; None to check it first.
-        fingerprint: hash of the learner's code and weights.
-        device: cpu or cuda.
+        name: the learner's name in the table.
+        fingerprint: sha256 of the learner's spec, code and weights; None if it could not be made.
+        data: fingerprint of the cell's base dataset.
+        refusal: why the learner may not be scored; None if it passed its check.
         batch_size: episodes at a time.
-        threads: of torch.
         command: what the user typed.
     """
 
     suite: str
-    cell: Cell
-    spec: str
-    name: str | None = None
+    name: str
     fingerprint: str | None = None
-    device: str = "cpu"
+    data: str | None = None
+    refusal: str | None = None
     batch_size: int = 16
-    threads: int = 1
     command: str = ""
 
     @property
     def title(self) -> str:
         """For progress and errors."""
-        return f"{self.name}, {self.cell.name}" if self.name else f"check of {self.spec}"
+        return f"{self.name}, {self.cell.name}"
 
-    def run(self) -> Outcome:
-        """Check or evaluate in this process. Whatever the learner raises becomes the reason of its failure."""
-        torch.set_num_threads(self.threads)
-        try:
-            tasks = make_tasks(**self.cell.arguments | {"device": self.device})
-            random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
-            learner = make_fitting(self.spec, {}, tasks)
-            return self._check(learner, tasks) if self.name is None else self._evaluate(learner, tasks)
-        except (Exception, SystemExit) as error:  # a learner's own code: anything may come
-            return Outcome(error=one_line(error))
+    @property
+    def labels(self) -> dict[str, Any]:
+        """What the job's records say, beside the result."""
+        claim = SuiteClaim(self.suite, self.cell.name, self.cell.definition)
+        return {"learner": self.name, "spec": self.spec, "fingerprint": self.fingerprint, "suite": claim}
 
-    def _check(self, learner: Any, tasks: EpisodeDistribution) -> Outcome:
-        if not isinstance(learner, Oracle):
-            check_learner(learner, length=min(CHECK_LENGTH, max(2, tasks.length)))
-        return Outcome({"name": learner.name, "fingerprint": learner_fingerprint(self.spec, learner)})
-
-    def _evaluate(self, learner: Any, tasks: EpisodeDistribution) -> Outcome:
-        if isinstance(learner, Oracle) and not learner.covers(tasks):
-            return Outcome()
+    def do(self, learner: Any, tasks: EpisodeDistribution) -> ScoredRecord:
+        """Return the record of the cell's episodes."""
+        cell = self.cell
         curve = evaluate(
             learner,
             tasks,
-            episodes=self.cell.episodes,
-            seed=self.cell.seed,
-            protocol=self.cell.protocol,
+            episodes=cell.episodes,
+            seed=cell.seed,
+            protocol=cell.protocol,
             batch_size=self.batch_size,
-            final_positions=self.cell.final_positions,
+            final_positions=cell.final_positions,
         )
-        return Outcome(curve.record() | _header(self))
+        return replace(curve.record(self.command), **self.labels)
+
+    def matches(self, record: Record) -> bool:
+        """Whether a record is of the same cell, data, learner, code and weights."""
+        wanted = {**self.labels, "learner": record.learner, "data": self.data}  # the name may depend on the others'
+        return all(getattr(record, name) == value for name, value in wanted.items())
+
+    def failed(self, error: str) -> FailedRecord:
+        """Return the record of a failure."""
+        cell = self.cell
+        return FailedRecord(
+            **self.labels,
+            env=cell.env,
+            env_kwargs={name: value for name, value in cell.arguments.items() if name not in ("dataset", "function")},
+            data=self.data,
+            protocol=cell.protocol,
+            seed=cell.seed,
+            episodes=cell.episodes,
+            provenance=provenance(self.device, self.command),
+            error=error,
+        )
 
 
 def benchmark(
@@ -103,153 +169,94 @@ def benchmark(
     batch_size: int = 16,
     threads: int = 1,
     command: str = "",
-    report: Callable[[str], None] = lambda line: None,
-) -> list[dict[str, Any]]:
-    """Evaluate every learner on every cell of a suite whose data are at hand; return their records.
+    report: Report = lambda line: None,
+) -> list[Record]:
+    """Evaluate every learner on every cell of a suite whose data are available; return their records.
 
     A record is added to the file as soon as its job is done. Jobs whose record is there already (the same cell, data,
-    learner, weights and code) are not run again, so a benchmark that was stopped goes on; failed ones are tried again.
+    learner, weights and code) are not run again, so a benchmark that was stopped is resumed; failed jobs run again. The
+    oracle only has records of the cells whose best predictions are known.
 
     Args:
         suite: the suite.
         specs: the learners.
         path: the record file, made if needed.
-        run: runs jobs: what `isolation.local_runner(...)` or `cluster.ray_runner(...)` gives.
+        run: runs jobs: what `local_runner(...)` or `ray_runner(...)` yields.
         device: cpu or cuda.
         batch_size: episodes at a time.
         threads: torch's threads in each job.
         command: kept in the records.
-        report: told one line for each job.
+        report: takes one line for each job.
 
     Raises:
-        ValueError: no data are at hand, the file is no record file, or holds records of another definition.
+        ValueError: no data are available, or the file holds something else or records of another definition.
     """
     specs = list(dict.fromkeys(specs))
     for spec in specs:
         parse_spec(spec)
-    append_records(path, [])  # fails now where nothing can be written
-    drop_partial_line(path)
-    kept = read_records(path) if Path(path).stat().st_size else []
+    kept = open_records(path, ScoredRecord | FailedRecord, SCHEMA)
     for record in kept:
         check_suite_record(record)
-    cells = [cell for cell in suite.cells if _at_hand(cell, report)]
-    if not cells:
-        raise ValueError(f"No data of {suite.name} are at hand: `gpicl data list` shows where each comes from.")
+    cells = _available_cells(suite, report)
+    shared: dict[str, Any] = {"device": device, "threads": threads}
+    checks = _check_learners(specs, cells, run, shared)
+    shared |= {"suite": suite.name, "batch_size": batch_size, "command": command}
+    jobs = _plan(specs, cells, checks, shared)
+    checked = partial(_run_checked, run)
+    records = run_jobs(jobs, path, kept, checked, describe=_final, unit="cells", report=report)
+    return [replace(record, learner=job.name) for job, record in zip(jobs, records, strict=True)]
 
-    shared: dict[str, Any] = {"device": device, "batch_size": batch_size, "threads": threads, "command": command}
-    checks = [Job(suite.name, cell, spec, **shared) for spec in specs for cell in _one_of_each_size(cells)]
-    found: dict[tuple[str, Any], Outcome] = {}
-    for done, outcome in run(checks):
-        found[done.spec, _size(done.cell)] = outcome
-        if outcome.error is not None:
-            report(f"{done.title} failed: {outcome.error}")
-    names = _names(specs, found)
-    records, jobs = [], []
-    for spec in specs:
-        for cell in cells:
-            outcome = found[spec, _size(cell)]
-            fingerprint = (outcome.value or {}).get("fingerprint")
-            planned = Job(suite.name, cell, spec, names[spec], fingerprint, **shared)
-            if outcome.error is not None:
-                records.append(failed_record(planned, f"check: {outcome.error}"))
-            elif (finished := _find(kept, planned)) is not None:
-                records.append(finished | {"learner": planned.name})
-            else:
-                jobs.append(planned)
-    append_records(path, [record for record in records if record["status"] == "failed"])
-    if len(jobs) < len(specs) * len(cells):
-        report(f"{len(specs) * len(cells) - len(jobs)} of {len(specs) * len(cells)} cells need no run")
-    for count, (done, outcome) in enumerate(run(jobs), start=1):
-        if outcome == Outcome():
+
+def _available_cells(suite: Suite, report: Report) -> list[AvailableCell]:
+    """The cells whose data can be read here; reports what to do about the others."""
+    found = []
+    for cell in suite.cells:
+        try:
+            tasks = make_tasks(**cell.arguments)
+        except MissingDataError as error:
+            report(f"{cell.name} is left out: {error}")
             continue
-        record = outcome.value if outcome.error is None else failed_record(done, outcome.error)
-        append_records(path, [record])
-        records.append(record)
-        result = f"failed: {outcome.error}" if outcome.error else f"{record['final']:.3f}"
-        report(f"[{count}/{len(jobs)}] {done.title}: {result}")
-    return sorted(records, key=lambda record: _place(record, suite, specs))
+        size = tasks.n_features, tasks.n_classes
+        found.append(AvailableCell(cell, size, tasks.fingerprint, Oracle().covers(tasks)))
+    if not found:
+        raise ValueError(f"No data of {suite.name} are available: `gpicl data list` shows where each comes from.")
+    return found
 
 
-def failed_record(job: Job, error: str) -> dict[str, Any]:
-    """Return the record of a job that has no scores, with the reason."""
-    arguments = {name: value for name, value in job.cell.arguments.items() if name not in ("dataset", "function")}
-    return {
-        "schema": SCHEMA,
-        "status": "failed",
-        "error": error,
-        "learner": job.name or job.spec,
-        "env": job.cell.env,
-        "env_kwargs": arguments,
-        "protocol": job.cell.protocol,
-        "seed": job.cell.seed,
-        "episodes": job.cell.episodes,
-        "data": None,
-        "device": job.device,
-        "versions": package_versions(),
-        "commit": source_commit(),
-        **_header(job),
-    }
+def _check_learners(
+    specs: Sequence[str], cells: Sequence[AvailableCell], run: Runner, shared: dict[str, Any]
+) -> Checks:
+    """Check each learner on the first cell of each size."""
+    first = {available.size: available.cell for available in reversed(cells)}
+    jobs = [CheckJob(cell=cell, size=size, spec=spec, **shared) for spec in specs for size, cell in first.items()]
+    return {(job.spec, job.size): outcome for job, outcome in run(jobs)}
 
 
-def _header(job: Job) -> dict[str, Any]:
-    """What a record of a suite says beside the scores."""
-    named = {"learner": job.name} if job.name else {}
-    return named | {
-        "spec": job.spec,
-        "fingerprint": job.fingerprint,
-        "suite": {"name": job.suite, "cell": job.cell.name, "definition": job.cell.definition},
-        "machine": machine_name(job.device),
-        "command": job.command,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+def _plan(
+    specs: Sequence[str], cells: Sequence[AvailableCell], checks: Checks, shared: dict[str, Any]
+) -> list[CellJob]:
+    """Every learner on every cell; the oracle where it covers the tasks."""
+    own = {spec: outcome.value[0] for (spec, _), outcome in checks.items() if outcome.error is None}
+    names = distinct_names({spec: own.get(spec, parse_spec(spec)[0]) for spec in specs})
+    jobs = []
+    for spec in specs:
+        for cell, size, data, has_oracle in cells:
+            if spec == Oracle.name and not has_oracle:
+                continue
+            check = checks[spec, size]
+            fingerprint, refusal = (None, f"check: {check.error}") if check.error else (check.value[1], None)
+            labels: dict[str, Any] = {"name": names[spec], "fingerprint": fingerprint, "refusal": refusal}
+            jobs.append(CellJob(cell=cell, spec=spec, data=data, **labels, **shared))
+    return jobs
 
 
-def _at_hand(cell: Cell, report: Callable[[str], None]) -> bool:
-    """Whether the cell's data can be read here; says what to do where they cannot."""
-    try:
-        make_tasks(**cell.arguments)
-    except MissingDataError as error:
-        report(f"{cell.name} is left out: {error}")
-        return False
-    return True
+def _run_checked(run: Runner, jobs: Sequence[CellJob]) -> Iterator[tuple[CellJob, Outcome]]:
+    """Run the jobs whose learner passed its check; the others fail with its reason."""
+    for job in jobs:
+        if job.refusal is not None:
+            yield job, Outcome(error=job.refusal)
+    yield from run([job for job in jobs if job.refusal is None])
 
 
-def _size(cell: Cell) -> tuple[Any, ...]:
-    """(D, K) of a cell: a learner is made and checked for each."""
-    tasks = make_tasks(**cell.arguments)
-    return tasks.n_features, tasks.n_classes
-
-
-def _one_of_each_size(cells: Iterable[Cell]) -> list[Cell]:
-    return list({_size(cell): cell for cell in reversed(list(cells))}.values())
-
-
-def _names(specs: Sequence[str], found: dict[tuple[str, Any], Outcome]) -> dict[str, str]:
-    """Each spec's name in the table: the learner's own, with the spec where two have the same."""
-    own = {spec: parse_spec(spec)[0] for spec in specs}
-    for (spec, _), outcome in found.items():
-        if outcome.value is not None:
-            own[spec] = outcome.value["name"]
-    names = list(own.values())
-    return {spec: name if names.count(name) == 1 else f"{name} ({spec})" for spec, name in own.items()}
-
-
-def _find(kept: Sequence[dict[str, Any]], job: Job) -> dict[str, Any] | None:
-    """The newest record of this very job, if there is one."""
-    data = make_tasks(**job.cell.arguments).fingerprint
-    wanted = (job.spec, job.fingerprint, job.suite, job.cell.definition, data)
-    for record in reversed(kept):
-        suite = record.get("suite") or {}
-        made = (record.get("spec"), record.get("fingerprint"), suite.get("name"), suite.get("definition"))
-        if record["status"] == "ok" and (*made, record.get("data")) == wanted:
-            return record
-    return None
-
-
-def _place(record: dict[str, Any], suite: Suite, specs: Sequence[str]) -> tuple[int, int]:
-    return specs.index(record["spec"]), [cell.name for cell in suite.cells].index(record["suite"]["cell"])
-
-
-def command_line() -> str:
-    """Return what the user typed, with the program's name alone for its path."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+def _final(record: ScoredRecord) -> str:
+    return f"{record.final.mean:.3f}"

@@ -110,7 +110,7 @@ def test_the_command_line_finds_the_box(run: Path, box: Path, tmp_path: Path, ca
     assert "pretrained" in entry_points(group=SCHEMES_GROUP).names
     assert has_own_size("pretrained:small") and not has_own_size("knn")
     assert isinstance(make_learner("pretrained:small"), Transformer)
-    options = "--env GPICL-Digits-v0 --env-set length=6 n_features=20 n_classes=4 --episodes 4".split()
+    options = "--env GPICL-Digits-v0 --env-kwargs length=6 n_features=20 n_classes=4 --episodes 4".split()
     main(["evaluate", "--learner", "pretrained:small", "knn", *options, "--out", str(tmp_path / "records.jsonl")])
     assert "| transformer |" in capsys.readouterr().out.replace("**", "")
     with pytest.raises(SystemExit):

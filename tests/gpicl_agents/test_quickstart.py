@@ -14,9 +14,9 @@ TINY = QuickstartConfig(scale=0.002, episodes=4)
 def test_the_whole_thread_at_its_smallest(tmp_path: Path):
     page = quickstart(tmp_path, TINY, Console(quiet=True))
     records = read_records(tmp_path / "records.jsonl")
-    assert len(records) == 4 * 8 and {record["episodes"] for record in records} == {4, 2}
-    assert {record["learner"] for record in records} >= {"transformer", "transformer+similarity", "1-nn-cosine"}
-    assert {(record["env"], record["protocol"]) for record in records} >= {
+    assert len(records) == 4 * 8 and {record.episodes for record in records} == {4, 2}
+    assert {record.learner for record in records} >= {"transformer", "transformer+similarity", "1-nn-cosine"}
+    assert {(record.env, record.protocol) for record in records} >= {
         ("GPICL-MNIST-v0", "unseen-task"),
         ("GPICL-Digits-v0", "unseen-dataset"),
     }
@@ -33,7 +33,7 @@ def test_folders_of_somebody_else_are_left_alone(tmp_path: Path):
     assert (tmp_path / "report" / "thesis.txt").read_text() == "years of work"
 
 
-def test_an_interrupted_run_goes_on_and_a_finished_one_starts_anew(tmp_path: Path, monkeypatch):
+def test_an_interrupted_run_is_resumed_and_a_finished_one_starts_from_scratch(tmp_path: Path, monkeypatch):
     trained = []
 
     def stop(*arguments):

@@ -51,8 +51,8 @@ def test_lists_come_from_the_registry(capsys: pytest.CaptureFixture[str]):
 def test_train_evaluate_and_report_work_together(tmp_path: Path):
     """The whole thread at its smallest, in a folder of the user's, with an agent of theirs."""
     (tmp_path / "my_agent.py").write_text(AGENT)
-    small = "--env-set", "length=12", "n_features=64"
-    options = "--preset", "tiny", "--env", "GPICL-Digits-v0", *small, "--out", "run", "--seed", 3
+    small = "length=12", "n_features=64"
+    options = "--preset", "tiny", "--env", "GPICL-Digits-v0", "--env-set", *small, "--out", "run", "--seed", 3
     trained = run("train", *options, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     assert "last ten" in trained.stdout
@@ -62,7 +62,8 @@ def test_train_evaluate_and_report_work_together(tmp_path: Path):
     assert again.returncode == 2 and "holds a run already: resume it" in again.stderr
     assert run("train", *options, "--resume", cwd=tmp_path).returncode == 0
     learners = "--learners", "run", "my_agent:Nearest", "knn"
-    evaluated = run("evaluate", *learners, "--env", "GPICL-Digits-v0", *small, "--episodes", 50, cwd=tmp_path)
+    shown = "--env", "GPICL-Digits-v0", "--env-kwargs", *small
+    evaluated = run("evaluate", *learners, *shown, "--episodes", 50, cwd=tmp_path)
     assert evaluated.returncode == 0, evaluated.stderr
     assert "| Nearest | 0 |" in evaluated.stdout and "transformer+similarity" in evaluated.stdout
     reported = run("report", "runs/records.jsonl", "--out", "page", cwd=tmp_path)
@@ -94,10 +95,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train --out r --preset tiny --set width", "'width' is not an assignment: give NAME=VALUE"),
         ("evaluate --learners kn", "Unknown learner 'kn'. Did you mean 'knn'"),
         ("evaluate --learners my_agent:Cheat", "Not causal"),
-        ("evaluate --learners knn --env-set n_tasks=3", "needs new tasks, but n_tasks=3"),
-        ("evaluate --learners knn --env-set split=train", "give --protocol"),
+        ("evaluate --learners knn --env-kwargs n_tasks=3", "needs new tasks, but n_tasks=3"),
+        ("evaluate --learners knn --env-kwargs split=train", "give --protocol"),
         (
-            "evaluate --learners knn --env-set feedback=reward",
+            "evaluate --learners knn --env-kwargs feedback=reward",
             "TaskDistribution got an unexpected keyword argument",
         ),
         ("evaluate --learners knn --seed -1", "seed=-1"),
@@ -133,9 +134,9 @@ def test_check_says_that_a_learner_is_fine(folder: Path, monkeypatch, capsys: py
 
 def test_two_learners_of_one_name_are_told_apart(folder: Path, monkeypatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(folder)
-    options = "--env GPICL-Digits-v0 --env-set length=5 n_features=8 --episodes 4 --out two.jsonl"
+    options = "--env GPICL-Digits-v0 --env-kwargs length=5 n_features=8 --episodes 4 --out two.jsonl"
     main(["evaluate", "--learners", "my_agent:Nearest", "my_agent:Nearest", "knn", *options.split()])
-    assert capsys.readouterr().out.count("Nearest (my_agent:Nearest)") == 1  # the same spec twice is one row
+    assert capsys.readouterr().out.count("| Nearest |") == 1  # the same spec twice is one row
     for name in ("a", "b"):
         make = f"train --preset tiny --steps 2 --out {name} --env GPICL-Digits-v0 --env-set length=5 n_features=32"
         main(make.split())

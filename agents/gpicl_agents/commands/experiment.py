@@ -38,7 +38,7 @@ def experiment(
     from gpicl_agents.experiments.engine.experiment import NAMES, find_experiment
     from gpicl_agents.experiments.engine.report import write_page
     from gpicl_agents.experiments.engine.sweep import sweep
-    from gpicl_envs.suites.run import command_line
+    from gpicl_envs.evaluation.provenance import command_line
     from gpicl_envs.tasks.base import check_device
 
     if not name:

@@ -1,7 +1,6 @@
 """A live view of meta-training: how the accuracy inside an episode rises, as training goes on."""
 
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from rich.console import Console, Group
@@ -14,7 +13,8 @@ from rich.text import Text
 from gpicl_agents.training.supervised import Progress
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.rendering.modes import sparkline
-from gpicl_envs.report import cell, find_row, learners
+from gpicl_envs.report import leaderboard
+from gpicl_envs.report.columns import Columns
 
 Curve = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -23,7 +23,7 @@ POINTS = 25
 
 
 class LiveReport:
-    """Shows training in a terminal; prints one line an evaluation where the output is no terminal.
+    """Shows training in a terminal; prints one line an evaluation if the output is not a terminal.
 
     Args:
         name: of the learner.
@@ -83,16 +83,16 @@ class LiveReport:
         return Group(self.bar, table)
 
 
-def score_table(columns: dict[str, list[dict[str, Any]]]) -> Table:
-    """Final accuracies as a terminal table; columns as `gpicl_envs.report.group` makes them."""
+def score_table(columns: Columns) -> Table:
+    """Return the final accuracies as a table for the terminal; columns as `gpicl_envs.report.group` makes them."""
     table = Table(
         title="accuracy over the last ten positions, % ± half the 95 % interval", title_justify="left", box=None
     )
     table.add_column("learner")
     for title in columns:
         table.add_column(title.replace(", ", "\n"), justify="right")
-    for learner in learners(columns):
-        table.add_row(learner, *(cell(find_row(rows, learner)) for rows in columns.values()))
+    for row in leaderboard(columns, sizes=False).rows:
+        table.add_row(*(cell.text for cell in row.cells[: 1 + len(columns)]))
     return table
 
 

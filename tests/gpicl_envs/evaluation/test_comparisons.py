@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import permutation_test, trim_mean
+from small_records import scored_record as record
 
 from gpicl_envs.evaluation.comparisons import (
     best,
@@ -11,14 +14,6 @@ from gpicl_envs.evaluation.comparisons import (
     p_value,
     regret,
 )
-
-
-def record(scores, learner: str = "a", metric: str = "accuracy", **more) -> dict:
-    """A record of ten final positions, of which each episode has so many right."""
-    scores = np.asarray(scores)
-    made = {"learner": learner, "metric": metric, "status": "ok", "final_positions": 10, "n_parameters": 0}
-    made |= {"final_scores": scores.tolist(), "area_scores": (3 * scores).tolist(), "final": scores.mean() / 10}
-    return made | {"task_id": None} | more
 
 
 def test_the_sign_flip_test_is_scipy_s():
@@ -42,7 +37,7 @@ def test_episodes_of_one_task_are_one_observation():
     """Six tasks that all differ alike: p cannot be below 2 / 2^6, however many episodes each has."""
     a, b = record(np.full(600, 7)), record(np.full(600, 5))
     tasks = np.repeat(np.arange(6), 100).tolist()
-    assert p_value(a | {"task_id": tasks}, b | {"task_id": tasks}) == pytest.approx(2 / 64, abs=0.01)
+    assert p_value(replace(a, task_id=tasks), replace(b, task_id=tasks)) == pytest.approx(2 / 64, abs=0.01)
     assert p_value(a, b) == 1e-4
 
 
@@ -56,24 +51,21 @@ def test_of_equal_learners_the_luckiest_is_rarely_significantly_better():
     """The best is chosen in the data that test it: over all pairs the error stays below 5 % (12 % over k - 1 tests)."""
     generator, wrong = np.random.default_rng(0), 0
     for _ in range(60):
-        rows = [record(generator.integers(0, 11, 100), str(i)) for i in range(8)]
+        rows = [record(generator.integers(0, 11, 100), learner=str(i)) for i in range(8)]
         wrong += min(corrected_p_values(rows).values()) < 0.05
     assert wrong <= 6
 
 
 def test_the_oracle_is_never_the_best_and_errors_are_better_if_smaller():
-    good, better, oracle = (
-        record([5, 6]),
-        record([7, 8], "b", n_parameters=9),
-        record([10, 10], "oracle", spec="oracle"),
-    )
+    good, better = record([5, 6]), record([7, 8], learner="b", n_parameters=9)
+    oracle = record([10, 10], learner="oracle", spec="oracle")
     assert best([good, better, oracle]) is better and best_baseline([good, better, oracle]) is good
     assert list(corrected_p_values([good, better, oracle])) == ["a"]
-    small, large = record([1.5, 1.5], metric="squared_error"), record([9.5, 9.5], "b", "squared_error")
+    small, large = record([1.5, 1.5], metric="squared_error"), record([9.5, 9.5], learner="b", metric="squared_error")
     assert best([small, large]) is small
 
 
-def test_regret_counts_the_answers_lost_over_an_episode():
+def test_regret_counts_the_correct_predictions_lost_over_an_episode():
     assert regret(record([4, 6]), record([7, 7])).mean == pytest.approx(6)
     small, large = record([1.0, 2.0], metric="squared_error"), record([3.0, 4.0], metric="squared_error")
     assert regret(large, small).mean == pytest.approx(6)
@@ -81,8 +73,8 @@ def test_regret_counts_the_answers_lost_over_an_episode():
 
 def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():
     generator = np.random.default_rng(2)
-    rows = [record(generator.binomial(10, share, 400)) for share in (0.1, 0.5, 0.6, 0.95)]
+    rows = [record(generator.binomial(10, p, 400)) for p in (0.1, 0.5, 0.6, 0.95)]
     mean, low, high = interquartile_mean(rows)
-    assert mean == pytest.approx(trim_mean([row["final"] for row in rows], 0.25)) == pytest.approx(0.55, abs=0.02)
-    deviation = (0.25 / 4000 + 0.24 / 4000) ** 0.5 / 2
-    assert high - low == pytest.approx(2 * 1.96 * deviation, rel=0.15)
+    assert mean == pytest.approx(trim_mean([row.final.mean for row in rows], 0.25)) == pytest.approx(0.55, abs=0.02)
+    std = (0.25 / 4000 + 0.24 / 4000) ** 0.5 / 2
+    assert high - low == pytest.approx(2 * 1.96 * std, rel=0.15)

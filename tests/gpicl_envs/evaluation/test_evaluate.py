@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -58,29 +59,30 @@ def test_all_learners_see_the_same_episodes(tasks: TaskDistribution):
     assert np.array_equal(together[1].scores, alone.scores)
 
 
-def test_the_state_counts_all_views_that_answer_also_of_a_model_in_training_mode(tasks: TaskDistribution):
+def test_the_state_counts_all_projections_also_of_a_model_in_training_mode(tasks: TaskDistribution):
     sizes = []
-    for views in (1, 3):
-        learner = make_learner("gru", n_features=784, width=8, input_rank=16, n_projections=views)
+    for n in (1, 3):
+        learner = make_learner("gru", n_features=784, width=8, input_rank=16, n_projections=n)
         assert learner.training
         sizes.append(evaluate(learner, tasks, episodes=2).state_size - 784)
     assert sizes[1] == 3 * sizes[0]
 
 
-def test_a_record_is_plain_json_and_says_how_it_was_made(tasks: TaskDistribution):
+def test_a_record_becomes_json_and_says_how_it_was_made(tasks: TaskDistribution):
     record = evaluate(make_learner("knn"), tasks, episodes=20, seed=7, protocol="unseen-dataset").record()
-    assert json.loads(json.dumps(record)) == record
-    assert record["env"] == "GPICL-Digits-v0" and record["protocol"] == "unseen-dataset" and record["seed"] == 7
-    assert record["env_kwargs"]["length"] == 30 and record["episodes"] == 20 and record["state_size"] == 29 * 785
-    assert len(record["accuracy"]) == len(record["accuracy_low"]) == len(record["nll"]) == 30
-    assert sum(record["final_scores"]) / 200 == pytest.approx(record["final"], abs=1e-5)
-    assert record["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert json.loads(json.dumps(asdict(record)))["final"] == list(record.final)
+    assert record.env == "GPICL-Digits-v0" and record.protocol == "unseen-dataset" and record.seed == 7
+    assert record.env_kwargs["length"] == 30 and record.episodes == 20 and record.state_size == 29 * 785
+    assert len(record.curve.mean) == len(record.curve.low) == len(record.nll) == 30
+    assert sum(record.final_scores) / 200 == pytest.approx(record.final.mean, abs=1e-5)
+    assert record.provenance.versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert record.provenance.device == "cpu" and "cores" in record.provenance.machine and record.provenance.date
 
 
 def test_numbered_tasks_are_kept_for_the_bootstrap():
     tasks = TaskDistribution("Digits", n_tasks=3, length=10)
     record = evaluate(make_learner("knn"), tasks, episodes=30, protocol="seen-task").record()
-    assert set(record["task_id"]) == {0, 1, 2}
+    assert set(record.task_id) == {0, 1, 2}
 
 
 def test_the_lookup_player_of_random_is_perfect_once_an_item_was_seen():
@@ -150,7 +152,7 @@ def test_modules_predict_in_evaluation_mode_and_keep_their_own(tasks: TaskDistri
     assert learner.training
 
 
-def test_unknown_questions_are_refused(tasks: TaskDistribution):
+def test_unknown_protocols_are_refused(tasks: TaskDistribution):
     with pytest.raises(ValueError, match="Unknown protocol 'unseen'.*unseen-task"):
         evaluate(make_learner("knn"), tasks, protocol="unseen")
     with pytest.raises(ValueError, match="episodes=0"):
@@ -162,7 +164,7 @@ def test_a_record_of_data_without_an_id_names_them():
     mine = Dataset("my pictures", {"test": x}, {"test": y}, n_classes=3)
     tasks = TaskDistribution(mine, split="test", n_classes=3, n_features=4, length=12)
     record = evaluate(make_learner("knn", n_features=4, n_classes=3), tasks, episodes=4).record()
-    assert record["env"] == "GPICL-Array-v0" and record["env_kwargs"]["dataset"] == "my pictures"
+    assert record.env == "GPICL-Array-v0" and record.env_kwargs["dataset"] == "my pictures"
     assert list(group([record])) == ["my pictures, unseen-task"]
 
 
@@ -180,10 +182,10 @@ def test_regression_is_scored_by_squared_error():
     curve = evaluate(Zero(n_features=20, n_classes=1), tasks, episodes=40, final_positions=1)
     y = tasks.sample(40).y.double().numpy()
     record = curve.record()
-    assert record["metric"] == "squared_error" and "accuracy" not in record and "nll" not in record
-    assert record["squared_error"] == pytest.approx((y**2).mean(0), abs=1e-4)
-    assert record["final"] == pytest.approx((y[:, -1] ** 2).mean(), abs=1e-4)
-    assert record["final_scores"] == pytest.approx(y[:, -1] ** 2, abs=1e-4)
+    assert record.metric == "squared_error" and record.nll is None and record.ece is None
+    assert record.curve.mean == pytest.approx((y**2).mean(0), abs=1e-4)
+    assert record.final.mean == pytest.approx((y[:, -1] ** 2).mean(), abs=1e-4)
+    assert record.final_scores == pytest.approx(y[:, -1] ** 2, abs=1e-4)
 
 
 def test_calibration_area_and_likelihood_are_those_of_their_definitions(tasks: TaskDistribution):
@@ -194,21 +196,21 @@ def test_calibration_area_and_likelihood_are_those_of_their_definitions(tasks: T
     right = (chosen == episodes.y[:, -10:]).float().flatten()
     place = (confidence.flatten() * 15).long().clamp_max(14)
     gaps = [(confidence.flatten() - right)[place == b].sum().abs().item() for b in range(15)]
-    assert record["ece"] == pytest.approx(sum(gaps) / 600, abs=1e-4)
-    assert record["ece_low"] <= record["ece"] <= record["ece_high"]
-    assert sum(record["reliability"]["count"]) == 600
-    assert record["area"] == pytest.approx(np.mean(record["accuracy"]), abs=1e-5)
-    assert sum(record["area_scores"]) == pytest.approx(60 * 30 * record["area"], abs=0.05)
-    assert record["final_nll"] == pytest.approx(np.mean(record["nll"][-10:]), abs=1e-4)
-    first = next(n for n, accuracy in enumerate(record["accuracy"]) if accuracy >= 0.5)
-    n, low, high = record["examples_to"]["0.5"]
+    assert record.ece.mean == pytest.approx(sum(gaps) / 600, abs=1e-4)
+    assert record.ece.low <= record.ece.mean <= record.ece.high
+    assert sum(record.reliability.count) == 600
+    assert record.area.mean == pytest.approx(np.mean(record.curve.mean), abs=1e-5)
+    assert sum(record.area_scores) == pytest.approx(60 * 30 * record.area.mean, abs=0.05)
+    assert record.final_nll.mean == pytest.approx(np.mean(record.nll[-10:]), abs=1e-4)
+    first = next(n for n, accuracy in enumerate(record.curve.mean) if accuracy >= 0.5)
+    n, low, high = record.examples_to["0.5"]
     assert n == first and low <= n <= high
 
 
 def test_the_data_are_named_by_their_fingerprint(tasks: TaskDistribution):
     record = evaluate(make_learner("uniform"), tasks, episodes=2).record()
     digits = load_dataset("Digits")
-    assert record["data"] == digits.fingerprint
+    assert record.data == digits.fingerprint
     other = Dataset("Digits", {"test": digits.x["test"]}, {"test": digits.y["test"]}, n_classes=10)
     assert other.fingerprint != digits.fingerprint
 
@@ -217,8 +219,8 @@ class PeeksLate(Learner):
     """Behaves on the Gaussian data of `check_learner`, and reads the label wherever inputs are those of real tasks."""
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        told = torch.nn.functional.one_hot(y, self.n_classes).float()
-        return told if y.shape[1] == 30 else torch.zeros_like(told)
+        labels = torch.nn.functional.one_hot(y, self.n_classes).float()
+        return labels if y.shape[1] == 30 else torch.zeros_like(labels)
 
 
 def test_a_cheat_that_passes_the_check_is_caught_on_the_episodes(tasks: TaskDistribution):
@@ -228,16 +230,16 @@ def test_a_cheat_that_passes_the_check_is_caught_on_the_episodes(tasks: TaskDist
 
 
 class PeeksSometimes(Learner):
-    """1-NN but where `told` says: there it answers with the label."""
+    """1-NN, but the label itself at the positions `where`."""
 
     def __init__(self, where: Callable[[torch.Tensor], torch.Tensor], weight: float = 20.0) -> None:
         super().__init__()
         self.where, self.weight = where, weight
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        told = torch.nn.functional.one_hot(y, self.n_classes).float()
-        honest = make_learner("knn").predict(x, y) if self.weight > 1 else torch.zeros_like(told)
-        return torch.where(self.where(y)[..., None], honest + self.weight * told, honest)
+        labels = torch.nn.functional.one_hot(y, self.n_classes).float()
+        honest = make_learner("knn").predict(x, y) if self.weight > 1 else torch.zeros_like(labels)
+        return torch.where(self.where(y)[..., None], honest + self.weight * labels, honest)
 
 
 CHEATS = {
@@ -254,7 +256,7 @@ def test_a_cheat_that_hides_is_caught(tasks: TaskDistribution, cheat: str):
         evaluate(PeeksSometimes(CHEATS[cheat]), tasks, episodes=64)
 
 
-def test_a_cheat_below_the_tolerance_is_caught_by_the_likeliest_label(tasks: TaskDistribution):
+def test_a_cheat_below_the_tolerance_is_caught_by_the_most_likely_label(tasks: TaskDistribution):
     everywhere = PeeksSometimes(lambda y: torch.ones_like(y, dtype=torch.bool), weight=5e-5)
     with pytest.raises(LearnerCheckError, match="Not causal"):
         evaluate(everywhere, tasks, episodes=16)
@@ -268,7 +270,7 @@ def test_a_hundred_thousand_episodes_keep_five_bytes_a_prediction():
     assert kept == 2000 * (5 * 100 + 4 * 45)
 
 
-def test_the_question_follows_from_the_tasks_and_one_that_they_cannot_ask_is_refused():
+def test_the_protocol_follows_from_the_tasks_and_one_that_does_not_fit_them_is_refused():
     learner, train, test = make_learner("uniform"), TaskDistribution("MNIST"), TaskDistribution("MNIST", split="test")
     assert evaluate(learner, train, episodes=2).protocol == "seen-task"
     assert evaluate(learner, TaskDistribution("MNIST", n_tasks=4), episodes=2).protocol == "seen-task"
@@ -279,6 +281,6 @@ def test_the_question_follows_from_the_tasks_and_one_that_they_cannot_ask_is_ref
 
 
 @pytest.mark.parametrize(("given", "tasks"), [("knn", TaskDistribution("Digits")), (make_learner("uniform"), "Digits")])
-def test_what_is_no_learner_or_no_tasks_is_refused_with_what_to_give(given, tasks):
+def test_anything_but_a_learner_or_tasks_is_refused_with_what_to_give(given, tasks):
     with pytest.raises(TypeError, match="give (make_learner|TaskDistribution)"):
         evaluate(given, tasks)

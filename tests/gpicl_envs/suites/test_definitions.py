@@ -1,10 +1,13 @@
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+from small_records import failed_record, scored_record
 
 from gpicl_envs.datasets import DATASETS
+from gpicl_envs.evaluation.records import SuiteClaim
 from gpicl_envs.registration import environments
-from gpicl_envs.suites.definitions import EVERY_DATASET, SUITES, check_suite_record, find_suite
+from gpicl_envs.suites.definitions import EVERY_DATASET, SUITES, Suite, check_suite_record, find_suite
 
 # A suite never changes. If this test fails, give the new definition a new name and leave the old one alone.
 FROZEN = {
@@ -42,19 +45,21 @@ def test_table_1_is_that_of_the_paper():
 
 def test_a_record_that_does_not_match_its_suite_is_refused_by_name():
     cell = find_suite("gpicl-mini").cell("Digits")
-    record = {
-        "learner": "knn",
-        "env": cell.env,
-        "protocol": cell.protocol,
-        "seed": cell.seed,
-        "episodes": cell.episodes,
-    }
-    record["env_kwargs"] = {"length": 100}
-    record["suite"] = {"name": "gpicl-mini", "cell": "Digits", "definition": cell.definition}
+    claim = SuiteClaim("gpicl-mini", "Digits", cell.definition)
+    shared = {"learner": "knn", "env": cell.env, "protocol": cell.protocol, "seed": cell.seed, "suite": claim}
+    record = scored_record([5] * cell.episodes, env_kwargs={"length": 100}, **shared)
     check_suite_record(record)
+    check_suite_record(failed_record(record, "no memory"))
     with pytest.raises(ValueError, match="record of knn in gpicl-mini, Digits, has seed=3, but the cell says"):
-        check_suite_record(record | {"seed": 3})
+        check_suite_record(replace(record, seed=3))
+    with pytest.raises(ValueError, match="has length=50, but the cell says 100"):
+        check_suite_record(replace(record, env_kwargs={"length": 50}))
+    with pytest.raises(ValueError, match="has final_positions=10, but the cell says 5"):
+        definition = replace(cell, final_positions=5)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(SUITES, "five", Suite("five", "", (definition,)))
+            check_suite_record(replace(record, suite=SuiteClaim("five", "Digits", definition.definition)))
     with pytest.raises(ValueError, match="another definition of that cell"):
-        check_suite_record(record | {"suite": record["suite"] | {"definition": "0" * 64}})
+        check_suite_record(replace(record, suite=replace(claim, definition="0" * 64)))
     with pytest.raises(ValueError, match="Unknown suite 'gpicl-v9'.*gpicl-v1"):
-        check_suite_record(record | {"suite": record["suite"] | {"name": "gpicl-v9"}})
+        check_suite_record(replace(record, suite=replace(claim, name="gpicl-v9")))

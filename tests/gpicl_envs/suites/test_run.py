@@ -1,17 +1,18 @@
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gpicl_envs.evaluation.records import read_records
+from gpicl_envs.evaluation.records import SuiteClaim, read_records
 from gpicl_envs.jobs.local import local_runner
 from gpicl_envs.learners.registry import learner_fingerprint, make_learner
 from gpicl_envs.report import group
 from gpicl_envs.suites.definitions import SUITES, Cell, Suite
-from gpicl_envs.suites.run import Job, benchmark
+from gpicl_envs.suites.run import CellJob, CheckJob, benchmark
 
 # Behaves in the check (at most 24 positions), and shows itself on the cells (30 positions).
 LEARNERS = """
@@ -24,9 +25,9 @@ class Fair(Learner):
     def predict(self, x, y):
         if y.shape[1] == 30:
             self.misbehave()
-        return self.answer(x, y)
+        return self.logits(x, y)
     def misbehave(self): pass
-    def answer(self, x, y): return torch.zeros(*y.shape, self.n_classes)
+    def logits(self, x, y): return torch.zeros(*y.shape, self.n_classes)
 
 class Exits(Fair):
     def misbehave(self): raise SystemExit("enough")
@@ -38,7 +39,7 @@ class Drawn(Fair, torch.nn.Module):
     def __init__(self, n_features=784, n_classes=10):
         super().__init__(n_features, n_classes)
         self.w = torch.nn.Parameter(torch.randn(n_classes))
-    def answer(self, x, y): return self.w.expand(*y.shape, self.n_classes)
+    def logits(self, x, y): return self.w.expand(*y.shape, self.n_classes)
 class Acts:
     def act(self, observation): return 1
 class Raises(Fair):
@@ -54,15 +55,15 @@ class DiesOnce(Fair):
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 class NotANumber(Fair):
-    def answer(self, x, y): return torch.full((*y.shape, self.n_classes), torch.nan)
+    def logits(self, x, y): return torch.full((*y.shape, self.n_classes), torch.nan)
 class WrongShape(Fair):
-    def answer(self, x, y): return torch.zeros(*y.shape, 3)
+    def logits(self, x, y): return torch.zeros(*y.shape, 3)
 class Cheats(Fair):
-    def answer(self, x, y): return torch.nn.functional.one_hot(y, self.n_classes).float()
+    def logits(self, x, y): return torch.nn.functional.one_hot(y, self.n_classes).float()
 class CheatsLater(Fair):
-    def answer(self, x, y):
-        told = torch.nn.functional.one_hot(y, self.n_classes).float()
-        return told if y.shape[1] == 30 else 0 * told
+    def logits(self, x, y):
+        labels = torch.nn.functional.one_hot(y, self.n_classes).float()
+        return labels if y.shape[1] == 30 else 0 * labels
 """
 
 
@@ -95,7 +96,7 @@ def counted(jobs, ran):
 
 
 def cells(records):
-    return {(record["spec"], record["suite"]["cell"]): record for record in records}
+    return {(record.spec, record.suite.cell): record for record in records}
 
 
 def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp_path: Path):
@@ -107,7 +108,7 @@ def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp
     small = Suite("small", "", suite.cells[:1])
     with local_runner(2, 20.0) as run:
         records = benchmark(small, specs, tmp_path / "records.jsonl", run)
-    why = {record["spec"].removeprefix("rogues:"): record.get("error", "ok") for record in records}
+    why = {record.spec.removeprefix("rogues:"): getattr(record, "error", "ok") for record in records}
     assert why["knn"] == why["DiesOnce"] == "ok"
     assert why["Raises"] == "KeyError: 'no such weight'"
     assert why["Exits"] == "SystemExit: enough" and why["RaisesUnprintable"] == "Unprintable"
@@ -116,25 +117,27 @@ def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp
     assert "check: LearnerCheckError" in why["NotANumber"] and "not finite" in why["NotANumber"]
     assert "expected (4, 24, 10)" in why["WrongShape"]
     assert "Not causal" in why["Cheats"] and "Not causal: on episodes of the evaluation" in why["CheatsLater"]
-    assert all(("final" in record) == (record["status"] == "ok") for record in records)
+    assert all(hasattr(record, "final") == (record.status == "ok") for record in records)
     assert read_records(tmp_path / "records.jsonl")
 
 
-def test_records_say_everything_that_a_reader_of_the_table_asks(suite: Suite, tmp_path: Path):
+def test_records_have_everything_that_a_reader_of_the_table_needs(suite: Suite, tmp_path: Path):
     record = benchmark(suite, ["knn,k=3"], tmp_path / "r.jsonl", inline, command="gpicl benchmark")[0]
-    assert record["learner"] == "3-nn-cosine" and record["spec"] == "knn,k=3"
-    assert record["suite"] == {"name": "small", "cell": "digits", "definition": suite.cells[0].definition}
-    assert record["command"] == "gpicl benchmark" and "cores" in record["machine"] and len(record["data"]) == 64
-    assert record["episodes"] == 40 and json.loads(json.dumps(record)) == record
+    assert record.learner == "3-nn-cosine" and record.spec == "knn,k=3"
+    assert record.suite == SuiteClaim("small", "digits", suite.cells[0].definition)
+    made = record.provenance
+    assert made.command == "gpicl benchmark" and "cores" in made.machine and len(record.data) == 64
+    assert record.episodes == 40 and read_records(tmp_path / "r.jsonl")[0] == record
+    assert json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0]) == json.loads(json.dumps(asdict(record)))
     assert group([record])
 
 
-def test_a_stopped_benchmark_goes_on_and_repeats_no_finished_cell(suite: Suite, tmp_path: Path):
+def test_a_stopped_benchmark_is_resumed_and_repeats_no_finished_cell(suite: Suite, tmp_path: Path):
     path = tmp_path / "records.jsonl"
 
     def stops(jobs):
         for count, pair in enumerate(inline(jobs)):
-            if pair[0].name and count == 3:
+            if isinstance(pair[0], CellJob) and count == 3:
                 raise KeyboardInterrupt
             yield pair
 
@@ -145,30 +148,27 @@ def test_a_stopped_benchmark_goes_on_and_repeats_no_finished_cell(suite: Suite, 
     ran = []
 
     def counts(jobs):
-        ran.extend(job.title for job in jobs if job.name)
+        ran.extend(job.title for job in jobs if isinstance(job, CellJob))
         yield from inline(jobs)
 
     records = benchmark(suite, ["knn", "ridge", "majority"], path, counts)
     assert len(records) == 6 and len(ran) == 3 and len(read_records(path)) == 6
     whole = cells(benchmark(suite, ["knn", "ridge", "majority"], tmp_path / "whole.jsonl", inline))
     for key, record in cells(records).items():
-        assert (
-            record["final_scores"] == whole[key]["final_scores"]
-            and record["accuracy_low"] == whole[key]["accuracy_low"]
-        )
+        assert record.final_scores == whole[key].final_scores and record.curve == whole[key].curve
 
 
 def test_changed_code_runs_again_and_failed_cells_are_tried_again(suite: Suite, tmp_path: Path):
     path, small = tmp_path / "records.jsonl", Suite("small", "", suite.cells[:1])
-    assert benchmark(small, ["rogues:Raises"], path, inline)[0]["status"] == "failed"
+    assert benchmark(small, ["rogues:Raises"], path, inline)[0].status == "failed"
     module = tmp_path / "rogues.py"
     module.write_text(module.read_text().replace('raise KeyError("no such weight")', "pass"))
     records = benchmark(small, ["rogues:Raises"], path, lambda jobs: counted(jobs, []))
-    assert [record["status"] for record in records] == ["ok"]
+    assert [record.status for record in records] == ["ok"]
     module.write_text(module.read_text() + "\n# edited\n")
     ran = []
     list(benchmark(small, ["rogues:Raises"], path, lambda jobs: counted(jobs, ran)))
-    assert [job.name for job in ran] == [None, "Raises"]
+    assert [type(job) for job in ran] == [CheckJob, CellJob]
     before = learner_fingerprint("knn", make_learner("knn"))
     assert (
         before
@@ -183,31 +183,31 @@ def test_changed_code_runs_again_and_failed_cells_are_tried_again(suite: Suite, 
 def test_a_learner_without_a_seed_is_the_same_in_every_job_and_an_edited_agent_is_another(suite: Suite, tmp_path: Path):
     ran, path = [], tmp_path / "r.jsonl"
     records = benchmark(suite, ["rogues:Drawn", "act:rogues:Acts"], path, lambda jobs: counted(jobs, ran))
-    assert len({record["fingerprint"] for record in records if record["learner"] == "Drawn"}) == 1
+    assert len({record.fingerprint for record in records if record.learner == "Drawn"}) == 1
     ran.clear()
     benchmark(suite, ["rogues:Drawn", "act:rogues:Acts"], path, lambda jobs: counted(jobs, ran))
-    assert not [job for job in ran if job.name]
+    assert not [job for job in ran if isinstance(job, CellJob)]
     module = tmp_path / "rogues.py"
     module.write_text(module.read_text().replace("return 1", "return 2"))
     benchmark(suite, ["act:rogues:Acts"], path, lambda jobs: counted(jobs, ran))
-    assert len([job for job in ran if job.name]) == 2
+    assert len([job for job in ran if isinstance(job, CellJob)]) == 2
 
 
 def test_the_batch_size_changes_no_record(suite: Suite, tmp_path: Path):
     a, b = (benchmark(suite, ["ridge"], tmp_path / f"{size}.jsonl", inline, batch_size=size)[0] for size in (7, 40))
-    assert a["final_scores"] == b["final_scores"] and a["accuracy_high"] == b["accuracy_high"]
-    assert a["nll"] == pytest.approx(b["nll"], abs=1e-4) and a["ece"] == pytest.approx(b["ece"], abs=1e-4)
+    assert a.final_scores == b.final_scores and a.curve == b.curve
+    assert a.nll == pytest.approx(b.nll, abs=1e-4) and a.ece == pytest.approx(b.ece, abs=1e-4)
 
 
-def test_data_that_are_not_at_hand_leave_their_cell_out_and_say_so(suite: Suite, tmp_path, monkeypatch):
+def test_cells_whose_data_are_not_available_are_left_out_by_name(suite: Suite, tmp_path, monkeypatch):
     monkeypatch.setenv("GPICL_DATA_DIR", str(tmp_path / "nothing"))
     missing = Cell("svhn", "GPICL-SVHN-v0", "unseen-dataset", 40, length=30)
-    said: list[str] = []
+    lines: list[str] = []
     both = Suite("small", "", (suite.cells[0], missing))
-    records = benchmark(both, ["majority"], tmp_path / "r.jsonl", inline, report=said.append)
-    assert [record["suite"]["cell"] for record in records] == ["digits"]
-    assert any("svhn is left out: SVHN is not in the data folder" in line for line in said)
-    with pytest.raises(ValueError, match="No data of small are at hand"):
+    records = benchmark(both, ["majority"], tmp_path / "r.jsonl", inline, report=lines.append)
+    assert [record.suite.cell for record in records] == ["digits"]
+    assert any("svhn is left out: SVHN is not in the data folder" in line for line in lines)
+    with pytest.raises(ValueError, match="No data of small are available"):
         benchmark(Suite("small", "", (missing,)), ["majority"], tmp_path / "r.jsonl", inline)
 
 
@@ -219,14 +219,14 @@ def test_records_of_another_definition_are_refused(suite: Suite, tmp_path: Path)
         benchmark(suite, ["majority"], path, inline)
 
 
-def test_the_oracle_stands_where_the_answer_is_known(suite: Suite, tmp_path: Path):
+def test_the_oracle_has_records_where_the_best_predictions_are_known(suite: Suite, tmp_path: Path):
     records = benchmark(suite, ["oracle", "majority"], tmp_path / "r.jsonl", inline)
-    assert [(r["learner"], r["suite"]["cell"]) for r in records if r["spec"] == "oracle"] == [("oracle", "clusters")]
+    assert [(r.learner, r.suite.cell) for r in records if r.spec == "oracle"] == [("oracle", "clusters")]
 
 
 def test_learners_of_one_name_are_told_apart(suite: Suite, tmp_path: Path):
     records = benchmark(suite, ["ridge", "ridge,regularization=3.0"], tmp_path / "r.jsonl", inline)
-    assert {record["learner"] for record in records} == {"ridge (ridge)", "ridge (ridge,regularization=3.0)"}
+    assert {record.learner for record in records} == {"ridge (ridge)", "ridge (ridge,regularization=3.0)"}
 
 
 def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records(suite: Suite, tmp_path: Path):
@@ -238,11 +238,12 @@ def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records
     try:
         with ray_runner("auto", 60.0) as run:
             records = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "ray.jsonl", run))
-            (sleeper,) = run([Job("small", suite.cells[0], "rogues:Raises", "Raises")])
+            job = {"suite": "small", "cell": suite.cells[0]}
+            (raised,) = run([CellJob(**job, spec="rogues:Raises", name="Raises")])
         assert (tmp_path / "rogues.died").exists()
-        assert sleeper[1].error == "KeyError: 'no such weight'"
+        assert raised[1].error == "KeyError: 'no such weight'"
         with ray_runner("auto", 3.0) as run:
-            (late,) = run([Job("small", suite.cells[0], "rogues:Sleeps", "Sleeps")])
+            (late,) = run([CellJob(**job, spec="rogues:Sleeps", name="Sleeps")])
         assert "time limit" in late[1].error
     finally:
         ray.shutdown()
@@ -250,5 +251,5 @@ def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records
         local = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "local.jsonl", run))
     assert records.keys() == local.keys()
     for key, record in records.items():
-        assert record["status"] == "ok" and record["final_scores"] == local[key]["final_scores"]
-        assert np.allclose(record["nll"], local[key]["nll"], atol=1e-4)
+        assert record.status == "ok" and record.final_scores == local[key].final_scores
+        assert np.allclose(record.nll, local[key].nll, atol=1e-4)

@@ -1,5 +1,6 @@
 """`sweep`: a grid of independent trials → records, in processes or on a cluster, going on where it was stopped."""
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 
 from gpicl_agents.experiments.engine.experiment import Experiment
 from gpicl_agents.experiments.engine.trial import SCHEMA, Trial, TrialJob, missing_evaluations
-from gpicl_envs.evaluation.records import append_records, drop_partial_line, read_lines
+from gpicl_envs.evaluation.jsonl import append_jsonl
 from gpicl_envs.jobs.job import Runner
 
 RECORDS = "records.jsonl"
@@ -47,8 +48,7 @@ def sweep(
     trials = experiment.trials(scale)
     folder = Path(folder).resolve()  # a worker of a cluster may stand elsewhere
     path = folder / RECORDS
-    append_records(path, [])  # fails now where nothing can be written
-    drop_partial_line(path)
+    append_jsonl(path, [])  # fails now where nothing can be written
     records = read_trials(path, experiment, scale)
     finished = {trial.definition for trial in trials if _is_done(trial, _latest(records))}
     shared: dict[str, Any] = {"device": device, "threads": threads, "command": command}
@@ -61,7 +61,8 @@ def sweep(
     for count, (job, outcome) in enumerate(run(jobs), start=1):
         assert isinstance(job, TrialJob)
         record = outcome.value or job.header() | {"status": "failed", "error": outcome.error}
-        append_records(path, [record])
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
         records.append(record)
         result = f"failed: {outcome.error}" if outcome.error else experiment.line(record)
         report(f"[{count}/{len(jobs)}] {job.title}: {result}")
@@ -82,8 +83,10 @@ def read_trials(path: Path, experiment: Experiment, scale: str) -> list[dict[str
         ValueError: they are not; the message names the first that is something else.
     """
     defined = {trial.definition for trial in experiment.trials(scale)}
-    records = read_lines(path, SCHEMA, {"experiment", "scale", "trial", "axes", "definition", "status"})
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for number, record in enumerate(records, start=1):
+        if record["schema"] != SCHEMA:
+            raise ValueError(f"{path}, line {number} has the schema {record['schema']!r}, not {SCHEMA!r}.")
         advice = "give another folder (--out), or remove that file."
         found = record["experiment"], record["scale"]
         if found != (experiment.name, scale):

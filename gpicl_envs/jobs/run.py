@@ -1,0 +1,88 @@
+"""The resumable engine of benchmark and experiments: independent jobs → one record each, in a file."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
+from gpicl_envs.jobs.job import Job, Runner
+
+Report = Callable[[str], None]
+
+
+class RecordedJob(Job, Protocol):
+    """A job whose value is a record: a dataclass with a field `status`, `"ok"` or `"failed"`."""
+
+    def matches(self, record: Any) -> bool:
+        """Whether a record is of this very job."""
+        ...
+
+    def failed(self, error: str) -> Any:
+        """Return the record of a failure."""
+        ...
+
+
+def open_records(path: str | os.PathLike[str], kind: Any, schema: str) -> list[Any]:
+    """Return the records that a file already has, after making sure that more can be added to it.
+
+    Args:
+        path: the record file, made if needed.
+        kind: of its records, as for `read_jsonl`.
+        schema: of its records.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: it holds something else.
+    """
+    append_jsonl(path, [])
+    return read_jsonl(path, kind, schema)
+
+
+def run_jobs(
+    jobs: Sequence[RecordedJob],
+    path: str | os.PathLike[str],
+    records: Sequence[Any],
+    run: Runner,
+    *,
+    describe: Callable[[Any], str],
+    is_complete: Callable[[Any, Any], bool] = lambda job, record: True,
+    unit: str = "jobs",
+    report: Report = lambda line: None,
+) -> list[Any]:
+    """Run the jobs that have no complete record yet; return one record for each job, in order.
+
+    A record is added to the file as soon as its job is done, so a stopped run can be resumed. A job that failed has a
+    record with the reason, and runs again the next time; a failure never replaces an earlier result.
+
+    Args:
+        jobs: the jobs.
+        path: the record file.
+        records: what it holds, as `open_records` returns it.
+        run: what `local_runner(...)` or `ray_runner(...)` yields.
+        describe: puts a record that did not fail into a few words, for the report.
+        is_complete: whether a job with this record, which did not fail, need not run again.
+        unit: what to call the jobs in the report.
+        report: takes one line for each job.
+    """
+    known = list(records)
+
+    def is_done(job: RecordedJob) -> bool:
+        record = _latest(job, known)
+        return record is not None and record.status == "ok" and is_complete(job, record)
+
+    waiting = [job for job in jobs if not is_done(job)]
+    if len(waiting) < len(jobs):
+        report(f"{len(jobs) - len(waiting)} of {len(jobs)} {unit} are done already")
+    for count, (job, outcome) in enumerate(run(waiting), start=1):
+        record = outcome.value if outcome.error is None else job.failed(outcome.error)
+        append_jsonl(path, [record])
+        known.append(record)
+        result = describe(record) if outcome.error is None else f"failed: {outcome.error}"
+        report(f"[{count}/{len(waiting)}] {job.title}: {result}")
+    return [_latest(job, known) for job in jobs]
+
+
+def _latest(job: RecordedJob, records: Sequence[Any]) -> Any:
+    """The last record of a job that did not fail, or else its last; None if it has none."""
+    found = sorted(filter(job.matches, records), key=lambda record: record.status == "ok")
+    return found[-1] if found else None
