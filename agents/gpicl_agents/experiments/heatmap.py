@@ -97,7 +97,7 @@ def findings(records: Records) -> list[str]:
         )
         for width in axis_values(rows, "width"):
             if above := tasks_from(select(rows, width=width), _learns):
-                lines.append(f"{learner}, width {width}: every run from {above} tasks on.")
+                lines.append(f"{learner}, width {width}: above chance in every run from {above} tasks on.")
     return lines
 
 

@@ -125,17 +125,16 @@ def draw(records: Records, folder: Path) -> list[str]:
 def table(records: Records) -> str:
     """Our learners with intervals, then the paper's rows."""
     columns = _columns(records)
-    rows = {
-        _name(record): [
+    lines = [f"| | {' | '.join(columns)} |", "|---|" + "--:|" * len(columns)]
+    for record in records:
+        cells = [
             percent(_last(record, column)).replace(" %", "") if column in record.results else "–" for column in columns
         ]
-        for record in records
-    }
+        lines.append(f"| {_name(record)} | {' | '.join(cells)} |")
     for learner in PUBLISHED:
         values = [_published(learner, column) for column in columns]
-        rows[f"{learner} (published)"] = ["–" if value is None else f"{value:.1f}" for value in values]
-    lines = [f"| | {' | '.join(columns)} |", "|---|" + "--:|" * len(columns)]
-    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
+        cells = ["–" if value is None else f"{value:.1f}" for value in values]
+        lines.append(f"| {learner} (published) | {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"Published: {NOTE}."])
 
 

@@ -48,17 +48,16 @@ def save_figure(figure: Any, folder: Path, name: str) -> str:
     return f"{name}.png"
 
 
-def smoothed(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the points of a curve, averaged in blocks of neighbours."""
-    points = np.column_stack([x, y]).astype(np.float64)
-    blocks = np.array_split(points, max(1, len(points) // BLOCK))
-    means = np.array([block.mean(0) for block in blocks])
-    return means[:, 0], means[:, 1]
+def smoothed(x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+    """Return the points of a curve, averaged in blocks of neighbours: x, then y."""
+    points = np.stack([np.asarray(x), np.asarray(y)])
+    blocks = np.array_split(points, max(1, points.shape[1] // BLOCK), axis=1)
+    return np.stack([block.mean(1) for block in blocks], axis=1)
 
 
-def smoothed_accuracy(accuracy: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return positions and accuracies in %, averaged in blocks of neighbours, from the accuracy at each position."""
-    return smoothed(np.arange(1, len(accuracy) + 1), 100 * np.asarray(accuracy))
+def smoothed_accuracy(accuracy: Sequence[float]) -> NDArray[np.float64]:
+    """Return positions, then accuracies in %, averaged in blocks, from the accuracy at each position."""
+    return smoothed(range(1, len(accuracy) + 1), 100 * np.asarray(accuracy))
 
 
 def draw_stages(axes: Any, stages: Sequence[tuple[int, Sequence[float]]]) -> Any:
