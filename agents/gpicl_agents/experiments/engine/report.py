@@ -26,7 +26,7 @@ def write_page(experiment: Experiment, scale: str, records: Records, folder: Pat
         parts.append("## Left out\n\n" + "\n".join(missing))
     head = "| trial | learner | parameters | state size | steps | seconds | result |\n|---|---|--:|--:|--:|--:|---|"
     parts.append("\n".join(["## Trials", "", head, *(_row(experiment, record) for record in done)]))
-    parts.append(_sources(done))
+    parts.append(_provenance(done))
     page = folder / "report.md"
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return page
@@ -39,12 +39,12 @@ def _row(experiment: Experiment, record: TrialRecord) -> str:
     return f"| {' | '.join([record.trial, record.learner, *sizes, *cost, experiment.result(record)])} |"
 
 
-def _sources(done: Records) -> str:
+def _provenance(done: Records) -> str:
     """The training time in all, and every machine, command, commit and version that the records name."""
     lines = dict.fromkeys(
-        f"{source.machine}; {source.command}; commit {source.commit}; "
-        + ", ".join(f"{name} {version}" for name, version in source.versions.items())
-        for source in (record.provenance for record in done)
+        f"{made.machine}; {made.command}; commit {made.commit}; "
+        + ", ".join(f"{name} {version}" for name, version in made.versions.items())
+        for made in (record.provenance for record in done)
     )
     hours = sum(record.training.seconds for record in done) / 3600
     return "\n\n".join(["## Where these numbers come from", f"Total training time: {hours:.2f} h.", *lines])
