@@ -14,7 +14,10 @@ ENVS = (
     *("errors", "datasets", "sampling", "tasks", "rendering", "registration", "envs", "wrappers"),
     *("learners", "evaluation", "jobs", "suites", "report", "commands", "cli"),
 )
-AGENTS = ("models", "training", "pretrained", "diagnosis", "experiments", "quickstart", "commands")
+AGENTS = (
+    *("models", "training", "pretrained", "evaluations", "diagnosis", "experiments"),
+    *("quickstart", "commands"),
+)
 BASELINES = ("classical", "gradient", "adapters", "commands")
 LAYERS = {"gpicl_envs": ENVS, "gpicl_agents": AGENTS, "gpicl_baselines": BASELINES}
 PACKAGES = {

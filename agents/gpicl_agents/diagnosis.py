@@ -1,21 +1,46 @@
-"""Has it become a learning algorithm? The three-way diagnosis of the paper's poster, from evidence with intervals.
+"""Has it become a learning algorithm? The three-way diagnosis of the paper's poster, with its evidence.
 
 | accuracy rises within the episode on | diagnosis |
 |---|---|
-| neither seen nor unseen tasks | it has memorised instances (or, where it is at chance, nothing yet) |
-| seen tasks alone | it identifies which of the seen tasks this is: task memorisation |
-| unseen tasks, and as a rule seen ones | general-purpose in-context learning |
+| neither seen nor unseen tasks | instance memorisation (or, at chance, nothing learned yet) |
+| seen tasks alone | task memorisation: the learner identifies which of the seen tasks this is |
+| unseen tasks, and usually seen ones | general-purpose in-context learning |
 
-Where labels are unbalanced, counting them makes accuracy rise too: `gpicl diagnose` subtracts what the learner
-`majority` gains on the same episodes.
+With unbalanced labels, counting them raises accuracy too: `diagnose_learner` subtracts the gain of the learner
+`majority` on the same episodes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import inspect
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-MARGIN = 0.05  # of accuracy: what the lower end of a 95 % interval must exceed to count
-SEEN, NEW_EXAMPLES, UNSEEN = "seen-task", "seen tasks, new examples", "unseen-task"
+from gpicl_agents.evaluations import (
+    NEW_EXAMPLES,
+    SEED,
+    Summary,
+    find_available,
+    new_examples,
+    seen_tasks,
+    summarize,
+    unseen_dataset,
+    unseen_tasks,
+)
+from gpicl_agents.pretrained import FOLDER
+from gpicl_agents.training.checkpoint import find_checkpoint, read_config
+from gpicl_envs.errors import MissingDataError
+from gpicl_envs.evaluation.evaluate import check_classification, evaluate_all
+from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
+from gpicl_envs.learners.check import check_learner
+from gpicl_envs.learners.registry import make_fitting, parse_spec
+from gpicl_envs.tasks import make_tasks
+from gpicl_envs.tasks.base import EpisodeDistribution
+from gpicl_envs.tasks.classification import TaskDistribution
+
+MARGIN = 0.05  # of accuracy; an effect counts if the lower end of its 95 % interval exceeds this
+DATASETS = ("MNIST", "FashionMNIST", "KMNIST", "Digits")
+ONE_OFF = "new tasks, train images"  # what meta-training shows if no task occurs twice
 
 NOTHING = "nothing learned yet"
 INSTANCES = "instance memorisation"
@@ -23,66 +48,128 @@ TASKS = "task memorisation"
 GENERAL = "general-purpose learning"
 PHASES = (NOTHING, INSTANCES, TASKS, GENERAL)
 
-Answers = Mapping[str, Mapping[str, Any]]
-
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A diagnosis and why.
+    """A diagnosis and its evidence.
 
     Args:
         phase: one of `PHASES`.
-        reasons: what it rests on, a sentence each.
+        reasons: the evidence, one line each.
+        learner: its name and what it was meta-trained on, if known.
+        missing: unseen dataset → why the learner was not evaluated on it.
     """
 
     phase: str
     reasons: tuple[str, ...]
+    learner: str = ""
+    missing: dict[str, str] = field(default_factory=dict)
 
 
-def diagnose(answers: Answers, chance: float = 0.1, seen_tasks: str = SEEN) -> Diagnosis:
-    """Return the diagnosis of a learner.
+def diagnose(results: Mapping[str, Summary], chance: float = 0.1, meta_training: str = SEEN_TASK) -> Diagnosis:
+    """Return the diagnosis that follows from the results of evaluations.
 
     Args:
-        answers: what `run_trial` keeps of each question: `"seen-task"`, `"unseen-task"`, and where asked
-            `"seen tasks, new examples"` and unseen datasets by name.
-        chance: accuracy without any learning: 1/K, or that of counting labels where they are unbalanced.
-        seen_tasks: what the reasons call the tasks of meta-training.
+        results: of the evaluations `"seen-task"` and `"unseen-task"`, and optionally of `"seen tasks, new examples"`
+            and of unseen datasets by name.
+        chance: accuracy without any learning: 1/K, or that of the learner `majority` if the labels are unbalanced.
+        meta_training: what the reasons call the tasks of meta-training.
     """
-    seen, unseen = answers[SEEN], answers[UNSEEN]
-    learns, generalises = _rises(seen), _rises(unseen)
-    reasons = [_rise(seen_tasks, seen), _rise(UNSEEN, unseen)]
-    if NEW_EXAMPLES in answers:
-        reasons.append(_rise(NEW_EXAMPLES, answers[NEW_EXAMPLES]))
-    if generalises:
-        others = [name for name in answers if name not in (SEEN, UNSEEN, NEW_EXAMPLES)]
-        reasons += [_rise(name, answers[name]) for name in others]
-        return Diagnosis(GENERAL, tuple(reasons))
-    if learns:
+    seen, unseen = results[SEEN_TASK], results[UNSEEN_TASK]
+    reasons = [_rise(meta_training, seen), _rise(UNSEEN_TASK, unseen)]
+    if NEW_EXAMPLES in results:
+        reasons.append(_rise(NEW_EXAMPLES, results[NEW_EXAMPLES]))
+    if unseen.gain.low > MARGIN:
+        others = [name for name in results if name not in (SEEN_TASK, UNSEEN_TASK, NEW_EXAMPLES)]
+        return Diagnosis(GENERAL, (*reasons, *(_rise(name, results[name]) for name in others)))
+    if seen.gain.low > MARGIN:
         return Diagnosis(TASKS, tuple(reasons))
-    if seen["final"][1] <= chance + MARGIN:
-        return Diagnosis(NOTHING, (*reasons, f"{seen_tasks}: at chance ({100 * chance:.0f} %)"))
-    return Diagnosis(INSTANCES, (*reasons, *_what_it_remembers(answers, chance)))
+    if seen.final.low <= chance + MARGIN:
+        return Diagnosis(NOTHING, (*reasons, f"{meta_training}: at chance ({100 * chance:.0f} %)"))
+    if NEW_EXAMPLES in results:
+        reasons.append(_what_it_remembers(seen, results[NEW_EXAMPLES], chance))
+    return Diagnosis(INSTANCES, tuple(reasons))
 
 
-def _what_it_remembers(answers: Answers, chance: float) -> Sequence[str]:
-    """Without learning in the episode: is it the examples that it knows, or the tasks they come from?"""
-    if NEW_EXAMPLES not in answers:
-        return ()
-    (seen, *_), (new, low, high) = answers[SEEN]["first"], answers[NEW_EXAMPLES]["first"]
-    known = f"first examples: {100 * seen:.0f} % right if seen before, {100 * new:.0f} % if new in a seen task"
-    if low <= chance + MARGIN:
-        return (f"{known}: it knows the examples one by one",)
-    if high + MARGIN < seen:
-        return (f"{known}: it knows examples one by one, and something of their tasks",)
-    return (f"{known}: it knows the tasks, not just their examples",)
+def _what_it_remembers(seen: Summary, new: Summary, chance: float) -> str:
+    """For a learner that does not learn within the episode: does it remember single examples, or their tasks?"""
+    known = (
+        f"first example: {100 * seen.first.mean:.0f} % correct if seen in meta-training, {100 * new.first.mean:.0f} % "
+        "if new in a seen task"
+    )
+    if new.first.low <= chance + MARGIN:
+        return f"{known}; it remembers single examples"
+    if new.first.high + MARGIN < seen.first.mean:
+        return f"{known}; it remembers single examples, and something of their tasks"
+    return f"{known}; it remembers the tasks, not only their examples"
 
 
-def _rises(answer: Mapping[str, Any]) -> bool:
-    """Whether accuracy over the last ten positions is above that at the first by more than the margin."""
-    return bool(answer["gain"][1] > MARGIN)
-
-
-def _rise(name: str, answer: Mapping[str, Any]) -> str:
-    (first, *_), (last, *_), (gain, low, high) = answer["first"], answer["final"], answer["gain"]
-    percent = [100 * value for value in (first, last, gain, low, high)]
+def _rise(name: str, result: Summary) -> str:
+    percent = [100 * value for value in (result.first.mean, result.final.mean, *result.gain)]
     return "{}: {:.0f} → {:.0f} %, gain {:+.1f} [{:+.1f}, {:+.1f}]".format(name, *percent)
+
+
+def diagnose_learner(
+    learner: str, env_kwargs: dict[str, Any], *, episodes: int = 512, device: str = "cpu"
+) -> Diagnosis:
+    """Evaluate a learner on the tasks of its meta-training, on new ones and on unseen datasets, and diagnose it.
+
+    Args:
+        learner: as for `make_learner`, with arguments after commas.
+        env_kwargs: arguments of the `TaskDistribution` of its meta-training; see `meta_training_kwargs`.
+        episodes: episodes of each evaluation.
+        device: cpu or cuda.
+
+    Raises:
+        ValueError: an unknown learner or argument, or regression, which the diagnosis does not cover.
+        LearnerCheckError: the learner breaks its protocol.
+    """
+    env_kwargs = {"split": "train"} | env_kwargs | {"device": device}
+    tasks = make_tasks(**env_kwargs)
+    check_classification(tasks)
+    made, majority = (make_fitting(spec, {}, tasks) for spec in (learner, "majority"))
+    check_learner(made, length=min(24, tasks.length))
+    evaluations = [seen_tasks(episodes), unseen_tasks(episodes)]
+    if tasks.n_tasks is not None:  # there are no new examples of tasks that occur only once
+        evaluations.append(new_examples(episodes))
+    evaluations += [unseen_dataset(name, episodes) for name in DATASETS if name != env_kwargs["dataset"]]
+    available, missing = find_available(evaluations, env_kwargs)
+    results, chance = {}, 1 / tasks.n_classes
+    for evaluation, shown in available:
+        curves = evaluate_all([made, majority], shown, episodes=episodes, seed=SEED, protocol=evaluation.protocol)
+        results[evaluation.name] = summarize(*curves)
+        if evaluation.name == SEEN_TASK:
+            chance = max(chance, float(curves[1].final.mean))
+    found = diagnose(results, chance, ONE_OFF if tasks.n_tasks is None else SEEN_TASK)
+    return replace(
+        found,
+        learner=f"{made.name}, meta-trained on {_number_of_tasks(tasks)} of {env_kwargs['dataset']}",
+        missing={
+            name: "it is not available (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
+            for name, error in missing.items()
+        },
+    )
+
+
+def _number_of_tasks(tasks: EpisodeDistribution) -> str:
+    if tasks.n_tasks is None:
+        return "unlimited tasks"
+    return f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
+
+
+def meta_training_kwargs(learner: str) -> dict[str, Any]:
+    """Return the arguments of the `TaskDistribution` that a checkpoint was meta-trained on.
+
+    Args:
+        learner: as for `make_learner`; one that is not a checkpoint counts as meta-trained on MNIST.
+    """
+    target, at, folder = parse_spec(learner)[0].partition("@")
+    if not at and target.startswith("pretrained:"):
+        folder = str(FOLDER / target.removeprefix("pretrained:"))
+    elif not at:
+        folder = target
+    if not os.path.isdir(folder):
+        return {"dataset": "MNIST"}
+    problem = read_config(find_checkpoint(folder)).get("training", {}).get("problem", {})
+    names = inspect.signature(TaskDistribution).parameters.keys() - {"device", "route"}
+    return {"dataset": "MNIST"} | {name: value for name, value in problem.items() if name in names}

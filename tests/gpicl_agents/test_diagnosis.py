@@ -2,18 +2,29 @@ import re
 
 import gymnasium
 import pytest
+from gpicl_agents.records import Band, Estimate
 
-from gpicl_agents.diagnosis import GENERAL, INSTANCES, NEW_EXAMPLES, NOTHING, SEEN, TASKS, UNSEEN, diagnose
+from gpicl_agents.diagnosis import (
+    GENERAL,
+    INSTANCES,
+    NOTHING,
+    TASKS,
+    diagnose,
+    diagnose_learner,
+    meta_training_kwargs,
+)
+from gpicl_agents.evaluations import NEW_EXAMPLES, Summary
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.supervised import train
 from gpicl_envs.cli import main
+from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.learners.registry import make_learner
 
 
-def answer(first: float, final: float, width: float = 0.02) -> dict:
-    """What a record keeps of a question, with intervals of ± width."""
-    values = {"first": first, "final": final, "gain": final - first}
-    return {name: [value, value - width, value + width] for name, value in values.items()}
+def result(first: float, final: float, width: float = 0.02) -> Summary:
+    """What is kept of an evaluation, with intervals of ± width."""
+    estimates = [Estimate(value, value - width, value + width) for value in (first, final, final - first)]
+    return Summary(512, *estimates, accuracy=Band([], [], []))
 
 
 @pytest.mark.parametrize(
@@ -21,55 +32,64 @@ def answer(first: float, final: float, width: float = 0.02) -> dict:
     [
         ((0.1, 0.7), (0.1, 0.7), (0.1, 0.65), GENERAL, "unseen-task: 10 → 65 %, gain \\+55.0 \\[\\+53.0, \\+57.0\\]"),
         ((0.6, 0.9), (0.6, 0.9), (0.1, 0.1), TASKS, "seen-task: 60 → 90 %"),
-        ((0.98, 0.99), (0.1, 0.1), (0.1, 0.1), INSTANCES, "98 % right if seen before, 10 % .*examples one by one$"),
-        ((0.98, 0.99), (0.6, 0.6), (0.1, 0.1), INSTANCES, "60 % .*one by one, and something of their tasks"),
-        ((0.98, 0.99), (0.97, 0.97), (0.1, 0.1), INSTANCES, "97 % .*knows the tasks, not just their examples"),
+        ((0.98, 0.99), (0.1, 0.1), (0.1, 0.1), INSTANCES, "98 % correct if seen .*, 10 % .* single examples$"),
+        ((0.98, 0.99), (0.6, 0.6), (0.1, 0.1), INSTANCES, "60 % .*single examples, and something of their tasks"),
+        ((0.98, 0.99), (0.97, 0.97), (0.1, 0.1), INSTANCES, "97 % .*remembers the tasks, not only their examples"),
         ((0.1, 0.11), (0.1, 0.1), (0.1, 0.1), NOTHING, "at chance \\(10 %\\)"),
-        (
-            (0.1, 0.16),
-            (0.1, 0.1),
-            (0.1, 0.16),
-            NOTHING,
-            "gain \\+6.0 \\[\\+4.0",
-        ),  # the interval does not clear 5 points
+        # The interval does not clear 5 points.
+        ((0.1, 0.16), (0.1, 0.1), (0.1, 0.16), NOTHING, "gain \\+6.0 \\[\\+4.0"),
     ],
 )
 def test_the_diagnosis_follows_from_the_intervals(seen, new, unseen, phase, reason):
-    found = diagnose({SEEN: answer(*seen), NEW_EXAMPLES: answer(*new), UNSEEN: answer(*unseen)})
+    found = diagnose({SEEN_TASK: result(*seen), NEW_EXAMPLES: result(*new), UNSEEN_TASK: result(*unseen)})
     assert found.phase == phase
     assert any(re.search(reason, text) for text in found.reasons), found.reasons
 
 
-def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_says_itself_what_it_was_trained_on(tmp_path, capsys):
+def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_records_what_it_was_trained_on(tmp_path, capsys):
     venv = gymnasium.make_vec("GPICL-Digits-v0", num_envs=16, n_features=64, length=20, n_tasks=1)
     learner = make_learner("memoryless-mlp", n_features=64, width=64, seed=0)
     config = TrainConfig(steps=80, learning_rate=1e-2, warmup_steps=5, evaluate_every=0)
     train(learner, venv, config, folder=tmp_path / "one")
     main(["diagnose", str(tmp_path / "one"), "--episodes", "64"])
-    said = capsys.readouterr().out
-    assert "meta-trained on 1 task of Digits: instance memorisation" in said and "unseen-task" in said
-    main(["diagnose", "knn", "--env", "GPICL-Digits-v0", "--env-set", "n_features=64", "length=40", "--episodes", "64"])
-    said = capsys.readouterr().out
-    assert "1-nn-cosine, meta-trained on unlimited tasks of Digits: general-purpose learning" in said
-    assert "new tasks, train images: " in said and "MNIST: " in said
-    assert NEW_EXAMPLES not in said  # there are none of tasks that are never met again
+    printed = capsys.readouterr().out
+    assert "meta-trained on 1 task of Digits: instance memorisation" in printed and "unseen-task" in printed
+    digits = ["--env", "GPICL-Digits-v0", "--env-kwargs", "n_features=64", "length=40"]
+    main(["diagnose", "knn", *digits, "--episodes", "64"])
+    printed = capsys.readouterr().out
+    assert "1-nn-cosine, meta-trained on unlimited tasks of Digits: general-purpose learning" in printed
+    assert "new tasks, train images: " in printed and "MNIST: " in printed
+    assert NEW_EXAMPLES not in printed  # there are none of tasks that are never met again
 
 
-@pytest.mark.parametrize("tasks", [["--env", "GPICL-Random-v0"], ["--env-set", "class_imbalance=20", "n_features=64"]])
-def test_who_counts_labels_has_not_learned_to_learn(tasks: list[str], capsys):
+@pytest.mark.parametrize(
+    "tasks", [["--env", "GPICL-Random-v0"], ["--env-kwargs", "class_imbalance=20", "n_features=64"]]
+)
+def test_a_learner_that_counts_labels_has_not_learned_to_learn(tasks: list[str], capsys):
     """Its accuracy rises by more than ten points in these episodes, all of it by counting."""
     main(["diagnose", "majority", *tasks, "--episodes", "128"])
-    said = capsys.readouterr().out
-    assert "nothing learned yet" in said and "gain +0.0 [+0.0, +0.0]" in said
+    printed = capsys.readouterr().out
+    assert "nothing learned yet" in printed and "gain +0.0 [+0.0, +0.0]" in printed
     main(["diagnose", "knn", *tasks, "--episodes", "128"])
     assert "general-purpose learning" in capsys.readouterr().out
 
 
-def test_a_dataset_that_cannot_pose_such_tasks_is_left_out_with_its_reason(capsys):
+def test_a_dataset_that_does_not_allow_such_tasks_is_left_out_with_its_reason(capsys):
     changes = ["n_features=64", "n_classes=20", "length=30"]
-    main(["diagnose", "knn", "--env", "GPICL-Omniglot-v0", "--env-set", *changes, "--episodes", "16"])
-    said = capsys.readouterr().out
-    assert "Digits is left out: n_classes=20 is not allowed" in said and "at chance (5 %)" in said
+    main(["diagnose", "knn", "--env", "GPICL-Omniglot-v0", "--env-kwargs", *changes, "--episodes", "16"])
+    printed = capsys.readouterr().out
+    assert "Digits is left out: n_classes=20 is not allowed" in printed and "at chance (5 %)" in printed
+
+
+def test_the_arguments_of_meta_training_come_from_the_checkpoint_and_may_be_given(tmp_path):
+    venv = gymnasium.make_vec("GPICL-Digits-v0", num_envs=2, n_features=16, length=5, n_tasks=3)
+    learner = make_learner("memoryless-mlp", n_features=16, width=8, seed=0)
+    train(learner, venv, TrainConfig(steps=1, evaluate_every=0), folder=tmp_path / "run")
+    kwargs = meta_training_kwargs(str(tmp_path / "run"))
+    assert (kwargs["dataset"], kwargs["n_tasks"], kwargs["n_features"]) == ("Digits", 3, 16)
+    assert meta_training_kwargs("knn") == {"dataset": "MNIST"}
+    found = diagnose_learner(str(tmp_path / "run"), kwargs | {"n_tasks": None}, episodes=4)
+    assert found.learner == "memoryless-mlp, meta-trained on unlimited tasks of Digits"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +98,7 @@ def test_a_dataset_that_cannot_pose_such_tasks_is_left_out_with_its_reason(capsy
         (["nothing-there"], "Unknown learner 'nothing-there'"),
         (["knn", "--env", "GPICL-LinearRegression-v0"], "is regression"),
         (["knn", "--episodes", "1"], "episodes=1 is not allowed"),
-        (["knn", "--env-set", "n_task=3"], "n_task"),
+        (["knn", "--env-kwargs", "n_task=3"], "n_task"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, capsys):

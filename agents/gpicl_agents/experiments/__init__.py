@@ -1,1 +1,1 @@
-"""The paper's experiments: one file each, run by one engine (`sweep.py`), their figures made from records alone."""
+"""The paper's experiments: one file each, run by one engine, with figures and findings made from records alone."""

@@ -1,8 +1,9 @@
-"""Bias: a share of the meta-training tasks has one and the same permutation of labels; does the plateau end sooner?
+"""Biased tasks and the plateau of the paper's tokens.
 
-The tokens are the paper's, which stay on the plateau longest. All runs have the same budget of steps; the plateau is
-that of a run's own tasks (`training.plateau.Plateau`). With a bias one could do well on those in another way, so each
-run is evaluated, while it trains and in the end, on new tasks without bias.
+With the paper's tokens it takes many steps of meta-training until accuracy rises within an episode. Does this plateau
+end sooner if a fraction of the meta-training tasks shares one permutation of the labels (their projections stay
+random)? The plateau is that of a run's own tasks, on which accuracy could also rise by exploiting the bias. So all runs
+have the same number of steps and are also evaluated on new tasks without bias.
 """
 
 from collections.abc import Sequence
@@ -12,135 +13,112 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from gpicl_agents.diagnosis import UNSEEN
+from gpicl_agents.evaluations import unseen_tasks
 from gpicl_agents.experiments.engine import settings
-from gpicl_agents.experiments.engine.experiment import Experiment, Record
-from gpicl_agents.experiments.engine.plots import keep
-from gpicl_agents.experiments.engine.trial import Trial
+from gpicl_agents.experiments.engine.findings import points, select, unseen_gain
+from gpicl_agents.experiments.engine.plots import draw_estimate, save_figure, smoothed
+from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
+from gpicl_envs.evaluation.records import Estimate
 from gpicl_envs.report.figures import PALETTE, panels
 
-SHARES = (0.0, 0.5, 0.9, 0.95)
-# Ten classes in episodes of 100 stay on the plateau for longer than minutes; five classes in 20 leave it within them.
+FRACTIONS = (0.0, 0.5, 0.9, 0.95)
+SEEDS = {"small": 4, "paper": 3}
+# With ten classes and episodes of 100 examples the plateau outlasts minutes of training; with these it does not.
 SMALL = settings.Setting(
-    tasks=settings.SMALL.tasks | {"n_classes": 5, "length": 20},
+    env_kwargs=settings.SMALL.env_kwargs | {"n_classes": 5, "length": 20},
     transformer=settings.SMALL.transformer | {"tokens": "paper"},
-    training=settings.SMALL.training
+    train_kwargs=settings.SMALL.train_kwargs
     | {"steps": 1500, "learning_rate": 3e-3, "schedule": "constant", "evaluate_every": 100},
     batch_size=64,
 )
-PAPER = replace(settings.PAPER, training=settings.PAPER.training | {"evaluate_every": 1000})
+PAPER = replace(settings.PAPER, train_kwargs=settings.PAPER.train_kwargs | {"evaluate_every": 1000})
 SETTINGS = {"small": SMALL, "paper": PAPER}
 
 
-def _trial(share: float, seed: int, scale: str) -> Trial:
-    setting = SETTINGS[scale]
-    return Trial(
-        axes={"permutation_bias": share, "seed": seed},
-        learner="transformer",
-        arguments=setting.transformer | {"seed": seed},
-        tasks=setting.tasks | {"permutation_bias": share, "task_seed": seed},
-        training=setting.training | {"evaluate_episodes": 512, "seed": seed},
-        batch_size=setting.batch_size,
-        questions=(settings.unseen(4096),),
-    )
+def trials(scale: str) -> list[Trial]:
+    """Every fraction with every seed."""
+    return [
+        SETTINGS[scale].trial(
+            {"permutation_bias": fraction, "seed": seed},
+            [unseen_tasks(4096)],
+            env_kwargs={"permutation_bias": fraction, "task_seed": seed},
+            train_kwargs={"evaluate_episodes": 512},
+        )
+        for fraction in FRACTIONS
+        for seed in range(SEEDS[scale])
+    ]
 
 
-def _trials(scale: str, seeds: int) -> list[Trial]:
-    return [_trial(share, seed, scale) for share in SHARES for seed in range(seeds)]
+def _length(record: TrialRecord) -> int:
+    """Steps on the plateau; all steps for a run that never left it."""
+    return record.training.plateau_end or record.training.steps
 
 
-def _length(record: Record) -> int:
-    """Steps on the plateau; the budget for a run that never left it."""
-    return int(record["left_chance"] or record["steps"])
-
-
-def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """Losses; lengths of the plateau by share; and what new tasks without bias gain in the end."""
+def draw(records: Records, folder: Path) -> list[str]:
+    """Losses, lengths of the plateau by fraction, and the final gain on new tasks without bias."""
     figure, (losses, lengths, gains) = panels(3)
     for record in records:
-        share = record["axes"]["permutation_bias"]
-        colour, label = PALETTE[SHARES.index(share)], f"{share:.0%} biased"
-        losses.plot(*_smooth(record["losses"]), color=colour, linewidth=0.9, alpha=0.8, label=label)
-        left = record["left_chance"] is not None
-        where = SHARES.index(share) + 0.08 * (record["axes"]["seed"] - 1.5)
-        face = colour if left else "none"
-        lengths.scatter([where], [_length(record)], marker="o" if left else "^", facecolor=face, edgecolor=colour)
-        mean, low, high = (100 * value for value in record["answers"][UNSEEN]["gain"])
-        gains.errorbar(where, mean, [[mean - low], [high - mean]], fmt="o", color=colour, markersize=4, capsize=2)
-    losses.set(title="meta-training (a line a seed)", xlabel="step", ylabel="cross-entropy (nats), running mean")
-    lengths.set(
-        title="length of the plateau (triangle: never left)", ylabel="steps", ylim=(0, 1.1 * records[0]["steps"])
-    )
-    gains.set(title="in the end: new tasks without bias (95 % intervals)", ylabel="gain in the episode (points)")
+        fraction = record.axes["permutation_bias"]
+        number = FRACTIONS.index(fraction)
+        colour, label = PALETTE[number], f"{100 * fraction:.0f} % biased"
+        losses.plot(*smoothed(*zip(*record.training.losses, strict=True)), color=colour, linewidth=0.9, label=label)
+        where = number + 0.08 * (record.axes["seed"] - 1.5)
+        marker, face = ("^", "none") if record.training.plateau_end is None else ("o", colour)
+        lengths.scatter([where], [_length(record)], marker=marker, facecolor=face, edgecolor=colour)
+        draw_estimate(gains, where, unseen_gain(record), color=colour)
+    losses.set(title="meta-training (one line per seed)", xlabel="step", ylabel="cross-entropy (nats), smoothed")
+    lengths.set(title="length of the plateau (triangle: never left)", ylabel="steps")
+    lengths.set_ylim(0, 1.1 * records[0].training.steps)
+    gains.set(title="final gain on new tasks without bias (95 % intervals)", ylabel="gain in the episode (points)")
     gains.axhline(0, color="#888888", linewidth=0.8, linestyle=":")
     for axes in (lengths, gains):
-        axes.set_xticks(range(len(SHARES)), [f"{share:.0%}" for share in SHARES])
-        axes.set_xlabel("share of tasks with the fixed permutation (a dot a seed)")
-    return keep(figure, folder, "bias")
+        axes.set_xticks(range(len(FRACTIONS)), [f"{100 * fraction:.0f} %" for fraction in FRACTIONS])
+        axes.set_xlabel("tasks with the shared permutation (one dot per seed)")
+    return [save_figure(figure, folder, "bias")]
 
 
-def _smooth(losses: Sequence[Sequence[float]], stretch: int = 5) -> tuple[list[float], list[float]]:
-    """Steps and losses, each the mean over a stretch of neighbours."""
-    parts = np.array_split(np.array(losses), max(1, len(losses) // stretch))
-    return [float(part[-1, 0]) for part in parts], [float(part[:, 1].mean()) for part in parts]
-
-
-def findings(records: Sequence[Record]) -> list[str]:
-    """The lengths for each share, who was on the plateau when the biased had left it, and what new tasks gain."""
+def findings(records: Records) -> list[str]:
+    """The runs with each fraction, and each fraction compared with no bias."""
     lines = []
-    by_share = {share: [r for r in records if r["axes"]["permutation_bias"] == share] for share in SHARES}
-    for share, rows in by_share.items():
-        if rows:
-            lines.append(f"{share:.0%} of the tasks biased: {'; '.join(line(row) for row in rows)}.")
-    plain = {row["axes"]["seed"]: row for row in by_share[0.0]}
-    for share in SHARES[1:]:
-        rows = [row for row in by_share[share] if row["axes"]["seed"] in plain]
+    for fraction in FRACTIONS:
+        if rows := select(records, permutation_bias=fraction):
+            lines.append(f"{100 * fraction:.0f} % of the tasks biased: {'; '.join(map(result, rows))}.")
+    unbiased = {row.axes["seed"]: row for row in select(records, permutation_bias=0.0)}
+    for fraction in FRACTIONS[1:]:
+        rows = [row for row in select(records, permutation_bias=fraction) if row.axes["seed"] in unbiased]
         if len(rows) < 2:
             continue
-        ended = _still_there(rows, list(plain.values()))
-        more = _difference([(row, plain[row["axes"]["seed"]]) for row in rows])
-        paired = f"paired by {len(rows)} seeds, new tasks gain {more} in the end"
-        lines.append(f"{share:.0%} biased against no bias: {ended}; {paired}.")
+        more = _difference([(row, unbiased[row.axes["seed"]]) for row in rows])
+        lines.append(
+            f"{100 * fraction:.0f} % biased against no bias: {_on_the_plateau(rows, list(unbiased.values()))}; at the "
+            f"end the gain on new tasks differs by {more} points (paired by seed, n = {len(rows)})."
+        )
     return lines
 
 
-def _still_there(biased: Sequence[Record], plain: Sequence[Record]) -> str:
-    """How many runs without bias were on the plateau when the last of the biased had left it."""
-    stayed = sum(row["left_chance"] is None for row in biased)
+def _on_the_plateau(biased: Records, unbiased: Records) -> str:
+    """How many runs without bias were still on the plateau when the last biased run left it."""
+    stayed = sum(row.training.plateau_end is None for row in biased)
     if stayed:
-        return f"{stayed} of {len(biased)} biased runs never left it"
-    last = max(_length(row) for row in biased)
-    others = sum(_length(row) > last for row in plain)
-    return f"when the last of them had left, at step {last:,}, {others} of {len(plain)} without bias were still on it"
+        return f"{stayed} of {len(biased)} biased runs never left the plateau"
+    last = max(map(_length, biased))
+    others = sum(_length(row) > last for row in unbiased)
+    return (
+        f"when the last biased run left the plateau, at step {last:,}, {others} of {len(unbiased)} runs without bias "
+        "were still on it"
+    )
 
 
-def _difference(pairs: Sequence[tuple[Record, Record]]) -> str:
-    """How much more new tasks gain in the first run of each pair: the mean, with Student's 95 % interval."""
-    differences = [100 * (a["answers"][UNSEEN]["gain"][0] - b["answers"][UNSEEN]["gain"][0]) for a, b in pairs]
-    error = np.std(differences, ddof=1) / len(differences) ** 0.5
-    reach = error * stats.t.ppf(0.975, len(differences) - 1)
-    mean = np.mean(differences)
-    return f"{mean:+.1f} [{mean - reach:+.1f}, {mean + reach:+.1f}] points more"
+def _difference(pairs: Sequence[tuple[TrialRecord, TrialRecord]]) -> str:
+    """By how much the gain on new tasks of each pair's first run exceeds the other's: mean and Student's interval."""
+    differences = [unseen_gain(a).mean - unseen_gain(b).mean for a, b in pairs]
+    mean = float(np.mean(differences))
+    reach = float(stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1))
+    return points(Estimate(mean, mean - reach, mean + reach))
 
 
-def line(record: Record) -> str:
-    """When the plateau ended, and what new tasks without bias gain in the end."""
-    left = record["left_chance"]
-    ended = f"not left within {record['steps']:,} steps" if left is None else f"left at step {left:,}"
-    gain = (100 * value for value in record["answers"][UNSEEN]["gain"])
-    return ended + ", new tasks gain {:+.1f} [{:+.1f}, {:+.1f}]".format(*gain)
-
-
-EXPERIMENT = Experiment(
-    name="bias",
-    title="The plateau of the paper's tokens and a bias of the tasks",
-    question=(
-        "With the paper's tokens nothing is gained inside an episode for long. Does the plateau end sooner if a share "
-        "of the meta-training tasks has one and the same permutation of labels (the projections stay random)? All runs "
-        "have the same budget; in the end they are asked new tasks without bias."
-    ),
-    scales={"small": lambda: _trials("small", 4), "paper": lambda: _trials("paper", 3)},
-    draw=draw,
-    findings=findings,
-    line=line,
-)
+def result(record: TrialRecord) -> str:
+    """When the plateau ended, and the final gain on new tasks without bias."""
+    end = record.training.plateau_end
+    left = f"not left within {record.training.steps:,} steps" if end is None else f"left at step {end:,}"
+    return f"{left}, gain on new tasks {points(unseen_gain(record))}"

@@ -1,128 +1,118 @@
-"""Emergence: the learning curve inside an episode at every stage of meta-training, with many tasks and with 2^6.
+"""Emergence, and where it is transient.
 
-At 2^6 tasks learning comes and goes: unseen tasks are answered for a while, then the seen ones are memorised instead.
+How does the learning curve within an episode change during meta-training? With unlimited tasks, and with 2^6, where
+learning is transient: first it generalises to unseen tasks, then the seen ones are memorised instead.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gpicl_agents.diagnosis import UNSEEN
+from gpicl_agents.evaluations import seen_tasks, unseen_dataset, unseen_tasks
 from gpicl_agents.experiments.engine import settings
-from gpicl_agents.experiments.engine.experiment import Experiment, Record
-from gpicl_agents.experiments.engine.plots import STRETCH, finals, keep, percent, stretched
-from gpicl_agents.experiments.engine.trial import Question, Trial
+from gpicl_agents.experiments.engine.findings import final_accuracies, percent, select
+from gpicl_agents.experiments.engine.plots import add_step_bar, draw_stages, save_figure, smoothed_accuracy
+from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
 from gpicl_envs.evaluation.metrics import LAST
+from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.report.figures import DASHES, PALETTE, panels
 
 DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", settings.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
-SHOWN = (
-    "seen-task",
-    "unseen-task",
-    *DATASETS,
-)  # datasets that are missing are left out
-CHANGES: dict[str, dict[str, Any]] = {
+EVALUATIONS = (SEEN_TASK, UNSEEN_TASK, *DATASETS)
+N_TASKS = {"small": (None, 64), "paper": (None, 2**12, 2**13, 2**14)}
+TRAINING: dict[str, dict[str, Any]] = {
     "small": {"steps": 1000, "evaluate_every": 50},
     "paper": {"evaluate_every": 1000},
 }
-MILLISECONDS = 400  # a frame
+MILLISECONDS = 400  # per frame of the animation
 
 
-def _trial(n_tasks: int | None, seed: int, scale: str) -> Trial:
-    setting = settings.SETTINGS[scale]
-    watched = {"evaluate_episodes": 64, "evaluate_seen": True, "evaluate_datasets": DATASETS}
-    return Trial(
-        axes={"n_tasks": n_tasks or "unlimited", "seed": seed},
-        learner="transformer",
-        arguments=setting.transformer | {"seed": seed},
-        tasks=setting.tasks | {"n_tasks": n_tasks, "task_seed": seed},
-        training=setting.training | watched | CHANGES[scale] | {"seed": seed},
-        batch_size=setting.batch_size,
-        questions=(settings.seen(), settings.unseen(), *(_at_own_size(name) for name in DATASETS)),
-    )
+def trials(scale: str) -> list[Trial]:
+    """Every number of tasks with two seeds; datasets are shown at their own size, as during meta-training."""
+    during = {"evaluate_episodes": 64, "evaluate_seen": True, "evaluate_datasets": DATASETS}
+    return [
+        settings.SETTINGS[scale].trial(
+            {"n_tasks": n_tasks or "unlimited", "seed": seed},
+            [seen_tasks(), unseen_tasks(), *(unseen_dataset(name, image_size=None) for name in DATASETS)],
+            env_kwargs={"n_tasks": n_tasks, "task_seed": seed},
+            train_kwargs=during | TRAINING[scale],
+        )
+        for n_tasks in N_TASKS[scale]
+        for seed in (0, 1)
+    ]
 
 
-def _at_own_size(name: str) -> Question:
-    """A dataset as the trainer shows it on the way: at its own size, whatever that of meta-training is."""
-    asked = settings.unseen_dataset(name)
-    return replace(asked, changes=asked.changes | {"image_size": None})
-
-
-def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """The curves inside the episode as small multiples and as an animation, and what became of them over the steps."""
-    first = list({record["axes"]["n_tasks"]: record for record in reversed(records)}.values())[::-1]
-    curves = keep(_draw_curves(first), folder, "emergence")
+def draw(records: Records, folder: Path) -> list[str]:
+    """The curves within an episode as small multiples and as an animation, and the final accuracy against steps."""
+    by_n_tasks = {n_tasks: select(records, n_tasks=n_tasks) for n_tasks in _numbers_of_tasks(records)}
+    first = [rows[0] for rows in by_n_tasks.values()]
+    curves = save_figure(_draw_curves(first), folder, "emergence")
     _animate(first, folder / "emergence.gif")
-    return [*curves, "emergence.gif", *keep(_draw_transience(records), folder, "emergence-transience")]
+    return [curves, "emergence.gif", save_figure(_draw_transience(by_n_tasks), folder, "emergence-transience")]
 
 
-def _shown(record: Record) -> list[str]:
-    """The questions that were asked on the way."""
-    return [name for name in SHOWN if all(name in entry for entry in record["history"])]
+def _numbers_of_tasks(records: Records) -> list[Any]:
+    return list(dict.fromkeys(record.axes["n_tasks"] for record in records))
+
+
+def _evaluated(record: TrialRecord) -> list[str]:
+    """The evaluations during meta-training; datasets that are missing are left out."""
+    return [name for name in EVALUATIONS if all(name in stage.accuracy for stage in record.training.history)]
 
 
 def _style(name: str) -> dict[str, str]:
-    """Colour and dash of a question, the same in all figures."""
-    number = SHOWN.index(name)
+    """Colour and dash of an evaluation, the same in all figures."""
+    number = EVALUATIONS.index(name)
     return {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number // len(PALETTE)]}
 
 
-def _draw_curves(records: Sequence[Record]) -> Any:
-    """Two rows a run, a panel for each question: curves dark to bright as training goes on."""
-    from matplotlib import colormaps
-
-    across = -(-max(len(_shown(record)) for record in records) // 2)
+def _draw_curves(records: Records) -> Any:
+    """Two rows for each run, a panel for each evaluation, a curve for each stage of meta-training."""
+    across = -(-max(len(_evaluated(record)) for record in records) // 2)
     figure, grid = panels(len(records) * 2 * across, across=across, width=3.6)
+    drawn = []
     for i, record in enumerate(records):
-        mine = grid[i * 2 * across : (i + 1) * 2 * across]
-        for axes, name in zip(mine, _shown(record), strict=False):
-            for entry in record["history"]:
-                share = entry["step"] / record["history"][-1]["step"]
-                axes.plot(*stretched(entry[name]), color=colormaps["viridis"](share), linewidth=1.0)
-            axes.set(title=f"{record['axes']['n_tasks']} tasks: {name}", xlabel="example", ylim=(0, 100))
-            axes.set_ylabel(f"accuracy (%), means of {STRETCH}")
-        for axes in mine[len(_shown(record)) :]:
+        own, names = grid[i * 2 * across : (i + 1) * 2 * across], _evaluated(record)
+        for axes, name in zip(own, names, strict=False):
+            colours = draw_stages(axes, [(stage.step, stage.accuracy[name]) for stage in record.training.history])
+            axes.set(title=f"{record.axes['n_tasks']} tasks: {name}")
+        for axes in own[len(names) :]:
             axes.remove()
-    steps = [entry["step"] for entry in records[0]["history"]]
-    for step in (steps[0], steps[len(steps) // 2], steps[-1]):
-        label = f"after step {step:,} (seed 0, 64 episodes a curve)"
-        grid[0].plot([], [], color=colormaps["viridis"](step / steps[-1]), label=label)
+        drawn += own[: len(names)]
+    add_step_bar(figure, colours, drawn, label="training step (seed 0, 64 episodes per curve)", aspect=80)
     return figure
 
 
-def _draw_transience(records: Sequence[Record]) -> Any:
+def _draw_transience(by_n_tasks: dict[Any, list[TrialRecord]]) -> Any:
     """Accuracy over the last ten positions against steps, a line for each seed, a panel for each number of tasks."""
-    numbers = list(dict.fromkeys(record["axes"]["n_tasks"] for record in records))
-    figure, grid = panels(len(numbers))
-    for axes, n_tasks in zip(grid, numbers, strict=True):
+    figure, grid = panels(len(by_n_tasks))
+    for axes, (n_tasks, records) in zip(grid, by_n_tasks.items(), strict=True):
         for record in records:
-            if record["axes"]["n_tasks"] != n_tasks:
-                continue
-            for name in _shown(record):
-                steps = [entry["step"] for entry in record["history"]]
-                final = [100 * float(np.mean(entry[name][-LAST:])) for entry in record["history"]]
+            for name in _evaluated(record):
+                steps, final = zip(*_finals(record, name), strict=True)
                 axes.plot(steps, final, linewidth=1.1, label=name, **_style(name))
-        seeds = sum(record["axes"]["n_tasks"] == n_tasks for record in records)
-        axes.set(title=f"{n_tasks} tasks ({seeds} seeds, a line each)", xlabel="meta-training step", ylim=(0, 100))
-        axes.set_ylabel(f"accuracy over the last {LAST} (%)")
+        title = f"{n_tasks} tasks ({len(records)} seeds, one line each)"
+        axes.set(title=title, xlabel="meta-training step", ylabel=f"accuracy over the last {LAST} (%)", ylim=(0, 100))
     return figure
 
 
-def _animate(records: Sequence[Record], path: Path) -> None:
-    """One frame for each evaluation, one panel for each run."""
+def _finals(record: TrialRecord, name: str) -> list[tuple[int, float]]:
+    """(step, accuracy in % over the last ten positions) at every stage of meta-training."""
+    return [(stage.step, 100 * float(np.mean(stage.accuracy[name][-LAST:]))) for stage in record.training.history]
+
+
+def _animate(records: Records, path: Path) -> None:
+    """One frame for each stage of meta-training, one panel for each run."""
     from PIL import Image
 
     frames = []
-    for moment in range(min(len(record["history"]) for record in records)):
+    for stages in zip(*(record.training.history for record in records), strict=False):
         figure, grid = panels(len(records))
-        for axes, record in zip(grid, records, strict=True):
-            entry = record["history"][moment]
-            for name in _shown(record):
-                axes.plot(*stretched(entry[name]), label=name, **_style(name))
-            title = f"{record['axes']['n_tasks']} tasks, step {entry['step']:,}"
+        for axes, record, stage in zip(grid, records, stages, strict=True):
+            for name in _evaluated(record):
+                axes.plot(*smoothed_accuracy(stage.accuracy[name]), label=name, **_style(name))
+            title = f"{record.axes['n_tasks']} tasks, step {stage.step:,}"
             axes.set(title=title, xlabel="example", ylabel="accuracy (%)", ylim=(0, 100))
             axes.legend(loc="lower right", fontsize=8, frameon=False)
         figure.canvas.draw()
@@ -130,37 +120,21 @@ def _animate(records: Sequence[Record], path: Path) -> None:
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
 
 
-def findings(records: Sequence[Record]) -> list[str]:
-    """When unseen tasks are answered best on the way, and how well at the end."""
+def findings(records: Records) -> list[str]:
+    """For each run, the best accuracy on unseen tasks during meta-training, and that at its end."""
     lines = []
     for record in records:
-        final = [(float(np.mean(entry["unseen-task"][-LAST:])), entry["step"]) for entry in record["history"]]
-        (best, step), (last, end) = max(final), final[-1]
+        finals = _finals(record, UNSEEN_TASK)
+        best_step, best = max(finals, key=lambda final: (final[1], final[0]))
+        last_step, last = finals[-1]
         lines.append(
-            f"{record['axes']['n_tasks']} tasks, seed {record['axes']['seed']}: on unseen tasks the best of the 64 "
-            f"episodes' evaluations is {100 * best:.0f} % at step {step:,}; at step {end:,} it is {100 * last:.0f} %, "
-            f"and {percent(record['answers'][UNSEEN]['final'])} over 512 episodes."
+            f"{record.axes['n_tasks']} tasks, seed {record.axes['seed']}: accuracy on unseen tasks is highest at step "
+            f"{best_step:,} ({best:.0f} %, 64 episodes); at step {last_step:,} it is {last:.0f} %, and over 512 "
+            f"episodes {percent(record.results[UNSEEN_TASK].final)}."
         )
     return lines
 
 
-def line(record: Record) -> str:
-    """Accuracy over the last ten positions at the end, by question."""
-    return finals(record)
-
-
-EXPERIMENT = Experiment(
-    name="emergence",
-    title="Emergence, and where it is transient",
-    question=(
-        "How does the learning curve inside an episode change while meta-training goes on? With unlimited tasks, and "
-        "with 2^6, where an earlier look saw learning come and go."
-    ),
-    scales={
-        "small": lambda: [_trial(n, seed, "small") for n in (None, 64) for seed in (0, 1)],
-        "paper": lambda: [_trial(n, seed, "paper") for n in (None, 2**12, 2**13, 2**14) for seed in (0, 1)],
-    },
-    draw=draw,
-    findings=findings,
-    line=line,
-)
+def result(record: TrialRecord) -> str:
+    """Accuracy over the last ten positions, by evaluation."""
+    return final_accuracies(record)

@@ -1,125 +1,111 @@
-"""Heat map: number of tasks × model width, for the Transformer and for an MLP without a memory (Kirsch et al. 2022)."""
+"""Number of tasks and model width.
 
-from collections.abc import Sequence
+Accuracy over the last ten of 100 examples, by number of meta-training tasks and width of the model. In the paper
+(Kirsch et al. 2022) an MLP, which sees one example at a time, only ever memorises, while a Transformer abruptly learns
+to learn at about 2^12 to 2^13 tasks, for widths of 64 and more.
+"""
+
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gpicl_agents.diagnosis import MARGIN, SEEN, UNSEEN
+from gpicl_agents.diagnosis import MARGIN
+from gpicl_agents.evaluations import seen_tasks, unseen_tasks
 from gpicl_agents.experiments.engine import settings
-from gpicl_agents.experiments.engine.experiment import Experiment, Record
-from gpicl_agents.experiments.engine.plots import finals, keep
-from gpicl_agents.experiments.engine.trial import Trial
+from gpicl_agents.experiments.engine.findings import axis_values, final_accuracies, select, tasks_from
+from gpicl_agents.experiments.engine.plots import save_figure
+from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
+from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.report.figures import panels
 
 LEARNERS = ("transformer", "memoryless-mlp")
-CHANGES: dict[str, dict[str, Any]] = {"small": {"steps": 400}, "paper": {}}
+WIDTHS: dict[str, dict[str, tuple[int, ...]]] = {
+    "small": {"transformer": (16, 32, 64, 128), "memoryless-mlp": (32, 128)},
+    "paper": dict.fromkeys(LEARNERS, (8, 16, 32, 64, 128, 256, 512)),
+}
+EXPONENTS = {"small": range(0, 13, 4), "paper": range(0, 25, 2)}  # of two: numbers of tasks
+TRAINING: dict[str, dict[str, Any]] = {"small": {"steps": 400}, "paper": {}}
 CHANCE = 0.1
 
 
-def _trial(learner: str, width: int, exponent: int, seed: int, scale: str) -> Trial:
-    setting = settings.SETTINGS[scale]
-    arguments: dict[str, Any] = {"width": width, "seed": seed}
-    if learner == "transformer":
-        arguments |= setting.transformer | {"width": width, "n_heads": max(1, width // 32)}
-        arguments |= {"mlp_width": 2 * width} if scale == "small" else {}
-    return Trial(
-        axes={"learner": learner, "width": width, "n_tasks": 2**exponent, "seed": seed},
-        learner=learner,
-        arguments=arguments,
-        tasks=setting.tasks | {"n_tasks": 2**exponent, "task_seed": seed},
-        training=setting.training | CHANGES[scale] | {"seed": seed},
-        batch_size=setting.batch_size,
-        questions=(settings.seen(256), settings.unseen(256)),
-    )
+def trials(scale: str) -> list[Trial]:
+    """Every learner, width and number of tasks, with two seeds."""
+    return [
+        settings.SETTINGS[scale].trial(
+            {"learner": learner, "width": width, "n_tasks": 2**exponent, "seed": seed},
+            [seen_tasks(256), unseen_tasks(256)],
+            learner=learner,
+            learner_kwargs=_learner_kwargs(learner, width, scale),
+            env_kwargs={"n_tasks": 2**exponent, "task_seed": seed},
+            train_kwargs=TRAINING[scale],
+        )
+        for learner in LEARNERS
+        for width in WIDTHS[scale][learner]
+        for exponent in EXPONENTS[scale]
+        for seed in (0, 1)
+    ]
 
 
-def small() -> list[Trial]:
-    """Four numbers of tasks; four widths of the Transformer, two of the MLP; two seeds."""
-    widths = {"transformer": (16, 32, 64, 128), "memoryless-mlp": (32, 128)}
-    cells = [(name, w, k) for name in LEARNERS for w in widths[name] for k in (0, 4, 8, 12)]
-    return [_trial(*cell, seed, "small") for cell in cells for seed in (0, 1)]
+def _learner_kwargs(learner: str, width: int, scale: str) -> dict[str, Any]:
+    if learner != "transformer":
+        return {"width": width}
+    kwargs = settings.SETTINGS[scale].transformer | {"width": width, "n_heads": max(1, width // 32)}
+    return kwargs | ({"mlp_width": 2 * width} if scale == "small" else {})
 
 
-def paper() -> list[Trial]:
-    """2^0 … 2^24 in steps of two powers; widths 8 … 512; two seeds."""
-    widths = (8, 16, 32, 64, 128, 256, 512)
-    cells = [(name, w, k) for name in LEARNERS for w in widths for k in range(0, 25, 2)]
-    return [_trial(*cell, seed, "paper") for cell in cells for seed in (0, 1)]
-
-
-def draw(records: Sequence[Record], folder: Path) -> list[str]:
-    """One map for each learner and question: accuracy over the last ten positions; in a cell, every seed's value.
-
-    Each value comes with half its 95 % interval; the colour is their mean.
-    """
-    shown = [(learner, question) for learner in LEARNERS for question in (SEEN, UNSEEN)]
+def draw(records: Records, folder: Path) -> list[str]:
+    """A map of accuracy over the last ten positions for each learner and evaluation; a cell has one line per seed."""
+    shown = [(learner, evaluation) for learner in LEARNERS for evaluation in (SEEN_TASK, UNSEEN_TASK)]
     figure, grid = panels(len(shown), across=2)
-    for axes, (learner, question) in zip(grid, shown, strict=True):
-        cells: dict[tuple[int, int], list[list[float]]] = {}
-        for record in records:
-            if record["axes"]["learner"] == learner:
-                cell = record["axes"]["width"], record["axes"]["n_tasks"]
-                cells.setdefault(cell, []).append(record["answers"][question]["final"])
-        axes.set(title=f"{learner}: {question} (%)", xlabel="meta-training tasks (one line a seed)", ylabel="width")
+    for axes, (learner, evaluation) in zip(grid, shown, strict=True):
+        axes.set(title=f"{learner}: {evaluation} (%)", xlabel="meta-training tasks (one line per seed)", ylabel="width")
         axes.grid(visible=False)
-        if not cells:
-            continue
-        widths, tasks = (sorted({cell[i] for cell in cells}) for i in (0, 1))
-        values = np.full((len(widths), len(tasks)), np.nan)
-        for (width, n_tasks), found in cells.items():
-            y, x = widths.index(width), tasks.index(n_tasks)
-            values[y, x] = 100 * np.mean([mean for mean, _, _ in found])
-            text = "\n".join(f"{100 * mean:.0f} ± {50 * (high - low):.0f}" for mean, low, high in found)
+        if rows := select(records, learner=learner):
+            _draw_map(axes, rows, evaluation)
+    return [save_figure(figure, folder, "heatmap")]
+
+
+def _draw_map(axes: Any, records: Records, evaluation: str) -> None:
+    """Each value with half its 95 % interval; the colour is their mean."""
+    widths, numbers = axis_values(records, "width"), axis_values(records, "n_tasks")
+    values = np.full((len(widths), len(numbers)), np.nan)
+    for y, width in enumerate(widths):
+        for x, n_tasks in enumerate(numbers):
+            finals = [row.results[evaluation].final for row in select(records, width=width, n_tasks=n_tasks)]
+            if not finals:
+                continue
+            values[y, x] = 100 * np.mean([final.mean for final in finals])
+            text = "\n".join(f"{100 * final.mean:.0f} ± {50 * (final.high - final.low):.0f}" for final in finals)
             axes.text(x, y, text, ha="center", va="center", fontsize=9, color="black" if values[y, x] > 50 else "white")
-        axes.imshow(values, vmin=0, vmax=100, cmap="viridis", origin="lower", aspect="auto")
-        axes.set_xticks(range(len(tasks)), [f"$2^{{{int(np.log2(n))}}}$" for n in tasks])
-        axes.set_yticks(range(len(widths)), [str(width) for width in widths])
-    return keep(figure, folder, "heatmap")
+    axes.imshow(values, vmin=0, vmax=100, cmap="viridis", origin="lower", aspect="auto")
+    axes.set_xticks(range(len(numbers)), [f"$2^{{{n_tasks.bit_length() - 1}}}$" for n_tasks in numbers])
+    axes.set_yticks(range(len(widths)), [str(width) for width in widths])
 
 
-def findings(records: Sequence[Record]) -> list[str]:
-    """Which runs answer unseen tasks better than chance, and from how many tasks on every seed does."""
+def findings(records: Records) -> list[str]:
+    """How many runs are above chance on unseen tasks, and from how many tasks on every seed is."""
     lines = []
     for learner in LEARNERS:
-        rows = [record for record in records if record["axes"]["learner"] == learner]
+        rows = select(records, learner=learner)
         if not rows:
             continue
-        best = max(row["answers"][UNSEEN]["final"][0] for row in rows)
+        best = max(row.results[UNSEEN_TASK].final.mean for row in rows)
         lines.append(
             f"{learner}: on unseen tasks {sum(map(_learns, rows))} of {len(rows)} runs are above chance by more than "
             f"{100 * MARGIN:.0f} points (95 % interval); the best reaches {100 * best:.0f} %."
         )
-        for width in sorted({row["axes"]["width"] for row in rows}):
-            beside = [row for row in rows if row["axes"]["width"] == width]
-            fails = max((row["axes"]["n_tasks"] for row in beside if not _learns(row)), default=0)
-            above = [row["axes"]["n_tasks"] for row in beside if row["axes"]["n_tasks"] > fails]
-            if above:
-                lines.append(f"{learner}, width {width}: every run from 2^{int(np.log2(min(above)))} tasks on.")
+        for width in axis_values(rows, "width"):
+            if above := tasks_from(select(rows, width=width), _learns):
+                lines.append(f"{learner}, width {width}: above chance in every run from {above} tasks on.")
     return lines
 
 
-def _learns(record: Record) -> bool:
+def _learns(record: TrialRecord) -> bool:
     """Whether the interval on unseen tasks lies above chance and the margin."""
-    return bool(record["answers"][UNSEEN]["final"][1] > CHANCE + MARGIN)
+    return record.results[UNSEEN_TASK].final.low > CHANCE + MARGIN
 
 
-def line(record: Record) -> str:
-    """Accuracy over the last ten positions on seen and unseen tasks."""
-    return finals(record)
-
-
-EXPERIMENT = Experiment(
-    name="heatmap",
-    title="Number of tasks and model width",
-    question=(
-        "Accuracy over the last ten of 100 examples, by the number of meta-training tasks and the width of the model. "
-        "The paper: an MLP, which sees one example alone, only ever memorises; the Transformer jumps to learning at "
-        "about 2^12 to 2^13 tasks for widths of 64 and more."
-    ),
-    scales={"small": small, "paper": paper},
-    draw=draw,
-    findings=findings,
-    line=line,
-)
+def result(record: TrialRecord) -> str:
+    """Accuracy over the last ten positions, by evaluation."""
+    return final_accuracies(record)

@@ -1,117 +1,97 @@
-"""Phases: what is learned depends on the number of meta-training tasks (Kirsch et al. 2022, the poster's verdicts).
+"""Phases: memorising instances, memorising tasks, learning to learn.
 
-The second series gives every task a fixed set of 100 examples, of which each episode shows all in another order: only
-then can examples be remembered one by one, and instance memorisation be told from task memorisation.
+How much does a Transformer's accuracy rise within an episode (over the last ten of 100 examples, compared with the
+first), by the number of tasks that it was meta-trained on? The paper (Kirsch et al. 2022) finds instance memorisation
+below about 2^7 tasks, task memorisation up to about 2^13, and general-purpose learning above about 2^14.
+
+In the second series every task has a fixed set of 100 examples, which each episode shows in another order: only then
+can single examples be remembered, and instance memorisation be distinguished from task memorisation.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gpicl_agents.diagnosis import GENERAL, INSTANCES, NEW_EXAMPLES, SEEN, UNSEEN, diagnose
+from gpicl_agents.diagnosis import GENERAL, INSTANCES, diagnose
+from gpicl_agents.evaluations import NEW_EXAMPLES, new_examples, seen_tasks, unseen_dataset, unseen_tasks
 from gpicl_agents.experiments.engine import settings
-from gpicl_agents.experiments.engine.experiment import Experiment, Record
-from gpicl_agents.experiments.engine.plots import draw_series, keep
-from gpicl_agents.experiments.engine.trial import Trial
+from gpicl_agents.experiments.engine.findings import axis_values, power_of_two, select, tasks_from
+from gpicl_agents.experiments.engine.plots import draw_series, save_figure
+from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
+from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.report.figures import PALETTE, panels
 
 FIXED = 100  # examples per task in the second series
+SERIES = {None: "all images", FIXED: f"{FIXED} fixed examples per task"}
 DATASETS = ("FashionMNIST", "Digits")
+# Exponents of two: numbers of tasks.
+EXPONENTS: dict[str, dict[int | None, Sequence[int]]] = {
+    "small": {None: (0, 2, 4, 6, 8, 12, 16, 24), FIXED: (0, 4, 6, 8, 12)},
+    "paper": {None: range(25), FIXED: range(25)},
+}
+SEEDS = {"small": 2, "paper": 3}
 
 
-def _trial(exponent: int, seed: int, fixed: int | None, scale: str) -> Trial:
-    setting = settings.SETTINGS[scale]
-    axes: dict[str, Any] = {"n_tasks": 2**exponent, "seed": seed} | ({"examples_per_task": fixed} if fixed else {})
-    return Trial(
-        axes=axes,
-        learner="transformer",
-        arguments=setting.transformer | {"seed": seed},
-        tasks=setting.tasks | {"n_tasks": 2**exponent, "task_seed": seed, "examples_per_task": fixed},
-        training=setting.training | {"seed": seed},
-        batch_size=setting.batch_size,
-        questions=(
-            settings.seen(),
-            settings.new_examples(),
-            settings.unseen(),
-            *(settings.unseen_dataset(name) for name in DATASETS),
-        ),
+def trials(scale: str) -> list[Trial]:
+    """Both series, every number of tasks with every seed."""
+    return [
+        _trial(2**exponent, seed, fixed, scale)
+        for fixed, exponents in EXPONENTS[scale].items()
+        for exponent in exponents
+        for seed in range(SEEDS[scale])
+    ]
+
+
+def _trial(n_tasks: int, seed: int, fixed: int | None, scale: str) -> Trial:
+    axes: dict[str, Any] = {"n_tasks": n_tasks, "seed": seed}
+    return settings.SETTINGS[scale].trial(
+        axes | ({"examples_per_task": fixed} if fixed else {}),
+        [seen_tasks(), new_examples(), unseen_tasks(), *map(unseen_dataset, DATASETS)],
+        env_kwargs={"n_tasks": n_tasks, "task_seed": seed, "examples_per_task": fixed},
     )
 
 
-def small() -> list[Trial]:
-    """Eight numbers of tasks, with fixed examples five; two seeds."""
-    series = ((None, (0, 2, 4, 6, 8, 12, 16, 24)), (FIXED, (0, 4, 6, 8, 12)))
-    return [_trial(k, seed, fixed, "small") for fixed, exponents in series for k in exponents for seed in (0, 1)]
-
-
-def paper() -> list[Trial]:
-    """2^0 … 2^24, three seeds, both series."""
-    return [_trial(k, seed, fixed, "paper") for fixed in (None, FIXED) for k in range(25) for seed in range(3)]
-
-
-def draw(records: Sequence[Record], folder: Path) -> list[str]:
+def draw(records: Records, folder: Path) -> list[str]:
     """Gain against the number of tasks in both series, and the accuracy at the first example."""
-    figure, (whole, fixed, first) = panels(3)
-    for axes, series, title in ((whole, None, "all images"), (fixed, FIXED, f"{FIXED} fixed examples a task")):
-        chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
-        for name, colour in zip((SEEN, NEW_EXAMPLES, UNSEEN, *DATASETS), PALETTE, strict=False):
-            draw_series(axes, chosen, "n_tasks", name, "gain", name, colour)
+    figure, (*gains, first) = panels(3)
+    first_colours = iter(PALETTE)
+    for axes, (fixed, title) in zip(gains, SERIES.items(), strict=True):
+        rows = select(records, examples_per_task=fixed)
+        for name, colour in zip((SEEN_TASK, NEW_EXAMPLES, UNSEEN_TASK, *DATASETS), PALETTE, strict=False):
+            draw_series(axes, rows, "n_tasks", name, "gain", name, colour)
         axes.set(title=title, ylabel="gain in the episode (points)", ylim=(-10, 100))
-    colours = iter(PALETTE)
-    for series, mark in ((None, "all images"), (FIXED, f"{FIXED} fixed")):
-        chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
-        for name in (SEEN, NEW_EXAMPLES):
-            draw_series(first, chosen, "n_tasks", name, "first", f"{name} ({mark}), first example", next(colours))
-    first.set(title="known before the first label", ylabel="accuracy at example 1 (%)", ylim=(0, 100))
-    for axes in (whole, fixed, first):
+        for name in (SEEN_TASK, NEW_EXAMPLES):
+            draw_series(first, rows, "n_tasks", name, "first", f"{name} ({title}), first example", next(first_colours))
+    first.set(title="known before the first label", ylabel="accuracy at the first example (%)", ylim=(0, 100))
+    for axes in (*gains, first):
         axes.set_xscale("log", base=2)
         axes.set_xlabel("meta-training tasks (dots: seeds, bars: 95 % intervals)")
-    return keep(figure, folder, "phases")
+    return [save_figure(figure, folder, "phases")]
 
 
-def findings(records: Sequence[Record]) -> list[str]:
-    """The verdict for every number of tasks, and where generalisation begins."""
+def findings(records: Records) -> list[str]:
+    """The diagnosis for every number of tasks, and where general-purpose learning begins."""
     lines = []
-    for series in (None, FIXED):
-        chosen = [record for record in records if record["axes"].get("examples_per_task") == series]
-        which = "All images" if series is None else f"{series} fixed examples a task"
-        for n_tasks in sorted({record["axes"]["n_tasks"] for record in chosen}):
-            rows = [record for record in chosen if record["axes"]["n_tasks"] == n_tasks]
-            verdicts = [diagnose(row["answers"]) for row in rows]
-            finals = ", ".join(f"{100 * row['answers'][UNSEEN]['final'][0]:.0f} %" for row in rows)
-            said = " / ".join(dict.fromkeys(found.phase for found in verdicts))
-            why = "".join(f"; {found.reasons[-1]}" for found in verdicts if found.phase == INSTANCES)
+    for fixed, title in SERIES.items():
+        series, title = select(records, examples_per_task=fixed), title[0].upper() + title[1:]
+        for n_tasks in axis_values(series, "n_tasks"):
+            rows = select(series, n_tasks=n_tasks)
+            found = [diagnose(row.results) for row in rows]
+            phases = " / ".join(dict.fromkeys(diagnosis.phase for diagnosis in found))
+            finals = ", ".join(f"{100 * row.results[UNSEEN_TASK].final.mean:.0f} %" for row in rows)
+            why = "".join(f"; {diagnosis.reasons[-1]}" for diagnosis in found if diagnosis.phase == INSTANCES)
             lines.append(
-                f"{which}, 2^{int(np.log2(n_tasks))} tasks: **{said}** (unseen tasks, last ten: {finals}{why})"
+                f"{title}, {power_of_two(n_tasks)} tasks: **{phases}** (accuracy on unseen tasks: {finals}{why})"
             )
-        others = [row["axes"]["n_tasks"] for row in chosen if diagnose(row["answers"]).phase != GENERAL]
-        above = [row["axes"]["n_tasks"] for row in chosen if row["axes"]["n_tasks"] > max(others, default=0)]
-        if above:
-            lines.append(f"{which}: general-purpose learning in every run from 2^{int(np.log2(min(above)))} tasks on.")
+        if above := tasks_from(series, lambda record: diagnose(record.results).phase == GENERAL):
+            lines.append(f"{title}: general-purpose learning in every run from {above} tasks on.")
     return lines
 
 
-def line(record: Record) -> str:
-    """First and last accuracy on seen and unseen tasks, and the verdict."""
-    parts = []
-    for name in (SEEN, UNSEEN):
-        answer = record["answers"][name]
-        parts.append(f"{name} {100 * answer['first'][0]:.0f} → {100 * answer['final'][0]:.0f} %")
-    return f"{', '.join(parts)}: {diagnose(record['answers']).phase}"
-
-
-EXPERIMENT = Experiment(
-    name="phases",
-    title="Phases: memorising instances, memorising tasks, learning to learn",
-    question=(
-        "How much better does a Transformer become inside an episode (accuracy over the last ten of 100 examples minus "
-        "that at the first), by the number of tasks that it was meta-trained on? The paper finds instance memorisation "
-        "below about 2^7 tasks, task memorisation up to about 2^13, and general-purpose learning above about 2^14."
-    ),
-    scales={"small": small, "paper": paper},
-    draw=draw,
-    findings=findings,
-    line=line,
-)
+def result(record: TrialRecord) -> str:
+    """First and final accuracy on seen and unseen tasks, and the diagnosis."""
+    parts = [
+        f"{name} {100 * record.results[name].first.mean:.0f} → {100 * record.results[name].final.mean:.0f} %"
+        for name in (SEEN_TASK, UNSEEN_TASK)
+    ]
+    return f"{', '.join(parts)}: {diagnose(record.results).phase}"

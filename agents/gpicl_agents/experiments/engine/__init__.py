@@ -1,1 +1,1 @@
-"""What runs and reports every experiment: trials, the sweep over them, plots and pages."""
+"""What all experiments share: trials and their records, the sweep over them, figures, findings and pages."""

@@ -1,52 +1,52 @@
-"""`Experiment`: a declarative grid of trials at each scale, and what becomes of its records: figures and findings."""
+"""`Experiment`: a grid of trials at each scale, and the figures and findings that its records give."""
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from gpicl_agents.experiments.engine.trial import Trial
-from gpicl_envs.errors import UnknownNameError
+from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
+from gpicl_envs.errors import check_choice
 
-Record = dict[str, Any]
 NAMES = ("phases", "heatmap", "state-size", "plateau", "bias", "emergence", "table1", "features")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One of the paper's experiments.
+    """One of the paper's experiments. All functions of records get those of trials that did not fail.
 
     Args:
         name: on the command line.
         title: of its report.
-        question: what it asks, and what the paper says; Markdown.
-        scales: name → its trials.
-        draw: makes the figures from the records of the trials that did not fail: (records, folder) → file names.
-        findings: says what the records show: Markdown lines.
-        line: one trial's result in a few words.
-        table: what is best read as a table; Markdown.
+        description: the question, and what the paper reports; Markdown.
+        trials: `"small"` or `"paper"` → the trials of this scale, all of different names.
+        draw: makes the figures: (records, folder) → names of the PNG and GIF files.
+        findings: what the records show; lines of Markdown.
+        result: the result of one trial in a few words.
+        table: what is best read as a table, if anything; Markdown.
     """
 
     name: str
     title: str
-    question: str
-    scales: Mapping[str, Callable[[], list[Trial]]]
-    draw: Callable[[Sequence[Record], Path], list[str]]
-    findings: Callable[[Sequence[Record]], list[str]]
-    line: Callable[[Record], str]
-    table: Callable[[Sequence[Record]], str] | None = None
-
-    def trials(self, scale: str) -> list[Trial]:
-        """Return the trials of a scale, whose names are unique."""
-        if scale not in self.scales:
-            raise UnknownNameError(f"scale of {self.name}", scale, self.scales)
-        return self.scales[scale]()
+    description: str
+    trials: Callable[[str], list[Trial]]
+    draw: Callable[[Records, Path], list[str]]
+    findings: Callable[[Records], list[str]]
+    result: Callable[[TrialRecord], str]
+    table: Callable[[Records], str] | None = None
 
 
 def find_experiment(name: str) -> Experiment:
-    """Return an experiment by name; an unknown name lists the valid ones."""
-    if name not in NAMES:
-        raise UnknownNameError("experiment", name, NAMES)
-    found: Experiment = import_module(f"gpicl_agents.experiments.{name.replace('-', '_')}").EXPERIMENT
-    return found
+    """Return an experiment by name, from the module that holds it; an unknown name lists the valid ones.
+
+    The module's docstring is the title and the description; its functions are those that `Experiment` takes.
+    """
+    if not name:
+        raise ValueError(f"Which experiment? There are {', '.join(NAMES)}.")
+    check_choice("experiment", name, NAMES)
+    module = import_module(f"gpicl_agents.experiments.{name.replace('-', '_')}")
+    title, _, description = inspect.cleandoc(module.__doc__ or "").partition("\n\n")
+    table = getattr(module, "table", None)
+    title = title.removesuffix(".")
+    return Experiment(name, title, description, module.trials, module.draw, module.findings, module.result, table)

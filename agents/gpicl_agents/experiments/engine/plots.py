@@ -1,105 +1,115 @@
-"""What the figures and the lines of the experiments have in common, and the picture of emergence."""
+"""What the figures of several experiments share, and the picture of emergence."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from gpicl_agents.experiments.engine.experiment import Record
+from gpicl_agents.experiments.engine.findings import axis_values, select
+from gpicl_agents.experiments.engine.trial import Records
 from gpicl_agents.training.run_folder import METRICS, read_metrics
-from gpicl_envs.report.figures import save
+from gpicl_envs.evaluation.records import Estimate
+from gpicl_envs.report.figures import panels, save
+
+BLOCK = 5  # neighbouring points of a curve that are averaged, against the noise of few episodes
 
 
 def draw_series(
-    axes: Any, records: Sequence[Record], axis: str, question: str, statistic: str, label: str, colour: str
+    axes: Any, records: Records, axis: str, evaluation: str, statistic: str, label: str, colour: str
 ) -> None:
-    """Draw a statistic of one question (in %) against an axis: the line joins the means over seeds, dots are trials.
+    """Draw a statistic of an evaluation (in %) against an axis: a dot for each trial, a line through the means.
 
-    Each dot has its 95 % interval. Draws nothing where no record was asked the question.
+    Each dot has its 95 % interval. Draws nothing if no trial was evaluated so.
     """
-    found: dict[Any, list[Sequence[float]]] = {}
-    for record in records:
-        if question in record["answers"]:
-            found.setdefault(record["axes"][axis], []).append(record["answers"][question][statistic])
-    if not found:
-        return
-    where = sorted(found)
-    axes.plot(where, [100 * np.mean([v[0] for v in found[x]]) for x in where], color=colour, linewidth=1.3, label=label)
-    for x in where:
-        for mean, low, high in found[x]:
-            axes.vlines(x, 100 * low, 100 * high, color=colour, alpha=0.5, linewidth=1.2)
-            axes.scatter([x], [100 * mean], color=colour, s=14, zorder=3)
+    records = [record for record in records if evaluation in record.results]
+    means = {}
+    for value in axis_values(records, axis):
+        estimates = [getattr(record.results[evaluation], statistic) for record in select(records, **{axis: value})]
+        means[value] = 100 * np.mean([estimate.mean for estimate in estimates])
+        for estimate in estimates:
+            draw_estimate(axes, value, estimate, color=colour)
+    if means:
+        axes.plot(list(means), list(means.values()), color=colour, linewidth=1.3, label=label)
 
 
-def keep(figure: Any, folder: Path, name: str) -> list[str]:
-    """Write a figure as PNG and SVG; return the names of the files."""
-    names = [f"{name}.png", f"{name}.svg"]
-    save(figure, [folder / file for file in names])
-    return names
+def draw_estimate(axes: Any, x: float, estimate: Estimate, horizontal: bool = False, **style: Any) -> None:
+    """Draw an estimate, in %, as a dot with its 95 % interval at a position of the other axis."""
+    mean, low, high = (100 * value for value in estimate)
+    error = {"xerr" if horizontal else "yerr": [[mean - low], [high - mean]]}
+    style = {"fmt": "o", "markersize": 4, "capsize": 2, "elinewidth": 1.2} | style
+    axes.errorbar(*((mean, x) if horizontal else (x, mean)), **error, **style)
 
 
-def percent(interval: Sequence[float]) -> str:
-    """Such as `73.1 % [70.4, 75.7]`, from (mean, low, high) as shares."""
-    return "{:.1f} % [{:.1f}, {:.1f}]".format(*(100 * value for value in interval))
+def save_figure(figure: Any, folder: Path, name: str) -> str:
+    """Write a figure as PNG and SVG; return the name of the PNG file."""
+    save(figure, [folder / f"{name}.png", folder / f"{name}.svg"])
+    return f"{name}.png"
 
 
-def finals(record: Record, decimals: int = 0) -> str:
-    """Accuracy over the last ten positions, for each question of a trial."""
-    told = record["answers"].items()
-    return ", ".join(f"{name} {100 * answer['final'][0]:.{decimals}f} %" for name, answer in told)
+def smoothed(x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+    """Return the points of a curve, averaged in blocks of neighbours: x, then y."""
+    points = np.stack([np.asarray(x), np.asarray(y)])
+    blocks = np.array_split(points, max(1, points.shape[1] // BLOCK), axis=1)
+    return np.stack([block.mean(1) for block in blocks], axis=1)
 
 
-STRETCH = 5  # neighbouring positions averaged, against the noise of few episodes
+def smoothed_accuracy(accuracy: Sequence[float]) -> NDArray[np.float64]:
+    """Return positions, then accuracies in %, averaged in blocks, from the accuracy at each position."""
+    return smoothed(range(1, len(accuracy) + 1), 100 * np.asarray(accuracy))
+
+
+def draw_stages(axes: Any, stages: Sequence[tuple[int, Sequence[float]]]) -> Any:
+    """Draw the learning curve within an episode at every stage of meta-training, coloured by training step.
+
+    Args:
+        axes: of a figure.
+        stages: (step, accuracy at each position).
+
+    Returns:
+        The colours, for a colour bar.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm
+
+    first, last = stages[0][0], stages[-1][0]
+    colours = ScalarMappable(LogNorm(first, max(last, first + 1)), "viridis")
+    for step, accuracy in stages:
+        axes.plot(*smoothed_accuracy(accuracy), color=colours.to_rgba(np.array(step)), linewidth=1.2)
+    axes.set(xlabel="example", ylabel=f"accuracy (%), means of {BLOCK} positions", ylim=(0, 100))
+    return colours
+
+
+def add_step_bar(figure: Any, colours: Any, panels: Any, label: str = "training step", **style: Any) -> None:
+    """Add a colour bar of the training step, marked at every doubling, beside these panels."""
+    first, last = (int(value) for value in (colours.norm.vmin, colours.norm.vmax))
+    bar = figure.colorbar(colours, ax=panels, label=label, **style)
+    ticks = [first * 2**i for i in range(20) if first * 2**i < last / 1.3] + [last]
+    bar.set_ticks(ticks, labels=[f"{step:,}" for step in ticks])
+    bar.ax.minorticks_off()
 
 
 def draw_emergence(runs: dict[str, Path], path: Path) -> None:
-    """Draw the evaluations of each run's `metrics.jsonl` as curves inside an episode, coloured by training step.
+    """Draw how learning emerges in each run: its evaluations on unseen tasks during meta-training.
 
     Args:
         runs: title → run folder.
         path: PNG file to write.
     """
-    from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LogNorm
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.2 * len(runs), 3.6), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(runs), squeeze=False, sharey=True)[0]
-    for axes, (title, folder) in zip(panels, runs.items(), strict=True):
-        evaluations = read_evaluations(folder)
-        steps = [step for step, _ in evaluations]
-        colours = LogNorm(vmin=min(steps), vmax=max(max(steps), min(steps) + 1))
-        for step, accuracy in evaluations:
-            axes.plot(*stretched(accuracy), color=colormaps["viridis"](colours(step)))
-        axes.set(title=title, xlabel="example", ylim=(0, 100), xlim=(1, len(evaluations[0][1])))
-        axes.grid(alpha=0.25)
-        bar = figure.colorbar(ScalarMappable(colours, colormaps["viridis"]), ax=axes, label="training step")
-        ticks = [min(steps) * 2**i for i in range(20) if min(steps) * 2**i < max(steps) / 1.3] + [max(steps)]
-        bar.set_ticks(ticks, labels=[str(step) for step in ticks])
-        bar.ax.minorticks_off()
-    panels[0].set_ylabel(f"accuracy on unseen tasks (%),\nmeans of {STRETCH} positions")
+    figure, grid = panels(len(runs), width=5.2)
+    for axes, (title, folder) in zip(grid, runs.items(), strict=True):
+        colours = draw_stages(axes, read_evaluations(folder))
+        axes.set(title=title)
+        add_step_bar(figure, colours, axes)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
+    save(figure, [path])
 
 
-def stretched(accuracy: ArrayLike) -> tuple[np.ndarray[Any, np.dtype[np.float64]], list[float]]:
-    """Accuracy at each position, a share → positions, and accuracies in %: means over stretches of neighbours."""
-    values = np.asarray(accuracy)
-    parts = np.array_split(values, max(1, len(values) // STRETCH))
-    lengths = np.array([len(part) for part in parts])
-    middle = np.cumsum(lengths) - (lengths - 1) / 2
-    return middle, [100 * float(part.mean()) for part in parts]
-
-
-def read_evaluations(folder: Path) -> list[tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]]:
-    """Return (step, accuracy at each position) of every evaluation of a run."""
-    lines = read_metrics(folder)
-    found = [(line["step"], np.array(line["unseen-task_accuracy"])) for line in lines if "unseen-task_accuracy" in line]
+def read_evaluations(folder: Path) -> list[tuple[int, list[float]]]:
+    """Return (step, accuracy at each position) of every evaluation of a run on unseen tasks."""
+    key = "unseen-task_accuracy"
+    found = [(line["step"], line[key]) for line in read_metrics(folder) if key in line]
     if not found:
-        raise ValueError(f"{folder / METRICS} holds no evaluations: train with evaluate_every above 0.")
+        raise ValueError(f"{folder / METRICS} has no evaluations: train with evaluate_every above 0.")
     return found

@@ -1,4 +1,4 @@
-"""`fit_power_law`: how long something lasts against one setting, where some runs were stopped before it had ended."""
+"""`fit_power_law`: how long something lasts, by one setting, if some runs were stopped before it ended."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import minimize
 
-from gpicl_envs.evaluation.metrics import Interval
+from gpicl_envs.evaluation.records import Estimate
 
 CONFIDENCE = 0.95
 Floats = NDArray[np.float64]
@@ -17,24 +17,24 @@ Floats = NDArray[np.float64]
 class PowerLaw(NamedTuple):
     """Length = factor · setting^exponent, times a log-normal error; the exponent has its 95 % interval."""
 
-    exponent: Interval
+    exponent: Estimate
     factor: float
 
 
 def fit_power_law(settings: Sequence[float], lengths: Sequence[float | None], budget: float) -> PowerLaw | None:
-    """Fit a power law by maximum likelihood; a run without a length counts as one longer than the budget.
+    """Fit a power law by maximum likelihood; a run without a length counts as longer than the budget.
 
-    This is regression with right-censored log-normal lengths (Tobin 1958): leaving such runs out would make every law
+    This is regression with right-censored log-normal lengths (Tobin 1958): without the censored runs every law would
     look flatter than it is. A weak prior (log σ ~ N(0, 1/2)) keeps the error's σ finite in small samples. The interval
-    is Student's: from the curvature of the likelihood, with as many degrees of freedom as runs that ended, less two.
+    is Student's, from the curvature of the likelihood, with two fewer degrees of freedom than runs that ended.
 
     Args:
         settings: of each run, above 0.
-        lengths: of each run, above 0; None where it had not ended within the budget.
-        budget: longest length that could be seen.
+        lengths: of each run, above 0; None if it did not end within the budget.
+        budget: the longest length that can be observed.
 
     Returns:
-        The law, or None with lengths at fewer than three settings: two points always lie on a line.
+        The law, or None if runs ended at fewer than three settings: two points always lie on a line.
     """
     x = np.log(np.array(settings, dtype=np.float64))
     ended = np.array([length is not None for length in lengths])
@@ -43,8 +43,7 @@ def fit_power_law(settings: Sequence[float], lengths: Sequence[float | None], bu
         return None
     exponent, intercept, error = _least_squares(x, y) if ended.all() else _censored(x, y, ended)
     reach = error * stats.t.ppf(0.5 + CONFIDENCE / 2, ended.sum() - 2)
-    interval = Interval(np.asarray(exponent), np.asarray(exponent - reach), np.asarray(exponent + reach))
-    return PowerLaw(interval, float(np.exp(intercept)))
+    return PowerLaw(Estimate(exponent, exponent - reach, exponent + reach), float(np.exp(intercept)))
 
 
 def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
@@ -54,7 +53,7 @@ def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
 
 
 def _censored(x: Floats, y: Floats, ended: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """The same with normal errors where y is only a lower bound for those that have not ended."""
+    """The same with normal errors, if y is only a lower bound for the runs that have not ended."""
     middle = x.mean()
 
     def loss(parameters: Floats) -> float:
@@ -74,14 +73,9 @@ def _censored(x: Floats, y: Floats, ended: NDArray[np.bool_]) -> tuple[float, fl
 
 def _hessian(function: Callable[[Floats], float], at: Floats, step: float = 1e-3) -> Floats:
     """Second derivatives by central differences."""
+
+    def derivative(of: Callable[[Floats], float], move: Floats) -> Callable[[Floats], float]:
+        return lambda x: (of(x + move) - of(x - move)) / (2 * step)
+
     moves = step * np.eye(len(at))
-    return np.array(
-        [
-            [
-                (function(at + a + b) - function(at + a - b) - function(at - a + b) + function(at - a - b))
-                / (4 * step**2)
-                for b in moves
-            ]
-            for a in moves
-        ]
-    )
+    return np.array([[derivative(derivative(function, a), b)(at) for b in moves] for a in moves])

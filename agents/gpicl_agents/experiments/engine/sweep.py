@@ -1,18 +1,37 @@
-"""`sweep`: a grid of independent trials → records, in processes or on a cluster, going on where it was stopped."""
+"""`sweep`: a grid of independent trials → records, in processes or on a cluster, resumed trial by trial."""
 
-import json
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gpicl_agents.evaluations import find_available
 from gpicl_agents.experiments.engine.experiment import Experiment
-from gpicl_agents.experiments.engine.trial import SCHEMA, Trial, TrialJob, missing_evaluations
-from gpicl_envs.evaluation.jsonl import append_jsonl
+from gpicl_agents.experiments.engine.job import TrialJob
+from gpicl_agents.experiments.engine.report import write_page
+from gpicl_agents.experiments.engine.settings import SETTINGS
+from gpicl_agents.experiments.engine.trial import SCHEMA, Records, Trial, TrialRecord
+from gpicl_envs.errors import check_choice
 from gpicl_envs.jobs.job import Runner
+from gpicl_envs.jobs.run import open_records, run_jobs
 
 RECORDS = "records.jsonl"
+
+
+def run_experiment(
+    experiment: Experiment, scale: str, folder: Path, run: Runner, *, device: str, threads: int, command: str
+) -> Path:
+    """Run an experiment, printing its progress, and return the page of its report; see `sweep` for the arguments.
+
+    Raises:
+        ValueError: all trials failed, or a reason of `sweep`'s.
+    """
+    records = sweep(experiment, scale, folder, run, device=device, threads=threads, command=command, report=print)
+    page = write_page(experiment, scale, records, folder)
+    if all(record.status == "failed" for record in records):
+        raise ValueError(f"All trials failed: {records[0].error} (see {folder / RECORDS} for the others).")
+    return page
 
 
 def sweep(
@@ -25,93 +44,66 @@ def sweep(
     threads: int = 1,
     command: str = "",
     report: Callable[[str], None] = lambda line: None,
-) -> list[dict[str, Any]]:
-    """Do all trials of an experiment that have no record in the folder yet; return one record for each trial.
+) -> list[TrialRecord]:
+    """Run all trials of an experiment that have no record in the folder yet; return one record for each trial.
 
-    A record is added to `records.jsonl` as soon as its trial is done, and a trial that was stopped in the middle goes
-    on from its last checkpoint. A trial that fails has a record with its reason and is tried again the next time;
-    one that lacked a dataset is asked again once that is at hand.
+    A record is added to `records.jsonl` as soon as its trial is done, and a trial that was interrupted resumes from its
+    last checkpoint. A failed trial has a record with the reason, and is run again the next time; so is one that lacked
+    a dataset, once that is available.
 
     Args:
-        experiment: what is done.
-        scale: one of its scales.
-        folder: for the records and checkpoints, made if needed.
-        run: runs jobs: `isolation.local_runner(...)` or `cluster.ray_runner(...)`.
+        experiment: the experiment.
+        scale: `"small"` or `"paper"`.
+        folder: for the records and checkpoints; created if needed.
+        run: runs the jobs: `local_runner(...)` or `ray_runner(...)`.
         device: cpu or cuda.
         threads: torch's threads in each trial.
-        command: kept in the records.
-        report: told one line for each trial.
+        command: what the user typed, for the records.
+        report: called with a line for each trial.
 
     Raises:
-        ValueError: an unknown scale, a folder that cannot be written, or one with records of something else.
+        ValueError: an unknown scale, or a folder with records of something else.
+        OSError: the folder cannot be written.
     """
-    trials = experiment.trials(scale)
-    folder = Path(folder).resolve()  # a worker of a cluster may stand elsewhere
+    check_choice("scale", scale, tuple(SETTINGS))
+    folder = Path(folder).resolve()  # the workers of a cluster may have another working directory
     path = folder / RECORDS
-    append_jsonl(path, [])  # fails now where nothing can be written
-    records = read_trials(path, experiment, scale)
-    finished = {trial.definition for trial in trials if _is_done(trial, _latest(records))}
+    records = open_records(path, TrialRecord, SCHEMA)
+    check_records(path, records, experiment, scale)
     shared: dict[str, Any] = {"device": device, "threads": threads, "command": command}
     jobs = [
         TrialJob(trial, experiment.name, scale, folder / "trials" / _slug(trial), **shared)
-        for trial in trials
-        if trial.definition not in finished
+        for trial in experiment.trials(scale)
     ]
-    report(f"{len(trials) - len(jobs)} of {len(trials)} trials are done already" if finished else f"{len(jobs)} trials")
-    for count, (job, outcome) in enumerate(run(jobs), start=1):
-        assert isinstance(job, TrialJob)
-        record = outcome.value or job.header() | {"status": "failed", "error": outcome.error}
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        records.append(record)
-        result = f"failed: {outcome.error}" if outcome.error else experiment.line(record)
-        report(f"[{count}/{len(jobs)}] {job.title}: {result}")
-    latest = _latest(records)
-    return [latest[trial.definition] for trial in trials]
+    done = {"describe": experiment.result, "is_complete": _is_complete, "unit": "trials", "report": report}
+    return run_jobs(jobs, path, records, run, **done)
 
 
-def _latest(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Definition → its last record that did not fail, or its last: asking again does not lose an answer."""
-    by_status = sorted(records, key=lambda record: record["status"] == "ok")
-    return {record["definition"]: record for record in by_status}
-
-
-def read_trials(path: Path, experiment: Experiment, scale: str) -> list[dict[str, Any]]:
-    """Return the records of a file, all of them trials of this experiment at this scale, as they are defined now.
-
-    Raises:
-        ValueError: they are not; the message names the first that is something else.
-    """
+def check_records(path: Path, records: Records, experiment: Experiment, scale: str) -> None:
+    """Raise ValueError unless all records of a file are of trials of this experiment and scale as now defined."""
     defined = {trial.definition for trial in experiment.trials(scale)}
-    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for number, record in enumerate(records, start=1):
-        if record["schema"] != SCHEMA:
-            raise ValueError(f"{path}, line {number} has the schema {record['schema']!r}, not {SCHEMA!r}.")
         advice = "give another folder (--out), or remove that file."
-        found = record["experiment"], record["scale"]
-        if found != (experiment.name, scale):
+        if (record.experiment, record.scale) != (experiment.name, scale):
             raise ValueError(
-                f"{path}, line {number} is of the experiment {found[0]} at scale {found[1]}, not of {experiment.name} "
-                f"at scale {scale}: {advice}"
+                f"{path}, line {number} is of the experiment {record.experiment} at scale {record.scale}, not of "
+                f"{experiment.name} at scale {scale}: {advice}"
             )
-        if record["definition"] not in defined:
+        if record.definition not in defined:
             raise ValueError(
-                f"{path}, line {number} ({record['trial']}) was made with another version's definition of "
+                f"{path}, line {number} ({record.trial}) was made with another version's definition of "
                 f"{experiment.name}: {advice}"
             )
-    return records
 
 
-def _is_done(trial: Trial, records: dict[str, dict[str, Any]]) -> bool:
-    """Whether a trial's last record says that it did not fail, and data that it lacked then are still not at hand."""
-    record = records.get(trial.definition)
-    if record is None or record["status"] != "ok":
-        return False
-    lacked = {question.name for question in trial.questions} & record["missing"].keys()
-    return not lacked or lacked <= missing_evaluations(trial).keys()
+def _is_complete(job: TrialJob, record: TrialRecord) -> bool:
+    """Whether no dataset that was missing from a result has become available."""
+    missing = [evaluation for evaluation in job.trial.evaluations if evaluation.name in record.missing]
+    available, _ = find_available(missing, job.trial.env_kwargs)
+    return not available
 
 
 def _slug(trial: Trial) -> str:
-    """A folder's name, which another definition of the same trial does not have."""
+    """A folder name; another definition of the same trial has another."""
     name = re.sub(r"[^\w.=-]+", "_", trial.name)
     return f"{name}-{trial.definition[:8]}"

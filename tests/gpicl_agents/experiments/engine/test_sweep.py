@@ -4,18 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gpicl_agents.records import read_jsonl
 
+from gpicl_agents.evaluations import Evaluation
 from gpicl_agents.experiments.engine.experiment import NAMES, Experiment, find_experiment
-from gpicl_agents.experiments.engine.plots import draw_series
+from gpicl_agents.experiments.engine.job import TrialJob
+from gpicl_agents.experiments.engine.plots import draw_series, save_figure
 from gpicl_agents.experiments.engine.report import write_page
-from gpicl_agents.experiments.engine.sweep import RECORDS, sweep
-from gpicl_agents.experiments.engine.trial import Question, Trial, TrialJob
+from gpicl_agents.experiments.engine.sweep import RECORDS, run_experiment, sweep
+from gpicl_agents.experiments.engine.trial import SCHEMA, Trial, TrialRecord
 from gpicl_envs.cli import main
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.jobs.job import Outcome
 from gpicl_envs.jobs.local import local_runner
 from gpicl_envs.jobs.ray import ray_runner
-from gpicl_envs.report.figures import PALETTE, panels, save
+from gpicl_envs.report.figures import PALETTE, panels
 
 TASKS = {"dataset": "Digits", "n_features": 16, "length": 12}
 TRAINING = {"steps": 6, "warmup_steps": 1, "evaluate_every": 3, "evaluate_episodes": 4, "checkpoint_every": 2}
@@ -25,25 +28,30 @@ NEW = {"split": "test", "n_tasks": None}
 
 
 def trial(n_tasks: int, learner: str = "transformer") -> Trial:
-    questions = (Question("seen-task", "seen-task", {}, 8), Question("unseen-task", "unseen-task", NEW, 8))
-    missing = Question("SVHN", "unseen-dataset", NEW | {"dataset": "SVHN"}, 8)
-    arguments = SMALL if learner == "transformer" else {}
-    tasks = TASKS | {"n_tasks": n_tasks}
-    return Trial({"n_tasks": n_tasks}, learner, arguments, tasks, TRAINING, 4, (*questions, missing))
+    evaluations = (Evaluation("seen-task", "seen-task", {}, 8), Evaluation("unseen-task", "unseen-task", NEW, 8))
+    missing = Evaluation("SVHN", "unseen-dataset", NEW | {"dataset": "SVHN"}, 8)
+    learner_kwargs = SMALL if learner == "transformer" else {}
+    env_kwargs = TASKS | {"n_tasks": n_tasks}
+    return Trial({"n_tasks": n_tasks}, learner, learner_kwargs, env_kwargs, TRAINING, 4, (*evaluations, missing))
 
 
 def draw(records, folder: Path) -> list[str]:
     figure, (axes,) = panels(1)
     draw_series(axes, records, "n_tasks", "seen-task", "gain", "seen-task", PALETTE[0])
-    save(figure, [folder / "tiny.png", folder / "tiny.svg"])
-    return ["tiny.png", "tiny.svg"]
+    return [save_figure(figure, folder, "tiny")]
 
 
 def tiny(*learners: str) -> Experiment:
     trials = [trial(2**i, learner) for i, learner in enumerate(learners or ("transformer",) * 3)]
-    scales = {"small": lambda: trials, "paper": lambda: trials[:1]}
+    scales = {"small": trials, "paper": trials[:1]}
     return Experiment(
-        "tiny", "Tiny", "For tests.", scales, draw, lambda rows: [f"{len(rows)} trials."], lambda row: "done"
+        "tiny",
+        "Tiny",
+        "For tests.",
+        scales.__getitem__,
+        draw,
+        lambda records: [f"{len(records)} trials."],
+        lambda record: "done",
     )
 
 
@@ -59,17 +67,19 @@ def no_svhn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_record_says_what_was_done_and_found(no_svhn, tmp_path: Path):
     record = sweep(tiny(), "small", tmp_path, inline, command="gpicl experiment tiny")[0]
-    assert record["status"] == "ok" and record["axes"] == {"n_tasks": 1} and record["steps"] == 6
-    assert record["definition"] == trial(1).definition and record["command"] == "gpicl experiment tiny"
-    assert {"machine", "versions", "commit", "date", "n_parameters", "state_size"} <= record.keys()
-    assert [step for step, _ in record["losses"]] == [1, 2, 3, 4, 5, 6]
-    assert [entry["step"] for entry in record["history"]] == [3, 6] and len(record["history"][0]["unseen-task"]) == 12
-    answer = record["answers"]["unseen-task"]
-    assert answer["episodes"] == 8 and len(answer["accuracy"][0]) == 12
-    assert answer["gain"][0] == pytest.approx(answer["final"][0] - answer["first"][0], abs=1e-3)
-    assert all(low <= mean <= high for mean, low, high in (answer[key] for key in ("first", "final", "gain")))
-    assert "SVHN is not in the data folder" in record["missing"]["SVHN"]
-    assert json.loads((tmp_path / RECORDS).read_text().splitlines()[0]) == record
+    assert record.status == "ok" and record.axes == {"n_tasks": 1} and record.training.steps == 6
+    assert record.definition == trial(1).definition and record.provenance.command == "gpicl experiment tiny"
+    assert record.provenance.machine and record.provenance.versions and record.provenance.date
+    assert record.n_parameters > 0 and record.state_size > 0 and record.provenance.device == "cpu"
+    assert [step for step, _ in record.training.losses] == [1, 2, 3, 4, 5, 6]
+    assert [stage.step for stage in record.training.history] == [3, 6]
+    assert len(record.training.history[0].accuracy["unseen-task"]) == 12
+    result = record.results["unseen-task"]
+    assert result.episodes == 8 and len(result.accuracy.mean) == 12
+    assert result.gain.mean == pytest.approx(result.final.mean - result.first.mean, abs=1e-3)
+    assert all(low <= mean <= high for mean, low, high in (result.first, result.final, result.gain))
+    assert "SVHN is not in the data folder" in record.missing["SVHN"]
+    assert read_jsonl(tmp_path / RECORDS, TrialRecord, SCHEMA)[0] == record
 
 
 def test_a_stopped_experiment_repeats_no_finished_trial(no_svhn, tmp_path: Path):
@@ -89,14 +99,14 @@ def test_a_stopped_experiment_repeats_no_finished_trial(no_svhn, tmp_path: Path)
         ran.extend(job.title for job in jobs)
         yield from inline(jobs)
 
-    said: list[str] = []
-    records = sweep(tiny(), "small", tmp_path, counts, report=said.append)
-    assert ran == ["n_tasks=4"] and len(records) == 3 and said[0] == "2 of 3 trials are done already"
+    lines: list[str] = []
+    records = sweep(tiny(), "small", tmp_path, counts, report=lines.append)
+    assert ran == ["n_tasks=4"] and len(records) == 3 and lines[0] == "2 of 3 trials are done already"
     whole = sweep(tiny(), "small", tmp_path / "whole", inline)
-    assert [record["answers"] for record in records] == [record["answers"] for record in whole]
+    assert [record.results for record in records] == [record.results for record in whole]
 
 
-def test_a_trial_that_was_killed_in_training_goes_on_from_its_checkpoint(no_svhn, tmp_path: Path):
+def test_a_trial_that_was_killed_in_training_resumes_from_its_checkpoint(no_svhn, tmp_path: Path):
     job = TrialJob(trial(2), "tiny", "small", tmp_path / "a")
     whole = job.run().value
     kept = sorted((tmp_path / "a" / "checkpoints").iterdir())
@@ -105,19 +115,19 @@ def test_a_trial_that_was_killed_in_training_goes_on_from_its_checkpoint(no_svhn
         path.unlink()
     kept[-1].rmdir()
     again = job.run().value
-    assert again["answers"] == whole["answers"] and again["losses"] == whole["losses"]
+    assert again.results == whole.results and again.training.losses == whole.training.losses
 
 
-def test_a_record_names_the_commits_that_trained_and_not_the_one_that_asked_again(
+def test_a_record_names_the_commits_that_trained_and_not_the_one_that_evaluated_again(
     no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def at(commit: str, steps: int) -> str:
-        monkeypatch.setattr("gpicl_agents.experiments.engine.trial.source_commit", lambda: commit)
-        short = replace(trial(4), training=TRAINING | {"steps": steps, "schedule": "constant"})
-        return TrialJob(short, "tiny", "small", tmp_path / "t").run().value["commit"]
+        monkeypatch.setattr("gpicl_agents.experiments.engine.job.source_commit", lambda: commit)
+        short = replace(trial(4), train_kwargs=TRAINING | {"steps": steps, "schedule": "constant"})
+        return TrialJob(short, "tiny", "small", tmp_path / "t").run().value.provenance.commit
 
     assert at("aaa", 2) == "aaa"
-    assert at("bbb", 4) == "aaa, then bbb"  # it went on
+    assert at("bbb", 4) == "aaa, then bbb"  # it resumed
     assert at("ccc", 4) == "aaa, then bbb"  # it was done already
     assert at("ccc", 6) == "aaa, then bbb, then ccc"
 
@@ -126,8 +136,8 @@ def test_a_trial_that_fails_is_reported_the_others_finish_and_it_is_tried_again(
     broken = tiny("transformer", "knn", "transformer")  # nearest neighbours cannot be trained
     with local_runner(1, 120.0) as run:
         records = sweep(broken, "small", tmp_path, run)
-    assert [record["status"] for record in records] == ["ok", "failed", "ok"]
-    assert "ValueError" in records[1]["error"]
+    assert [record.status for record in records] == ["ok", "failed", "ok"]
+    assert "ValueError" in records[1].error
     page = write_page(broken, "small", records, tmp_path).read_text(encoding="utf-8")
     assert "## Failed\n\n- n_tasks=2: ValueError" in page and "2 trials." in page
     ran: list[str] = []
@@ -140,31 +150,31 @@ def test_a_trial_that_fails_is_reported_the_others_finish_and_it_is_tried_again(
     assert ran == ["n_tasks=2"]
 
 
-def test_another_definition_of_a_trial_does_not_go_on_from_the_old_checkpoint(no_svhn, tmp_path: Path):
+def test_another_definition_of_a_trial_does_not_resume_from_the_old_checkpoint(no_svhn, tmp_path: Path):
     def with_rate(rate: float) -> Experiment:
-        changed = replace(trial(2), training=TRAINING | {"learning_rate": rate})
-        return replace(tiny(), scales={"small": lambda: [changed]})
+        changed = replace(trial(2), train_kwargs=TRAINING | {"learning_rate": rate})
+        return replace(tiny(), trials=lambda scale: [changed])
 
     sweep(with_rate(1e-3), "small", tmp_path, inline)
     (tmp_path / RECORDS).unlink()  # as the message for records of another version advises
     again = sweep(with_rate(5e-2), "small", tmp_path, inline)
     fresh = sweep(with_rate(5e-2), "small", tmp_path / "fresh", inline)
-    assert again[0]["losses"] == fresh[0]["losses"] and again[0]["answers"] == fresh[0]["answers"]
+    assert again[0].training.losses == fresh[0].training.losses and again[0].results == fresh[0].results
 
 
-def test_a_dataset_that_comes_later_is_asked_then(no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_dataset_that_comes_later_is_evaluated_on_then(no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first = sweep(tiny(), "paper", tmp_path, inline)[0]
-    assert "SVHN" in first["missing"]
-    assert sweep(tiny(), "paper", tmp_path, inline, report=(said := []).append) == [first]
-    assert said == ["1 of 1 trials are done already"]
+    assert "SVHN" in first.missing
+    assert sweep(tiny(), "paper", tmp_path, inline, report=(lines := []).append) == [first]
+    assert lines == ["1 of 1 trials are done already"]
     (tmp_path / "data").mkdir()
     rng = np.random.default_rng(0)
     x, y = rng.integers(256, size=(200, 32, 32, 3), dtype=np.uint8), np.arange(200) % 10
     np.savez(tmp_path / "data" / "SVHN.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     monkeypatch.setenv("GPICL_DATA_DIR", str(tmp_path / "data"))
     later = sweep(tiny(), "paper", tmp_path, inline)[0]
-    assert later["missing"] == {} and later["answers"]["SVHN"]["episodes"] == 8
-    assert later["answers"]["seen-task"] == first["answers"]["seen-task"] and later["losses"] == first["losses"]
+    assert later.missing == {} and later.results["SVHN"].episodes == 8
+    assert later.results["seen-task"] == first.results["seen-task"] and later.training.losses == first.training.losses
 
 
 def test_the_same_records_give_the_same_bytes(no_svhn, tmp_path: Path):
@@ -184,7 +194,7 @@ def test_every_experiment_declares_distinct_trials_at_both_scales(name: str):
         trials = experiment.trials(scale)
         assert len({trial.name for trial in trials}) == len({trial.definition for trial in trials}) == len(trials) > 1
         assert all(json.loads(json.dumps(asdict(trial))) for trial in trials)
-        assert all(trial.questions or (trial.training or {}).get("until_gain") for trial in trials)
+        assert all(trial.evaluations or (trial.train_kwargs or {}).get("until_gain") for trial in trials)
 
 
 def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):
@@ -193,7 +203,7 @@ def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):
 
     with pytest.raises(UnknownNameError, match="Unknown experiment 'phase'.*phases"):
         find_experiment("phase")
-    with pytest.raises(UnknownNameError, match="Unknown scale of tiny 'huge'"):
+    with pytest.raises(UnknownNameError, match="Unknown scale 'huge'.*paper, small"):
         sweep(tiny(), "huge", tmp_path, never)
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
@@ -204,7 +214,7 @@ def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):
     with pytest.raises(ValueError, match=r"line 1 \(n_tasks=1\) was made with another version's definition of tiny"):
         sweep(tiny("memoryless-mlp"), "paper", tmp_path / "other", never)
     path = tmp_path / "other" / RECORDS
-    path.write_text(path.read_text().replace("gpicl-trial-1", "gpicl-trial-0"))
+    path.write_text(path.read_text().replace("gpicl-trial-2", "gpicl-trial-0"))
     with pytest.raises(ValueError, match="has the schema 'gpicl-trial-0'"):
         sweep(tiny(), "paper", tmp_path / "other", never)
 
@@ -216,12 +226,13 @@ def test_the_command_says_bad_input_in_one_line(capsys):
     assert "Unknown experiment 'nothing'" in error and error.count("\n") == 1
 
 
-def test_datasets_watched_in_training_that_are_not_at_hand_are_left_out_by_name(no_svhn, tmp_path: Path):
-    watched = TRAINING | {"evaluate_datasets": ("SVHN", "Digits")}
-    watching = replace(trial(2), training=watched, questions=())
-    record = TrialJob(watching, "tiny", "small", tmp_path).run().value
-    assert "SVHN is not in the data folder" in record["missing"]["SVHN"]
-    assert {"Digits", "unseen-task"} <= record["history"][0].keys() and "SVHN" not in record["history"][0]
+def test_datasets_that_are_missing_during_training_are_left_out_by_name(no_svhn, tmp_path: Path):
+    during = TRAINING | {"evaluate_datasets": ("SVHN", "Digits")}
+    changed = replace(trial(2), train_kwargs=during, evaluations=())
+    record = TrialJob(changed, "tiny", "small", tmp_path).run().value
+    assert "SVHN is not in the data folder" in record.missing["SVHN"]
+    accuracy = record.training.history[0].accuracy
+    assert {"Digits", "unseen-task"} <= accuracy.keys() and "SVHN" not in accuracy
 
 
 def test_a_sweep_on_a_ray_cluster_finds_what_one_in_this_process_finds(no_svhn, tmp_path: Path):
@@ -233,11 +244,11 @@ def test_a_sweep_on_a_ray_cluster_finds_what_one_in_this_process_finds(no_svhn, 
             there = sweep(tiny(), "small", tmp_path / "there", run)
     finally:
         ray.shutdown()
-    assert [record["status"] for record in there] == ["ok"] * 3
-    assert [record["answers"] for record in there] == [record["answers"] for record in here]
+    assert [record.status for record in there] == ["ok"] * 3
+    assert [record.results for record in there] == [record.results for record in here]
 
 
-def test_a_failure_does_not_lose_an_earlier_answer(no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failure_does_not_lose_an_earlier_result(no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     before = sweep(tiny(), "small", tmp_path, inline)
     monkeypatch.setattr("gpicl_agents.experiments.engine.sweep._is_done", lambda trial, records: False)
 
@@ -249,10 +260,22 @@ def test_a_failure_does_not_lose_an_earlier_answer(no_svhn, tmp_path: Path, monk
         assert sweep(tiny(), "small", tmp_path, fails) == before
 
 
+def test_an_experiment_of_which_all_trials_failed_is_an_error_with_a_report(no_svhn, tmp_path: Path):
+    def fails(jobs):
+        for job in jobs:
+            yield job, Outcome(error="no memory")
+
+    with pytest.raises(ValueError, match="All trials failed: no memory"):
+        run_experiment(tiny(), "paper", tmp_path, fails, device="cpu", threads=1, command="")
+    assert "- n_tasks=1: no memory" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    page = run_experiment(tiny(), "paper", tmp_path, inline, device="cpu", threads=1, command="gpicl experiment tiny")
+    assert "1 trials." in page.read_text(encoding="utf-8")
+
+
 def test_a_failure_is_recorded_on_a_machine_without_the_clusters_gpu(no_svhn, tmp_path: Path):
     def fails(jobs):
         for job in jobs:
             yield job, Outcome(error="no memory")
 
     failed = sweep(tiny(), "small", tmp_path, fails, device="cuda")
-    assert {record["status"] for record in failed} == {"failed"} and failed[0]["machine"]
+    assert {record.status for record in failed} == {"failed"} and failed[0].provenance.machine

@@ -1,0 +1,126 @@
+"""Evaluations of a meta-trained learner: on the tasks of its meta-training, on new tasks, and on unseen datasets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpicl_envs.evaluation.curve import LearningCurve
+from gpicl_envs.evaluation.metrics import Interval, bootstrap
+from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_DATASET, UNSEEN_TASK
+from gpicl_envs.evaluation.records import Band, Estimate
+from gpicl_envs.tasks import make_tasks
+from gpicl_envs.tasks.base import EpisodeDistribution
+
+SEED = 20_221_208  # of the evaluation episodes; meta-training never reads this stream
+NEW_EXAMPLES = "seen tasks, new examples"
+NEW_TASKS: dict[str, Any] = {"split": "test", "n_tasks": None, "examples_per_task": None, "permutation_bias": 0.0}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a meta-trained learner is evaluated on.
+
+    Args:
+        name: in records and figures.
+        protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`.
+        env_kwargs: arguments of `TaskDistribution` that differ from those of meta-training.
+        episodes: E.
+    """
+
+    name: str
+    protocol: str
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    episodes: int = 512
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is kept of a learning curve of N positions.
+
+    Args:
+        episodes: E.
+        first: accuracy at the first position.
+        final: accuracy over the last ten positions.
+        gain: the final accuracy minus the first one, of the same episodes.
+        accuracy: accuracy at each position.
+    """
+
+    episodes: int
+    first: Estimate
+    final: Estimate
+    gain: Estimate
+    accuracy: Band
+
+
+def seen_tasks(episodes: int = 512) -> Evaluation:
+    """Tasks of meta-training, train images."""
+    return Evaluation(SEEN_TASK, SEEN_TASK, {}, episodes)
+
+
+def new_examples(episodes: int = 512) -> Evaluation:
+    """Tasks of meta-training, test images."""
+    return Evaluation(NEW_EXAMPLES, SEEN_TASK, {"split": "test", "examples_per_task": None}, episodes)
+
+
+def unseen_tasks(episodes: int = 512) -> Evaluation:
+    """New tasks, test images."""
+    return Evaluation(UNSEEN_TASK, UNSEEN_TASK, NEW_TASKS, episodes)
+
+
+def unseen_dataset(name: str, episodes: int = 512, **env_kwargs: Any) -> Evaluation:
+    """New tasks of a dataset that meta-training never shows, at its own size if it has smaller images or none."""
+    own_size = {"image_size": None} if name in ("Digits", "Clusters", "Random") else {}
+    return Evaluation(name, UNSEEN_DATASET, {"dataset": name} | NEW_TASKS | own_size | env_kwargs, episodes)
+
+
+def find_available(
+    evaluations: Sequence[Evaluation], env_kwargs: Mapping[str, Any]
+) -> tuple[list[tuple[Evaluation, EpisodeDistribution]], dict[str, ValueError]]:
+    """Return the evaluations that can be made here, each with its distribution, and name → why not for the others.
+
+    Args:
+        evaluations: some of them on unseen datasets: these may be missing, or unable to show such tasks.
+        env_kwargs: of meta-training.
+
+    Raises:
+        ValueError: another evaluation cannot be made.
+    """
+    available, missing = [], {}
+    for evaluation in evaluations:
+        try:
+            available.append((evaluation, make_tasks(**dict(env_kwargs) | evaluation.env_kwargs)))
+        except ValueError as error:
+            if evaluation.protocol != UNSEEN_DATASET:
+                raise
+            missing[evaluation.name] = error
+    return available, missing
+
+
+def summarize(curve: LearningCurve, baseline: LearningCurve | None = None) -> Summary:
+    """Return what is kept of a learning curve, with 95 % intervals.
+
+    Args:
+        curve: of the learner.
+        baseline: of another learner on the same episodes, whose gain is subtracted.
+    """
+    first = curve.scores[:, 0].astype(np.float64)
+    gain = _gains(curve) - (0 if baseline is None else _gains(baseline))
+    return Summary(
+        episodes=len(curve.scores),
+        first=Estimate(*_rounded(bootstrap(first, curve.task_id))),
+        final=Estimate(*_rounded(curve.final)),
+        gain=Estimate(*_rounded(bootstrap(gain, curve.task_id))),
+        accuracy=Band(*_rounded(bootstrap(curve.scores, curve.task_id))),
+    )
+
+
+def _gains(curve: LearningCurve) -> NDArray[np.float64]:
+    """(E,) accuracy over the last positions minus that at the first."""
+    return np.asarray(curve.final_scores - curve.scores[:, 0].astype(np.float64))
+
+
+def _rounded(interval: Interval) -> list[Any]:
+    return [np.asarray(value, np.float64).round(4).tolist() for value in interval]

@@ -1,0 +1,31 @@
+from gpicl_agents.records import Estimate, Provenance
+
+from gpicl_agents.experiments.engine.findings import axis_values, percent, points, power_of_two, select, tasks_from
+from gpicl_agents.experiments.engine.trial import TrialRecord
+
+
+def record(**axes: int) -> TrialRecord:
+    nowhere = Provenance("cpu", "", "", "", {})
+    return TrialRecord(experiment="", scale="small", trial="", axes=axes, definition="", provenance=nowhere)
+
+
+RECORDS = [record(n_tasks=2**k, seed=seed) for k in (8, 0, 4) for seed in (0, 1)] + [record(n_tasks=16, width=8)]
+
+
+def test_records_are_selected_by_their_axes():
+    assert select(RECORDS, n_tasks=16, seed=1) == [record(n_tasks=16, seed=1)]
+    assert select(RECORDS, width=8) == RECORDS[-1:] and len(select(RECORDS, width=None)) == 6
+    assert axis_values(RECORDS, "n_tasks") == [1, 16, 256]
+
+
+def test_something_holds_from_a_number_of_tasks_on_if_it_does_in_every_run_above():
+    assert tasks_from(RECORDS, lambda record: record.axes["n_tasks"] > 4) == "2^4"
+    assert tasks_from(RECORDS, lambda record: record.axes["n_tasks"] != 16) == "2^8"
+    assert tasks_from(RECORDS, lambda record: record.axes["n_tasks"] < 256) == ""
+
+
+def test_estimates_in_words():
+    estimate = Estimate(0.1234, -0.001, 0.2)
+    assert percent(estimate) == "12.3 % [-0.1, 20.0]"
+    assert points(estimate) == "+12.3 [-0.1, +20.0]" and points(estimate, decimals=0) == "+12 [-0, +20]"
+    assert power_of_two(1) == "2^0" and power_of_two(2**24) == "2^24"

@@ -1,0 +1,51 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from gpicl_agents.evaluations import find_available, new_examples, seen_tasks, summarize, unseen_dataset, unseen_tasks
+from gpicl_envs.errors import MissingDataError
+from gpicl_envs.evaluation.metrics import bootstrap
+
+META_TRAINING = {"dataset": "Digits", "n_features": 16, "length": 12, "n_tasks": 4, "examples_per_task": 20}
+
+
+def curve(first: float, final: float, episodes: int = 1000) -> SimpleNamespace:
+    """One prediction at the first position, ten at the last ones."""
+    right = np.arange(episodes) / episodes
+    scores = np.stack([right < first, *[right < final] * 10], axis=1)
+    finals = scores[:, -10:].mean(1)
+    task_id = np.full(episodes, -1)
+    return SimpleNamespace(scores=scores, final_scores=finals, final=bootstrap(finals, task_id), task_id=task_id)
+
+
+def test_a_summary_holds_the_means_and_their_intervals():
+    summary = summarize(curve(0.1, 0.7))
+    assert summary.episodes == 1000 and len(summary.accuracy.mean) == 11
+    assert (summary.first.mean, summary.final.mean, summary.gain.mean) == (0.1, 0.7, pytest.approx(0.6))
+    standard_error = (0.1 * 0.9 / 1000) ** 0.5
+    assert summary.first.high - summary.first.low == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
+    assert summary.accuracy.low[0] <= 0.1 <= summary.accuracy.high[0]
+
+
+def test_the_gain_of_a_baseline_is_subtracted():
+    assert summarize(curve(0.1, 0.7), curve(0.1, 0.4)).gain.mean == pytest.approx(0.3)
+
+
+def test_each_evaluation_shows_what_its_name_says():
+    evaluations = [seen_tasks(8), new_examples(8), unseen_tasks(8), unseen_dataset("Random", 8)]
+    available, missing = find_available(evaluations, META_TRAINING)
+    assert not missing
+    seen, new, unseen, other = (tasks for _, tasks in available)
+    assert (seen.n_tasks, seen.split) == (4, "train") and (new.n_tasks, new.split) == (4, "test")
+    assert (unseen.n_tasks, unseen.split) == (None, "test") and unseen.arguments["dataset"] == "Digits"
+    assert other.arguments["dataset"] == "Random" and other.n_tasks is None
+
+
+def test_only_an_unseen_dataset_may_be_missing(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    monkeypatch.setenv("GPICL_DATA_DIR", str(tmp_path))
+    available, missing = find_available([unseen_dataset("SVHN"), seen_tasks()], META_TRAINING)
+    assert [evaluation.name for evaluation, _ in available] == ["seen-task"]
+    assert isinstance(missing["SVHN"], MissingDataError)
+    with pytest.raises(MissingDataError):
+        find_available([seen_tasks()], META_TRAINING | {"dataset": "SVHN"})
