@@ -2,7 +2,6 @@ import re
 
 import gymnasium
 import pytest
-from gpicl_agents.records import Band, Estimate
 
 from gpicl_agents.diagnosis import (
     GENERAL,
@@ -18,6 +17,7 @@ from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.supervised import train
 from gpicl_envs.cli import main
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
+from gpicl_envs.evaluation.records import Band, Estimate
 from gpicl_envs.learners.registry import make_learner
 
 

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gpicl_agents.records import Band, Estimate, Provenance, read_jsonl
 
 from gpicl_agents.evaluations import NEW_EXAMPLES, Summary
 from gpicl_agents.experiments import phases, plateau, state_size
 from gpicl_agents.experiments.engine.experiment import NAMES, find_experiment
 from gpicl_agents.experiments.engine.report import write_page
 from gpicl_agents.experiments.engine.trial import SCHEMA, Training, TrialRecord
+from gpicl_envs.evaluation.jsonl import read_jsonl
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
+from gpicl_envs.evaluation.provenance import Provenance
+from gpicl_envs.evaluation.records import Band, Estimate
 
 ROOT = Path(__file__).parents[3]
 

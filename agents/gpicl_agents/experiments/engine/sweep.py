@@ -75,8 +75,9 @@ def sweep(
         TrialJob(trial, experiment.name, scale, folder / "trials" / _slug(trial), **shared)
         for trial in experiment.trials(scale)
     ]
-    done = {"describe": experiment.result, "is_complete": _is_complete, "unit": "trials", "report": report}
-    return run_jobs(jobs, path, records, run, **done)
+    return run_jobs(
+        jobs, path, records, run, describe=experiment.result, is_complete=_is_complete, unit="trials", report=report
+    )
 
 
 def check_records(path: Path, records: Records, experiment: Experiment, scale: str) -> None:

@@ -1,7 +1,7 @@
-from gpicl_agents.records import Estimate, Provenance
-
 from gpicl_agents.experiments.engine.findings import axis_values, percent, points, power_of_two, select, tasks_from
 from gpicl_agents.experiments.engine.trial import TrialRecord
+from gpicl_envs.evaluation.provenance import Provenance
+from gpicl_envs.evaluation.records import Estimate
 
 
 def record(**axes: int) -> TrialRecord:

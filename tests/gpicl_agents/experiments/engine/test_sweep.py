@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gpicl_agents.records import read_jsonl
 
 from gpicl_agents.evaluations import Evaluation
 from gpicl_agents.experiments.engine.experiment import NAMES, Experiment, find_experiment
@@ -15,6 +14,7 @@ from gpicl_agents.experiments.engine.sweep import RECORDS, run_experiment, sweep
 from gpicl_agents.experiments.engine.trial import SCHEMA, Trial, TrialRecord
 from gpicl_envs.cli import main
 from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.evaluation.jsonl import read_jsonl
 from gpicl_envs.jobs.job import Outcome
 from gpicl_envs.jobs.local import local_runner
 from gpicl_envs.jobs.ray import ray_runner

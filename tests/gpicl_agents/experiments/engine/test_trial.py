@@ -3,10 +3,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from gpicl_agents.records import Band, Estimate, Provenance, append_jsonl, read_jsonl
 
 from gpicl_agents.evaluations import Summary, seen_tasks
 from gpicl_agents.experiments.engine.trial import SCHEMA, Stage, Training, Trial, TrialRecord
+from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
+from gpicl_envs.evaluation.provenance import Provenance
+from gpicl_envs.evaluation.records import Band, Estimate
 
 TRIAL = Trial({"n_tasks": 4, "seed": 0}, "transformer", {"width": 16}, {"n_tasks": 4}, {"steps": 2}, 8, (seen_tasks(),))
 SUMMARY = Summary(8, *[Estimate(0.5, 0.4, 0.6)] * 3, accuracy=Band([0.5], [0.4], [0.6]))
