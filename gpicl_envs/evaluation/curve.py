@@ -28,7 +28,7 @@ Metric = Literal["accuracy", "squared_error"]
 
 
 class Likelihood(NamedTuple):
-    """What the probabilities say in E episodes.
+    """How well the predicted probabilities fit the labels of E episodes.
 
     Args:
         nll: (E, N) negative log-likelihood of each label, in nats.
@@ -48,7 +48,7 @@ class LearningCurve:
 
     Args:
         scores: (E, N) whether each prediction was correct, or its squared error.
-        likelihood: what its probabilities say; None for regression.
+        likelihood: how well its probabilities fit the labels; None for regression.
         task_id: (E,) task of each episode, −1 for one-off tasks.
         env_id: the environment that shows these episodes.
         tasks: the arguments of the distribution.
@@ -94,7 +94,7 @@ class LearningCurve:
         """
         env_kwargs = dict(self.tasks)
         if self.env_id != ARRAY_ID:
-            env_kwargs.pop("dataset", None)  # the id says it
+            env_kwargs.pop("dataset", None)  # the id names it
         return ScoredRecord(
             learner=self.learner,
             env=self.env_id,

@@ -50,7 +50,7 @@ class Reliability:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What every record says: who was evaluated on which episodes.
+    """The fields that every record has: who was evaluated, and on which episodes.
 
     Args:
         schema: the version of this format.

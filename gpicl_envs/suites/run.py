@@ -78,7 +78,7 @@ class CellJob:
 
     Args:
         cell: of a suite.
-        planned: what the record will say, but for the result.
+        planned: the record without its result.
         refusal: why the learner may not be scored; None if it passed its check.
         batch_size: episodes at a time.
         threads: of torch.
@@ -207,7 +207,7 @@ def _available_cells(suite: Suite, report: Report) -> list[AvailableCell]:
 def _plan(
     suite: Suite, specs: Sequence[str], cells: Sequence[AvailableCell], checks: Checks, made: Provenance
 ) -> Iterator[tuple[Cell, Record, str | None]]:
-    """Every cell with what the record of each learner will say, and why the learner is refused, if it is."""
+    """Every cell with the record of each learner without its result, and why the learner is refused, if it is."""
     own = {spec: outcome.value[0] for (spec, _), outcome in checks.items() if outcome.error is None}
     names = distinct_names({spec: own.get(spec, parse_spec(spec)[0]) for spec in specs})
     for spec in specs:
