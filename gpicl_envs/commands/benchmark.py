@@ -1,8 +1,9 @@
 """`gpicl benchmark`: a frozen suite, any learners, one table."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -47,28 +48,22 @@ def benchmark(
     from gpicl_envs.suites.run import benchmark as run_benchmark
     from gpicl_envs.tasks.base import check_device
 
-    console = Console()
+    show = partial(Console().print, markup=False, highlight=False, soft_wrap=True)
     chosen = find_suite(suite)
     check_number("time_limit", time_limit, 1)
+    check_integer("batch_size", batch_size, 1)
     if ray is None:  # the machines of a cluster may have a device that this one does not have
         check_device(device)
     count, threads = processes(workers, device)
     folder = out or Path("runs") / suite
+    options: dict[str, Any] = {"device": device, "batch_size": batch_size, "threads": threads}
     with runner(count, time_limit, ray, device) as run:
         records = run_benchmark(
-            chosen,
-            learners,
-            folder / "records.jsonl",
-            run,
-            device=device,
-            batch_size=check_integer("batch_size", batch_size, 1),
-            threads=threads,
-            command=command_line(),
-            report=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
+            chosen, learners, folder / "records.jsonl", run, command=command_line(), report=show, **options
         )
     page = write_report(records, folder, title=f"{chosen.name}: {chosen.description}")
-    console.print((folder / "table.md").read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+    show((folder / "table.md").read_text(encoding="utf-8"))
     failed = [record for record in records if isinstance(record, FailedRecord)]
     if len(failed) == len(records):
         raise ValueError(f"No learner got a score: {failed[0].error} ({folder / 'records.jsonl'} has all reasons.)")
-    console.print(f"Records: {folder / 'records.jsonl'}. The report: {page}", highlight=False)
+    show(f"Records: {folder / 'records.jsonl'}. The report: {page}")

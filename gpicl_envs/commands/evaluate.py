@@ -56,26 +56,19 @@ def evaluate(
     tasks = _make_tasks(env, protocol, parse(env_kwargs), device)
     append_jsonl(out, [])  # if nothing can be written, this fails now and not after the evaluation
     made = {spec: _make_checked(spec, tasks) for spec in dict.fromkeys(learners)}
-    curves = evaluate_all(
-        list(made.values()), tasks, episodes=episodes, seed=seed, protocol=protocol, batch_size=batch_size
-    )
     names = distinct_names({spec: learner.name for spec, learner in made.items()})
-    records = [
-        replace(
-            curve.record(command_line()),
-            learner=names[spec],
-            spec=spec,
-            fingerprint=learner_fingerprint(spec, learner),
-        )
-        for curve, (spec, learner) in zip(curves, made.items(), strict=True)
-    ]
+    options: dict[str, Any] = {"episodes": episodes, "seed": seed, "protocol": protocol, "batch_size": batch_size}
+    records = []
+    for curve, spec in zip(evaluate_all(list(made.values()), tasks, **options), made, strict=True):
+        record, fingerprint = curve.record(command_line()), learner_fingerprint(spec, made[spec])
+        records.append(replace(record, learner=names[spec], spec=spec, fingerprint=fingerprint))
     append_jsonl(out, records)
     console.print(markdown_table(group(records)), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Records added to {out}. To draw them: gpicl report {out}", highlight=False)
 
 
 def _make_tasks(env: str, protocol: str, env_kwargs: dict[str, Any], device: str) -> Any:
-    """The tasks of a protocol, which says which images they show."""
+    """The tasks of a protocol, from which it follows which images they show."""
     from gpicl_envs.tasks import make_tasks
 
     if "split" in env_kwargs:

@@ -28,7 +28,7 @@ Metric = Literal["accuracy", "squared_error"]
 
 
 class Likelihood(NamedTuple):
-    """What the probabilities say in E episodes.
+    """How well the predicted probabilities fit the labels of E episodes.
 
     Args:
         nll: (E, N) negative log-likelihood of each label, in nats.
@@ -44,22 +44,15 @@ class Likelihood(NamedTuple):
 class LearningCurve:
     """The scores of a learner in E episodes of N examples, which are the same for all learners.
 
+    Arguments that are not listed here mean what they mean in `ScoredRecord`.
+
     Args:
-        learner: its name.
-        n_parameters: number of its meta-trained parameters.
-        state_size: numbers that its last prediction can read.
-        metric: `"accuracy"`, or `"squared_error"` for regression.
         scores: (E, N) whether each prediction was correct, or its squared error.
-        likelihood: what its probabilities say; None for regression.
+        likelihood: how well its probabilities fit the labels; None for regression.
         task_id: (E,) task of each episode, −1 for one-off tasks.
         env_id: the environment that shows these episodes.
         tasks: the arguments of the distribution.
-        data: the fingerprint of the base dataset, None for functions.
-        protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`.
-        seed: seed of the episodes.
-        wall_seconds: time that the learner's predictions took.
-        device: where it computed.
-        final_positions: how many of the last positions are the final ones.
+        device: where the learner computed.
     """
 
     learner: str
@@ -101,7 +94,7 @@ class LearningCurve:
         """
         env_kwargs = dict(self.tasks)
         if self.env_id != ARRAY_ID:
-            env_kwargs.pop("dataset", None)  # the id says it
+            env_kwargs.pop("dataset", None)  # the id names it
         return ScoredRecord(
             learner=self.learner,
             env=self.env_id,

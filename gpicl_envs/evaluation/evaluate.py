@@ -154,7 +154,7 @@ def check_classification(tasks: EpisodeDistribution) -> None:
 
 
 def _check_fit(learners: Sequence[Any], tasks: Any) -> None:
-    """Raise unless all are learners (TypeError, which says how to make one) for the tasks' D and K (ValueError)."""
+    """Raise TypeError for what is not a learner or tasks, ValueError for a learner of another D or K."""
     if not isinstance(tasks, EpisodeDistribution):
         raise TypeError(
             f"tasks={tasks!r} is not a distribution of episodes: give TaskDistribution('MNIST', split='test')."

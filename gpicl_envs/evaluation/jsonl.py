@@ -32,14 +32,13 @@ def append_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
 def _repair_last_line(file: BinaryIO) -> None:
     """Complete a last line that only misses its newline; remove one that is not JSON."""
     file.seek(0)
-    whole, _, rest = file.read().rpartition(b"\n")
-    if not rest:
-        return
+    rest = file.read().rpartition(b"\n")[2]
     try:
-        json.loads(rest)
-        file.write(b"\n")
+        if rest:
+            json.loads(rest)
+            file.write(b"\n")
     except ValueError:
-        file.truncate(len(whole) + 1 if whole else 0)
+        file.truncate(file.tell() - len(rest))
 
 
 def read_jsonl(path: str | os.PathLike[str], kind: Any, schema: str) -> list[Any]:

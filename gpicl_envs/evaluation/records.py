@@ -32,13 +32,7 @@ class Band(NamedTuple):
 
 @dataclass(frozen=True)
 class SuiteClaim:
-    """The cell of a suite that a record was made on.
-
-    Args:
-        name: of the suite.
-        cell: name of the cell.
-        definition: the sha256 of the cell's definition.
-    """
+    """The cell of a suite that a record was made on: names of both, and the sha256 of the cell's definition."""
 
     name: str
     cell: str
@@ -47,13 +41,7 @@ class SuiteClaim:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Mean confidence and accuracy of the predictions in each bin of confidence, over the final positions.
-
-    Args:
-        confidence: (BINS,) mean confidence; None in an empty bin.
-        accuracy: (BINS,) fraction of correct predictions; None in an empty bin.
-        count: (BINS,) number of predictions.
-    """
+    """(BINS,) mean confidence and accuracy (None if empty) and number of the predictions in each bin of confidence."""
 
     confidence: list[float | None]
     accuracy: list[float | None]
@@ -62,7 +50,7 @@ class Reliability:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What every record says: who was evaluated on which episodes.
+    """The fields that every record has: who was evaluated, and on which episodes.
 
     Args:
         schema: the version of this format.

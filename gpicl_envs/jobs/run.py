@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
+from gpicl_envs.evaluation.jsonl import append_jsonl
 from gpicl_envs.jobs.job import Job, Runner
 
 Report = Callable[[str], None]
@@ -20,22 +20,6 @@ class RecordedJob(Job, Protocol):
     def failed(self, error: str) -> Any:
         """Return the record of a failure."""
         ...
-
-
-def open_records(path: str | os.PathLike[str], kind: Any, schema: str) -> list[Any]:
-    """Return the records that a file already has, after making sure that more can be added to it.
-
-    Args:
-        path: the record file, made if needed.
-        kind: of its records, as for `read_jsonl`.
-        schema: of its records.
-
-    Raises:
-        OSError: the file cannot be written.
-        ValueError: it holds something else.
-    """
-    append_jsonl(path, [])
-    return read_jsonl(path, kind, schema)
 
 
 def run_jobs(
@@ -57,7 +41,7 @@ def run_jobs(
     Args:
         jobs: the jobs.
         path: the record file.
-        records: what it holds, as `open_records` returns it.
+        records: what it holds, as `read_jsonl` returns it.
         run: what `local_runner(...)` or `ray_runner(...)` yields.
         describe: puts a record that did not fail into a few words, for the report.
         is_complete: whether a job with this record, which did not fail, need not run again.

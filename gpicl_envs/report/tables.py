@@ -6,23 +6,9 @@ import re
 from gpicl_envs.report.columns import Columns
 from gpicl_envs.report.model import FAILED, LEAD, ORACLE, PUBLISHED, TableCell, TableRow, failures, leaderboard
 
-LATEX_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "–": "--",
-}
+LATEX_SPECIAL = {letter: rf"\{letter}" for letter in "&%$#_{}"} | {"±": r"$\pm$", "–": "--"}
+LATEX_SPECIAL |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+LATEX_SPECIAL |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 
 
 def markdown_table(columns: Columns) -> str:

@@ -99,20 +99,8 @@ def _functions(name: str, length: int) -> Cell:
 
 
 EVERY_DATASET = (
-    "MNIST",
-    "FashionMNIST",
-    "KMNIST",
-    "EMNISTLetters",
-    "EMNISTBalanced",
-    "QMNIST",
-    "USPS",
-    "CIFAR10",
-    "CIFAR100",
-    "SVHN",
-    "Omniglot",
-    "Digits",
-    "Random",
-    "Clusters",
+    *("MNIST", "FashionMNIST", "KMNIST", "EMNISTLetters", "EMNISTBalanced", "QMNIST", "USPS"),
+    *("CIFAR10", "CIFAR100", "SVHN", "Omniglot", "Digits", "Random", "Clusters"),
 )
 
 SUITES = {

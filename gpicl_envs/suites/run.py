@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,10 +12,11 @@ import torch
 
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import evaluate
-from gpicl_envs.evaluation.provenance import provenance
+from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
+from gpicl_envs.evaluation.provenance import Provenance, provenance
 from gpicl_envs.evaluation.records import SCHEMA, FailedRecord, Record, ScoredRecord, SuiteClaim, distinct_names
 from gpicl_envs.jobs.job import Outcome, Runner, one_line
-from gpicl_envs.jobs.run import Report, open_records, run_jobs
+from gpicl_envs.jobs.run import Report, run_jobs
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import learner_fingerprint, make_fitting, parse_spec
 from gpicl_envs.suites.definitions import Cell, Suite, check_suite_record
@@ -38,95 +39,68 @@ class AvailableCell(NamedTuple):
     has_oracle: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class LearnerJob:
-    """Something done with a learner that is made to fit a cell.
+@dataclass(frozen=True)
+class CheckJob:
+    """Checks that a learner may be scored on cells of a size; its value is the learner's name and fingerprint.
 
     Args:
-        cell: of a suite.
         spec: the learner, as for `make_fitting`.
+        cell: the first of its size.
+        size: (D, K) of the cell.
         device: cpu or cuda.
         threads: of torch.
     """
 
-    cell: Cell
     spec: str
-    device: str = "cpu"
-    threads: int = 1
-
-    def run(self) -> Outcome:
-        """Do it in this process. Whatever the learner raises becomes the reason of its failure."""
-        torch.set_num_threads(self.threads)
-        try:
-            tasks = make_tasks(**self.cell.arguments | {"device": self.device})
-            random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
-            return Outcome(self.do(make_fitting(self.spec, {}, tasks), tasks))
-        except (Exception, SystemExit) as error:  # a learner's own code may raise anything
-            return Outcome(error=one_line(error))
-
-    def do(self, learner: Any, tasks: EpisodeDistribution) -> Any:
-        """Return the value of the job."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckJob(LearnerJob):
-    """Checks that a learner of the cell's D and K may be scored; its value is the learner's name and fingerprint.
-
-    Args:
-        size: (D, K) of the cell.
-    """
-
+    cell: Cell
     size: Size
+    device: str
+    threads: int
 
     @property
     def title(self) -> str:
         """For progress and errors."""
         return f"check of {self.spec}"
 
-    def do(self, learner: Any, tasks: EpisodeDistribution) -> tuple[str, str]:
-        """Return the learner's name and fingerprint."""
+    def run(self) -> Outcome:
+        """Check the learner in this process."""
+        return _use_learner(self.spec, self.cell, self.device, self.threads, self._check)
+
+    def _check(self, learner: Any, tasks: EpisodeDistribution) -> tuple[str, str]:
         if not isinstance(learner, Oracle):
             check_learner(learner, length=min(CHECK_LENGTH, max(2, tasks.length)))
         return learner.name, learner_fingerprint(self.spec, learner)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CellJob(LearnerJob):
+@dataclass(frozen=True)
+class CellJob:
     """One learner on one cell; its value is the record.
 
     Args:
-        suite: the suite's name.
-        name: the learner's name in the table.
-        fingerprint: sha256 of the learner's spec, code and weights; None if it could not be made.
-        data: fingerprint of the cell's base dataset.
+        cell: of a suite.
+        planned: the record without its result.
         refusal: why the learner may not be scored; None if it passed its check.
         batch_size: episodes at a time.
-        command: what the user typed.
+        threads: of torch.
     """
 
-    suite: str
-    name: str
-    fingerprint: str | None = None
-    data: str | None = None
+    cell: Cell
+    planned: Record
     refusal: str | None = None
     batch_size: int = 16
-    command: str = ""
+    threads: int = 1
 
     @property
     def title(self) -> str:
         """For progress and errors."""
-        return f"{self.name}, {self.cell.name}"
+        return f"{self.planned.learner}, {self.cell.name}"
 
-    @property
-    def labels(self) -> dict[str, Any]:
-        """What the job's records say, beside the result."""
-        claim = SuiteClaim(self.suite, self.cell.name, self.cell.definition)
-        return {"learner": self.name, "spec": self.spec, "fingerprint": self.fingerprint, "suite": claim}
+    def run(self) -> Outcome:
+        """Evaluate the learner in this process."""
+        return _use_learner(self.planned.spec, self.cell, self.planned.provenance.device, self.threads, self._evaluate)
 
-    def do(self, learner: Any, tasks: EpisodeDistribution) -> ScoredRecord:
-        """Return the record of the cell's episodes."""
-        cell = self.cell
+    def _evaluate(self, learner: Any, tasks: EpisodeDistribution) -> ScoredRecord:
+        cell, planned = self.cell, self.planned
         curve = evaluate(
             learner,
             tasks,
@@ -136,27 +110,30 @@ class CellJob(LearnerJob):
             batch_size=self.batch_size,
             final_positions=cell.final_positions,
         )
-        return replace(curve.record(self.command), **self.labels)
+        labels = {name: getattr(planned, name) for name in ("learner", "spec", "fingerprint", "suite")}
+        return replace(curve.record(planned.provenance.command), **labels)
 
     def matches(self, record: Record) -> bool:
         """Whether a record is of the same cell, data, learner, code and weights."""
-        wanted = {**self.labels, "learner": record.learner, "data": self.data}  # the name may depend on the others'
-        return all(getattr(record, name) == value for name, value in wanted.items())
+        names = ("spec", "fingerprint", "suite", "data")
+        return all(getattr(record, name) == getattr(self.planned, name) for name in names)
 
     def failed(self, error: str) -> FailedRecord:
         """Return the record of a failure."""
-        cell = self.cell
-        return FailedRecord(
-            **self.labels,
-            env=cell.env,
-            env_kwargs={name: value for name, value in cell.arguments.items() if name not in ("dataset", "function")},
-            data=self.data,
-            protocol=cell.protocol,
-            seed=cell.seed,
-            episodes=cell.episodes,
-            provenance=provenance(self.device, self.command),
-            error=error,
-        )
+        return FailedRecord(**vars(self.planned), error=error)
+
+
+def _use_learner(
+    spec: str, cell: Cell, device: str, threads: int, use: Callable[[Any, EpisodeDistribution], Any]
+) -> Outcome:
+    """Make a learner that fits a cell and use both. Whatever the learner raises becomes the reason of its failure."""
+    torch.set_num_threads(threads)
+    try:
+        tasks = make_tasks(**cell.arguments | {"device": device})
+        random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
+        return Outcome(use(make_fitting(spec, {}, tasks), tasks))
+    except (Exception, SystemExit) as error:  # a learner's own code may raise anything
+        return Outcome(error=one_line(error))
 
 
 def benchmark(
@@ -194,17 +171,21 @@ def benchmark(
     specs = list(dict.fromkeys(specs))
     for spec in specs:
         parse_spec(spec)
-    kept = open_records(path, ScoredRecord | FailedRecord, SCHEMA)
+    append_jsonl(path, [])  # if nothing can be written, this fails now
+    kept = read_jsonl(path, ScoredRecord | FailedRecord, SCHEMA)
     for record in kept:
         check_suite_record(record)
     cells = _available_cells(suite, report)
-    shared: dict[str, Any] = {"device": device, "threads": threads}
-    checks = _check_learners(specs, cells, run, shared)
-    shared |= {"suite": suite.name, "batch_size": batch_size, "command": command}
-    jobs = _plan(specs, cells, checks, shared)
+    first = {available.size: available.cell for available in reversed(cells)}
+    checks = [CheckJob(spec, cell, size, device, threads) for spec in specs for size, cell in first.items()]
+    found = {(job.spec, job.size): outcome for job, outcome in run(checks)}
+    jobs = [
+        CellJob(cell, planned, refusal, batch_size, threads)
+        for cell, planned, refusal in _plan(suite, specs, cells, found, provenance(device, command))
+    ]
     checked = partial(_run_checked, run)
     records = run_jobs(jobs, path, kept, checked, describe=_final, unit="cells", report=report)
-    return [replace(record, learner=job.name) for job, record in zip(jobs, records, strict=True)]
+    return [replace(record, learner=job.planned.learner) for job, record in zip(jobs, records, strict=True)]
 
 
 def _available_cells(suite: Suite, report: Report) -> list[AvailableCell]:
@@ -223,31 +204,31 @@ def _available_cells(suite: Suite, report: Report) -> list[AvailableCell]:
     return found
 
 
-def _check_learners(
-    specs: Sequence[str], cells: Sequence[AvailableCell], run: Runner, shared: dict[str, Any]
-) -> Checks:
-    """Check each learner on the first cell of each size."""
-    first = {available.size: available.cell for available in reversed(cells)}
-    jobs = [CheckJob(cell=cell, size=size, spec=spec, **shared) for spec in specs for size, cell in first.items()]
-    return {(job.spec, job.size): outcome for job, outcome in run(jobs)}
-
-
 def _plan(
-    specs: Sequence[str], cells: Sequence[AvailableCell], checks: Checks, shared: dict[str, Any]
-) -> list[CellJob]:
-    """Every learner on every cell; the oracle where it covers the tasks."""
+    suite: Suite, specs: Sequence[str], cells: Sequence[AvailableCell], checks: Checks, made: Provenance
+) -> Iterator[tuple[Cell, Record, str | None]]:
+    """Every cell with the record of each learner without its result, and why the learner is refused, if it is."""
     own = {spec: outcome.value[0] for (spec, _), outcome in checks.items() if outcome.error is None}
     names = distinct_names({spec: own.get(spec, parse_spec(spec)[0]) for spec in specs})
-    jobs = []
     for spec in specs:
         for cell, size, data, has_oracle in cells:
             if spec == Oracle.name and not has_oracle:
                 continue
             check = checks[spec, size]
-            fingerprint, refusal = (None, f"check: {check.error}") if check.error else (check.value[1], None)
-            labels: dict[str, Any] = {"name": names[spec], "fingerprint": fingerprint, "refusal": refusal}
-            jobs.append(CellJob(cell=cell, spec=spec, data=data, **labels, **shared))
-    return jobs
+            planned = Record(
+                learner=names[spec],
+                spec=spec,
+                fingerprint=None if check.error else check.value[1],
+                env=cell.env,
+                env_kwargs={"split": "test", "length": cell.length} | dict(cell.variant),
+                data=data,
+                protocol=cell.protocol,
+                seed=cell.seed,
+                episodes=cell.episodes,
+                suite=SuiteClaim(suite.name, cell.name, cell.definition),
+                provenance=made,
+            )
+            yield cell, planned, check.error and f"check: {check.error}"
 
 
 def _run_checked(run: Runner, jobs: Sequence[CellJob]) -> Iterator[tuple[CellJob, Outcome]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_records import scored_record
 
 from gpicl_envs.evaluation.records import SuiteClaim, read_records
 from gpicl_envs.jobs.local import local_runner
@@ -214,6 +215,8 @@ def test_cells_whose_data_are_not_available_are_left_out_by_name(suite: Suite, t
 def test_records_of_another_definition_are_refused(suite: Suite, tmp_path: Path):
     path = tmp_path / "r.jsonl"
     benchmark(suite, ["majority"], path, inline)
+    with pytest.raises(OSError):
+        benchmark(suite, ["majority"], path / "below", inline)
     path.write_text(path.read_text().replace(suite.cells[0].definition, "0" * 64))
     with pytest.raises(ValueError, match="record of majority in small, digits, was made with another definition"):
         benchmark(suite, ["majority"], path, inline)
@@ -238,12 +241,11 @@ def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records
     try:
         with ray_runner("auto", 60.0) as run:
             records = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "ray.jsonl", run))
-            job = {"suite": "small", "cell": suite.cells[0]}
-            (raised,) = run([CellJob(**job, spec="rogues:Raises", name="Raises")])
+            (raised,) = run([CellJob(suite.cells[0], scored_record(spec="rogues:Raises"))])
         assert (tmp_path / "rogues.died").exists()
         assert raised[1].error == "KeyError: 'no such weight'"
         with ray_runner("auto", 3.0) as run:
-            (late,) = run([CellJob(**job, spec="rogues:Sleeps", name="Sleeps")])
+            (late,) = run([CellJob(suite.cells[0], scored_record(spec="rogues:Sleeps"))])
         assert "time limit" in late[1].error
     finally:
         ray.shutdown()

@@ -13,7 +13,7 @@ def test_the_oracle_reaches_the_bayes_accuracy_of_clusters_within_its_interval(d
     curve = evaluate(Oracle(), tasks, episodes=1500, seed=5, batch_size=64)
     bayes = load_dataset("Clusters").bayes_accuracy
     record = curve.record()
-    # 10,000 test examples are a sample themselves: their own accuracy lies within 0.5 % of the truth.
+    # 10,000 test examples are a sample too: their own fraction of correct predictions is within 0.5 % of the truth.
     assert record.area.low - 0.005 < bayes < record.area.high + 0.005
 
 
