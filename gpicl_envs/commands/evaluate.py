@@ -9,7 +9,7 @@ from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learners.registry import parse
+from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
 from gpicl_envs.registration import find_environment
 
 
@@ -17,7 +17,7 @@ def evaluate(
     learners: Annotated[Sequence[str], tyro.conf.arg(aliases=["--learner"])],
     env: str = "GPICL-MNIST-v0",
     protocol: Literal["seen-task", "unseen-task", "unseen-dataset"] = "unseen-task",
-    env_set: Assignments = (),
+    env_kwargs: Assignments = (),
     episodes: int = 1024,
     seed: int = 0,
     batch_size: int = 16,
@@ -35,7 +35,7 @@ def evaluate(
         learners: registered names, module:Class, checkpoint folders, or pretrained:NAME.
         env: environment id.
         protocol: tasks of meta-training (train images), new tasks on test images, or a new dataset.
-        env_set: arguments of the environment, such as length=50 label_noise=0.1.
+        env_kwargs: arguments of the environment, such as length=50 label_noise=0.1.
         episodes: episodes for each learner.
         seed: of the episodes.
         batch_size: episodes at a time.
@@ -45,7 +45,6 @@ def evaluate(
     from gpicl_envs.evaluation.evaluate import evaluate_all
     from gpicl_envs.evaluation.records import append_records
     from gpicl_envs.learners.check import check_learner
-    from gpicl_envs.learners.registry import learner_fingerprint, make_fitting
     from gpicl_envs.report import group, markdown_table
     from gpicl_envs.tasks import make_tasks
     from gpicl_envs.tasks.oracle import Oracle
@@ -53,16 +52,17 @@ def evaluate(
     console = Console()
     check_integer("seed", seed, 0)
     check_integer("episodes", episodes, 1)
-    given = parse(env_set)
+    given = parse_assignments(env_kwargs)
     if "split" in given:
-        raise ValueError("The images follow from the protocol: give --protocol, not split among --env-set.")
+        raise ValueError("The images follow from the protocol: give --protocol, not split among --env-kwargs.")
     arguments = find_environment(env).arguments | {
         "split": "train" if protocol == "seen-task" else "test",
         "device": device,
     }
     tasks = make_tasks(**arguments | given)
     append_records(out, [])  # fails now, not after the evaluation, where nothing can be written
-    made = [make_fitting(spec, {}, tasks) for spec in learners]
+    specs = [LearnerSpec.parse(text) for text in learners]
+    made = [spec.make_for(tasks) for spec in specs]
     for learner in made:
         if isinstance(learner, Oracle):
             continue
@@ -70,10 +70,10 @@ def evaluate(
     curves = evaluate_all(made, tasks, episodes=episodes, seed=seed, protocol=protocol, batch_size=batch_size)
     records = [curve.record() for curve in curves]
     names = [record["learner"] for record in records]
-    for record, spec, learner in zip(records, learners, made, strict=True):
-        record |= {"spec": spec, "fingerprint": learner_fingerprint(spec, learner)}
+    for record, spec, learner in zip(records, specs, made, strict=True):
+        record |= {"spec": spec.text, "fingerprint": spec.fingerprint(learner)}
         if names.count(record["learner"]) > 1:
-            record["learner"] += f" ({spec})"
+            record["learner"] += f" ({spec.text})"
     append_records(out, records)
     console.print(markdown_table(group(records)), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Records added to {out}. Draw them: gpicl report {out}", highlight=False)

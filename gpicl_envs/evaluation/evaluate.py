@@ -14,7 +14,7 @@ from gpicl_envs.evaluation.leakage import guard_causality
 from gpicl_envs.evaluation.metrics import BINS, LAST
 from gpicl_envs.evaluation.protocol import find_protocol
 from gpicl_envs.learners.base import Learner, evaluating
-from gpicl_envs.learners.check import check_logits
+from gpicl_envs.learners.check import check_fit, check_logits
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.episodes import Episodes
 from gpicl_envs.tasks.oracle import Oracle
@@ -81,9 +81,8 @@ def evaluate_all(
     _check_kinds(learners, tasks)
     protocol = find_protocol(protocol, tasks)
     for learner in learners:
-        if isinstance(learner, Oracle):
-            continue
-        _check_fit(learner, tasks)
+        if not isinstance(learner, Oracle):
+            check_fit(learner, tasks)
     scorers = [_Scorer(learner, tasks, episodes, min(final_positions, tasks.length)) for learner in learners]
     task_id = np.zeros(episodes, np.int64)
     guarded = {0, int(np.random.default_rng(seed).integers(-(-episodes // batch_size))) * batch_size}
@@ -167,15 +166,6 @@ def _binned(confidence: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return torch.einsum("bvn,bnk->bvk", values, place)
 
 
-def check_classification(tasks: EpisodeDistribution) -> None:
-    """Raise ValueError unless the tasks have labels, which the sequence models are trained to predict."""
-    if tasks.is_regression:
-        raise ValueError(
-            f"{tasks.env_id} is regression: its targets are real values, but sequence models predict labels. Step the "
-            "environment, or fit tasks.sample(...), where .y holds the values; or give a classification environment."
-        )
-
-
 def _check_kinds(learners: Sequence[Any], tasks: Any) -> None:
     """Raise TypeError, saying how to make one, for what is no learner or no distribution of episodes."""
     if not isinstance(tasks, EpisodeDistribution):
@@ -185,13 +175,3 @@ def _check_kinds(learners: Sequence[Any], tasks: Any) -> None:
     for learner in learners:
         if not isinstance(learner, Learner | Oracle):
             raise TypeError(f"{learner!r} is no Learner: give make_learner('knn'), or derive a class from Learner.")
-
-
-def _check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:
-    for letter, attribute in (("D", "n_features"), ("K", "n_classes")):
-        mine, theirs = getattr(learner, attribute), getattr(tasks, attribute)
-        if mine != theirs:
-            raise ValueError(
-                f"{learner.name} is made for {attribute}={mine}, but the tasks have {theirs} ({letter}): make one of "
-                "them to fit the other."
-            )

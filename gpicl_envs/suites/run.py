@@ -22,7 +22,7 @@ from gpicl_envs.evaluation.provenance import machine_name, package_versions, sou
 from gpicl_envs.evaluation.records import SCHEMA, append_records, drop_partial_line, read_records
 from gpicl_envs.jobs.job import Outcome, Runner, one_line
 from gpicl_envs.learners.check import check_learner
-from gpicl_envs.learners.registry import learner_fingerprint, make_fitting, parse_spec
+from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.suites.definitions import Cell, Suite, check_suite_record
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.base import EpisodeDistribution
@@ -38,7 +38,7 @@ class Job:
     Args:
         suite: the suite's name.
         cell: what to evaluate on.
-        spec: the learner, as `make_learner` and `parse_spec` take it.
+        spec: the learner, as `LearnerSpec.parse` reads it.
         name: the learner's name in the table; None to check it first.
         fingerprint: hash of the learner's code and weights.
         device: cpu or cuda.
@@ -68,7 +68,7 @@ class Job:
         try:
             tasks = make_tasks(**self.cell.arguments | {"device": self.device})
             random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
-            learner = make_fitting(self.spec, {}, tasks)
+            learner = LearnerSpec.parse(self.spec).make_for(tasks)
             return self._check(learner, tasks) if self.name is None else self._evaluate(learner, tasks)
         except (Exception, SystemExit) as error:  # a learner's own code: anything may come
             return Outcome(error=one_line(error))
@@ -76,7 +76,7 @@ class Job:
     def _check(self, learner: Any, tasks: EpisodeDistribution) -> Outcome:
         if not isinstance(learner, Oracle):
             check_learner(learner, length=min(CHECK_LENGTH, max(2, tasks.length)))
-        return Outcome({"name": learner.name, "fingerprint": learner_fingerprint(self.spec, learner)})
+        return Outcome({"name": learner.name, "fingerprint": LearnerSpec.parse(self.spec).fingerprint(learner)})
 
     def _evaluate(self, learner: Any, tasks: EpisodeDistribution) -> Outcome:
         if isinstance(learner, Oracle) and not learner.covers(tasks):
@@ -126,7 +126,7 @@ def benchmark(
     """
     specs = list(dict.fromkeys(specs))
     for spec in specs:
-        parse_spec(spec)
+        LearnerSpec.parse(spec)
     append_records(path, [])  # fails now where nothing can be written
     drop_partial_line(path)
     kept = read_records(path) if Path(path).stat().st_size else []
@@ -226,7 +226,7 @@ def _one_of_each_size(cells: Iterable[Cell]) -> list[Cell]:
 
 def _names(specs: Sequence[str], found: dict[tuple[str, Any], Outcome]) -> dict[str, str]:
     """Each spec's name in the table: the learner's own, with the spec where two have the same."""
-    own = {spec: parse_spec(spec)[0] for spec in specs}
+    own = {spec: LearnerSpec.parse(spec).name for spec in specs}
     for (spec, _), outcome in found.items():
         if outcome.value is not None:
             own[spec] = outcome.value["name"]

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.errors import MissingDataError, check_integer
-from gpicl_envs.learners.registry import parse, parse_spec
+from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
 from gpicl_envs.registration import find_environment
 
 DATASETS = ("MNIST", "FashionMNIST", "KMNIST", "Digits")
@@ -19,7 +19,7 @@ ONE_OFF = "new tasks, train images"  # what meta-training shows where no task is
 def diagnose(
     learner: tyro.conf.Positional[str],
     env: str | None = None,
-    env_set: Assignments = (),
+    env_kwargs: Assignments = (),
     episodes: int = 512,
     device: str = "cpu",
 ) -> None:
@@ -27,14 +27,14 @@ def diagnose(
 
     It is asked about the tasks of its meta-training, new examples of them, new tasks, and datasets never seen; what
     counts is how much more it gains in an episode than a learner that counts labels. A run or checkpoint folder, or
-    pretrained:NAME, says what it was meta-trained on; of others --env and --env-set say it.
+    pretrained:NAME, says what it was meta-trained on; of others --env and --env-kwargs say it.
 
-    Examples: `gpicl diagnose runs/mine`; `gpicl diagnose my_agent:MyAgent --env-set n_tasks=64`.
+    Examples: `gpicl diagnose runs/mine`; `gpicl diagnose my_agent:MyAgent --env-kwargs n_tasks=64`.
 
     Args:
         learner: run or checkpoint folder, module:Class@folder, pretrained:NAME, module:Class or registered name.
         env: environment id of the meta-training; GPICL-MNIST-v0 where nothing says otherwise.
-        env_set: its arguments, such as n_tasks=64; they go before what a checkpoint says.
+        env_kwargs: its arguments, such as n_tasks=64; they go before what a checkpoint says.
         episodes: episodes for each question.
         device: cpu or cuda.
     """
@@ -42,23 +42,24 @@ def diagnose(
     from gpicl_agents.diagnosis import diagnose as diagnose_results
     from gpicl_agents.experiments.engine import settings
     from gpicl_agents.experiments.engine.trial import SEED, summarize
-    from gpicl_envs.evaluation.evaluate import check_classification, evaluate_all
-    from gpicl_envs.learners.check import check_learner
-    from gpicl_envs.learners.registry import make_fitting
+    from gpicl_envs.evaluation.evaluate import evaluate_all
+    from gpicl_envs.learners.check import check_classification, check_learner
     from gpicl_envs.tasks import make_tasks
 
     check_integer("episodes", episodes, 2)
     known = find_environment(env).arguments if env is not None else _meta_training(learner)
-    arguments = {"split": "train"} | (known or {"dataset": "MNIST"}) | parse(env_set) | {"device": device}
+    arguments = (
+        {"split": "train"} | (known or {"dataset": "MNIST"}) | parse_assignments(env_kwargs) | {"device": device}
+    )
     tasks = make_tasks(**arguments)
     check_classification(tasks)
-    made = make_fitting(learner, {}, tasks)
+    made = LearnerSpec.parse(learner).make_for(tasks)
     check_learner(made, length=min(24, tasks.length))
     asked = [settings.seen(episodes), settings.unseen(episodes)]
     if tasks.n_tasks is not None:  # one-off tasks are not met again, so there are no new examples of them
         asked.insert(1, settings.new_examples(episodes))
     asked += [settings.unseen_dataset(name, episodes) for name in DATASETS if name != arguments["dataset"]]
-    counting, chance, answers = make_fitting("majority", {}, tasks), 1 / tasks.n_classes, {}
+    counting, chance, answers = LearnerSpec.parse("majority").make_for(tasks), 1 / tasks.n_classes, {}
     for question, shown in _posed(asked, arguments):
         curves = evaluate_all([made, counting], shown, episodes=episodes, seed=SEED, protocol=question.protocol)
         answers[question.name] = summarize(*curves)
@@ -95,12 +96,9 @@ def _meta_training(spec: str) -> dict[str, Any]:
     from gpicl_agents.training.checkpoint import find_checkpoint, read_config
     from gpicl_envs.tasks.classification import TaskDistribution
 
-    target, at, folder = parse_spec(spec)[0].partition("@")
-    if not at and target.startswith("pretrained:"):
-        folder = str(FOLDER / target.removeprefix("pretrained:"))
-    elif not at and os.path.isdir(target):
-        folder = target
-    if not folder or not os.path.isdir(folder):
+    parsed = LearnerSpec.parse(spec)
+    folder = str(FOLDER / parsed.target) if parsed.scheme == "pretrained" else parsed.target
+    if parsed.scheme not in ("pretrained", "checkpoint") or not os.path.isdir(folder):
         return {}
     problem = read_config(find_checkpoint(folder)).get("training", {}).get("problem", {})
     names = inspect.signature(TaskDistribution).parameters.keys() - {"device", "route"}

@@ -57,7 +57,7 @@ def _meta_trained(preset: str, seed: int, scale: str) -> Trial:
     return Trial(
         axes={"preset": preset, "seed": seed},
         learner=chosen.learner,
-        arguments=chosen.arguments | {"seed": seed},
+        arguments=chosen.learner_kwargs | {"seed": seed},
         tasks=TASKS,
         training=training,
         batch_size=chosen.batch_size if scale == "small" else settings.PAPER.batch_size,

@@ -27,7 +27,7 @@ from gpicl_envs.evaluation.metrics import Interval, bootstrap
 from gpicl_envs.evaluation.provenance import machine_name, package_versions, source_commit
 from gpicl_envs.jobs.job import Outcome, one_line
 from gpicl_envs.learners.base import Learner, evaluating
-from gpicl_envs.learners.registry import make_fitting
+from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.base import EpisodeDistribution
 
@@ -141,7 +141,7 @@ class TrialJob:
 def run_trial(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     """Train the trial's learner, going on from the folder's checkpoint if there is one, and ask its questions."""
     tasks = make_tasks(**trial.tasks | {"device": device})
-    learner = make_fitting(trial.learner, trial.arguments, tasks)
+    learner = LearnerSpec.parse(trial.learner, **trial.arguments).make_for(tasks)
     found: dict[str, Any] = {"learner": learner.name, "n_parameters": learner.n_parameters}
     with evaluating(learner):  # as when it is asked: with all its views
         found["state_size"] = learner.state_size(tasks.length - 1)
@@ -253,7 +253,7 @@ def _training(progress: Progress, metrics: list[dict[str, Any]]) -> dict[str, An
     return {
         "steps": progress.step,
         "seconds": round(progress.seconds, 1),
-        "left_chance": progress.left_chance,
+        "left_chance": progress.plateau_end,
         "losses": [[int(part[-1, 0]), round(float(part[:, 1].mean()), 4)] for part in parts],
         "history": history,
     }
