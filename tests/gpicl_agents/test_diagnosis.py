@@ -48,26 +48,26 @@ def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_says_itself_what_it
     main(["diagnose", str(tmp_path / "one"), "--episodes", "64"])
     said = capsys.readouterr().out
     assert "meta-trained on 1 task of Digits: instance memorisation" in said and "unseen-task" in said
-    main(["diagnose", "knn", "--env", "GPICL-Digits-v0", "--env-set", "n_features=64", "length=40", "--episodes", "64"])
+    main("diagnose knn --env GPICL-Digits-v0 --env-kwargs n_features=64 length=40 --episodes 64".split())
     said = capsys.readouterr().out
     assert "1-nn-cosine, meta-trained on unlimited tasks of Digits: general-purpose learning" in said
     assert "new tasks, train images: " in said and "MNIST: " in said
     assert NEW_EXAMPLES not in said  # there are none of tasks that are never met again
 
 
-@pytest.mark.parametrize("tasks", [["--env", "GPICL-Random-v0"], ["--env-set", "class_imbalance=20", "n_features=64"]])
-def test_who_counts_labels_has_not_learned_to_learn(tasks: list[str], capsys):
+@pytest.mark.parametrize("tasks", ["--env GPICL-Random-v0", "--env-kwargs class_imbalance=20 n_features=64"])
+def test_who_counts_labels_has_not_learned_to_learn(tasks: str, capsys):
     """Its accuracy rises by more than ten points in these episodes, all of it by counting."""
-    main(["diagnose", "majority", *tasks, "--episodes", "128"])
+    main(["diagnose", "majority", *tasks.split(), "--episodes", "128"])
     said = capsys.readouterr().out
     assert "nothing learned yet" in said and "gain +0.0 [+0.0, +0.0]" in said
-    main(["diagnose", "knn", *tasks, "--episodes", "128"])
+    main(["diagnose", "knn", *tasks.split(), "--episodes", "128"])
     assert "general-purpose learning" in capsys.readouterr().out
 
 
 def test_a_dataset_that_cannot_pose_such_tasks_is_left_out_with_its_reason(capsys):
     changes = ["n_features=64", "n_classes=20", "length=30"]
-    main(["diagnose", "knn", "--env", "GPICL-Omniglot-v0", "--env-set", *changes, "--episodes", "16"])
+    main(["diagnose", "knn", "--env", "GPICL-Omniglot-v0", "--env-kwargs", *changes, "--episodes", "16"])
     said = capsys.readouterr().out
     assert "Digits is left out: n_classes=20 is not allowed" in said and "at chance (5 %)" in said
 
@@ -78,7 +78,7 @@ def test_a_dataset_that_cannot_pose_such_tasks_is_left_out_with_its_reason(capsy
         (["nothing-there"], "Unknown learner 'nothing-there'"),
         (["knn", "--env", "GPICL-LinearRegression-v0"], "is regression"),
         (["knn", "--episodes", "1"], "episodes=1 is not allowed"),
-        (["knn", "--env-set", "n_task=3"], "n_task"),
+        (["knn", "--env-kwargs", "n_task=3"], "n_task"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, capsys):

@@ -15,7 +15,15 @@ from gpicl_envs.commands.arguments import Assignments, Words
 from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
 
 DEFAULT_PRESET = "fast"
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}  # text to copy
 NOT_EVALUATED = ("feedback", "action", "n_tasks", "split")  # arguments of an environment that only training has
+
+
+class UncheckedTrainConfig(TrainConfig):
+    """Lets bad values pass tyro, which would report them in its own way; `TrainConfig` checks them afterwards."""
+
+    def __post_init__(self) -> None:
+        """Check nothing."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +32,9 @@ class TrainOptions:
 
     Args:
         config: how to train.
-        learner: registered name, module:Class or checkpoint folder, with arguments after commas; another learner than
-            the preset's takes its training settings alone.
-        learner_kwargs: arguments of the learner to change, such as width=128.
+        learner: registered name, module:Class or checkpoint folder, with arguments after commas; if it is not the
+            preset's, only the training settings of the preset are used.
+        learner_kwargs: arguments of the learner that change, such as width=128.
         env: environment id.
         env_kwargs: arguments of the environment, such as n_tasks=4096 length=50.
         batch_size: episodes per step, of all processes together.
@@ -36,7 +44,7 @@ class TrainOptions:
         device: cpu or cuda.
     """
 
-    config: tyro.conf.OmitArgPrefixes[TrainConfig]
+    config: tyro.conf.OmitArgPrefixes[UncheckedTrainConfig]
     learner: str
     batch_size: int
     learner_kwargs: Assignments = ()
@@ -63,7 +71,7 @@ def train(words: Words) -> None:
     from gpicl_agents.training.setup import set_up
     from gpicl_agents.training.supervised import train as run
 
-    config, out = options.config, options.out or default_folder(preset, options.learner)
+    config, out = TrainConfig(**vars(options.config)), options.out or default_folder(preset, options.learner)
     agent, venv = set_up(
         options.learner,
         batch_size=options.batch_size,
@@ -75,14 +83,14 @@ def train(words: Words) -> None:
     )
     console = Console(quiet=not Processes(agent.device).is_main)
     if options.resume and latest_checkpoint(out) is None:
-        console.print(f"There is nothing to resume in {out}: training from scratch.", highlight=False)
+        console.print(f"There is nothing to resume in {out}: training from scratch.", **PLAIN)
     with LiveReport(agent.name, config.steps, console) as live:
         progress = run(agent, venv, config, folder=out, resume=options.resume, report=live)
-    console.print(outcome(progress, config.target), highlight=False)
+    console.print(outcome(progress, config.target), **PLAIN)
     if progress.stopped == "interrupted":
-        console.print(f"Stopped and saved in {out}: the same command with --resume continues.", highlight=False)
+        console.print(f"Stopped and saved in {out}: the same command with --resume continues.", **PLAIN)
         raise SystemExit(130)
-    console.print(evaluate_command(options.learner, out, options.env, options.env_kwargs), highlight=False)
+    console.print(evaluate_command(options.learner, out, options.env, options.env_kwargs), **PLAIN)
 
 
 def parse_options(words: Words) -> tuple[str, TrainOptions]:
@@ -91,7 +99,10 @@ def parse_options(words: Words) -> tuple[str, TrainOptions]:
         words = Words([DEFAULT_PRESET, *words])
     elif not words[0].startswith("-"):
         find_preset(words[0])
-    presets = {name: TrainOptions(preset.config, preset.spec, preset.batch_size) for name, preset in PRESETS.items()}
+    presets = {
+        name: TrainOptions(UncheckedTrainConfig(**vars(preset.config)), preset.spec, preset.batch_size)
+        for name, preset in PRESETS.items()
+    }
     options: TrainOptions = tyro.cli(
         tyro.extras.subcommand_type_from_defaults(
             presets, {name: preset.description for name, preset in PRESETS.items()}

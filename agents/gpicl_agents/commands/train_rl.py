@@ -5,14 +5,21 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from gpicl_agents.commands.train import evaluate_command
+from gpicl_agents.commands.train import PLAIN, evaluate_command
 from gpicl_agents.training.config import RewardConfig
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.learners.registry import parse_assignments
 
 
+class UncheckedRewardConfig(RewardConfig):
+    """Lets bad values pass tyro, which would report them in its own way; `RewardConfig` checks them afterwards."""
+
+    def __post_init__(self) -> None:
+        """Check nothing."""
+
+
 def train_rl(
-    config: tyro.conf.OmitArgPrefixes[RewardConfig],
+    config: tyro.conf.OmitArgPrefixes[UncheckedRewardConfig],
     learner: str = "transformer",
     learner_kwargs: Assignments = (),
     env: str = "GPICL-MNIST-v0",
@@ -28,7 +35,7 @@ def train_rl(
     Args:
         config: how to train.
         learner: registered name or module:Class, with arguments after commas.
-        learner_kwargs: arguments of the learner to change, such as width=128.
+        learner_kwargs: arguments of the learner that change, such as width=128.
         env: environment id.
         env_kwargs: arguments of the environment; feedback=reward gives bandit feedback.
         batch_size: episodes per roll-out.
@@ -39,20 +46,20 @@ def train_rl(
     from gpicl_agents.training.reinforce import train_from_reward
     from gpicl_agents.training.setup import set_up
 
-    console = Console()
+    console, checked = Console(), RewardConfig(**vars(config))
     agent, venv = set_up(
         learner,
         batch_size=batch_size,
         learner_kwargs=parse_assignments(learner_kwargs),
         env=env,
         env_kwargs=parse_assignments(env_kwargs),
-        seed=config.seed,
+        seed=checked.seed,
         device=device,
     )
-    with LiveReport(agent.name, config.steps, console) as live:
-        progress = train_from_reward(agent, venv, config, folder=out, report=live)
+    with LiveReport(agent.name, checked.steps, console) as live:
+        progress = train_from_reward(agent, venv, checked, folder=out, report=live)
     console.print(f"{progress.step} steps. The last roll-outs were {100 * progress.accuracy:.0f} % right at their end.")
-    console.print(evaluate_command(learner, out, env, env_kwargs), highlight=False)
+    console.print(evaluate_command(learner, out, env, env_kwargs), **PLAIN)
     if progress.stopped:
-        console.print(f"Stopped and saved in {out}. A run from rewards cannot be resumed.", highlight=False)
+        console.print(f"Stopped and saved in {out}. A run from rewards cannot be resumed.", **PLAIN)
         raise SystemExit(130)

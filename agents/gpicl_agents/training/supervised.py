@@ -105,7 +105,7 @@ def train(
             if report is not None:
                 report(progress)
         trainer.run.close()
-    learner.eval()
+    trainer.learner.eval()
     return progress
 
 
@@ -148,8 +148,8 @@ class _Trainer:
         if config.compile_mode != "no":
             self.objective.compile(mode=config.compile_mode)
         self.batch_size = env.num_envs * self.processes.count
-        fixed = {"batch_size": self.batch_size, "seed": config.seed, "accumulate": config.accumulate}
-        fixed |= {"trained on": "labels"}
+        fixed: dict[str, Any] = {"batch_size": self.batch_size, "seed": config.seed, "accumulate": config.accumulate}
+        fixed["trained on"] = "labels"
         self.run = RunFolder(folder, config, learner, env.tasks, fixed, self.processes.is_main)
         self._try_learner()
         evaluates = bool(config.evaluate_every) and self.processes.is_main
@@ -206,7 +206,7 @@ class _Trainer:
             progress.curve = progress.curves[UNSEEN_TASK]
             self.run.log(progress.step, **curve_metrics(progress.curves))
             self.run.flush()
-            reached = config.target is not None and progress.curve.final.mean >= config.target
+            reached = config.target is not None and bool(progress.curve.final.mean >= config.target)
         if config.target is not None and self.processes.mean([float(reached)])[0]:
             progress.stopped = "target"
 
