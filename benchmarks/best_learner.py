@@ -57,12 +57,12 @@ def training(run: Path) -> dict[str, Any]:
     lines = [json.loads(line) for line in (run / METRICS).read_text(encoding="utf-8").splitlines()]
     seconds = {line["step"]: line["seconds"] for line in lines if "seconds" in line}
     reached = [line["step"] for line in lines if line.get("unseen-task_final", 0) >= TARGET]
-    left = [line["left_chance"] for line in lines if "left_chance" in line]
+    ends = [line["plateau_end"] for line in lines if "plateau_end" in line]
     return {
         "steps": max(seconds),
         "seconds": max(seconds.values()),
         "seconds_to_70": seconds[min(reached)] if reached else None,
-        "left_chance_at_step": left[0] if left else None,
+        "plateau_end": ends[0] if ends else None,
     }
 
 

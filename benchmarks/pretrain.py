@@ -1,9 +1,9 @@
 """Make the pretrained learners of the package: train, score against the baselines, export with a model card.
 
     GPICL_DATA_DIR=... python benchmarks/pretrain.py                     # trains in runs/pretrain, some 25 minutes each
-    GPICL_DATA_DIR=... python benchmarks/pretrain.py --runs FOLDER       # goes on with, or takes, runs that are there
+    GPICL_DATA_DIR=... python benchmarks/pretrain.py --runs FOLDER       # resumes, or takes, the runs that are there
 
-A run is `gpicl train --preset PRESET --steps STEPS` with seed 0; the scores are those of `best_learner.py`.
+A run is `gpicl train PRESET --steps STEPS` with seed 0; the scores are those of `best_learner.py`.
 """
 
 import argparse
@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-
 import gpicl_envs
 from best_learner import DATASETS, SEED, scores, training
 from gpicl_agents.pretrained import export
 from gpicl_agents.training.presets import find_preset
+from gpicl_agents.training.setup import set_up
 from gpicl_agents.training.supervised import train
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from machine import describe_machine
@@ -24,7 +23,7 @@ from machine import describe_machine
 
 @dataclass(frozen=True)
 class Recipe:
-    """A pretrained learner: which preset, for how many steps, and what its card says of it."""
+    """A pretrained learner: its preset, the number of steps, and what its card says."""
 
     preset: str
     steps: int
@@ -33,7 +32,9 @@ class Recipe:
 
 RECIPES = {
     "gpicl-small": Recipe(
-        "fast", 4500, "A black-box Transformer: no notion of similarity is built in. It predicts through eight views."
+        "fast",
+        4500,
+        "A black-box Transformer: no notion of similarity is built in. It predicts through eight projections.",
     ),
     "gpicl-small-kernel": Recipe(
         "kernel",
@@ -67,8 +68,7 @@ def main() -> None:
 def trained(recipe: Recipe, run: Path) -> Any:
     """Return the learner of the recipe, trained to its last step."""
     preset = find_preset(recipe.preset)
-    learner: Any = gpicl_envs.make_learner(preset.learner, **preset.arguments, seed=0)
-    venv = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=preset.batch_size)
+    learner, venv = set_up(preset.spec, batch_size=preset.batch_size)
     train(learner, venv, replace(preset.config, steps=recipe.steps), folder=run, resume=True)
     return learner
 
@@ -82,7 +82,7 @@ def card(name: str, recipe: Recipe, learner: Any, found: dict[str, Any], cost: d
         f"- Learner: `{learner.name}`, {learner.n_parameters:,} meta-trained parameters, D = 784, K = 10.",
         "- Meta-trained on: one-off tasks of `GPICL-MNIST-v0` (training images of MNIST, random projections, permuted "
         "labels, N = 100). Nothing else.",
-        f"- Recipe: `gpicl train --preset {recipe.preset} --steps {recipe.steps}`, seed 0; `benchmarks/pretrain.py`.",
+        f"- Recipe: `gpicl train {recipe.preset} --steps {recipe.steps}`, seed 0; `benchmarks/pretrain.py`.",
         f"- Cost: {cost['seconds'] / 60:.0f} minutes on at most two cores of {machine['processor']}; no GPU "
         f"({machine['date']}).",
         "- Licence: as the package; the weights learned from MNIST (see NOTICE).",

@@ -2,10 +2,10 @@
 
 Rates are of whole training steps of `train`: episodes made, forward, backward, optimizer. FLOP/s count the matrix
 products and attention of forward and backward (torch's FlopCounterMode; not factorisations, nor making episodes). Their
-share of the rate of one large matrix product, in the same precision and the same run, is the utilisation (MFU); it
+rate over that of one large matrix product, in the same precision and the same run, is the utilisation (MFU); it
 bounds what any trainer of the same model can gain over the plain loop. Writes results/training.json.
 
-    python benchmarks/training.py [--seconds 10] [--agents gru lstm] [--device cuda --precision bf16 --compile default]
+    python benchmarks/training.py [--seconds 10] [--agents gru lstm] [--device cuda --precision bf16]
 """
 
 import argparse
@@ -46,9 +46,9 @@ class Plain(nn.Module):
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
-        told = one_hot(y, CLASSES).float().roll(1, 1)
-        told[:, 0] = 0.0
-        tokens = self.embed(torch.cat([x, told], 2)) + self.positions
+        previous = one_hot(y, CLASSES).float().roll(1, 1)
+        previous[:, 0] = 0.0
+        tokens = self.embed(torch.cat([x, previous], 2)) + self.positions
         mask = torch.full((LENGTH, LENGTH), -torch.inf, device=x.device).triu(1)
         mask = mask.expand(len(x) * HEADS, LENGTH, LENGTH).contiguous()
         return self.read_out(self.encoder(tokens, mask=mask))
@@ -72,7 +72,7 @@ def plain_episodes(device: torch.device) -> Iterator[tuple[torch.Tensor, torch.T
 
 
 def plain_rates(seconds: float, device: torch.device) -> dict[str, float]:
-    """Examples/s of the plain loop, after one step to warm up, and the share of its time that makes episodes."""
+    """Examples/s of the plain loop, after one step to warm up, and the fraction of its time that makes episodes."""
     torch.manual_seed(0)
     model = Plain().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -136,7 +136,7 @@ def our_rate(
         if progress.seconds - warm[0] > given.seconds and progress.step > 1:
             progress.stopped = "measured"
 
-    config = TrainConfig(steps=10**9, evaluate_every=0, precision=given.precision, compile=given.compile)
+    config = TrainConfig(steps=10**9, evaluate_every=0, precision=given.precision, compile_mode=given.compile_mode)
     progress = train(agent, venv, config, report=note)
     rate = (progress.step - 1) * batch * length / (progress.seconds - warm[0])
     return {"examples_per_second": rate, "flop_per_example": flop, "flop_per_second": rate * flop}
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--agents", nargs="*", default=meta_trained(), help="with their default arguments")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32", choices=["float32", "bf16"])
-    parser.add_argument("--compile", default="no")
+    parser.add_argument("--compile-mode", default="no")
     given = parser.parse_args()
     device = torch.device(given.device)
     peak = matmul_rate(device, given.precision)
@@ -163,13 +163,13 @@ def main() -> None:
     print(f"one matrix product: {peak / 1e9:,.0f} GFLOP/s ({given.precision}, {device}, {threads} threads)")
     loop = plain_rates(given.seconds, device)
     plain = loop["examples_per_second"]
-    share = f"{100 * loop['share_making_episodes']:.0f} % of its time makes episodes"
-    print(f"  {'plain PyTorch loop, paper setting':<44} {plain:>10,.0f} examples/s ({share})")
+    making = f"{100 * loop['share_making_episodes']:.0f} % of its time makes episodes"
+    print(f"  {'plain PyTorch loop, paper setting':<44} {plain:>10,.0f} examples/s ({making})")
     fast = PRESETS["fast"]
     kinds = {
         "train, paper setting": ("transformer", PAPER, BATCH, LENGTH),
-        "train, preset fast": (fast.learner, fast.arguments, fast.batch_size, AGENT_LENGTH),
-        "train, preset fast, paper's batch and length": (fast.learner, fast.arguments, BATCH, LENGTH),
+        "train, preset fast": (fast.learner, fast.learner_kwargs, fast.batch_size, AGENT_LENGTH),
+        "train, preset fast, paper's batch and length": (fast.learner, fast.learner_kwargs, BATCH, LENGTH),
     }
     kinds |= {name: (name, {}, AGENT_BATCH, AGENT_LENGTH) for name in given.agents}
     rows = {}
@@ -185,7 +185,7 @@ def main() -> None:
             flush=True,
         )
         rows[name] = row
-    result = {"device": given.device, "precision": given.precision, "compile": given.compile, "seconds": given.seconds}
+    result = {name: getattr(given, name) for name in ("device", "precision", "compile_mode", "seconds")}
     result |= {"matmul_flop_per_second": peak, "plain_loop": loop, "train": rows}
     write_result(Path(__file__), result)
 

@@ -14,6 +14,7 @@ import gpicl_baselines
 import gpicl_envs
 from docstrings import argument_table, arguments, description, sections, table
 from environment_pages import write_environment_pages
+from gpicl_agents.commands.train import DEFAULT_PRESET
 from gpicl_agents.training.presets import PRESETS
 from gpicl_envs.cli import commands, main
 from gpicl_envs.learners.base import Learner
@@ -68,14 +69,14 @@ def learners_page() -> str:
     presets = [(f"`{name}`", preset.learner, preset.description) for name, preset in PRESETS.items()]
     parts += [
         "## Presets",
-        "Settings that train one: `gpicl train --preset NAME`.",
+        "A learner with the settings that train it well: `gpicl train PRESET`.",
         table(["preset", "learner", ""], presets),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def command_line_page() -> str:
-    """Every command, as its own help tells it."""
+    """Every command, with its own help."""
     rows = [
         (f"[`gpicl {name}`](#gpicl-{name})", description(command).split("\n")[0])
         for name, command in commands().items()
@@ -83,17 +84,19 @@ def command_line_page() -> str:
     parts = ["# Command line", table(["command", "what it does"], rows)]
     for name in commands():
         parts += [f"(gpicl-{name})=\n## gpicl {name}", f"```text\n{command_help(name)}\n```"]
+        if name == "train":
+            parts += ["The options of a preset:", f"```text\n{command_help(name, DEFAULT_PRESET)}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
-def command_help(name: str) -> str:
+def command_help(*words: str) -> str:
     """Return what `gpicl NAME --help` prints."""
     printed = io.StringIO()
     width = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = str(HELP_WIDTH)
     try:
         with redirect_stdout(printed), suppress(SystemExit):
-            main([name, "--help"])
+            main([*words, "--help"])
     finally:
         os.environ.pop("COLUMNS")
         if width is not None:
@@ -130,7 +133,7 @@ def write_module_pages(folder: Path) -> None:
             try:
                 module = importlib.import_module(found.name)
             except ModuleNotFoundError as error:
-                rows.append((f"`{found.name}`", f"needs {error.name}, which was not there when this page was built"))
+                rows.append((f"`{found.name}`", f"needs {error.name}, which was missing when this page was built"))
                 continue
             page = f"# {found.name}\n\n```{{eval-rst}}\n{_automodule(found.name)}\n```\n"
             (folder / f"{found.name}.md").write_text(page, encoding="utf-8")

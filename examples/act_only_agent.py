@@ -25,13 +25,13 @@ class PerceptronAgent:
         self.last = np.zeros(0)
 
     def act(self, observation: dict[str, Array]) -> int:
-        """Learn from the label of the example before (zeros at the first), then answer."""
+        """Learn from the label of the previous example (zeros at the first), then predict."""
         x, y = observation["x"], observation["y"]
         if self.weights is None:
             self.weights = np.zeros((len(y), len(x)))
-        elif (said := int(np.argmax(self.weights @ self.last))) != (true := int(np.argmax(y))):
+        elif (predicted := int(np.argmax(self.weights @ self.last))) != (true := int(np.argmax(y))):
             self.weights[true] += self.last
-            self.weights[said] -= self.last
+            self.weights[predicted] -= self.last
         self.last = x
         return int(np.argmax(self.weights @ x))
 

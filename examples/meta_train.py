@@ -1,7 +1,7 @@
 """Meta-train a small sequence model of your own on the vectorised environment: a GRU, with the project's trainer.
 
 python examples/meta_train.py
-A recurrent network of this size stays on the loss plateau for long; the example shows the wiring, not a strong agent.
+A recurrent network of this size stays on the loss plateau for long: this shows how to train, not a strong agent.
 """
 
 import gymnasium
@@ -33,7 +33,7 @@ class GRULearner(gpicl_envs.Learner, nn.Module):
         return self.width
 
 
-def tell(progress: Progress) -> None:
+def report(progress: Progress) -> None:
     """Print the loss at every evaluation."""
     if progress.evaluated:
         print(f"step {progress.step}: loss {progress.loss:.2f}")
@@ -42,4 +42,4 @@ def tell(progress: Progress) -> None:
 learner = GRULearner()
 gpicl_envs.check_learner(learner)
 venv = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=16, n_tasks=4)  # four tasks: little enough to memorise
-train(learner, venv, TrainConfig(steps=60, learning_rate=3e-3, warmup_steps=10, evaluate_every=20), report=tell)
+train(learner, venv, TrainConfig(steps=60, learning_rate=3e-3, warmup_steps=10, evaluate_every=20), report=report)

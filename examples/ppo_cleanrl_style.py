@@ -23,8 +23,8 @@ from gpicl_envs.wrappers.vector import FlattenObservation, PreviousActionAndRewa
 N_CLASSES, LENGTH, NUM_ENVS = 2, 20, 256
 WIDTH, LEARNING_RATE, EPOCHS, MINIBATCHES = 64, 3e-3, 4, 4
 CLIP, ENTROPY, VALUE, MAX_NORM = 0.2, 0.02, 0.5, 0.5
-# An answer changes nothing of what is asked later, so it is credited with its own reward only. Where answers are also
-# experiments (bandit feedback with many classes) a larger GAMMA credits what was learned from them.
+# A prediction does not change what comes later, so it is credited with its own reward only. When predictions are also
+# experiments (bandit feedback with many classes), a larger GAMMA credits what was learned from them.
 GAMMA, GAE_LAMBDA = 0.0, 0.95
 
 
@@ -44,7 +44,7 @@ def make(split: str, feedback: str) -> Any:
 
 
 class Agent(nn.Module):
-    """A GRU over the episode, with one head for the answer and one for the value."""
+    """A GRU over the episode, with one head for the action and one for the value."""
 
     def __init__(self, n_inputs: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Agent(nn.Module):
     def forward(
         self, observation: torch.Tensor, state: torch.Tensor | None = None
     ) -> tuple[Categorical, torch.Tensor, torch.Tensor]:
-        """(T, B, F) observations and a state (1, B, W), or none, → answers and values (T, B), the state after them."""
+        """(T, B, F) observations and a state (1, B, W), or none, → policies and values (T, B), and the next state."""
         hidden, state = self.memory(self.encoder(observation), state)
         return Categorical(logits=self.actor(hidden)), self.critic(hidden)[..., 0], state
 
@@ -69,10 +69,10 @@ def play(agent: Agent, env: Any, observation: torch.Tensor) -> tuple[tuple[torch
     state, steps = None, []
     with torch.no_grad():
         for _ in range(LENGTH):
-            answer, value, state = agent(observation[None], state)
-            action = answer.sample()
+            policy, value, state = agent(observation[None], state)
+            action = policy.sample()
             following, reward, *_ = env.step(action[0])
-            steps.append((observation, action[0], answer.log_prob(action)[0], value[0], reward))
+            steps.append((observation, action[0], policy.log_prob(action)[0], value[0], reward))
             observation = following
     return tuple(torch.stack(part) for part in zip(*steps, strict=True)), observation
 
@@ -95,13 +95,13 @@ def update(agent: Agent, optimizer: torch.optim.Optimizer, batch: tuple[torch.Te
     advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
     for _ in range(EPOCHS):
         for rows in torch.randperm(NUM_ENVS).chunk(MINIBATCHES):
-            answer, value, _ = agent(observations[:, rows])
-            ratio = (answer.log_prob(actions[:, rows]) - log_probs[:, rows]).exp()
+            policy, value, _ = agent(observations[:, rows])
+            ratio = (policy.log_prob(actions[:, rows]) - log_probs[:, rows]).exp()
             clipped = ratio.clamp(1 - CLIP, 1 + CLIP)
             gain = torch.min(ratio * advantages[:, rows], clipped * advantages[:, rows]).mean()
             error = (value - returns[:, rows]).square().mean()
             optimizer.zero_grad()
-            (VALUE * error - gain - ENTROPY * answer.entropy().mean()).backward()
+            (VALUE * error - gain - ENTROPY * policy.entropy().mean()).backward()
             nn.utils.clip_grad_norm_(agent.parameters(), MAX_NORM)
             optimizer.step()
 
@@ -133,7 +133,7 @@ def main() -> None:
         rewards.append(batch[-1])
     right = 100 * torch.cat(rewards, 1).mean(1)
     print(f"{8 * NUM_ENVS} new episodes of test examples; chance is {100 / N_CLASSES:.0f} %. Right are")
-    print(f"{right[0]:.1f} % of the first answers, {right[1:10].mean():.1f} % of the next nine,", end=" ")
+    print(f"{right[0]:.1f} % of the first predictions, {right[1:10].mean():.1f} % of the next nine,", end=" ")
     print(f"{right[10:].mean():.1f} % of the last ten.")
 
 

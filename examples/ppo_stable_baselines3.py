@@ -39,7 +39,7 @@ def make(split: str) -> Sb3VecEnv:
 env, test = make("train"), make("test")
 env.seed(0)
 test.seed(0)
-# gamma=0: an answer changes nothing of what is asked later.
+# gamma=0: a prediction does not change what comes later.
 model = PPO(
     "MlpPolicy", env, n_steps=LENGTH, batch_size=256, n_epochs=4, gamma=0.0, learning_rate=3e-3, seed=0, device="cpu"
 )

@@ -1,4 +1,4 @@
-"""Any scikit-learn classifier as an in-context learner: fitted anew on the examples before, at every position.
+"""Any scikit-learn classifier as an in-context learner: fitted again at every position, on the previous examples.
 
 python examples/scikit_learn_estimator.py
 On the command line: gpicl evaluate --learners sklearn:RandomForestClassifier,refit_every=25 knn --episodes 8

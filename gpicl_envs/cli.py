@@ -1,5 +1,11 @@
-"""`gpicl`: finds a command by its entry point, and ends bad input with one line."""
+"""`gpicl`: finds a command by its entry point, parses its options, and ends bad input with one line.
 
+A command is a function. tyro makes its options from its parameters, with their defaults, and its help from its
+docstring. A command whose only parameter has the type `Words` parses the rest of the line itself, as `gpicl train`
+does, where the first word, a preset, chooses the defaults of all options.
+"""
+
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,23 +15,27 @@ from typing import Any
 import gymnasium
 import tyro
 
+from gpicl_envs.commands.arguments import Words
 from gpicl_envs.errors import UnknownNameError
 
 COMMANDS_GROUP = "gpicl.commands"
+POINTS = entry_points(group=COMMANDS_GROUP)
 
 
 def commands() -> dict[str, Callable[..., Any]]:
     """Return name → command; a package adds one with an entry point of the group `gpicl.commands`."""
-    return {point.name: point.load() for point in sorted(entry_points(group=COMMANDS_GROUP))}
+    return {point.name: point.load() for point in sorted(POINTS)}
 
 
-def find_command(name: str) -> Callable[..., Any]:
-    """Return a command by name; an unknown name lists the valid ones."""
-    points = entry_points(group=COMMANDS_GROUP)
-    if name not in points.names:
-        raise UnknownNameError("command", name, points.names)
-    found: Callable[..., Any] = points[name].load()
-    return found
+def run_command(name: str, words: Sequence[str]) -> None:
+    """Run a command by name with the words that follow it; an unknown name lists the valid ones."""
+    if name not in POINTS.names:
+        raise UnknownNameError("command", name, POINTS.names)
+    command: Callable[..., Any] = POINTS[name].load()
+    if [p.annotation for p in inspect.signature(command).parameters.values()] == [Words]:
+        command(Words(words))
+    else:
+        tyro.cli(command, prog=f"gpicl {name}", args=words)
 
 
 def overview() -> str:
@@ -40,14 +50,15 @@ def overview() -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; bad input ends with one line on standard error and exit code 2."""
     sys.path.insert(0, os.getcwd())  # so that module:Class finds the user's own files
-    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    name, *words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if name in ("-h", "--help"):
             print(overview())
         else:
-            tyro.cli(find_command(name), prog=f"gpicl {name}", args=rest)
+            run_command(name, words)
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted: what was written before is kept")
+        print("\ninterrupted: what was written before is kept", file=sys.stderr)
+        sys.exit(130)
     except (ValueError, AssertionError, FloatingPointError, OSError, gymnasium.error.Error) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

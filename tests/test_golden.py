@@ -164,7 +164,7 @@ def of_learner(name: str) -> Case:
 def of_training() -> Case:
     """Five steps of the preset `tiny`: losses, then the weights."""
     preset, losses = PRESETS["tiny"], []
-    learner: Any = make_learner("transformer", n_features=100, **preset.arguments, seed=4)
+    learner: Any = make_learner("transformer", n_features=100, **preset.learner_kwargs, seed=4)
     venv = gymnasium.make_vec("GPICL-Digits-v0", num_envs=8, n_features=100, length=20)
     config = TrainConfig(steps=5, warmup_steps=2, learning_rate=3e-3, evaluate_every=0, seed=6)
     train(learner, venv, config, report=lambda progress: losses.append(progress.loss))

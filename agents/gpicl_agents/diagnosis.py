@@ -30,10 +30,10 @@ from gpicl_agents.evaluations import (
 from gpicl_agents.pretrained import FOLDER
 from gpicl_agents.training.checkpoint import find_checkpoint, read_config
 from gpicl_envs.errors import MissingDataError
-from gpicl_envs.evaluation.evaluate import check_classification, evaluate_all
+from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
-from gpicl_envs.learners.check import check_learner
-from gpicl_envs.learners.registry import make_fitting, parse_spec
+from gpicl_envs.learners.check import check_classification, check_learner
+from gpicl_envs.learners.registry import CHECKPOINT, LearnerSpec
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.classification import TaskDistribution
@@ -127,7 +127,7 @@ def diagnose_learner(
     env_kwargs = {"split": "train"} | env_kwargs | {"device": device}
     tasks = make_tasks(**env_kwargs)
     check_classification(tasks)
-    made, majority = (make_fitting(spec, {}, tasks) for spec in (learner, "majority"))
+    made, majority = (LearnerSpec.parse(text).make_for(tasks) for text in (learner, "majority"))
     check_learner(made, length=min(24, tasks.length))
     evaluations = [seen_tasks(episodes), unseen_tasks(episodes)]
     if tasks.n_tasks is not None:  # there are no new examples of tasks that occur only once
@@ -163,12 +163,9 @@ def meta_training_kwargs(learner: str) -> dict[str, Any]:
     Args:
         learner: as for `make_learner`; one that is not a checkpoint counts as meta-trained on MNIST.
     """
-    target, at, folder = parse_spec(learner)[0].partition("@")
-    if not at and target.startswith("pretrained:"):
-        folder = str(FOLDER / target.removeprefix("pretrained:"))
-    elif not at:
-        folder = target
-    if not os.path.isdir(folder):
+    spec = LearnerSpec.parse(learner)
+    folder = str(FOLDER / spec.target) if spec.scheme == "pretrained" else spec.target
+    if spec.scheme not in ("pretrained", CHECKPOINT) or not os.path.isdir(folder):
         return {"dataset": "MNIST"}
     problem = read_config(find_checkpoint(folder)).get("training", {}).get("problem", {})
     names = inspect.signature(TaskDistribution).parameters.keys() - {"device", "route"}

@@ -1,4 +1,4 @@
-"""The whole thread in one call: meta-train two agents, compare them with baselines on unseen tasks, write a report."""
+"""`quickstart`: meta-train two agents, compare them with baselines on unseen tasks, and write a report."""
 
 import json
 import shutil
@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 from rich.console import Console
 
 from gpicl_agents.experiments.engine.plots import draw_emergence
-from gpicl_agents.training.presets import PRESETS, Preset
+from gpicl_agents.training.presets import PRESETS
 from gpicl_agents.training.progress import LiveReport, score_table
-from gpicl_agents.training.supervised import TrainConfig, train
+from gpicl_agents.training.setup import set_up
+from gpicl_agents.training.supervised import train
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.evaluate import evaluate_all
@@ -43,7 +43,7 @@ class QuickstartConfig:
 
     Args:
         scale: fraction of each preset's training steps.
-        max_seconds: most training time of each agent: (similarity, fast).
+        max_seconds: longest training time of each agent: (similarity, fast).
         episodes: episodes of MNIST in the comparison; the unseen datasets get half as many.
         seed: of the training; the comparison's episodes are seed + 7,000,000.
         device: where everything computes.
@@ -64,7 +64,7 @@ class QuickstartConfig:
 
 
 def quickstart(folder: str | Path, config: QuickstartConfig | None = None, console: Console | None = None) -> Path:
-    """Meta-train, compare and report; resumes a killed run of the same settings, and otherwise starts from scratch.
+    """Meta-train, compare and report; a killed run with the same settings is resumed, any other starts from scratch.
 
     Args:
         folder: gets `similarity/`, `fast/` (checkpoints, metrics), `records.jsonl` and `report/`.
@@ -93,7 +93,7 @@ def quickstart(folder: str | Path, config: QuickstartConfig | None = None, conso
 
 
 def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
-    """Keep the files of an interrupted run of the same settings; remove those of a finished or another quickstart."""
+    """Keep what an interrupted run with the same settings left; remove what any other quickstart made."""
     made = [folder / name for name in (*AGENTS, "report", RECORDS)]
     if (folder / SETTINGS).is_file():
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
@@ -119,16 +119,13 @@ def _write_settings(folder: Path, config: QuickstartConfig, finished: bool) -> N
     (folder / SETTINGS).write_text(json.dumps(_settings(config, finished)), encoding="utf-8")
 
 
-def _scaled(preset: Preset, config: QuickstartConfig, max_seconds: float) -> TrainConfig:
-    steps = max(2, round(preset.config.steps * config.scale))
-    return replace(preset.config, steps=steps, seed=config.seed, max_seconds=max_seconds)
-
-
 def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float, console: Console) -> Learner:
     preset = PRESETS[name]
-    learner = make_learner(preset.learner, **preset.arguments, seed=config.seed).to(config.device)  # type: ignore[attr-defined]
-    venv = gymnasium.make_vec(ENV_ID, num_envs=preset.batch_size, device=config.device)
-    settings = _scaled(preset, config, max_seconds)
+    learner, venv = set_up(
+        preset.spec, batch_size=preset.batch_size, env=ENV_ID, seed=config.seed, device=config.device
+    )
+    steps = max(2, round(preset.config.steps * config.scale))
+    settings = replace(preset.config, steps=steps, seed=config.seed, max_seconds=max_seconds)
     console.rule(f"meta-training {learner.name} on {ENV_ID}: {preset.description}")
     with LiveReport(learner.name, settings.steps, console) as live:
         progress = train(learner, venv, settings, folder=folder, resume=True, report=live)

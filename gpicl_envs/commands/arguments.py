@@ -1,4 +1,4 @@
-"""What commands share."""
+"""What commands share: types of their parameters, and where jobs run."""
 
 import os
 from contextlib import AbstractContextManager
@@ -8,18 +8,22 @@ import tyro
 
 from gpicl_envs.errors import check_integer
 
-Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")]
+Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")]
+
+
+class Words(tuple[str, ...]):
+    """What follows a command's name, for a command that parses it itself: the type of its only parameter."""
 
 
 def processes(workers: int | None, device: str) -> tuple[int, int]:
-    """Return how many processes work, one for each core on the CPU and one on a GPU by default, and threads in each."""
+    """Return the number of processes (by default one per core of the CPU, or one on a GPU) and of threads in each."""
     cores = os.cpu_count() or 1
     count = check_integer("workers", (cores if device == "cpu" else 1) if workers is None else workers, 1)
     return count, max(1, cores // count)
 
 
 def runner(workers: int, time_limit: float, ray: str | None, device: str) -> AbstractContextManager[Any]:
-    """Return where jobs run: in processes of this machine, or on the Ray cluster at an address."""
+    """Return what runs jobs: processes of this machine, or the Ray cluster at an address."""
     if ray is None:
         from gpicl_envs.jobs.local import local_runner
 

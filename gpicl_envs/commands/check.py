@@ -7,38 +7,34 @@ import tyro
 from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments
-from gpicl_envs.learners.registry import parse, parse_spec
+from gpicl_envs.learners.registry import make_learner, parse_assignments
 
 
-def check(learner: tyro.conf.Positional[str], set: Assignments = (), seed: int = 0) -> None:
+def check(learner: tyro.conf.Positional[str], learner_kwargs: Assignments = (), seed: int = 0) -> None:
     """Check that a learner keeps the protocol, above all that it cannot see the future.
 
     Examples: `gpicl check my_agent:MyAgent`; `gpicl check knn,k=3`.
 
     Args:
-        learner: registered name, module:Class or checkpoint folder; arguments follow a comma: knn,k=3.
-        set: further arguments of the learner, such as k=3.
+        learner: registered name, module:Class or checkpoint folder; arguments follow after commas: knn,k=3.
+        learner_kwargs: arguments of the learner, such as k=3.
         seed: of the trial data.
     """
     from gpicl_envs.learners.check import LearnerCheckError, check_learner
-    from gpicl_envs.learners.registry import make_learner
 
-    console = Console()
-    target, own = parse_spec(learner)
-    made = make_learner(target, **own | parse(set))
+    made = make_learner(learner, **parse_assignments(learner_kwargs))
     try:
         check_learner(made, seed=seed)
     except LearnerCheckError:
         raise
-    except Exception as error:  # the learner's own code: anything may come
+    except Exception as error:  # the learner's own code may raise anything
         raise LearnerCheckError(f"{made.name} raised {type(error).__name__}: {error} ({_place(error)}).") from error
-    console.print(
-        f"{made.name} keeps the protocol: causal, deterministic, step and predict agree.", markup=False, highlight=False
-    )
+    text = f"{made.name} keeps the protocol: causal, deterministic, step and predict agree."
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _place(error: Exception) -> str:
-    """Where an exception came from, outside of torch and other installed packages: file, line and its text."""
+    """Where an exception was raised, outside of torch and other installed packages: file, line and its text."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename] or list(frames)
     return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}"

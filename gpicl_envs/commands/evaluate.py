@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learners.registry import parse
+from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
 from gpicl_envs.registration import find_environment
 
 
@@ -47,20 +47,19 @@ def evaluate(
     from gpicl_envs.evaluation.jsonl import append_jsonl
     from gpicl_envs.evaluation.provenance import command_line
     from gpicl_envs.evaluation.records import distinct_names
-    from gpicl_envs.learners.registry import learner_fingerprint
     from gpicl_envs.report import group, markdown_table
 
     console = Console()
     check_integer("seed", seed, 0)
     check_integer("episodes", episodes, 1)
-    tasks = _make_tasks(env, protocol, parse(env_kwargs), device)
+    tasks = _make_tasks(env, protocol, parse_assignments(env_kwargs), device)
     append_jsonl(out, [])  # if nothing can be written, this fails now and not after the evaluation
     made = {spec: _make_checked(spec, tasks) for spec in dict.fromkeys(learners)}
     names = distinct_names({spec: learner.name for spec, learner in made.items()})
     options: dict[str, Any] = {"episodes": episodes, "seed": seed, "protocol": protocol, "batch_size": batch_size}
     records = []
     for curve, spec in zip(evaluate_all(list(made.values()), tasks, **options), made, strict=True):
-        record, fingerprint = curve.record(command_line()), learner_fingerprint(spec, made[spec])
+        record, fingerprint = curve.record(command_line()), LearnerSpec.parse(spec).fingerprint(made[spec])
         records.append(replace(record, learner=names[spec], spec=spec, fingerprint=fingerprint))
     append_jsonl(out, records)
     console.print(markdown_table(group(records)), markup=False, highlight=False, soft_wrap=True)
@@ -80,10 +79,9 @@ def _make_tasks(env: str, protocol: str, env_kwargs: dict[str, Any], device: str
 def _make_checked(spec: str, tasks: Any) -> Any:
     """A learner that fits the tasks and passed its check; the oracle needs none."""
     from gpicl_envs.learners.check import check_learner
-    from gpicl_envs.learners.registry import make_fitting
     from gpicl_envs.tasks.oracle import Oracle
 
-    learner = make_fitting(spec, {}, tasks)
+    learner = LearnerSpec.parse(spec).make_for(tasks)
     if not isinstance(learner, Oracle):
         check_learner(learner, length=max(2, min(tasks.length, 100)))
     return learner

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learners.registry import parse
+from gpicl_envs.learners.registry import parse_assignments
 from gpicl_envs.registration import find_environment
 from gpicl_envs.rendering.frame import as_image, resampled
 from gpicl_envs.rendering.modes import shades, sparkline
@@ -26,37 +26,37 @@ INPUT_LINES, MEMORY_LINES = 14, 7  # of pictures; each has twice as many charact
 
 
 def play(
-    env: tyro.conf.Positional[str] = "GPICL-MNIST-v0", env_set: Assignments = (), raw: bool = False, seed: int = 0
+    env: tyro.conf.Positional[str] = "GPICL-MNIST-v0", env_kwargs: Assignments = (), raw: bool = False, seed: int = 0
 ) -> None:
-    """Be the learner yourself: see an input, give its label, and be told what it was.
+    """Be the learner yourself: see an input, guess its label, and see what it was.
 
-    The labels are permuted anew in each episode: which one a seven has, you find out as any agent does. Inputs are
-    randomly projected, which leaves all that is needed and looks like noise: with --raw you see them unprojected.
+    Labels are permuted in each episode: which one a seven has, you find out as any agent does. Inputs are randomly
+    projected: that keeps all the information but looks like noise. With --raw you see them without projection.
 
-    Examples: `gpicl play GPICL-MNIST-v0 --raw --env-set length=30`; `gpicl play GPICL-Clusters-v0 --seed 7`.
+    Examples: `gpicl play GPICL-MNIST-v0 --raw --env-kwargs length=30`; `gpicl play GPICL-Clusters-v0 --seed 7`.
 
     Args:
         env: environment id.
-        env_set: arguments of the environment, such as length=30 n_classes=3 feedback=reward.
+        env_kwargs: arguments of the environment, such as length=30 n_classes=3 feedback=reward.
         raw: show the inputs without projection.
         seed: of the episode.
     """
     console = Console()
-    game = Game(make_game_env(env, parse(env_set), raw), check_integer("seed", seed, 0))
+    game = Game(make_game_env(env, parse_assignments(env_kwargs), raw), check_integer("seed", seed, 0))
     while not game.ended:
         if console.is_terminal:
             console.clear()
         console.print(game.screen(in_colour=console.color_system is not None))
-        label = ask(console, game.n_classes)
+        label = read_label(console, game.n_classes)
         if label is None:
             break
-        game.answer(label)
-    console.print(game.verdict)
+        game.guess(label)
+    console.print(game.feedback)
     console.print(game.result())
 
 
 class Game:
-    """One episode, played by somebody who sees what an agent sees: never a label that the environment does not tell.
+    """One episode, played by a person who sees what an agent sees.
 
     Args:
         env: a single environment whose actions are labels.
@@ -68,28 +68,28 @@ class Game:
         self.n_classes = int(env.action_space.n)
         self.memory: dict[int, list[NDArray[np.float32]]] = {}  # label → the inputs known to have it, in order
         self.right: list[bool] = []
-        self.verdict = Text("Nothing seen yet: the first label is a guess.", style="dim")
+        self.feedback = Text("Nothing seen yet: the first label is pure chance.", style="dim")
         self.ended = False
         observation, _ = env.reset(seed=seed)
         self._x = observation["x"]
 
-    def answer(self, label: int) -> None:
-        """Answer the current example; its input is remembered under the label that is told, if it is."""
+    def guess(self, label: int) -> None:
+        """Guess the label of the current example; its input is remembered under its label, if that is shown."""
         seen = self._x
         observation, _, self.ended, _, _ = self._env.step(label)
-        self._x, told = observation["x"], observation["y"]
-        is_right = bool(told[label] > 0)
+        self._x, shown = observation["x"], observation["y"]
+        is_right = bool(shown[label] > 0)
         self.right.append(is_right)
-        if told.max() > 0:
-            self.memory.setdefault(int(told.argmax()), []).append(seen)
+        if shown.max() > 0:
+            self.memory.setdefault(int(shown.argmax()), []).append(seen)
         if is_right:
-            self.verdict = Text(f"✓ {label} was right.", style="bold green")
+            self.feedback = Text(f"✓ {label} was right.", style="bold green")
         else:
-            truth = f": it was {told.argmax()}" if told.max() > 0 else ""  # bandit feedback does not tell
-            self.verdict = Text(f"✗ {label} was wrong{truth}.", style="bold red")
+            truth = f": it was {shown.argmax()}" if shown.max() > 0 else ""  # bandit feedback does not show it
+            self.feedback = Text(f"✗ {label} was wrong{truth}.", style="bold red")
 
     def screen(self, in_colour: bool) -> Group:
-        """Return the score, the last example of each known label, and the input to be labelled."""
+        """Return the score, the last example of each known label, and the input whose label is to be guessed."""
         known = [
             Panel(
                 picture(self._image(inputs[-1]), MEMORY_LINES, in_colour),
@@ -100,7 +100,7 @@ class Game:
             for label, inputs in sorted(self.memory.items())
         ]
         number = Text(f"example {len(self.right) + 1} of {self._hidden.tasks.length}", style="bold")
-        parts: list[RenderableType] = [number, self.verdict]
+        parts: list[RenderableType] = [number, self.feedback]
         if self.right:
             parts.append(f"{sum(self.right)} of {len(self.right)} right  {sparkline(self.running_accuracy)}")
         if known:
@@ -110,17 +110,17 @@ class Game:
 
     @property
     def running_accuracy(self) -> NDArray[np.float64]:
-        """(n,) share of right answers among the first 1, 2, … n."""
+        """(n,) accuracy over the first 1, 2, … n examples."""
         return np.cumsum(self.right) / np.arange(1, len(self.right) + 1)
 
     def result(self) -> RenderableType:
         """Return the score so far beside chance and the nearest neighbour, on the very same examples."""
         n = len(self.right)
         if not n:
-            return "No answer, so no score."
+            return "No guess, so no score."
         table = Table("learner", "right", "accuracy", box=None)
         neighbour = self._nearest_neighbour_right()
-        rows = [("you", sum(self.right)), ("nearest neighbour, told every label of these examples", neighbour)]
+        rows = [("you", sum(self.right)), ("nearest neighbour, which sees every label", neighbour)]
         for name, right in rows:
             table.add_row(name, f"{right} of {n}", f"{100 * right / n:.0f} %")
         table.add_row("chance", "", f"{100 / self.n_classes:.0f} %")
@@ -139,16 +139,16 @@ class Game:
 
 
 def make_game_env(env_id: str, arguments: dict[str, Any], raw: bool) -> Any:
-    """Return the environment of an id, its inputs unprojected if they shall be raw."""
+    """Return the environment of an id, with raw=True without projection."""
     find_environment(env_id)
     taken = sorted({"projection", "n_features"} & arguments.keys())
     if raw and taken:
-        raise ValueError(f"--raw sets projection and n_features itself: leave {', '.join(taken)} out of --env-set.")
+        raise ValueError(f"--raw sets projection and n_features: leave {', '.join(taken)} out of --env-kwargs.")
     env: Any = gymnasium.make(env_id, **arguments)
     if not isinstance(env.action_space, Discrete):
         raise ValueError(
-            f"gpicl play asks for labels, but an action of {env_id} is {env.action_space} here: choose an environment "
-            "of classes (`gpicl envs` lists them all), and leave action out of --env-set."
+            f"gpicl play needs labels as actions, but those of {env_id} are {env.action_space}: choose an environment "
+            "for classification (`gpicl envs` lists them all), and leave action out of --env-kwargs."
         )
     if not raw:
         return env
@@ -157,8 +157,8 @@ def make_game_env(env_id: str, arguments: dict[str, Any], raw: bool) -> Any:
     return gymnasium.make(env_id, **arguments | unprojected)
 
 
-def ask(console: Console, n_classes: int) -> int | None:
-    """Return the label that is typed; None for quitting, or where the input ends."""
+def read_label(console: Console, n_classes: int) -> int | None:
+    """Return the label that is typed, or None to quit or at the end of the input."""
     while True:
         try:
             text = console.input(f"label 0 … {n_classes - 1}, q to quit: ").strip()
@@ -169,12 +169,12 @@ def ask(console: Console, n_classes: int) -> int | None:
             return None
         if text.isdecimal() and int(text) < n_classes:
             return int(text)
-        refusal = f"{text!r} is not a label: give a whole number from 0 to {n_classes - 1}, or q to quit."
-        console.print(refusal, markup=False, highlight=False)
+        message = f"{text!r} is not a label: give a whole number from 0 to {n_classes - 1}, or q to quit."
+        console.print(message, markup=False, highlight=False)
 
 
 def picture(image: NDArray[np.float32], lines: int, in_colour: bool) -> Text:
-    """Return an image of `as_image` as text: half blocks of two pixels each in colour, else shades of grey."""
+    """Return an image as text: in colour, half blocks of two pixels each; else shades of grey."""
     width = max(1, round(2 * lines * image.shape[1] / image.shape[0]))
     if not in_colour:
         return Text("\n".join(shades(image, width, lines)))

@@ -14,7 +14,7 @@ from gpicl_envs.evaluation.leakage import refuse_leakage
 from gpicl_envs.evaluation.metrics import BINS, LAST
 from gpicl_envs.evaluation.protocol import find_protocol
 from gpicl_envs.learners.base import Learner, evaluating
-from gpicl_envs.learners.check import check_logits
+from gpicl_envs.learners.check import check_fit, check_logits
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.episodes import Episodes
 from gpicl_envs.tasks.oracle import Oracle
@@ -67,7 +67,7 @@ def evaluate_all(
     check_integer("episodes", episodes, 1)
     check_integer("batch_size", batch_size, 1)
     check_integer("final_positions", final_positions, 1)
-    _check_fit(learners, tasks)
+    _check_arguments(learners, tasks)
     protocol = find_protocol(protocol, tasks)
     scorers = [_Scorer(learner, tasks, episodes, final_positions) for learner in learners]
     task_id = np.zeros(episodes, np.int64)
@@ -144,16 +144,7 @@ def _binned(confidence: torch.Tensor, correct: torch.Tensor) -> torch.Tensor:
     return torch.einsum("bvn,bnk->bvk", values, place)
 
 
-def check_classification(tasks: EpisodeDistribution) -> None:
-    """Raise ValueError unless the tasks have labels, which the sequence models are trained to predict."""
-    if tasks.is_regression:
-        raise ValueError(
-            f"{tasks.env_id} is regression: its targets are real values, but sequence models predict labels. Step the "
-            "environment, or fit tasks.sample(...), where .y holds the values; or give a classification environment."
-        )
-
-
-def _check_fit(learners: Sequence[Any], tasks: Any) -> None:
+def _check_arguments(learners: Sequence[Any], tasks: Any) -> None:
     """Raise TypeError for what is not a learner or tasks, ValueError for a learner of another D or K."""
     if not isinstance(tasks, EpisodeDistribution):
         raise TypeError(
@@ -162,11 +153,5 @@ def _check_fit(learners: Sequence[Any], tasks: Any) -> None:
     for learner in learners:
         if not isinstance(learner, Learner | Oracle):
             raise TypeError(f"{learner!r} is not a Learner: give make_learner('knn'), or derive a class from Learner.")
-        for letter, attribute in (("D", "n_features"), ("K", "n_classes")):
-            theirs = getattr(tasks, attribute)
-            mine = getattr(learner, attribute, theirs)  # the oracle has none: it fits all tasks
-            if mine != theirs:
-                raise ValueError(
-                    f"{learner.name} is made for {attribute}={mine}, but the tasks have {theirs} ({letter}): make one "
-                    "of them to fit the other."
-                )
+        if not isinstance(learner, Oracle):  # it fits all tasks
+            check_fit(learner, tasks)

@@ -1,4 +1,4 @@
-"""The `Learner` protocol, which Transformers, k-NN and SGD all answer, and the registry that finds one by name."""
+"""The `Learner` protocol, the same for Transformers, k-NN and SGD."""
 
 import inspect
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ from gpicl_envs.errors import check_integer
 
 
 class Learner:
-    """A learning algorithm: it reads examples one by one and predicts each label before it is told.
+    """A learning algorithm: it reads examples one by one and predicts each label before seeing it.
 
-    Override `predict` (all positions at once) or `step` (one position at a time); each is derived from the other.
-    `gpicl_envs.learners.check.check_learner` checks the result.
+    Override `predict` (all positions at once) or `step` (one position at a time); the other is derived from it.
+    `gpicl_envs.check_learner` checks the result.
 
     Letters: B episodes, N examples in an episode, D features, K classes.
 
     Args:
         n_features: D.
-        n_classes: K; 1 for regression, where y holds real values, the K logits are the value predicted, and the class
-            says `predicts_values = True`.
+        n_classes: K; 1 for regression: y holds real values, the single logit is the predicted value, and the class sets
+            `predicts_values = True`.
 
     Example:
         >>> class LastLabel(Learner):
@@ -41,8 +41,8 @@ class Learner:
         self.n_classes = check_integer("n_classes", n_classes, 1)
         if n_classes == 1 and not self.predicts_values:
             raise ValueError(
-                f"{type(self).__name__} only classifies: n_classes=1 stands for real values (regression). Give at "
-                "least 2 classes, or a learner whose class says predicts_values = True, such as ridge or knn."
+                f"{type(self).__name__} only classifies, but n_classes=1 stands for real values (regression): give at "
+                "least 2 classes, or a learner whose class sets predicts_values = True, such as ridge or knn."
             )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -59,12 +59,12 @@ class Learner:
 
     @property
     def adapts(self) -> tuple[Any, ...]:
-        """The classes that an adapter wraps; their source code is part of its fingerprint, as its own is."""
+        """The classes that an adapter wraps: their source code, too, is part of its fingerprint."""
         return ()
 
     @property
     def device(self) -> torch.device:
-        """Where the learner computes: that of its parameters, or the CPU."""
+        """Where the learner computes: the device of its parameters, or the CPU."""
         if isinstance(self, torch.nn.Module):
             return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
         return torch.device("cpu")
@@ -109,12 +109,12 @@ class Learner:
         return torch.empty(batch_size, 0, self.n_features), torch.empty(batch_size, 0, dtype=kind)
 
     def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """Take the label of the example before, and predict that of the next input.
+        """Take the label of the previous example, and predict that of the next input.
 
         Args:
             state: what `start` or the last `step` returned.
             x: (B, D) inputs.
-            y_previous: (B, K) one-hot labels of the examples before, or (B, 1) values; zeros at the first.
+            y_previous: (B, K) one-hot labels of the previous examples, or (B, 1) values; zeros at the first.
 
         Returns:
             (B, K) logits and the next state.
@@ -122,13 +122,13 @@ class Learner:
         xs, ys = state
         xs = torch.cat([xs.to(x), x[:, None]], dim=1)
         if xs.shape[1] > 1:
-            told = y_previous if self.n_classes == 1 else y_previous.argmax(1, keepdim=True)
-            ys = torch.cat([ys.to(x.device), told], dim=1)
+            label = y_previous if self.n_classes == 1 else y_previous.argmax(1, keepdim=True)
+            ys = torch.cat([ys.to(x.device), label], dim=1)
         unknown = torch.zeros(len(x), 1, dtype=ys.dtype, device=x.device)
         return self.predict(xs, torch.cat([ys.to(x.device), unknown], dim=1))[:, -1], (xs, ys)
 
     def state_size(self, n_examples: int) -> int:
-        """Return how many numbers the prediction after `n_examples` can read; by default, all examples themselves."""
+        """Return how many numbers the prediction after `n_examples` can read; by default, all of the examples."""
         return n_examples * (self.n_features + 1)
 
 
@@ -139,7 +139,7 @@ def encoded(y: torch.Tensor, n_classes: int) -> torch.Tensor:
 
 @contextmanager
 def evaluating(learner: Any) -> Iterator[None]:
-    """Put a `torch.nn.Module` into evaluation mode (no dropout, say), and back into its own afterwards."""
+    """Put a `torch.nn.Module` into evaluation mode (no dropout, for example), and back into its own afterwards."""
     training = isinstance(learner, torch.nn.Module) and learner.training
     if training:
         learner.eval()

@@ -1,4 +1,4 @@
-"""Checks that ship to users: `check_learner` is to learners what gymnasium's `check_env` is to environments."""
+"""Checks of learners: `check_learner` is to them what gymnasium's `check_env` is to environments."""
 
 import inspect
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learners.base import encoded, evaluating
+from gpicl_envs.learners.base import Learner, encoded, evaluating
+from gpicl_envs.tasks.base import EpisodeDistribution
 
 MOST_POSITIONS = 16
 STEP_TOLERANCE = 1e-4
@@ -19,10 +20,10 @@ class LearnerCheckError(AssertionError):
 def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: int = 0) -> None:
     """Check that a learner keeps the protocol of `gpicl_envs.Learner`, above all that it cannot see the future.
 
-    In order: the calls and attributes exist; `predict` gives finite floating-point logits of shape (B, N, K), twice
-    the same, and leaves its inputs alone; row n does not change by a bit when x[n+1:] or y[n:] change; an episode does
-    not change by a bit when the others of its batch do, nor (within 1e-4) with the size of the batch or of the
-    episode; `step` gives the rows of `predict` within 1e-4; `state_size` is a whole number that does not shrink.
+    Checked in this order: the methods and attributes exist; `predict` returns finite floating-point logits (B, N, K),
+    the same when called again, and leaves its inputs unchanged; row n stays bit-identical when x[n+1:] or y[n:] change;
+    an episode stays bit-identical when the others of its batch change, and within 1e-4 when the batch or the episode
+    is shorter; `step` gives the rows of `predict` within 1e-4; `state_size` is a whole number that does not shrink.
 
     Args:
         learner: the learner to check.
@@ -31,7 +32,7 @@ def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: 
         seed: seed of the trial data.
 
     Raises:
-        LearnerCheckError: with what is wrong and where.
+        LearnerCheckError: the message says what is wrong, and where.
     """
     check_integer("batch_size", batch_size, 2)
     check_integer("length", length, 2)
@@ -48,6 +49,26 @@ def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: 
         _check_batch(learner, x, y, other_x, other_y, logits)
         _check_step(learner, x, y, logits)
     _check_state_size(learner, length)
+
+
+def check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:
+    """Raise ValueError unless the learner is made for the D and K of the tasks."""
+    for letter, attribute in (("D", "n_features"), ("K", "n_classes")):
+        own, needed = getattr(learner, attribute), getattr(tasks, attribute)
+        if own != needed:
+            raise ValueError(
+                f"{learner.name} is made for {attribute}={own}, but the tasks have {needed} ({letter}): make the "
+                f"learner with {attribute}={needed}, or the tasks with {attribute}={own}."
+            )
+
+
+def check_classification(tasks: EpisodeDistribution) -> None:
+    """Raise ValueError unless the tasks have labels, which the sequence models are trained to predict."""
+    if tasks.is_regression:
+        raise ValueError(
+            f"{tasks.env_id} is regression: its targets are real values, but sequence models predict labels. Step the "
+            "environment, or fit tasks.sample(...), where .y holds the values; or give a classification environment."
+        )
 
 
 def require(condition: bool, message: str) -> None:

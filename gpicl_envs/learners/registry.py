@@ -1,4 +1,4 @@
-"""Text → learners: registered names, `knn,metric=euclidean`, module:Class, schemes; made to fit the tasks' D and K."""
+"""Text → learners: `LearnerSpec` reads a description such as `knn,k=3`; names come from entry points."""
 
 import ast
 import importlib
@@ -6,8 +6,9 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from gpicl_envs.errors import UnknownNameError, construct
@@ -17,39 +18,153 @@ if TYPE_CHECKING:
 
 LEARNERS_GROUP = "gpicl.learners"
 SCHEMES_GROUP = "gpicl.learner_schemes"
+CHECKPOINT = "checkpoint"
 OUTER_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
+_registered: dict[str, str] = {}
 
-def parse(assignments: Sequence[str]) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class LearnerSpec:
+    """A learner as a text describes it; nothing is imported before `factory`, `make` or `make_for`.
+
+    | text | learner |
+    |---|---|
+    | `knn` | the registered learner of that name |
+    | `module:Class` | an instance of that class |
+    | `FOLDER` | the learner of a checkpoint or run folder |
+    | `module:Class@FOLDER` | the same, for a class that is not registered |
+    | `scheme:rest` | what the loader of that scheme makes (entry-point group `gpicl.learner_schemes`) |
+    | `oracle` | the `Oracle`, for evaluation alone |
+
+    Arguments follow after commas: `knn,metric=euclidean,k=3`. Brackets may hold commas.
+
+    Args:
+        text: the whole text.
+        name: the text without arguments.
+        target: a registered name or `module:Class`; with a scheme, the rest; of a checkpoint, its folder.
+        scheme: the name of a loader; empty for a registered name or `module:Class`.
+        kwargs: arguments of the constructor or the loader.
+    """
+
+    text: str
+    name: str
+    target: str
+    scheme: str = ""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str, /, **kwargs: Any) -> "LearnerSpec":
+        """Read a text; the keyword arguments replace those in it. Raises ValueError for a malformed argument."""
+        name, *assignments = [text] if os.path.isdir(text) else OUTER_COMMA.split(text)
+        kwargs = parse_assignments(assignments) | kwargs
+        if name in (known := learner_targets()):
+            return cls(text, name, name, kwargs=kwargs)
+        if os.path.isdir(name):
+            return cls(text, name, name, CHECKPOINT, kwargs)
+        target, at, folder = name.partition("@")
+        if at:
+            return cls(text, name, folder, CHECKPOINT, {"learner": known.get(target, target)} | kwargs)
+        scheme, _, rest = name.partition(":")
+        if rest and scheme in _plugins(SCHEMES_GROUP):
+            return cls(text, name, rest, scheme, kwargs)
+        return cls(text, name, name, kwargs=kwargs)
+
+    @property
+    def factory(self) -> Callable[..., Any]:
+        """The class, or the loader of the scheme; a ValueError lists what exists if there is none of that name."""
+        if self.scheme:
+            loader: Callable[..., Any] = _plugins(SCHEMES_GROUP)[self.scheme].load()
+            return loader
+        if self.target not in (known := learner_targets()) and not self.target.partition(":")[2]:
+            hint = "Or give module:Class, or the path of a checkpoint folder."
+            raise UnknownNameError("learner", self.target, known, hint)
+        return find_class(known.get(self.target, self.target))
+
+    def make(self, **defaults: Any) -> "Learner":
+        """Return the learner; `defaults` are arguments that the text may replace."""
+        factory, kwargs = self.factory, defaults | self.kwargs
+        if self.scheme:
+            kwargs[next(iter(inspect.signature(factory).parameters))] = self.target
+        made: Learner = construct(factory, kwargs)
+        return made
+
+    def make_for(self, tasks: Any, /, **defaults: Any) -> Any:
+        """Return the learner for the D and K of the tasks, on their device.
+
+        A checkpoint or a pretrained learner keeps its own D and K, as does every class without these arguments.
+
+        Args:
+            tasks: a distribution of episodes.
+            **defaults: further arguments that the text may replace, left out if the constructor has none of that name.
+        """
+        from torch.nn import Module
+
+        from gpicl_envs.tasks.oracle import Oracle
+
+        if self.text == Oracle.name:
+            return Oracle()
+        sizes = {"n_features": tasks.n_features, "n_classes": tasks.n_classes}
+        parameters = inspect.signature(self.factory).parameters
+        takes_sizes = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        given = {name: value for name, value in sizes.items() if takes_sizes or name in parameters}
+        made = self.make(**given | {name: value for name, value in defaults.items() if name in parameters})
+        return made.to(tasks.device) if isinstance(made, Module) else made
+
+    def fingerprint(self, learner: Any) -> str:
+        """Return the sha256 of the text, of the source files of the learner's classes, and of its weights."""
+        from torch import uint8
+        from torch.nn import Module
+
+        digest = sha256(self.text.encode())
+        for made in (type(learner), *getattr(learner, "adapts", ())):
+            try:
+                digest.update(inspect.getsource(inspect.getmodule(made) or made).encode())
+            except (OSError, TypeError):
+                digest.update(getattr(made, "__qualname__", repr(made)).encode())
+        if isinstance(learner, Module):
+            for name, values in sorted(learner.state_dict().items()):
+                digest.update(name.encode())
+                digest.update(values.detach().cpu().contiguous().view(-1).view(uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+def make_learner(text: str, /, **kwargs: Any) -> "Learner":
+    """Turn a description into a learner.
+
+    Args:
+        text: a registered name (`"knn"`, or with arguments `"knn,k=3"`), `"module:Class"`, a checkpoint folder,
+            `"module:Class@folder"` for the checkpoint of a class that is not registered, or `"scheme:rest"` with a
+            scheme of the entry-point group `gpicl.learner_schemes`.
+        **kwargs: arguments of the constructor; they replace those in the text.
+
+    Raises:
+        ValueError: nothing of that name exists (the message lists what does), or an argument is unknown or not allowed.
+    """
+    return LearnerSpec.parse(text, **kwargs).make()
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     """Turn `("width=128", "tokens=paper")` into `{"width": 128, "tokens": "paper"}`."""
-    arguments = {}
+    kwargs = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not name or not equals:
             raise ValueError(f"{assignment!r} is not an assignment: give NAME=VALUE, such as width=128.")
         try:
-            arguments[name] = ast.literal_eval(value)
+            kwargs[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            arguments[name] = value
-    return arguments
-
-
-def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
-    """Turn `"knn,metric=euclidean,k=3"` into `("knn", {"metric": "euclidean", "k": 3})`; brackets may hold commas."""
-    target, *assignments = OUTER_COMMA.split(spec)
-    return target, parse(assignments)
-
-
-_registered: dict[str, str] = {}
+            kwargs[name] = value
+    return kwargs
 
 
 def register_learner(name: str, target: str) -> None:
     """Make a learner known by name in this process.
 
-    Packages do the same for good with an entry point of the group `gpicl.learners`.
+    A package makes its learners known everywhere by entry points of the group `gpicl.learners`.
 
     Args:
-        name: the name, as in `make_learner(name)` and `gpicl evaluate --learner name`.
+        name: the name, as in `make_learner(name)` and `gpicl evaluate --learners name`.
         target: `"module:Class"`, imported when first used.
     """
     known = learner_targets().get(name)
@@ -61,48 +176,7 @@ def register_learner(name: str, target: str) -> None:
 
 def learner_targets() -> dict[str, str]:
     """Return name → `"module:Class"` of every registered learner."""
-    return {point.name: point.value for point in entry_points(group=LEARNERS_GROUP)} | _registered
-
-
-def make_learner(spec: str, **arguments: Any) -> "Learner":
-    """Turn a description into a learner.
-
-    Args:
-        spec: a registered name (`"knn"`), `"module:Class"`, a checkpoint folder, `"module:Class@folder"` for the
-            checkpoint of a class that is not registered, or `"scheme:rest"` with a scheme of the entry-point group
-            `gpicl.learner_schemes`.
-        **arguments: the constructor's arguments.
-
-    Raises:
-        ValueError: nothing of that name exists (the message lists what does), or an argument is not known.
-    """
-    schemes = {point.name: point for point in entry_points(group=SCHEMES_GROUP)}
-    scheme, _, rest = spec.partition(":")
-    if spec not in learner_targets() and os.path.isdir(spec):
-        return schemes["checkpoint"].load()(spec, **arguments)
-    target, at, folder = spec.partition("@")
-    if at:
-        return schemes["checkpoint"].load()(folder, learner=learner_targets().get(target, target), **arguments)
-    if rest and scheme in schemes:
-        return schemes[scheme].load()(rest, **arguments)
-    known = learner_targets().get(spec)
-    if known is None and not rest:
-        hint = "Or give module:Class, or the path of a checkpoint folder."
-        if "," in spec:
-            hint = "Arguments are keywords here: make_learner('knn', k=3)."
-        raise UnknownNameError("learner", spec, learner_targets(), hint)
-    return construct(find_class(known or spec), arguments)
-
-
-def has_own_size(spec: str) -> bool:
-    """Whether a learner brings its D and K, as what was trained before does, so that `make_learner` takes none."""
-    scheme, _, rest = spec.partition(":")
-    points = {point.name: point for point in entry_points(group=SCHEMES_GROUP)}
-    if spec in learner_targets():
-        return False
-    if os.path.isdir(spec) or "@" in spec:
-        return True
-    return bool(rest) and scheme in points and "n_features" not in inspect.signature(points[scheme].load()).parameters
+    return {name: point.value for name, point in _plugins(LEARNERS_GROUP).items()} | _registered
 
 
 def find_class(target: str) -> Callable[..., Any]:
@@ -130,48 +204,6 @@ def _split_target(target: str) -> tuple[str, str]:
     return module_name, class_name
 
 
-def takes_seed(spec: str) -> bool:
-    """Whether the constructor behind a registered name or `module:Class` has an argument `seed`."""
-    target, own = parse_spec(spec)
-    if has_own_size(target) or "seed" in own:
-        return False
-    return "seed" in inspect.signature(find_class(learner_targets().get(target, target))).parameters
-
-
-def make_fitting(spec: str, arguments: dict[str, Any], tasks: Any) -> Any:
-    """Return a learner made for the tasks' D and K, on their device; what was trained before brings its own.
-
-    Args:
-        spec: as for `make_learner`; arguments may follow it: `"knn,metric=euclidean"`. Or `"oracle"`.
-        arguments: of the constructor, before those of the spec.
-        tasks: a distribution of episodes.
-    """
-    from torch.nn import Module
-
-    from gpicl_envs.tasks.oracle import Oracle
-
-    target, own = parse_spec(spec)
-    if target == Oracle.name and not own | arguments:
-        return Oracle()
-    if not has_own_size(target):
-        arguments = {"n_features": tasks.n_features, "n_classes": tasks.n_classes} | arguments
-    made = make_learner(target, **arguments | own)
-    return made.to(tasks.device) if isinstance(made, Module) else made
-
-
-def learner_fingerprint(spec: str, learner: Any) -> str:
-    """Return the sha256 of a learner's spec, of the source files of its classes, and of its weights."""
-    from torch import uint8
-    from torch.nn import Module
-
-    digest = sha256(spec.encode())
-    for made in (type(learner), *getattr(learner, "adapts", ())):
-        try:
-            digest.update(inspect.getsource(inspect.getmodule(made) or made).encode())
-        except (OSError, TypeError):
-            digest.update(getattr(made, "__qualname__", repr(made)).encode())
-    if isinstance(learner, Module):
-        for name, values in sorted(learner.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(values.detach().cpu().contiguous().view(-1).view(uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _plugins(group: str) -> dict[str, EntryPoint]:
+    """The entry points of a group by name: those of this package and of all others that are installed."""
+    return {point.name: point for point in entry_points(group=group)}

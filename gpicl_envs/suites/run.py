@@ -18,7 +18,7 @@ from gpicl_envs.evaluation.records import SCHEMA, FailedRecord, Record, ScoredRe
 from gpicl_envs.jobs.job import Outcome, Runner, one_line
 from gpicl_envs.jobs.run import Report, run_jobs
 from gpicl_envs.learners.check import check_learner
-from gpicl_envs.learners.registry import learner_fingerprint, make_fitting, parse_spec
+from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.suites.definitions import Cell, Suite, check_suite_record
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.base import EpisodeDistribution
@@ -44,7 +44,7 @@ class CheckJob:
     """Checks that a learner may be scored on cells of a size; its value is the learner's name and fingerprint.
 
     Args:
-        spec: the learner, as for `make_fitting`.
+        spec: the learner, as `LearnerSpec.parse` reads it.
         cell: the first of its size.
         size: (D, K) of the cell.
         device: cpu or cuda.
@@ -69,7 +69,7 @@ class CheckJob:
     def _check(self, learner: Any, tasks: EpisodeDistribution) -> tuple[str, str]:
         if not isinstance(learner, Oracle):
             check_learner(learner, length=min(CHECK_LENGTH, max(2, tasks.length)))
-        return learner.name, learner_fingerprint(self.spec, learner)
+        return learner.name, LearnerSpec.parse(self.spec).fingerprint(learner)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _use_learner(
     try:
         tasks = make_tasks(**cell.arguments | {"device": device})
         random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
-        return Outcome(use(make_fitting(spec, {}, tasks), tasks))
+        return Outcome(use(LearnerSpec.parse(spec).make_for(tasks), tasks))
     except (Exception, SystemExit) as error:  # a learner's own code may raise anything
         return Outcome(error=one_line(error))
 
@@ -170,7 +170,7 @@ def benchmark(
     """
     specs = list(dict.fromkeys(specs))
     for spec in specs:
-        parse_spec(spec)
+        LearnerSpec.parse(spec)
     append_jsonl(path, [])  # if nothing can be written, this fails now
     kept = read_jsonl(path, ScoredRecord | FailedRecord, SCHEMA)
     for record in kept:
@@ -209,7 +209,7 @@ def _plan(
 ) -> Iterator[tuple[Cell, Record, str | None]]:
     """Every cell with the record of each learner without its result, and why the learner is refused, if it is."""
     own = {spec: outcome.value[0] for (spec, _), outcome in checks.items() if outcome.error is None}
-    names = distinct_names({spec: own.get(spec, parse_spec(spec)[0]) for spec in specs})
+    names = distinct_names({spec: own.get(spec, LearnerSpec.parse(spec).name) for spec in specs})
     for spec in specs:
         for cell, size, data, has_oracle in cells:
             if spec == Oracle.name and not has_oracle:

@@ -11,7 +11,7 @@ from gpicl_agents.training.checkpoint import save_checkpoint
 from gpicl_envs.cli import main
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.check import check_learner
-from gpicl_envs.learners.registry import SCHEMES_GROUP, has_own_size, make_learner
+from gpicl_envs.learners.registry import SCHEMES_GROUP, LearnerSpec, make_learner
 from gpicl_envs.tasks.classification import TaskDistribution
 
 SHIPPED = pretrained_names()  # before a test has its own box
@@ -108,7 +108,9 @@ def test_every_learner_in_the_box_fits_and_keeps_the_protocol(name: str):
 def test_the_command_line_finds_the_box(run: Path, box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     export(run, "small", "A card.")
     assert "pretrained" in entry_points(group=SCHEMES_GROUP).names
-    assert has_own_size("pretrained:small") and not has_own_size("knn")
+    small = TaskDistribution("Digits", n_features=30, n_classes=3)
+    sizes = {name: LearnerSpec.parse(name).make_for(small).n_features for name in ("pretrained:small", "knn")}
+    assert sizes == {"pretrained:small": 20, "knn": 30}
     assert isinstance(make_learner("pretrained:small"), Transformer)
     options = "--env GPICL-Digits-v0 --env-kwargs length=6 n_features=20 n_classes=4 --episodes 4".split()
     main(["evaluate", "--learner", "pretrained:small", "knn", *options, "--out", str(tmp_path / "records.jsonl")])

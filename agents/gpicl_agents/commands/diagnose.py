@@ -4,7 +4,7 @@ import tyro
 
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learners.registry import parse
+from gpicl_envs.learners.registry import parse_assignments
 from gpicl_envs.registration import find_environment
 
 
@@ -34,7 +34,7 @@ def diagnose(
 
     check_integer("episodes", episodes, 2)
     known = meta_training_kwargs(learner) if env is None else find_environment(env).arguments
-    found = diagnose_learner(learner, known | parse(env_kwargs), episodes=episodes, device=device)
+    found = diagnose_learner(learner, known | parse_assignments(env_kwargs), episodes=episodes, device=device)
     for name, reason in found.missing.items():
         print(f"{name} is left out: {reason}")
     print(f"{found.learner}: {found.phase}", *found.reasons, sep="\n  ")

@@ -1,4 +1,4 @@
-"""`gpicl quickstart`: the whole thread on real MNIST, with a report."""
+"""`gpicl quickstart`: everything once on real MNIST, with a report."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ def quickstart(
 
     Args:
         out: folder for checkpoints, records and the report.
-        seed: of training; the comparison uses episodes of seed + 7,000,000.
-        scale: share of the full number of training steps.
+        seed: of training; the comparison's episodes have seed + 7,000,000.
+        scale: fraction of the full number of training steps.
         episodes: episodes of MNIST in the comparison; the unseen datasets get half as many.
         device: cpu or cuda.
     """

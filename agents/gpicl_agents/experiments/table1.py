@@ -74,7 +74,7 @@ def _meta_trained(preset: str, seed: int, scale: str, evaluations: tuple[Evaluat
     return Trial(
         axes={"preset": preset, "seed": seed},
         learner=chosen.learner,
-        learner_kwargs=chosen.arguments | {"seed": seed},
+        learner_kwargs=chosen.learner_kwargs | {"seed": seed},
         env_kwargs=ENV_KWARGS,
         train_kwargs=training,
         batch_size=chosen.batch_size if scale == "small" else settings.PAPER.batch_size,

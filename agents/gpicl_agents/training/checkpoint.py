@@ -1,10 +1,9 @@
 """Checkpoints: folders of safetensors and JSON, written so that a kill at any moment leaves the last good one.
 
-`step-00000400/` holds `model.safetensors`, `config.json` (which learner, with which arguments, and the sha256 of the
-other files) and `trainer.pt` (optimizer, step, seconds, RNG; read with `weights_only=True`). A run folder keeps its
-checkpoints under `checkpoints/`. Nothing that a checkpoint says is imported or unpickled: its learner is looked up in
-the registry of this installation. A folder that holds anything else, or a file that is not the one that was written, is
-refused by name.
+`step-00000400/` holds `model.safetensors`, `config.json` (the learner, its arguments, and the sha256 of the other
+files) and `trainer.pt` (optimizer, step, seconds, random state; read with `weights_only=True`). A run folder keeps its
+checkpoints under `checkpoints/`. Nothing named in a checkpoint is imported or unpickled: its learner is looked up in
+the registry of this installation. A folder with any other file, or with a file that was changed, is refused by name.
 """
 
 import json
@@ -36,7 +35,7 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
     Args:
         run: the run's folder.
         learner: a learner that is a `torch.nn.Module`.
-        trainer: what training needs to go on; must hold `step`.
+        trainer: what training needs to continue; must hold `step`.
         training: what was trained on, and how.
 
     Returns:
@@ -44,7 +43,7 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
     """
     assert isinstance(learner, torch.nn.Module)
     folder = Path(run) / "checkpoints" / f"step-{trainer['step']:08d}"
-    for left_over in folder.parent.glob("*.partial"):  # of a run that was killed while it wrote or removed one
+    for left_over in folder.parent.glob("*.partial"):  # of a run that was killed while writing or removing one
         shutil.rmtree(left_over)
     temporary = folder.with_name(f"{folder.name}.partial")
     temporary.mkdir(parents=True)
@@ -85,30 +84,30 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
 
     Args:
         folder: a checkpoint, or a run folder (its newest checkpoint is taken).
-        learner: the `module:Class` that was trained, where it is not a registered learner.
+        learner: the `module:Class` that was trained, if it is not a registered learner.
 
     Raises:
-        ValueError: there is no checkpoint, or a file that prediction needs is missing, truncated, changed, made for
-            something else, or no part of a checkpoint; the message names the file and the reason.
+        ValueError: there is no checkpoint, or one of its files is missing, truncated, changed, of another model, or no
+            part of a checkpoint; the message names the file and the reason.
     """
     checkpoint = find_checkpoint(folder)
     config = read_config(checkpoint)
     if (checkpoint / TRAINER).exists():
-        load_trainer(checkpoint)  # not needed to predict, but a folder with code in it is not trusted in part
+        load_trainer(checkpoint)  # not needed to predict, but a folder with code in it is not trusted at all
     target = learner or _target(config["learner"], checkpoint)
     try:
         made = construct(find_class(target), config["arguments"])
-    except Exception as error:  # what a constructor raises for arguments that it was not made for is its own affair
+    except Exception as error:  # a constructor may raise anything for arguments that it was not made for
         raise ValueError(f"{checkpoint / CONFIG} has arguments that make no {target}: {error}") from error
     load_weights(checkpoint, made)
     return made.eval()
 
 
 def find_checkpoint(folder: Folder) -> Path:
-    """Return the newest checkpoint of a run folder, or the folder itself if it is one; a ValueError for none."""
+    """Return the newest checkpoint of a run folder, or the folder itself if it is one; raise ValueError for none."""
     checkpoint = latest_checkpoint(folder)
     if checkpoint is None:
-        raise ValueError(f"{folder} holds no checkpoint: neither {CONFIG} nor checkpoints/step-*/{CONFIG} is there.")
+        raise ValueError(f"{folder} holds no checkpoint: it has neither {CONFIG} nor checkpoints/step-*/{CONFIG}.")
     return checkpoint
 
 
@@ -116,7 +115,7 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
     """Put the weights of a checkpoint into a learner of the same names and shapes."""
     path = checkpoint / MODEL
     if not isinstance(learner, torch.nn.Module):
-        raise ValueError(f"{path} holds weights, but {learner.name} is no torch.nn.Module, so it takes none.")
+        raise ValueError(f"{path} holds weights, but {learner.name} is no torch.nn.Module and takes none.")
     _check_digest(path, read_config(checkpoint))
     try:
         learner.load_state_dict(load_file(path, device=str(learner.device)))
@@ -131,7 +130,7 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
 
 
 def load_trainer(checkpoint: Path) -> dict[str, Any]:
-    """Return the trainer's part of a checkpoint; only tensors and plain values are read from it."""
+    """Return the trainer's state in a checkpoint; only tensors and plain values are read from it."""
     path = checkpoint / TRAINER
     _check_digest(path, read_config(checkpoint))
     try:
@@ -142,7 +141,7 @@ def load_trainer(checkpoint: Path) -> dict[str, Any]:
             f"{path} cannot be read as tensors and plain values ({reason}). {_use_another(checkpoint)}"
         ) from None
     if not isinstance(trainer, dict) or not isinstance(trainer.get("step"), int):
-        raise ValueError(f"{path} is not what a trainer wrote: it holds no step. {_use_another(checkpoint)}")
+        raise ValueError(f"{path} was not written by a trainer: it holds no step. {_use_another(checkpoint)}")
     return trainer
 
 
@@ -150,8 +149,8 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
     """Return the config of a checkpoint, which must hold nothing but the files of one."""
     if foreign := sorted(path.name for path in checkpoint.iterdir() if path.name not in FILES):
         raise ValueError(
-            f"{checkpoint / foreign[0]} is no part of a checkpoint, which holds {', '.join(FILES)} only: nothing of "
-            "that folder is read until it is removed."
+            f"{checkpoint / foreign[0]} is no part of a checkpoint, which holds {', '.join(FILES)} only: remove it, "
+            "or nothing in that folder is read."
         )
     path = checkpoint / CONFIG
     try:
@@ -165,7 +164,7 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
         raise ValueError(f"{path} has the format {given!r}, but this version reads {FORMAT!r}.")
     kinds = {"learner": str, "arguments": dict, "training": dict, "sha256": dict}
     if missing := sorted(kinds.keys() - config.keys()):
-        raise ValueError(f"{path} lacks {', '.join(missing)}.")
+        raise ValueError(f"{path} is incomplete: it does not give {', '.join(missing)}.")
     for name, kind in kinds.items():
         if not isinstance(config[name], kind):
             raise ValueError(f"{path} is damaged: its {name} is {config[name]!r}, which is no {kind.__name__}.")
@@ -179,17 +178,17 @@ def write_config(checkpoint: Path, config: dict[str, Any]) -> None:
 
 def _check_digest(path: Path, config: dict[str, Any]) -> None:
     if not path.is_file():
-        raise ValueError(f"The checkpoint lacks {path}.")
+        raise ValueError(f"{path} is missing.")
     found, written = sha256_of(path), config["sha256"].get(path.name)
     if found != written:
         raise ValueError(
-            f"{path} is truncated, damaged or exchanged: its sha256 is {found}, but {CONFIG} says {written}. "
+            f"{path} is truncated, damaged or exchanged: its sha256 is {found}, but {CONFIG} gives {written}. "
             f"{_use_another(path.parent)}"
         )
 
 
 def _use_another(checkpoint: Path) -> str:
-    return f"In a run's folder, delete {checkpoint} to go on from the checkpoint before it."
+    return f"In a run's folder, delete {checkpoint} to resume from the checkpoint before it."
 
 
 def _registered_name(learner: Learner) -> str:
@@ -200,7 +199,7 @@ def _registered_name(learner: Learner) -> str:
 def _target(name: str, checkpoint: Path) -> str:
     targets = learner_targets()
     if name not in targets:
-        hint = f"{checkpoint} was trained from {name!r}: if you trust that code, say so as {name}@{checkpoint}."
+        hint = f"{checkpoint} was trained from {name!r}: if you trust that code, give {name}@{checkpoint}."
         raise UnknownNameError("learner in a checkpoint", name, targets, hint)
     return targets[name]
 
@@ -210,7 +209,7 @@ def _complete(folder: Path) -> list[Path]:
 
 
 def _remove(checkpoint: Path) -> None:
-    """Remove a checkpoint so that no moment shows a part of it as a whole."""
+    """Remove a checkpoint; at no moment does a part of it look like a whole one."""
     removed = checkpoint.with_name(f"{checkpoint.name}.removed.partial")
     checkpoint.rename(removed)
     shutil.rmtree(removed)

@@ -1,7 +1,7 @@
-"""One process or many: what `accelerate launch` (or torchrun) started, and what the processes tell each other.
+"""One process or many: those that `accelerate launch` (or torchrun) started, and what they exchange.
 
-Each process trains on its share of the batch, and gradients are averaged by DistributedDataParallel. Since every
-environment has a stream of its own, the episodes of a step are the same however many processes share them.
+Each process trains on its part of the batch, and DistributedDataParallel averages the gradients. Since every
+environment has its own stream, the episodes of a step are the same for any number of processes.
 """
 
 import os
@@ -16,7 +16,7 @@ class Processes:
     """The processes of this run.
 
     Args:
-        device: where this process computes; decides the backend (gloo on CPUs, NCCL on GPUs).
+        device: where this process computes; it decides the backend (gloo on CPUs, NCCL on GPUs).
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
@@ -29,17 +29,17 @@ class Processes:
 
     @property
     def is_main(self) -> bool:
-        """Whether this one writes files and talks."""
+        """Whether this is the one process that prints and writes files."""
         return self.rank == 0
 
-    def part(self, batch_size: int) -> int:
-        """Return the episodes of a batch that fall to this process."""
+    def local_batch_size(self, batch_size: int) -> int:
+        """Return how many episodes of a batch fall to this process."""
         if batch_size % self.count:
             raise ValueError(f"batch_size={batch_size} cannot be split over {self.count} processes: give a multiple.")
         return batch_size // self.count
 
-    def share(self, values: list[int | None]) -> list[int | None]:
-        """Return this process's part of a list that is meant for all."""
+    def local_slice(self, values: list[int | None]) -> list[int | None]:
+        """Return those of the values, one for each environment, that belong to this process."""
         size = len(values) // self.count
         return values[self.rank * size : (self.rank + 1) * size]
 
@@ -50,8 +50,8 @@ class Processes:
         devices = [self.device] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=devices)
 
-    def apart(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
-        """No averaging inside, unless this is the last batch of a step."""
+    def accumulating(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
+        """Do not average inside, except for the last batch of a step."""
         return module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
 
     def mean(self, values: list[float]) -> list[float]:
@@ -69,5 +69,5 @@ def process_count() -> int:
 
 
 def local_device(device: str) -> str:
-    """Return this process's own GPU where the device is `"cuda"` and many were launched; else the device."""
+    """Return this process's own GPU if the device is `"cuda"` and several were launched; else the device."""
     return f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" and process_count() > 1 else device

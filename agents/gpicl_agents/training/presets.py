@@ -1,4 +1,4 @@
-"""Named settings: a learner's arguments with the training that suits them."""
+"""Presets: a learner with its arguments, and the training that suits them. Needs no torch."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,28 +14,39 @@ class Preset:
     Args:
         description: one line for listings.
         learner: a registered learner.
-        arguments: its constructor's arguments.
-        batch_size: B, episodes a step.
+        learner_kwargs: its constructor's arguments.
+        batch_size: B, episodes per step.
         config: how to train it.
     """
 
     description: str
     learner: str = "transformer"
-    arguments: dict[str, Any] = field(default_factory=dict)
-    batch_size: int = 32
+    learner_kwargs: dict[str, Any] = field(default_factory=dict)
+    batch_size: int = 16
     config: TrainConfig = TrainConfig()
+
+    @property
+    def spec(self) -> str:
+        """The learner as one text, which `make_learner` reads: `transformer,width=256,n_layers=2`."""
+        return ",".join([self.learner, *(f"{name}={value}" for name, value in self.learner_kwargs.items())])
 
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        "the black-box Transformer on paired tokens, in eight views: learns to learn in a minute on two CPU cores",
-        arguments={"width": 256, "n_layers": 2, "n_heads": 4, "mlp_width": 512, "input_rank": 96, "n_projections": 8},
-        batch_size=16,
+        "the black-box Transformer on paired tokens, eight projections: learns to learn in a minute on two CPU cores",
+        learner_kwargs={
+            "width": 256,
+            "n_layers": 2,
+            "n_heads": 4,
+            "mlp_width": 512,
+            "input_rank": 96,
+            "n_projections": 8,
+        },
         config=TrainConfig(steps=700, learning_rate=3e-3, warmup_steps=100),
     ),
     "similarity": Preset(
         "attention biased by input similarity: no longer a black box, learns to learn in seconds",
-        arguments={
+        learner_kwargs={
             "width": 128,
             "n_layers": 2,
             "n_heads": 4,
@@ -43,60 +54,53 @@ PRESETS: dict[str, Preset] = {
             "input_rank": 64,
             "similarity_bias": 10.0,
         },
-        batch_size=16,
         config=TrainConfig(steps=400, learning_rate=6e-3, warmup_steps=50, evaluate_every=25),
     ),
     "kernel": Preset(
         "attention biased by similarity, reading kernel ridge regressions: no black box, the strongest on few examples",
         learner="kernel-transformer",
-        batch_size=16,
         config=TrainConfig(steps=2000, learning_rate=4e-3, warmup_steps=50, evaluate_every=100),
     ),
     "deltanet": Preset(
         "gated DeltaNet: a black box whose memory does not grow with the episode",
         learner="gated-deltanet",
-        arguments={"n_layers": 2, "mlp_width": 256, "input_rank": 96, "n_projections": 8},
-        batch_size=16,
+        learner_kwargs={"n_layers": 2, "mlp_width": 256, "input_rank": 96, "n_projections": 8},
         config=TrainConfig(steps=850, learning_rate=3e-3, warmup_steps=50),
     ),
     "outer-product": Preset(
         "an LSTM that writes outer products to a fast-weight matrix: a black box whose memory does not grow",
         learner="outer-product-lstm",
-        arguments={"width": 128, "input_rank": 96, "n_projections": 8},
-        batch_size=16,
+        learner_kwargs={"width": 128, "input_rank": 96, "n_projections": 8},
         config=TrainConfig(steps=850, learning_rate=3e-3, warmup_steps=50),
     ),
     "lstm": Preset(
-        "an LSTM: leaves chance after some thousand steps, and is far from done after four minutes of a CPU core",
+        "an LSTM: leaves the plateau after some thousand steps, and is far from done after four minutes of a CPU core",
         learner="lstm",
-        arguments={"width": 256, "input_rank": 32, "n_projections": 8},
-        batch_size=16,
+        learner_kwargs={"width": 256, "input_rank": 32, "n_projections": 8},
         config=TrainConfig(steps=2500, learning_rate=4e-3, warmup_steps=100),
     ),
     "vsml": Preset(
         "VSML: the parameters of one tiny LSTM for all inputs and classes; its steps are slow",
         learner="vsml",
-        batch_size=16,
         config=TrainConfig(steps=340, learning_rate=1e-2, warmup_steps=100),
     ),
     "paper": Preset(
-        "the paper's Transformer (4 layers, 8 heads of 32) on the paper's tokens; learning rate ours: stays on the "
-        "plateau for hours on a CPU",
-        arguments={"tokens": "paper", "width": 256, "n_layers": 4, "n_heads": 8, "input_rank": 0},
+        "the paper's Transformer (4 layers, 8 heads of 32) on the paper's tokens, with our learning rate: on a CPU it "
+        "stays on the plateau for hours",
+        learner_kwargs={"tokens": "paper", "width": 256, "n_layers": 4, "n_heads": 8, "input_rank": 0},
         batch_size=128,
         config=TrainConfig(
             steps=50_000, learning_rate=1e-3, warmup_steps=1000, evaluate_every=500, checkpoint_every=1000
         ),
     ),
     "maml": Preset(
-        "MAML, online and of second order: a linear classifier's start and rates, meta-trained",
+        "MAML, online and of second order: meta-trains the initial weights and learning rates of a linear classifier",
         learner="maml",
-        batch_size=16,
         config=TrainConfig(steps=300, learning_rate=1e-2, warmup_steps=20),
     ),
     "tiny": Preset(
-        "for tests of the machinery: seconds, and learns next to nothing",
-        arguments={"width": 32, "n_layers": 1, "n_heads": 1, "input_rank": 16, "similarity_bias": 10.0},
+        "for tests: takes seconds and learns next to nothing",
+        learner_kwargs={"width": 32, "n_layers": 1, "n_heads": 1, "input_rank": 16, "similarity_bias": 10.0},
         batch_size=8,
         config=TrainConfig(steps=30, learning_rate=6e-3, warmup_steps=10, evaluate_every=10, checkpoint_every=10),
     ),
@@ -104,12 +108,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def find_preset(name: str) -> Preset:
-    """Return a preset by its name."""
+    """Return a preset by its name; an unknown name lists the valid ones."""
     if name not in PRESETS:
-        raise UnknownNameError("preset", name, PRESETS)
+        raise UnknownNameError("preset", name, PRESETS, "Any other learner is given by --learner.")
     return PRESETS[name]
-
-
-def preset_for(learner: str | None) -> Preset:
-    """Return the first preset of a learner; for a learner that has none, the settings of `fast`."""
-    return next((preset for preset in PRESETS.values() if preset.learner == learner), PRESETS["fast"])

@@ -1,4 +1,4 @@
-"""A live view of meta-training: how the accuracy inside an episode rises, as training goes on."""
+"""A live view of meta-training: how the accuracy inside an episode rises while the learner trains."""
 
 from types import TracebackType
 
@@ -23,11 +23,11 @@ POINTS = 25
 
 
 class LiveReport:
-    """Shows training in a terminal; prints one line an evaluation if the output is not a terminal.
+    """Shows training in a terminal; prints one line per evaluation if the output is not a terminal.
 
     Args:
         name: of the learner.
-        steps: of the whole training.
+        steps: of the whole training run.
         console: where to print.
     """
 

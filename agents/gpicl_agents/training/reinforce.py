@@ -1,8 +1,8 @@
-"""Meta-reinforcement learning: the same sequence models, trained from reward alone.
+"""Meta-reinforcement learning: the same sequence models, trained from rewards alone.
 
 Whole episodes are played on the device, by the environment's own rules of reward and feedback. With feedback
-`"label"` what is shown does not depend on the actions, so one parallel pass plays all positions, and the reward of a
-position is the return of its action. With feedback `"reward"` (bandit) the agent is shown ± its action, so that
+`"label"`, what is shown does not depend on the actions, so one parallel pass plays all positions, and the reward of a
+position is the return of its action. With feedback `"reward"` (bandit), the agent is shown ± its action, so that
 it must explore; positions are played one after the other, and returns are discounted sums of the rewards to come.
 
 The gradient is the clipped one of PPO (Schulman et al. 2017, arXiv:1707.06347), or with one epoch the plain policy
@@ -10,12 +10,11 @@ gradient (Williams 1992); the baseline of a return is the mean return of the oth
 true labels enter through the rewards of the actions played, and through what the environment shows, nowhere else.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import one_hot
@@ -24,10 +23,13 @@ from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.rl2 import BanditAgent
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import RewardConfig
+from gpicl_agents.training.distributed import process_count
+from gpicl_agents.training.interruption import interruptible
 from gpicl_agents.training.run_folder import RunFolder
-from gpicl_agents.training.supervised import Progress, interruptible, stream_seeds
+from gpicl_agents.training.supervised import Progress, env_seeds
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.evaluation.metrics import LAST
+from gpicl_envs.learners.check import check_fit
 
 
 @dataclass
@@ -37,7 +39,7 @@ class RollOut:
     Args:
         x: (B, N, D) inputs.
         feedback: (B, N, K) the feedback before each: a one-hot label, or ± the one-hot action; zeros at the first.
-        actions: (B, N) labels answered.
+        actions: (B, N) labels predicted.
         rewards: (B, N) 1 where right, else 0.
         log_probability: (B, N) of the actions, in nats.
     """
@@ -57,9 +59,9 @@ def roll_out(
 
     Args:
         learner: the policy: its logits are those of the actions.
-        env: the environment, whose answers decide rewards and feedback.
+        env: the environment, whose rules give rewards and feedback.
         number: which episode of each environment's stream; by default the next.
-        greedy: take the likeliest action instead of drawing one from torch's global stream.
+        greedy: take the most likely action instead of drawing one from torch's global stream.
     """
     episodes = env.sample_episodes(number)
     x, y = episodes.x, episodes.y
@@ -67,7 +69,7 @@ def roll_out(
     def act(logits: torch.Tensor) -> torch.Tensor:
         return logits.argmax(-1) if greedy else torch.distributions.Categorical(logits=logits).sample()
 
-    if env.feedback == "label":  # which no action changes
+    if env.feedback == "label":  # no action changes what is shown
         feedback = torch.zeros(*y.shape, env.tasks.n_classes, device=x.device)
         feedback[:, 1:] = one_hot(y[:, :-1], env.tasks.n_classes).float()
         logits = learner(x, feedback)
@@ -76,9 +78,9 @@ def roll_out(
         state, before = learner.start(len(x)), torch.zeros(len(x), env.tasks.n_classes, device=x.device)
         columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         for n in range(x.shape[1]):
-            answered, state = learner.forward_step(state, x[:, n], before)
-            action = act(answered)
-            columns.append((before, answered, action))
+            policy, state = learner.forward_step(state, x[:, n], before)
+            action = act(policy)
+            columns.append((before, policy, action))
             before = env.action_type.feedback_for(action, y[:, n])
         feedback, logits, actions = (torch.stack(column, 1) for column in zip(*columns, strict=True))
     rewards = env.action_type.reward(actions.flatten(), y.flatten()).view(y.shape)
@@ -94,15 +96,14 @@ def train_from_reward(
     folder: Folder | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> Progress:
-    """Meta-train a sequence model from reward alone, on whole episodes.
+    """Meta-train a sequence model from rewards alone, on whole episodes.
 
     Args:
-        learner: a `SequenceAgent` on the environment's device. What plays by bandit feedback in `evaluate` too, where
-            other learners are feedback labels, is an `RL2` or `RL2Transformer`.
+        learner: a `SequenceAgent` on the environment's device. To learn from bandit feedback in `evaluate` too, where
+            other learners see labels, take an `RL2` or `RL2Transformer`.
         venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=64, feedback="label" or "reward")`, `action="label"`.
         config: how to train.
-        folder: where metrics and a last checkpoint go; such a run is not resumed. SIGINT
-            (Ctrl-C) saves it and stops.
+        folder: for metrics and a last checkpoint; such a run is not resumed. SIGINT (Ctrl-C) saves it and stops.
         report: called after every step; `Progress.loss` is minus the mean reward.
 
     Raises:
@@ -113,47 +114,55 @@ def train_from_reward(
     env = _check(learner, venv)
     parameters = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0, fused=True)
-    problem = env.tasks.arguments | {
-        "batch_size": env.num_envs,
-        "seed": config.seed,
-        "trained on": "rewards",
-        "feedback": env.feedback,
-    }
-    run = RunFolder(None if folder is None else Path(folder), config, problem)
+    fixed = {"batch_size": env.num_envs, "seed": config.seed, "trained on": "rewards", "feedback": env.feedback}
+    run = RunFolder(folder, config, learner, env.tasks, fixed)
     progress = Progress()
     with torch.random.fork_rng(), interruptible() as interrupted:
         torch.manual_seed(config.seed)
-        run.begin(learner, optimizer, resume=False)
-        env.reset(seed=stream_seeds(config.seed, env.num_envs))
+        run.begin(optimizer, resume=False)
+        env.reset(seed=env_seeds(config.seed, env.num_envs))
         learner.train()
         while progress.step < config.steps and not progress.stopped:
-            left = 1.0 - progress.step / config.steps
-            rate = config.learning_rate * left * min(1.0, (progress.step + 1) / max(1, config.warmup_steps))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            progress.learning_rate = config.learning_rate_at(progress.step)
             played = roll_out(learner, env, progress.step)
-            advantages = _advantages(played.rewards, config.discount if env.feedback == "reward" else 0.0)
-            for _ in range(config.epochs):
-                objective = _objective(learner, played, advantages, config, left)
-                optimizer.zero_grad()
-                (-objective).backward()
-                progress.gradient_norm = nn.utils.clip_grad_norm_(parameters, config.clip_norm).item()
-                if not np.isfinite(progress.gradient_norm):
-                    raise FloatingPointError(
-                        f"The gradient's norm is {progress.gradient_norm} at step {progress.step} (seed {config.seed}):"
-                        f" lower the learning rate ({config.learning_rate})."
-                    )
-                optimizer.step()
-            progress.step, progress.learning_rate = progress.step + 1, rate
+            _update(learner, optimizer, played, config, progress, config.discount if env.feedback == "reward" else 0.0)
+            progress.step += 1
             progress.loss, progress.accuracy = -played.rewards.mean().item(), played.rewards[:, -LAST:].mean().item()
-            run.log(progress.step, reward=-progress.loss, accuracy=progress.accuracy, learning_rate=rate)
+            values = {"reward": -progress.loss, "accuracy": progress.accuracy, "learning_rate": progress.learning_rate}
+            run.log(progress.step, **values)
             progress.stopped = "interrupted" if interrupted.is_set() else ""
             if report is not None:
                 report(progress)
-        run.save(learner, optimizer, {"step": progress.step})
+        run.save(optimizer, {"step": progress.step})
         run.close()
     learner.eval()
     return progress
+
+
+def _update(
+    learner: SequenceAgent,
+    optimizer: torch.optim.Optimizer,
+    played: RollOut,
+    config: RewardConfig,
+    progress: Progress,
+    discount: float,
+) -> None:
+    """Take one optimizer step per epoch on a roll-out."""
+    for group in optimizer.param_groups:
+        group["lr"] = progress.learning_rate
+    advantages = _advantages(played.rewards, discount)
+    for _ in range(config.epochs):
+        objective = _objective(learner, played, advantages, config, 1.0 - progress.step / config.steps)
+        optimizer.zero_grad()
+        (-objective).backward()
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        progress.gradient_norm = nn.utils.clip_grad_norm_(parameters, config.clip_norm).item()
+        if not math.isfinite(progress.gradient_norm):
+            raise FloatingPointError(
+                f"The gradient's norm is {progress.gradient_norm} at step {progress.step} (seed {config.seed}):"
+                f" lower the learning rate ({config.learning_rate})."
+            )
+        optimizer.step()
 
 
 def returns(rewards: torch.Tensor, discount: float) -> torch.Tensor:
@@ -166,7 +175,7 @@ def returns(rewards: torch.Tensor, discount: float) -> torch.Tensor:
 
 
 def _advantages(rewards: torch.Tensor, discount: float) -> torch.Tensor:
-    """(B, N) returns minus the mean of the other episodes' at the same position, over their common deviation."""
+    """(B, N) returns minus the mean of the other episodes' at the same position, over the std of them all."""
     gained = returns(rewards, discount)
     advantages = (gained - gained.mean(0)) * len(gained) / (len(gained) - 1)
     return advantages / (advantages.std() + 1e-6)
@@ -175,7 +184,7 @@ def _advantages(rewards: torch.Tensor, discount: float) -> torch.Tensor:
 def _objective(
     learner: SequenceAgent, played: RollOut, advantages: torch.Tensor, config: RewardConfig, left: float
 ) -> torch.Tensor:
-    """PPO's clipped objective (equation 7), and the entropy's share."""
+    """PPO's clipped objective (equation 7), and the entropy, weighted."""
     log_policy = learner(played.x, played.feedback).log_softmax(2)
     ratio = (log_policy.gather(2, played.actions[..., None])[..., 0] - played.log_probability).exp()
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
@@ -186,22 +195,17 @@ def _objective(
 
 def _check(learner: Any, venv: Any) -> InContextVectorEnv:
     env = venv.unwrapped
+    if process_count() > 1:
+        raise ValueError("Training from rewards takes one process: run it without `accelerate launch`.")
     if not isinstance(learner, SequenceAgent):
         raise ValueError(f"train_from_reward needs a SequenceAgent of gpicl_agents, given {type(learner).__name__}.")
     if not isinstance(env, InContextVectorEnv) or env.action != "label":
-        raise ValueError(
-            "train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'): labels are the actions."
-        )
+        raise ValueError("train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'): actions are labels.")
     if isinstance(learner, BanditAgent) and env.feedback == "label":
         raise ValueError(
             f"{learner.name} learns from rewards and never sees labels: make the environment with feedback='reward'."
         )
     if env.num_envs < 2:
         raise ValueError("num_envs=1 leaves no other episode for the baseline of the returns: give at least 2.")
-    for attribute in ("n_features", "n_classes"):
-        mine, theirs = getattr(learner, attribute), getattr(env.tasks, attribute)
-        if mine != theirs:
-            raise ValueError(
-                f"{learner.name} has {attribute}={mine}, but the environment has {theirs}: make them equal."
-            )
+    check_fit(learner, env.tasks)
     return env

@@ -1,5 +1,6 @@
-"""A run's folder: `metrics.jsonl`, TensorBoard events and checkpoints; begun, and gone on with."""
+"""A run's folder: `metrics.jsonl`, TensorBoard events and checkpoints, from which the run is resumed."""
 
+import inspect
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -7,24 +8,46 @@ from typing import Any
 
 import torch
 
-from gpicl_agents.training.checkpoint import latest_checkpoint, load_trainer, load_weights, read_config, save_checkpoint
+from gpicl_agents.training.checkpoint import (
+    MODEL,
+    Folder,
+    latest_checkpoint,
+    load_trainer,
+    load_weights,
+    read_config,
+    save_checkpoint,
+)
 from gpicl_envs.learners.base import Learner
+from gpicl_envs.tasks.base import EpisodeDistribution
 
 METRICS = "metrics.jsonl"
 
 
 class RunFolder:
-    """Metrics and checkpoints of a run, or nothing if there is no folder.
+    """Metrics and checkpoints of a run; without a folder, nothing is written.
 
     Args:
-        folder: where they go; None for nowhere.
-        config: how the run trains, a dataclass with `tensorboard`.
-        problem: what must not change when the run is resumed: the episodes, the batch, the learner.
-        writes: whether this process writes (one of many does).
+        folder: where they go, or None.
+        config: how the run trains: a dataclass with `tensorboard`.
+        learner: what is trained.
+        tasks: what it is trained on.
+        fixed: what else must not change when the run is resumed, such as the batch size.
+        writes: whether this process writes (one of several does).
     """
 
-    def __init__(self, folder: Path | None, config: Any, problem: dict[str, Any], writes: bool = True) -> None:
-        self.folder, self.config, self.problem, self.writes = folder, config, problem, writes and folder is not None
+    def __init__(
+        self,
+        folder: Folder | None,
+        config: Any,
+        learner: Learner,
+        tasks: EpisodeDistribution,
+        fixed: dict[str, Any],
+        writes: bool = True,
+    ) -> None:
+        self.folder = None if folder is None else Path(folder)
+        self.config, self.learner, self.writes = config, learner, writes and folder is not None
+        self.problem = tasks.arguments | fixed | _of_learner(learner.get_params())
+        self._defaults = asdict(type(config)()) | _defaults(tasks) | _of_learner(_defaults(learner))
         self._buffer: list[str] = []
         self._board: Any = None
 
@@ -39,103 +62,126 @@ class RunFolder:
                     self._board.add_scalar(name, value, step)
 
     def flush(self) -> None:
-        """Write what was kept."""
-        if self.writes and self._buffer:
+        """Write the values kept."""
+        if self._buffer:
             assert self.folder is not None
             with open(self.folder / METRICS, "a", encoding="utf-8") as file:
                 file.writelines(self._buffer)
             self._buffer.clear()
 
-    def begin(self, learner: Learner, optimizer: torch.optim.Optimizer, resume: bool) -> dict[str, Any]:
-        """Prepare the folder, or go on from its newest checkpoint, whose trainer state is returned ({} for none)."""
+    def begin(self, optimizer: torch.optim.Optimizer, resume: bool) -> dict[str, Any]:
+        """Prepare the folder; to resume, load its newest checkpoint and return the trainer's state ({} for none)."""
         if self.folder is None:
             return {}
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(f"{self.folder} is a file, and a run needs a folder: give another one (--out).")
-        if (self.folder / "model.safetensors").exists():
-            raise ValueError(
-                f"{self.folder} is a checkpoint itself: give the folder of its run, {self.folder.resolve().parent}, or "
-                "a new one."
-            )
-        checkpoint = latest_checkpoint(self.folder)
-        if checkpoint is not None and not resume:
-            raise ValueError(f"{self.folder} holds a run already: resume it (--resume), or give another folder.")
+        checkpoint = self._find_checkpoint(resume)
         self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            json.dumps(self.problem)
-        except TypeError as error:
-            raise ValueError(
-                f"{learner.name} cannot be kept as a checkpoint: its arguments are no JSON ({error})."
-            ) from None
-        state: dict[str, Any] = {}
-        if checkpoint is not None:
-            self._check_problem(checkpoint)
-            load_weights(checkpoint, learner)
-            state = load_trainer(checkpoint)
-            settings = [{**group, "params": None} for group in optimizer.param_groups]
-            optimizer.load_state_dict(state["optimizer"])
-            for group, setting in zip(optimizer.param_groups, settings, strict=True):  # those of now, not of the file
-                group |= {name: setting[name] for name in ("betas", "eps", "weight_decay")}
-            torch.set_rng_state(state["rng"])
+        state = {} if checkpoint is None else self._load(checkpoint, optimizer)
         if self.writes:
             self._forget_after(state.get("step", 0))
             if self.config.tensorboard:
                 self._board = _tensorboard(self.folder, state.get("step", 0))
         return state
 
-    def save(self, learner: Learner, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
-        """Write a checkpoint with what training needs to go on."""
+    def save(self, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
+        """Write a checkpoint with all that training needs to continue."""
         if not self.writes:
             return
         assert self.folder is not None
         self.flush()
         state = progress | {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state()}
-        save_checkpoint(self.folder, learner, state, {"problem": self.problem, "config": asdict(self.config)})
+        save_checkpoint(self.folder, self.learner, state, {"problem": self.problem, "config": asdict(self.config)})
 
     def close(self) -> None:
-        """Write all that was kept."""
+        """Write the values kept, and close TensorBoard's file."""
         self.flush()
         if self._board is not None:
             self._board.close()
 
+    def _find_checkpoint(self, resume: bool) -> Path | None:
+        """The newest checkpoint; a ValueError if this is no folder for a run, or holds one that is not resumed."""
+        assert self.folder is not None
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"{self.folder} is a file, but a run needs a folder: give another one (--out).")
+        if (self.folder / MODEL).exists():
+            raise ValueError(
+                f"{self.folder} is a checkpoint itself: give the folder of its run, {self.folder.resolve().parent}, or "
+                "a new one."
+            )
+        try:
+            json.dumps(self.problem)
+        except TypeError as error:
+            raise ValueError(
+                f"{self.learner.name} cannot be kept as a checkpoint: its arguments are no JSON ({error})."
+            ) from None
+        checkpoint = latest_checkpoint(self.folder)
+        if checkpoint is not None and not resume:
+            raise ValueError(f"{self.folder} holds a run already: resume it (--resume), or give another folder.")
+        return checkpoint
+
+    def _load(self, checkpoint: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """Restore weights, optimizer and random state, and return the trainer's state."""
+        self._check_problem(checkpoint)
+        load_weights(checkpoint, self.learner)
+        state = load_trainer(checkpoint)
+        settings = [{**group, "params": None} for group in optimizer.param_groups]
+        optimizer.load_state_dict(state["optimizer"])
+        for group, setting in zip(optimizer.param_groups, settings, strict=True):  # the config's, not the file's
+            group |= {name: setting[name] for name in ("betas", "eps", "weight_decay")}
+        torch.set_rng_state(state["rng"])
+        return state
+
     def _check_problem(self, checkpoint: Path) -> None:
-        """A run goes on with the episodes and the learner that it began with; how it trains may change."""
+        """A run is resumed on the same episodes with the same learner; how it trains may change.
+
+        What the checkpoint does not mention did not exist when it was written, so it had the value that is now the
+        default.
+        """
         began = read_config(checkpoint)["training"].get("problem", {})
+        now, defaults = (json.loads(json.dumps(values, default=str)) for values in (self.problem, self._defaults))
         changed = [
-            f"{name}={began.get(name)!r}, now {self.problem.get(name)!r}"
-            for name in sorted(began.keys() | self.problem.keys())
-            if began.get(name) != self.problem.get(name)
+            f"{name}={before!r}, now {now.get(name)!r}"
+            for name in sorted(began.keys() | now.keys())
+            if (before := began.get(name, defaults.get(name))) != now.get(name)
         ]
         if changed:
             raise ValueError(
-                f"{self.folder} was begun with {'; '.join(changed)}: resume it with the same, or give another folder."
+                f"{self.folder} was started with {'; '.join(changed)}: resume it with the same, or give another folder."
             )
 
     def _forget_after(self, step: int) -> None:
         """Drop metrics of steps that will be done again."""
         assert self.folder is not None
         path = self.folder / METRICS
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [(number, line) for number, line in enumerate(lines, start=1) if line.endswith("\n")]
-            kept = [line for number, line in whole if self._step_of(path, number, line) <= step]
-            shortened = path.with_suffix(".partial")
-            shortened.write_text("".join(kept), encoding="utf-8")
-            shortened.replace(path)  # at once, so that a kill here loses nothing
-
-    @staticmethod
-    def _step_of(path: Path, number: int, line: str) -> int:
-        try:
-            return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(
-                f"{path}, line {number} is not a step's metrics: remove that line, or give another folder."
-            ) from None
+        if not path.exists():
+            return
+        kept = []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), start=1):
+            try:
+                if line.endswith("\n") and int(json.loads(line)["step"]) <= step:
+                    kept.append(line)
+            except (ValueError, KeyError, TypeError):
+                raise ValueError(
+                    f"{path}, line {number} is not a step's metrics: remove that line, or give another folder."
+                ) from None
+        shortened = path.with_suffix(".partial")
+        shortened.write_text("".join(kept), encoding="utf-8")
+        shortened.replace(path)  # at once, so that a kill here loses nothing
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's `metrics.jsonl`: losses of every step, evaluations, and the end of the plateau."""
     return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+
+
+def _of_learner(params: dict[str, Any]) -> dict[str, Any]:
+    """The learner's arguments as they are named beside those of the tasks; its seed shapes the first weights only."""
+    return {f"learner's {name}": value for name, value in params.items() if name != "seed"}
+
+
+def _defaults(made: object) -> dict[str, Any]:
+    """The defaults of the constructor of an object."""
+    parameters = inspect.signature(type(made)).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

@@ -6,14 +6,14 @@ from typing import Literal
 from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments
-from gpicl_envs.learners.registry import parse
+from gpicl_envs.learners.registry import parse_assignments
 from gpicl_envs.registration import find_environment
 
 
 def train_sb3(
     algorithm: Literal["PPO", "RecurrentPPO"] = "RecurrentPPO",
     env: str = "GPICL-MNIST-v0",
-    env_set: Assignments = (),
+    env_kwargs: Assignments = (),
     seconds: float = 120.0,
     num_envs: int = 16,
     out: Path | None = None,
@@ -28,7 +28,7 @@ def train_sb3(
     Args:
         algorithm: PPO (no memory) or RecurrentPPO (an LSTM), with their authors' defaults over whole episodes.
         env: environment id.
-        env_set: arguments of the environment, such as n_classes=5 length=50.
+        env_kwargs: arguments of the environment, such as n_classes=5 length=50.
         seconds: of training.
         num_envs: environments at a time.
         out: folder of the policy; runs/sb3-ALGORITHM by default.
@@ -39,7 +39,6 @@ def train_sb3(
 
     console = Console()
     folder = out or Path("runs") / f"sb3-{algorithm}"
-    arguments = parse(env_set)
     learner = train_policy(
         algorithm,
         find_environment(env).id,
@@ -48,7 +47,7 @@ def train_sb3(
         num_envs=num_envs,
         seed=seed,
         device=device,
-        **arguments,
+        **parse_assignments(env_kwargs),
     )
     console.print(f"{learner.name} was trained for {seconds:g} s and is kept in {folder}.", highlight=False)
     console.print(f"Evaluate: gpicl evaluate --learners sb3:{folder} knn", highlight=False)

@@ -21,7 +21,7 @@ from gpicl_envs.tasks.classification import TaskDistribution
 
 
 class Unregistered(Transformer):
-    """A model of somebody's own."""
+    """A model of the user's own."""
 
 
 @pytest.fixture
@@ -110,11 +110,11 @@ def flip(path: Path, byte: int) -> None:
     path.write_bytes(data)
 
 
-BEFORE = "go on from the checkpoint before it"
+BEFORE = "resume from the checkpoint before it"
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda c: truncate(c / "model.safetensors"), rf"model\.safetensors is truncated.*{BEFORE}"),
     "empty": (lambda c: (c / "model.safetensors").write_bytes(b""), r"model\.safetensors is truncated"),
-    "missing": (lambda c: (c / "model.safetensors").unlink(), r"lacks .*model\.safetensors"),
+    "missing": (lambda c: (c / "model.safetensors").unlink(), r"model\.safetensors is missing"),
     "a bit of the header": (lambda c: flip(c / "model.safetensors", 20), r"model\.safetensors is .*damaged"),
     "a bit of the weights": (lambda c: flip(c / "model.safetensors", -20), r"model\.safetensors is .*damaged"),
     "a bit of the trainer": (lambda c: flip(c / "trainer.pt", 90), r"trainer\.pt is .*damaged"),
@@ -215,7 +215,7 @@ def test_a_folder_with_a_foreign_file_is_not_read(checkpoint: Path, learner: Tra
         load_weights(checkpoint, learner)
 
 
-def test_whatever_bit_of_the_header_flips_the_answer_is_a_reason(checkpoint: Path):
+def test_whatever_bit_of_the_header_flips_the_error_is_a_reason(checkpoint: Path):
     """With right checksums, so that the header itself is read: it loads, or it is refused; nothing else is raised."""
     path = checkpoint / "model.safetensors"
     whole, refused = path.read_bytes(), 0
@@ -236,7 +236,7 @@ def test_no_class_is_imported_because_a_file_says_so(tmp_path: Path):
     folder = save_checkpoint(tmp_path, Unregistered(20, 4, width=8, n_heads=1, input_rank=8), {"step": 1}, {})
     target = f"{Unregistered.__module__}:Unregistered"
     assert json.loads((folder / "config.json").read_text())["learner"] == target
-    with pytest.raises(ValueError, match="if you trust that code, say so"):
+    with pytest.raises(ValueError, match="if you trust that code, give"):
         load_learner(folder)
 
 

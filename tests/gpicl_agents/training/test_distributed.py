@@ -11,7 +11,7 @@ import pytest
 from gpicl_agents.training.distributed import Processes, local_device
 
 BIN = Path(sys.executable).parent
-OPTIONS = "--preset tiny --env GPICL-Digits-v0 --env-set length=20 n_features=64 --evaluate-every 6".split()
+OPTIONS = "tiny --env GPICL-Digits-v0 --env-kwargs length=20 n_features=64 --evaluate-every 6".split()
 LAUNCH = "launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no".split()
 
 
@@ -46,11 +46,13 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path):
 
 def test_a_batch_is_shared_evenly(monkeypatch: pytest.MonkeyPatch):
     processes = Processes()
-    assert (processes.count, processes.is_main, processes.part(8), processes.share([1, 2])) == (1, True, 8, [1, 2])
+    assert (processes.count, processes.is_main) == (1, True)
+    assert (processes.local_batch_size(8), processes.local_slice([1, 2])) == (8, [1, 2])
     processes.count, processes.rank = 2, 1
-    assert processes.part(8) == 4 and processes.share([1, 2, 3, 4]) == [3, 4] and not processes.is_main
+    assert (processes.local_batch_size(8), processes.local_slice([1, 2, 3, 4])) == (4, [3, 4])
+    assert not processes.is_main
     with pytest.raises(ValueError, match="batch_size=9 cannot be split over 2 processes"):
-        processes.part(9)
+        processes.local_batch_size(9)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert local_device("cuda") == "cuda:1" and local_device("cpu") == "cpu"

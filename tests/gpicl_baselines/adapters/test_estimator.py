@@ -7,7 +7,7 @@ from sklearn.naive_bayes import GaussianNB
 from gpicl_baselines.adapters.estimator import EstimatorLearner
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.check import check_learner
-from gpicl_envs.learners.registry import make_fitting, make_learner
+from gpicl_envs.learners.registry import LearnerSpec, make_learner
 from gpicl_envs.tasks.classification import TaskDistribution
 
 TASKS = {"split": "test", "length": 24, "n_features": 16}
@@ -49,7 +49,7 @@ def test_it_is_the_estimator_fitted_on_the_examples_before():
 def test_between_refits_the_last_fit_predicts():
     episodes = TaskDistribution("MNIST", **TASKS).sample(2)
     often, seldom = (
-        make_fitting(f"sklearn:GaussianNB,refit_every={every}", {}, TaskDistribution("MNIST", **TASKS))
+        LearnerSpec.parse(f"sklearn:GaussianNB,refit_every={every}").make_for(TaskDistribution("MNIST", **TASKS))
         for every in (1, 10)
     )
     a, b = (learner.predict(episodes.x, episodes.y) for learner in (often, seldom))

@@ -58,7 +58,7 @@ def test_folders_that_are_in_the_way_or_damaged_are_named(tmp_path):
 def test_the_command_trains_and_says_how_to_go_on(tmp_path, capsys):
     settings = ["n_features=12", "n_classes=3", "length=10"]
     main(
-        ["train-sb3", "--algorithm", "PPO", "--env", "GPICL-Clusters-v0", "--env-set", *settings]
+        ["train-sb3", "--algorithm", "PPO", "--env", "GPICL-Clusters-v0", "--env-kwargs", *settings]
         + ["--seconds", "1", "--num-envs", "2", "--out", str(tmp_path / "p")]
     )
     assert "Evaluate: gpicl evaluate --learners sb3:" in capsys.readouterr().out.replace("\n", "")

@@ -13,7 +13,7 @@ from gpicl_envs.commands.play import Game, make_game_env, picture
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, *options: str) -> str:
-    """What the command prints for somebody who types."""
+    """What the command prints for a person who types."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     monkeypatch.setenv("COLUMNS", "120")
     main(["play", "GPICL-Digits-v0", *options])
@@ -27,13 +27,13 @@ def labels(length: int, **arguments) -> list[int]:
 
 
 def test_a_whole_episode_typed_in(monkeypatch, capsys):
-    """Five answers, the third wrong: 4 of 5 right."""
-    answers = labels(5)
-    answers[2] = (answers[2] + 1) % 10
-    typed = "\n".join(map(str, answers)) + "\n"
-    output = type_in(monkeypatch, capsys, typed, "--env-set", "length=5")
+    """Five guesses, the third wrong: 4 of 5 right."""
+    guesses = labels(5)
+    guesses[2] = (guesses[2] + 1) % 10
+    typed = "\n".join(map(str, guesses)) + "\n"
+    output = type_in(monkeypatch, capsys, typed, "--env-kwargs", "length=5")
     assert output.count("which label has this?") == 5
-    assert output.count("was right") == 4 and f"{answers[2]} was wrong: it was {labels(5)[2]}" in output
+    assert output.count("was right") == 4 and f"{guesses[2]} was wrong: it was {labels(5)[2]}" in output
     assert "4 of 5" in output and "80 %" in output and "█" in output
 
 
@@ -43,9 +43,9 @@ def test_the_nearest_neighbour_beside_it_has_the_same_examples(monkeypatch, caps
     env = make_game_env("GPICL-Digits-v0", {"length": 40}, raw=True)
     env.reset(seed=0)
     episode = env.unwrapped.episode
-    answers = make_learner("knn", n_features=64).predict(episode.x, episode.y).argmax(2)[0]
-    output = type_in(monkeypatch, capsys, "\n".join(map(str, answers.tolist())), "--raw", "--env-set", "length=40")
-    right = int((answers == episode.y[0]).sum())
+    predicted = make_learner("knn", n_features=64).predict(episode.x, episode.y).argmax(2)[0]
+    output = type_in(monkeypatch, capsys, "\n".join(map(str, predicted.tolist())), "--raw", "--env-kwargs", "length=40")
+    right = int((predicted == episode.y[0]).sum())
     assert right > 20
     rows = [line for line in output.splitlines() if line.strip().startswith(("you", "nearest neighbour"))]
     assert len(rows) == 2 and all(f"{right} of 40" in row for row in rows)
@@ -58,32 +58,32 @@ def test_it_ends_politely_with_the_score_so_far(ending: str, monkeypatch, capsys
     assert "1 of 1" in output and "100 %" in output and "chance" in output
 
 
-def test_without_an_answer_there_is_no_score(monkeypatch, capsys):
-    assert "No answer, so no score." in type_in(monkeypatch, capsys, "q\n")
+def test_without_a_guess_there_is_no_score(monkeypatch, capsys):
+    assert "No guess, so no score." in type_in(monkeypatch, capsys, "q\n")
 
 
 @pytest.mark.parametrize("typed", ["x", "10", "-1", "", "3.0", "²", "[bold]"])
-def test_what_is_not_a_label_is_asked_again(typed: str, monkeypatch, capsys):
+def test_after_what_is_not_a_label_it_can_be_typed_again(typed: str, monkeypatch, capsys):
     output = type_in(monkeypatch, capsys, f"{typed}\nq\n")
     assert f"{typed!r} is not a label: give a whole number from 0 to 9, or q to quit." in output
     assert output.count("which label has this?") == 1
 
 
 def test_bandit_feedback_stays_bandit_feedback():
-    """A wrong answer teaches nothing but that it was wrong; a right one its label."""
+    """A wrong guess teaches nothing but that it was wrong; a right one its label."""
     game = Game(make_game_env("GPICL-Digits-v0", {"feedback": "reward"}, raw=False), seed=0)
     first, second = labels(100)[:2]
-    game.answer((first + 1) % 10)
-    assert str(game.verdict).endswith("was wrong.") and game.memory == {}
-    game.answer(second)
+    game.guess((first + 1) % 10)
+    assert str(game.feedback).endswith("was wrong.") and game.memory == {}
+    game.guess(second)
     assert list(game.memory) == [second]
 
 
-def test_memory_holds_the_inputs_seen_under_the_labels_told():
+def test_memory_holds_the_inputs_seen_under_the_labels_shown():
     game = Game(make_game_env("GPICL-Digits-v0", {}, raw=False), seed=0)
     episode = game._hidden.episode
     for _ in range(30):
-        game.answer(0)
+        game.guess(0)
     for label, inputs in game.memory.items():
         assert np.array_equal(np.stack(inputs), episode.x[0, :30][episode.y[0, :30] == label].numpy())
     assert sum(map(len, game.memory.values())) == 30
@@ -109,10 +109,10 @@ def test_pictures_in_colour_have_two_pixels_a_character():
     ("arguments", "message"),
     [
         ("play GPICL-MNSIT-v0", "Unknown environment 'GPICL-MNSIT-v0'. Did you mean 'GPICL-MNIST-v0'"),
-        ("play GPICL-LinearRegression-v0", "asks for labels, but an action of GPICL-LinearRegression-v0 is Box"),
-        ("play --env-set action=logits", "leave action out of --env-set"),
-        ("play --raw --env-set projection=orthogonal", "leave projection out of --env-set"),
-        ("play --env-set lenght=3", "Did you mean 'length'"),
+        ("play GPICL-LinearRegression-v0", "needs labels as actions, but those of GPICL-LinearRegression-v0 are Box"),
+        ("play --env-kwargs action=logits", "leave action out of --env-kwargs"),
+        ("play --raw --env-kwargs projection=orthogonal", "leave projection out of --env-kwargs"),
+        ("play --env-kwargs lenght=3", "Did you mean 'length'"),
         ("play --seed -1", "seed=-1 is not allowed"),
     ],
 )
@@ -124,6 +124,6 @@ def test_bad_input_ends_with_one_clear_line(arguments: str, message: str, capsys
 
 
 def test_the_installed_command_reads_a_pipe():
-    command = [str(Path(sys.executable).with_name("gpicl")), "play", "GPICL-Digits-v0", "--env-set", "length=2"]
+    command = [str(Path(sys.executable).with_name("gpicl")), "play", "GPICL-Digits-v0", "--env-kwargs", "length=2"]
     done = subprocess.run(command, input="1\n2\n3\n", capture_output=True, text=True, timeout=100)
     assert done.returncode == 0 and "of 2" in done.stdout and done.stderr == ""

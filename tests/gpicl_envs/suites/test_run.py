@@ -10,7 +10,7 @@ from small_records import scored_record
 
 from gpicl_envs.evaluation.records import SuiteClaim, read_records
 from gpicl_envs.jobs.local import local_runner
-from gpicl_envs.learners.registry import learner_fingerprint, make_learner
+from gpicl_envs.learners.registry import LearnerSpec, make_learner
 from gpicl_envs.report import group
 from gpicl_envs.suites.definitions import SUITES, Cell, Suite
 from gpicl_envs.suites.run import CellJob, CheckJob, benchmark
@@ -170,14 +170,11 @@ def test_changed_code_runs_again_and_failed_cells_are_tried_again(suite: Suite, 
     ran = []
     list(benchmark(small, ["rogues:Raises"], path, lambda jobs: counted(jobs, ran)))
     assert [type(job) for job in ran] == [CheckJob, CellJob]
-    before = learner_fingerprint("knn", make_learner("knn"))
-    assert (
-        before
-        == learner_fingerprint("knn", make_learner("knn"))
-        != learner_fingerprint("knn,k=3", make_learner("knn", k=3))
-    )
+    fingerprints = [LearnerSpec.parse(text).fingerprint(make_learner(text)) for text in ("knn", "knn", "knn,k=3")]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
     tiny = {"width": 16, "n_layers": 1, "n_heads": 1}
-    a, b = (learner_fingerprint("t", make_learner("transformer", seed=seed, **tiny)) for seed in (0, 1))
+    spec = LearnerSpec.parse("transformer", **tiny)
+    a, b = (spec.fingerprint(spec.make(seed=seed)) for seed in (0, 1))
     assert a != b
 
 

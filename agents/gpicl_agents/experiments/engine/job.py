@@ -19,7 +19,7 @@ from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.evaluation.provenance import provenance, source_commit
 from gpicl_envs.jobs.job import Outcome, one_line
 from gpicl_envs.learners.base import Learner, evaluating
-from gpicl_envs.learners.registry import make_fitting
+from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.tasks import make_tasks
 
 LOSSES = 200  # points kept of a loss curve
@@ -85,7 +85,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
     """Meta-train the trial's learner, resuming from a checkpoint if there is one, and evaluate it."""
     env_kwargs = job.trial.env_kwargs | {"device": job.device}
     tasks = make_tasks(**env_kwargs)
-    learner = make_fitting(job.trial.learner, job.trial.learner_kwargs, tasks)
+    learner = LearnerSpec.parse(job.trial.learner, **job.trial.learner_kwargs).make_for(tasks)
     with evaluating(learner):  # with its whole projection ensemble
         state_size = learner.state_size(tasks.length - 1)
     record = job.record(learner=learner.name, n_parameters=learner.n_parameters, state_size=state_size)
@@ -128,7 +128,7 @@ def _training(progress: Progress, metrics: list[dict[str, Any]]) -> Training:
     return Training(
         steps=progress.step,
         seconds=round(progress.seconds, 1),
-        plateau_end=progress.left_chance,
+        plateau_end=progress.plateau_end,
         losses=[(int(block[-1, 0]), round(float(block[:, 1].mean()), 4)) for block in blocks],
         history=[
             Stage(line["step"], {key.removesuffix(ending): line[key] for key in line if key.endswith(ending)})

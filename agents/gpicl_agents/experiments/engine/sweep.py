@@ -13,8 +13,9 @@ from gpicl_agents.experiments.engine.report import write_page
 from gpicl_agents.experiments.engine.settings import SETTINGS
 from gpicl_agents.experiments.engine.trial import SCHEMA, Records, Trial, TrialRecord
 from gpicl_envs.errors import check_choice
+from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 from gpicl_envs.jobs.job import Runner
-from gpicl_envs.jobs.run import open_records, run_jobs
+from gpicl_envs.jobs.run import run_jobs
 
 RECORDS = "records.jsonl"
 
@@ -68,7 +69,8 @@ def sweep(
     check_choice("scale", scale, tuple(SETTINGS))
     folder = Path(folder).resolve()  # the workers of a cluster may have another working directory
     path = folder / RECORDS
-    records = open_records(path, TrialRecord, SCHEMA)
+    append_jsonl(path, [])  # if nothing can be written, this fails now
+    records = read_jsonl(path, TrialRecord, SCHEMA)
     check_records(path, records, experiment, scale)
     shared: dict[str, Any] = {"device": device, "threads": threads, "command": command}
     jobs = [

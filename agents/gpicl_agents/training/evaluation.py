@@ -1,0 +1,60 @@
+"""Evaluation during training: on unseen tasks, and on the protocols and datasets that the config adds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gpicl_agents.training.config import TrainConfig
+from gpicl_envs.evaluation.curve import LearningCurve
+from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_DATASET, UNSEEN_TASK
+from gpicl_envs.learners.base import Learner
+from gpicl_envs.tasks.base import EpisodeDistribution
+from gpicl_envs.tasks.classification import TaskDistribution
+
+EVALUATION_SEED = 1_000_003
+
+Protocols = Mapping[str, tuple[EpisodeDistribution, str]]
+
+
+def find_protocols(tasks: EpisodeDistribution, config: TrainConfig) -> Protocols:
+    """Return name → (tasks, protocol) of all that is evaluated during training.
+
+    Args:
+        tasks: of meta-training.
+        config: says which protocols and datasets are evaluated beside unseen tasks.
+
+    Raises:
+        ValueError: a dataset is unknown or missing, or has no tasks of the same D and K.
+    """
+    protocols: dict[str, tuple[EpisodeDistribution, str]] = {UNSEEN_TASK: (tasks.unseen(), UNSEEN_TASK)}
+    if config.evaluate_seen:
+        protocols[SEEN_TASK] = (tasks, SEEN_TASK)
+    for name in config.evaluate_datasets:
+        other = TaskDistribution(
+            name,
+            split="test",
+            length=tasks.length,
+            n_features=tasks.n_features,
+            n_classes=tasks.n_classes,
+            device=tasks.device,
+        )
+        protocols[name] = (other, UNSEEN_DATASET)
+    return protocols
+
+
+def learning_curves(learner: Learner, protocols: Protocols, episodes: int) -> dict[str, LearningCurve]:
+    """Return the learning curve of each of the protocols."""
+    return {
+        name: evaluate(learner, tasks, episodes=episodes, seed=EVALUATION_SEED, protocol=protocol)
+        for name, (tasks, protocol) in protocols.items()
+    }
+
+
+def curve_metrics(curves: Mapping[str, LearningCurve]) -> dict[str, Any]:
+    """Return what `metrics.jsonl` keeps of learning curves: accuracy by position, at the first, and over the last."""
+    values: dict[str, Any] = {}
+    for name, curve in curves.items():
+        values[f"{name}_accuracy"] = curve.scores.mean(0).round(4).tolist()
+        values[f"{name}_first"] = round(float(curve.scores[:, 0].mean()), 4)
+        values[f"{name}_final"] = round(float(curve.final.mean), 4)
+    return values

@@ -1,0 +1,51 @@
+"""`set_up`: the learner and the vector environment of a training run, made to fit each other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import torch
+
+from gpicl_agents.training.distributed import Processes, local_device
+from gpicl_envs.learners.check import check_classification
+from gpicl_envs.learners.registry import LearnerSpec
+from gpicl_envs.registration import find_environment
+
+
+def set_up(
+    learner: str,
+    *,
+    batch_size: int,
+    learner_kwargs: Mapping[str, Any] | None = None,
+    env: str = "GPICL-MNIST-v0",
+    env_kwargs: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+) -> tuple[Any, Any]:
+    """Return a new learner and the vector environment to train it on, for `train` or `train_from_reward`.
+
+    Args:
+        learner: registered name, `module:Class` or checkpoint folder; arguments may follow (see `LearnerSpec`).
+        batch_size: B, episodes per step; under `accelerate launch`, of all processes together.
+        learner_kwargs: arguments of the learner, which replace those in the text.
+        env: environment id.
+        env_kwargs: arguments of the environment.
+        seed: of the initial weights.
+        device: cpu or cuda; under `accelerate launch`, each process has its own GPU.
+
+    Raises:
+        ValueError: a name or argument is unknown or not allowed, or the targets are real values.
+    """
+    device = local_device(device)
+    num_envs = Processes(device).local_batch_size(batch_size)
+    venv = gymnasium.make_vec(find_environment(env).id, num_envs=num_envs, device=device, **(env_kwargs or {}))
+    tasks = venv.unwrapped.tasks  # type: ignore[attr-defined]
+    check_classification(tasks)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # for a learner whose constructor has no seed
+        try:
+            made = LearnerSpec.parse(learner, **(learner_kwargs or {})).make_for(tasks, seed=seed)
+        except ValueError as error:
+            sizes = f"n_features={tasks.n_features} and n_classes={tasks.n_classes}"
+            raise ValueError(f"Learner {learner!r} with {sizes}: {error}") from error
+    return made, venv

@@ -1,0 +1,43 @@
+"""What tests of `gpicl` share: a process as a user starts it, the one line of an error, and an agent of the user's."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpicl_envs.cli import main
+
+AGENT = """
+import torch
+from gpicl_envs import Learner
+
+class Nearest(Learner):
+    "Sums of similarities."
+    def predict(self, x, y):
+        return (x @ x.mT).tril(-1) @ torch.nn.functional.one_hot(y, self.n_classes).float()
+
+class Cheat(Learner):
+    def predict(self, x, y):
+        return torch.nn.functional.one_hot(y, self.n_classes).float()
+"""
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the installed command as a user does."""
+    command = Path(sys.executable).with_name("gpicl")
+    environment = os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [str(command), *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment, timeout=250
+    )
+
+
+def check_error(line: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command line must end with exit code 2 and one line on standard error that holds the message."""
+    with pytest.raises(SystemExit) as stop:
+        main(shlex.split(line))
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert error.startswith("error: ") and error.count("\n") == 1 and message in error

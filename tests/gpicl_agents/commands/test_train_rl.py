@@ -1,0 +1,69 @@
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from command_line import check_error
+
+from gpicl_agents.training.checkpoint import find_checkpoint, load_learner, read_config
+from gpicl_agents.training.config import RewardConfig
+from gpicl_agents.training.progress import LiveReport
+from gpicl_envs.cli import main
+
+SMALL = "--learner gru,width=8 --learner-kwargs input_rank=4 --env GPICL-Digits-v0 --env-kwargs length=5 n_features=16"
+
+
+def test_a_run_is_trained_from_rewards_and_says_how_to_evaluate_it(tmp_path: Path, capsys):
+    main(f"train-rl {SMALL} feedback=reward --batch-size 4 --steps 3 --seed 2 --out {tmp_path / 'run'}".split())
+    output = capsys.readouterr().out
+    assert "3 steps. The last roll-outs were" in output
+    assert "knn --env GPICL-Digits-v0 --env-kwargs length=5 n_features=16" in output and "feedback" not in output
+    config = read_config(find_checkpoint(tmp_path / "run"))
+    assert config["arguments"]["seed"] == 2 and config["training"]["problem"]["trained on"] == "rewards"
+    assert config["training"]["config"]["steps"] == 3 and load_learner(tmp_path / "run").width == 8
+
+
+def test_the_seed_decides_the_run(tmp_path: Path):
+    weights = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        main(f"train-rl {SMALL} --batch-size 4 --steps 2 --seed {seed} --out {tmp_path / name}".split())
+        weights.append(torch.nn.utils.parameters_to_vector(load_learner(tmp_path / name).parameters()))
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+def test_ctrl_c_saves_and_ends_with_code_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    def interrupt(self: LiveReport, progress) -> None:
+        if progress.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(LiveReport, "__call__", interrupt)
+    with pytest.raises(SystemExit) as stop:
+        main(f"train-rl {SMALL} --batch-size 4 --steps 50 --out {tmp_path / 'run'}".split())
+    output = capsys.readouterr().out
+    assert stop.value.code == 130 and "A run from rewards cannot be resumed." in output
+    assert read_config(find_checkpoint(tmp_path / "run"))["step"] == 3
+
+
+def test_help_shows_the_settings_of_the_dataclass(monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main(["train-rl", "--help"])
+    output = capsys.readouterr().out
+    for name, value in vars(RewardConfig()).items():
+        assert f"--{name.replace('_', '-')}" in output and f"(default: {value})" in output
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train-rl --learner knn", "needs a SequenceAgent"),
+        ("train-rl --learner rl2", "make the environment with feedback='reward'"),
+        ("train-rl --env GPICL-DecisionTree-v0", "GPICL-DecisionTree-v0 is regression"),
+        ("train-rl --steps 0", "steps=0 is not allowed"),
+        ("train-rl --batch-size 1", "num_envs=1 leaves no other episode"),
+        ("train-rl --env-kwargs action=logits", "action='label'"),
+    ],
+)
+def test_bad_input_ends_with_one_clear_line(line: str, message: str, capsys: pytest.CaptureFixture[str]):
+    check_error(line, message, capsys)

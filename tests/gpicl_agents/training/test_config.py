@@ -1,0 +1,46 @@
+import pytest
+
+from gpicl_agents.training.config import RewardConfig, TrainConfig
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"steps": 0}, "steps=0"), ({"learning_rate": -1.0}, "learning_rate=-1.0"), ({"seed": -1}, "seed=-1")],
+    ids=str,
+)
+def test_bad_settings_are_refused(arguments: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"learning_rate": "x"}, "learning_rate='x'"),
+        ({"clip_norm": None}, "clip_norm=None"),
+        ({"learning_rate": float("inf")}, "learning_rate=inf"),
+        ({"betas": (0.9, 1.0)}, "betas="),
+        ({"betas": 0.9}, "betas=0.9"),
+        ({"eps": -1}, "eps=-1"),
+    ],
+    ids=str,
+)
+def test_settings_of_the_wrong_kind_are_refused(setting: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**setting)
+
+
+def test_schedules():
+    def rates(schedule: str) -> list[float]:
+        config = TrainConfig(steps=100, learning_rate=1.0, warmup_steps=10, schedule=schedule)
+        return [config.learning_rate_at(step, 0.0) for step in (0, 9, 50, 99)]
+
+    assert rates("constant") == [0.1, 1.0, 1.0, 1.0]
+    assert rates("linear") == pytest.approx([0.1, 0.91, 0.5, 0.01])
+    assert rates("cosine") == pytest.approx([0.1, 0.98015, 0.5, 0.000247], abs=1e-5)
+
+
+@pytest.mark.parametrize("arguments", [{"steps": 0}, {"discount": 1.5}, {"learning_rate": -1.0}, {"clip": 0}], ids=str)
+def test_bad_settings_of_rewards_are_refused(arguments: dict):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        RewardConfig(**arguments)

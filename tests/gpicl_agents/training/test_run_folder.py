@@ -1,0 +1,192 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from small_training import QUICK, metrics, small_env, small_learner, weights
+
+from gpicl_agents.models.transformer import Transformer
+from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
+from gpicl_agents.training.supervised import Progress, TrainConfig, train
+
+
+def test_the_run_folder_tells_the_story(tmp_path: Path):
+    train(small_learner(), small_env(), QUICK, folder=tmp_path)
+    lines = metrics(tmp_path)
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 13))
+    evaluations = [line for line in lines if "unseen-task_final" in line]
+    assert [line["step"] for line in evaluations] == [4, 8, 12] and len(evaluations[0]["unseen-task_accuracy"]) == 10
+    rates = [line["learning_rate"] for line in lines if "loss" in line]
+    assert rates[0] == pytest.approx(6e-3 / 3) and max(rates) == rates[2] and rates[-1] == pytest.approx(6e-3 / 12)
+    assert latest_checkpoint(tmp_path).name == "step-00000012"
+
+
+def test_resuming_ends_with_the_same_bits(tmp_path: Path):
+    whole, part = small_learner(), small_learner()
+    train(whole, small_env(), QUICK, folder=tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 7:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(part, small_env(), QUICK, folder=tmp_path / "part", report=stop)
+    again = small_learner(seed=9)  # whatever it starts from is overwritten
+    train(again, small_env(), QUICK, folder=tmp_path / "part", resume=True)
+    assert torch.equal(weights(whole), weights(again))
+    losses = ([line["loss"] for line in metrics(tmp_path / name) if "loss" in line] for name in ("whole", "part"))
+    assert next(losses) == next(losses)
+
+
+@pytest.mark.parametrize(
+    ("batch", "arguments", "seed", "message"),
+    [
+        (8, {}, 0, "was started with batch_size=4, now 8: resume it with the same"),
+        (4, {"n_tasks": 5}, 0, "n_tasks=None, now 5"),
+        (4, {}, 1, "seed=0, now 1"),
+    ],
+    ids=str,
+)
+def test_a_run_is_not_resumed_on_other_episodes(tmp_path: Path, batch: int, arguments: dict, seed: int, message: str):
+    train(small_learner(), small_env(), QUICK, folder=tmp_path)
+    with pytest.raises(ValueError, match=message):
+        train(small_learner(), small_env(batch, **arguments), replace(QUICK, seed=seed), folder=tmp_path, resume=True)
+
+
+def test_a_run_is_not_resumed_with_another_learner(tmp_path: Path):
+    train(small_learner(), small_env(), QUICK, folder=tmp_path)
+    with pytest.raises(ValueError, match="learner's similarity_bias=8.0, now 3.0"):
+        train(small_learner(similarity_bias=3.0), small_env(), QUICK, folder=tmp_path, resume=True)
+
+
+def test_a_learner_that_forgets_its_arguments_is_refused_before_training(tmp_path: Path):
+    class Forgetful(Transformer):
+        def __init__(self, secret: int = 3) -> None:
+            super().__init__(32, 10, width=8, n_heads=1, input_rank=8)
+
+    with pytest.raises(ValueError, match="does not keep its argument 'secret'"):
+        train(Forgetful(), small_env(), QUICK, folder=tmp_path)
+
+
+def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path):
+    """Real processes, killed at different moments, until the run is finished: bit-identical weights."""
+    command = [str(Path(sys.executable).with_name("gpicl")), "train", "tiny", "--env", "GPICL-Digits-v0"]
+    command += ["--steps", "40", "--env-kwargs", "length=20", "n_features=64", "--resume", "--out"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment, capture_output=True)
+    kills = 0
+    for wait in (10, 25):  # kill as soon as the metrics show that many steps
+        process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment, stdout=subprocess.DEVNULL)
+        log = tmp_path / "killed" / "metrics.jsonl"
+        while process.poll() is None and not (log.exists() and f'"step": {wait}' in log.read_text()):
+            time.sleep(0.002)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills > 0
+    subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment, capture_output=True)
+    whole, killed = (load_learner(tmp_path / name) for name in ("whole", "killed"))
+    assert torch.equal(weights(whole), weights(killed))
+    steps = [line["step"] for line in metrics(tmp_path / "killed") if "loss" in line]
+    assert steps == list(range(1, 41))
+
+
+def test_all_evaluations_and_tensorboard_are_in_the_folder(tmp_path: Path):
+    config = replace(QUICK, evaluate_seen=True, evaluate_datasets=("Clusters",), tensorboard=True)
+    progress = train(small_learner(), small_env(n_tasks=3), config, folder=tmp_path)
+    assert (
+        set(progress.curves) == {"unseen-task", "seen-task", "Clusters"}
+        and progress.curves["unseen-task"] is progress.curve
+    )
+    (evaluation,) = [line for line in metrics(tmp_path) if line["step"] == 12 and "unseen-task_final" in line]
+    assert {"seen-task_final", "Clusters_final", "Clusters_accuracy"} <= evaluation.keys()
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    logged = [line["loss"] for line in metrics(tmp_path) if "loss" in line]
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(logged)
+    assert [event.step for event in events.Scalars("unseen-task_final")] == [4, 8, 12]
+
+
+def test_a_checkpoint_is_not_taken_for_a_run_s_folder(tmp_path):
+    config = TrainConfig(steps=2, evaluate_every=0, checkpoint_every=1)
+    train(small_learner(), small_env(), config, folder=tmp_path / "run")
+    checkpoint = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    before = sorted(path.name for path in checkpoint.iterdir())
+    with pytest.raises(ValueError, match="is a checkpoint itself: give the folder of its run"):
+        train(small_learner(), small_env(), config, folder=checkpoint, resume=True)
+    assert sorted(path.name for path in checkpoint.iterdir()) == before
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="is a file, but a run needs a folder"):
+        train(small_learner(), small_env(), config, folder=tmp_path / "file")
+
+
+def test_what_trains_a_run_may_change_and_what_it_trains_on_may_not(tmp_path):
+    config = TrainConfig(steps=1, evaluate_every=0, accumulate=2)
+    train(small_learner(), small_env(), config, folder=tmp_path)
+    with pytest.raises(ValueError, match="was started with accumulate=2, now 1"):
+        train(small_learner(), small_env(), TrainConfig(steps=2, evaluate_every=0), folder=tmp_path, resume=True)
+    broken = tmp_path / "metrics.jsonl"
+    broken.write_text(broken.read_text() + "broken\n")
+    with pytest.raises(ValueError, match="metrics.jsonl, line 2 is not a step's metrics"):
+        train(small_learner(), small_env(), replace(config, steps=2), folder=tmp_path, resume=True)
+
+
+def without(folder: Path, *names: str) -> None:
+    """Make a run's checkpoint one of a version that did not have these arguments yet."""
+    path = latest_checkpoint(folder) / "config.json"
+    config = json.loads(path.read_text())
+    for name in names:
+        del config["training"]["problem"][name]
+    path.write_text(json.dumps(config))
+
+
+def test_an_argument_that_a_checkpoint_does_not_have_reads_as_its_default(tmp_path: Path):
+    """Of the tasks, of the learner, and of the training."""
+    train(small_learner(similarity_bias=0.0), small_env(), QUICK, folder=tmp_path)
+    without(tmp_path, "examples_per_task", "drift", "learner's similarity_bias", "accumulate")
+    longer, learner = replace(QUICK, steps=14), small_learner(similarity_bias=0.0)
+    assert train(learner, small_env(), longer, folder=tmp_path, resume=True).step == 14
+
+
+@pytest.mark.parametrize(
+    ("env", "learner", "accumulate", "message"),
+    [
+        ({"examples_per_task": 20, "n_tasks": 3}, {}, 1, "was started with examples_per_task=None, now 20"),
+        ({"n_tasks": 3}, {"similarity_bias": 3.0}, 1, "was started with learner's similarity_bias=0.0, now 3.0"),
+        ({"n_tasks": 3}, {}, 2, "was started with accumulate=1, now 2"),
+    ],
+    ids=["tasks", "learner", "training"],
+)
+def test_an_argument_that_a_checkpoint_does_not_have_must_have_its_default_now(
+    tmp_path: Path, env: dict, learner: dict, accumulate: int, message: str
+):
+    train(small_learner(similarity_bias=0.0), small_env(n_tasks=3), QUICK, folder=tmp_path)
+    without(tmp_path, "examples_per_task", "learner's similarity_bias", "accumulate")
+    made, config = small_learner(**{"similarity_bias": 0.0} | learner), replace(QUICK, accumulate=accumulate)
+    with pytest.raises(ValueError, match=message):
+        train(made, small_env(**env), config, folder=tmp_path, resume=True)
+
+
+def test_arguments_that_json_changes_are_the_same_after_it(tmp_path: Path):
+    """A tuple is a list in the file."""
+
+    class Layers(Transformer):
+        def __init__(self, sizes: tuple[int, ...] = (1, 2)) -> None:
+            super().__init__(32, 10, width=8, n_heads=1, input_rank=8)
+            self.sizes = sizes
+
+    train(Layers(), small_env(), QUICK, folder=tmp_path)
+    assert train(Layers(), small_env(), replace(QUICK, steps=13), folder=tmp_path, resume=True).step == 13
+    without(tmp_path, "learner's sizes")
+    assert train(Layers(), small_env(), replace(QUICK, steps=14), folder=tmp_path, resume=True).step == 14

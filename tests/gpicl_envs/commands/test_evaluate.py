@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+from command_line import AGENT, check_error
+
+from gpicl_envs.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("user")
+    (path / "my_agent.py").write_text(AGENT)
+    (path / "broken").mkdir()
+    (path / "broken" / "config.json").write_text('{"format": "gpicl-checkpoint-1"}')
+    (path / "empty").mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("evaluate --learners kn", "Unknown learner 'kn'. Did you mean 'knn'"),
+        ("evaluate --learners my_agent:Cheat", "Not causal"),
+        ("evaluate --learners knn --env-kwargs n_tasks=3", "needs new tasks, but n_tasks=3"),
+        ("evaluate --learners knn --env-kwargs split=train", "give --protocol"),
+        ("evaluate --learners knn --env-kwargs feedback=reward", "TaskDistribution got an unexpected keyword argument"),
+        ("evaluate --learners knn --seed -1", "seed=-1"),
+        ("evaluate --learners empty", "holds no checkpoint"),
+        ("evaluate --learners broken", "is incomplete: it does not give arguments, learner, sha256, training"),
+        ("evaluate --learners knn --episodes 0", "episodes=0"),
+    ],
+)
+def test_bad_input_ends_with_one_clear_line(
+    line: str, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(folder)
+    check_error(line, message, capsys)
+
+
+def test_two_learners_of_one_name_are_told_apart(folder: Path, monkeypatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(folder)
+    options = "--env GPICL-Digits-v0 --env-kwargs length=5 n_features=8 --episodes 4 --out two.jsonl"
+    main(["evaluate", "--learners", "my_agent:Nearest", "my_agent:Nearest", "knn", *options.split()])
+    assert capsys.readouterr().out.count("Nearest (my_agent:Nearest)") == 1  # the same spec twice is one row
+    for name in ("a", "b"):
+        make = f"train tiny --steps 2 --out {name} --env GPICL-Digits-v0 --env-kwargs length=5 n_features=32"
+        main(make.split())
+    options = options.replace("n_features=8", "n_features=32")
+    main(["evaluate", "--learners", "a", "b", *options.replace("two", "ab").split()])
+    output = capsys.readouterr().out
+    assert "transformer+similarity (a)" in output and "transformer+similarity (b)" in output

@@ -1,0 +1,150 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from gpicl_envs import TaskDistribution
+from gpicl_envs.learners.check import check_learner
+from gpicl_envs.learners.registry import (
+    LearnerSpec,
+    learner_targets,
+    make_learner,
+    parse_assignments,
+    register_learner,
+)
+
+SMALL = TaskDistribution("Digits", n_features=12, n_classes=3, length=8)
+
+
+@pytest.mark.parametrize("name", ["Parrot", "Frequent"])
+def test_a_class_of_somebody_else_is_a_learner(plug_in: str, name: str):
+    learner = make_learner(f"{plug_in}:{name}", n_features=5, n_classes=3)
+    check_learner(learner)
+    assert learner.name == name and learner.n_parameters == 0
+
+
+def test_registered_names_are_found(plug_in: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gpicl_envs.learners.registry._registered", {})  # what this test registers goes with it
+    register_learner("parrot", f"{plug_in}:Parrot")
+    assert make_learner("parrot", volume=3.0).get_params() == {"n_features": 784, "n_classes": 10, "volume": 3.0}
+    register_learner("parrot", f"{plug_in}:Parrot")  # the same again is no change
+    with pytest.raises(ValueError, match="registered already, as somebodys_agents:Parrot"):
+        register_learner("parrot", f"{plug_in}:Frequent")
+
+
+@pytest.mark.parametrize("name", learner_targets())
+def test_every_registered_learner_keeps_the_protocol(name: str):
+    learner = make_learner(name, n_features=20, n_classes=1 if name == "least-squares" else 4)
+    if isinstance(learner, torch.nn.Module):  # its read-out starts at zero, which would hide a leak
+        generator = torch.Generator().manual_seed(0)
+        for parameter in learner.parameters():
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    check_learner(learner)
+
+
+@pytest.mark.parametrize(
+    ("spec", "arguments", "message"),
+    [
+        ("knnn", {}, "Unknown learner 'knnn'. Did you mean 'knn'.*transformer"),
+        ("no_such_module:Agent", {}, "no module 'no_such_module' on the import path"),
+        (
+            "gpicl_baselines.gradient.sgd:SGD",
+            {},
+            "Unknown class of module gpicl_baselines.gradient.sgd 'SGD'. Did you mean 'OnlineSGD'",
+        ),
+        (
+            "knn",
+            {"kk": 1},
+            "unexpected keyword argument 'kk'.*Valid: k, metric, n_classes, n_features",
+        ),
+        ("knn", {"k": 0}, "k=0 is not allowed"),
+        ("knn", {"metric": "cosin"}, "Did you mean 'cosine'"),
+        ("centroid", {"n_classes": 1}, "n_classes=1"),
+        ("gpicl_baselines:", {}, "Unknown learner 'gpicl_baselines:'.*Or give module:Class"),
+        ("ridge", {"regularization": 0}, "regularization=0"),
+    ],
+    ids=str,
+)
+def test_bad_descriptions_say_what_is_allowed(spec: str, arguments: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        make_learner(spec, **arguments)
+
+
+def test_assignments_are_python_values_or_text():
+    spec = LearnerSpec.parse("m:C,size=(8, 8),k=[1,2],f=3")
+    assert (spec.target, spec.kwargs) == ("m:C", {"size": (8, 8), "k": [1, 2], "f": 3})
+    assert parse_assignments(["a=1", "b=0.5", "c=None", "d=paper", "e=True"]) == {
+        "a": 1,
+        "b": 0.5,
+        "c": None,
+        "d": "paper",
+        "e": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "scheme", "kwargs"),
+    [
+        ("knn", "knn", "", {}),
+        ("knn,metric=euclidean,k=3", "knn", "", {"metric": "euclidean", "k": 3}),
+        ("my_agent:Agent,width=8", "my_agent:Agent", "", {"width": 8}),
+        ("sklearn:RandomForestClassifier,refit_every=10", "RandomForestClassifier", "sklearn", {"refit_every": 10}),
+        ("act:my_agent:Agent", "my_agent:Agent", "act", {}),
+        ("pretrained:gpicl-small", "gpicl-small", "pretrained", {}),
+        ("my_agent:Agent@runs/mine", "runs/mine", "checkpoint", {"learner": "my_agent:Agent"}),
+        ("knn@runs/a", "runs/a", "checkpoint", {"learner": "gpicl_baselines.classical.neighbors:KNearestNeighbors"}),
+        ("oracle", "oracle", "", {}),
+        ("no such thing", "no such thing", "", {}),
+    ],
+    ids=str,
+)
+def test_a_description_is_read_without_an_import(text: str, target: str, scheme: str, kwargs: dict):
+    spec = LearnerSpec.parse(text)
+    assert (spec.text, spec.target, spec.scheme, spec.kwargs) == (text, target, scheme, kwargs)
+    assert spec.name == text.split(",")[0]
+
+
+def test_a_folder_is_a_checkpoint_even_with_a_comma_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "run,k=3", "knn"):
+        (tmp_path / name).mkdir()
+    assert LearnerSpec.parse("run").scheme == LearnerSpec.parse("run,k=3").scheme == "checkpoint"
+    assert LearnerSpec.parse("run,k=4").kwargs == {"k": 4} and LearnerSpec.parse("run,k=3").kwargs == {}
+    assert LearnerSpec.parse("knn").scheme == ""  # registered names go before folders
+
+
+def test_keyword_arguments_replace_those_in_the_text_and_defaults_do_not():
+    assert make_learner("knn,k=3").k == 3 and make_learner("knn,k=3", k=5).k == 5
+    spec = LearnerSpec.parse("knn,k=3", metric="euclidean")
+    made = spec.make_for(SMALL, k=7, metric="cosine", no_such_argument=1)
+    assert (made.k, made.metric) == (3, "euclidean")
+    assert LearnerSpec.parse("transformer").make_for(SMALL, seed=4).seed == 4
+
+
+SIZES = """
+from gpicl_envs import Learner
+
+class OneSize(Learner):
+    def __init__(self):
+        super().__init__(5, 2)
+    def step(self, state, x, y_previous):
+        return y_previous, state
+
+class PassesOn(OneSize):
+    def __init__(self, **arguments):
+        Learner.__init__(self, **arguments)
+"""
+
+
+def test_a_learner_fits_the_tasks_unless_its_class_has_its_own_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "sizes.py").write_text(SIZES)
+    monkeypatch.syspath_prepend(tmp_path)
+    texts = "knn", "sizes:PassesOn", "sizes:OneSize", "sklearn:GaussianNB"
+    made = [LearnerSpec.parse(text).make_for(SMALL, seed=0) for text in texts]
+    assert [(learner.n_features, learner.n_classes) for learner in made] == [(12, 3), (12, 3), (5, 2), (12, 3)]
+
+
+def test_the_oracle_is_made_for_tasks_alone():
+    assert LearnerSpec.parse("oracle").make_for(SMALL).name == "oracle"
+    with pytest.raises(ValueError, match="Unknown learner 'oracle'"):
+        make_learner("oracle")
