@@ -40,29 +40,22 @@ class GatedDeltaNet(MixerAgent):
 
     def build_mixer(self) -> Mixer:
         """Return the gated delta rule."""
-        return DeltaMixer(self.width, self.n_heads, self.n_layers, self.gated, self.chunk)
+        return DeltaMixer(self)
 
 
 class DeltaMixer(Mixer):
-    """The gated delta rule (see the module); its memory is S, (B, H, width/H, width/H).
+    """The gated delta rule (see the module); its memory is S, (B, H, width/H, width/H)."""
 
-    Args:
-        width: size of a token.
-        n_heads: H.
-        n_layers: number of blocks.
-        gated: whether the memory decays.
-        chunk: positions computed at once.
-    """
-
-    def __init__(self, width: int, n_heads: int, n_layers: int, gated: bool, chunk: int) -> None:
+    def __init__(self, model: GatedDeltaNet) -> None:
         super().__init__()
-        self.width, self.n_heads, self.chunk = width, n_heads, chunk
+        width, n_heads = model.width, model.n_heads
+        self.width, self.n_heads, self.chunk = width, n_heads, model.chunk
         self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
         self.rate = nn.Linear(width, n_heads)
-        self.keep = nn.Linear(width, n_heads) if gated else None
+        self.keep = nn.Linear(width, n_heads) if model.gated else None
         self.norm = nn.RMSNorm(width // n_heads, eps=1e-5)
         self.out = nn.Linear(width, width, bias=False)
-        init_residual(self.out, n_layers)
+        init_residual(self.out, model.n_layers)
         nn.init.zeros_(self.rate.bias)
         if self.keep is not None:
             nn.init.zeros_(self.keep.weight)

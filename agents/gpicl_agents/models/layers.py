@@ -27,19 +27,14 @@ class Mixer(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Pre-norm MLP with its residual connection.
+    """Pre-norm MLP of a model's block, with its residual connection."""
 
-    Args:
-        width: size of a token.
-        mlp_width: hidden size.
-        n_layers: number of blocks, which scales the initial residual branch.
-    """
-
-    def __init__(self, width: int, mlp_width: int, n_layers: int) -> None:
+    def __init__(self, model: "BlockAgent") -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.mlp_in, self.mlp_out = nn.Linear(width, mlp_width), nn.Linear(mlp_width, width)
-        init_residual(self.mlp_out, n_layers)
+        self.norm = nn.LayerNorm(model.width)
+        self.mlp_in = nn.Linear(model.width, model.mlp_width)
+        self.mlp_out = nn.Linear(model.mlp_width, model.width)
+        init_residual(self.mlp_out, model.n_layers)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """(B, T, width) → the same."""
@@ -47,19 +42,12 @@ class Mlp(nn.Module):
 
 
 class MixerBlock(nn.Module):
-    """Pre-norm mixer and MLP.
+    """Pre-norm mixer and MLP of a model."""
 
-    Args:
-        mixer: between tokens.
-        width: size of a token.
-        mlp_width: hidden size of the MLP.
-        n_layers: number of blocks.
-    """
-
-    def __init__(self, mixer: Mixer, width: int, mlp_width: int, n_layers: int) -> None:
+    def __init__(self, model: "MixerAgent") -> None:
         super().__init__()
-        self.norm, self.mixer = nn.LayerNorm(width), mixer
-        self.mlp = Mlp(width, mlp_width, n_layers)
+        self.norm, self.mixer = nn.LayerNorm(model.width), model.build_mixer()
+        self.mlp = Mlp(model)
 
     def forward(self, tokens: torch.Tensor, memory: Any) -> tuple[torch.Tensor, Any]:
         """The next T tokens (B, T, width) → the same, and the next memory of the mixer."""
@@ -108,9 +96,7 @@ class MixerAgent(BlockAgent):
 
     def build_layers(self) -> None:
         """Make the blocks."""
-        self.blocks = nn.ModuleList(
-            MixerBlock(self.build_mixer(), self.width, self.mlp_width, self.n_layers) for _ in range(self.n_layers)
-        )
+        self.blocks = nn.ModuleList(MixerBlock(self) for _ in range(self.n_layers))
 
     def start_memory(self, batch: int) -> list[Any]:
         """Return the memory of each mixer."""

@@ -44,28 +44,21 @@ class LinearAttention(MixerAgent):
 
     def build_mixer(self) -> Mixer:
         """Return linear attention."""
-        return LinearAttentionMixer(self.width, self.n_heads, self.n_layers, self.feature_map, self.chunk)
+        return LinearAttentionMixer(self)
 
 
 class LinearAttentionMixer(Mixer):
-    """Linear attention (see the module); its memory is S, (B, H, width/H, width/H), with z as its last column.
+    """Linear attention (see the module); its memory is S, (B, H, width/H, width/H), with z as its last column."""
 
-    Args:
-        width: size of a token.
-        n_heads: H.
-        n_layers: number of blocks.
-        feature_map: φ.
-        chunk: positions computed at once.
-    """
-
-    def __init__(self, width: int, n_heads: int, n_layers: int, feature_map: str, chunk: int) -> None:
+    def __init__(self, model: LinearAttention) -> None:
         super().__init__()
-        self.width, self.n_heads, self.chunk = width, n_heads, chunk
-        self.divides = feature_map == "elu"
+        width, n_heads = model.width, model.n_heads
+        self.width, self.n_heads, self.chunk = width, n_heads, model.chunk
+        self.divides = model.feature_map == "elu"
         self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
         self.norm = nn.Identity() if self.divides else nn.RMSNorm(width // n_heads, eps=1e-5)
         self.out = nn.Linear(width, width, bias=False)
-        init_residual(self.out, n_layers)
+        init_residual(self.out, model.n_layers)
 
     def start(self, batch: int) -> torch.Tensor:
         """Return S = 0 and z = 0."""

@@ -53,8 +53,7 @@ class SelectiveStateSpace(MixerAgent):
 
     def build_mixer(self) -> Mixer:
         """Return the state-space model."""
-        inner = self.expand * self.width
-        return StateSpaceMixer(self.width, inner, self.state_width, self.n_heads, self.n_layers, self.chunk)
+        return StateSpaceMixer(self)
 
 
 class StateSpaceMemory(NamedTuple):
@@ -70,21 +69,13 @@ class StateSpaceMemory(NamedTuple):
 
 
 class StateSpaceMixer(Mixer):
-    """The selective state-space model (see the module).
+    """The selective state-space model (see the module)."""
 
-    Args:
-        width: size of a token.
-        inner: size of v, of all heads together.
-        state_width: n.
-        n_heads: H.
-        n_layers: number of blocks.
-        chunk: positions computed at once.
-    """
-
-    def __init__(self, width: int, inner: int, state_width: int, n_heads: int, n_layers: int, chunk: int) -> None:
+    def __init__(self, model: SelectiveStateSpace) -> None:
         super().__init__()
-        self.inner, self.state_width, self.n_heads, self.chunk = inner, state_width, n_heads, chunk
-        self.mixed = inner + 2 * state_width
+        width, n_heads, inner = model.width, model.n_heads, model.expand * model.width
+        self.inner, self.state_width, self.n_heads, self.chunk = inner, model.state_width, n_heads, model.chunk
+        self.mixed = inner + 2 * model.state_width
         self.project = nn.Linear(width, self.mixed + n_heads, bias=False)
         self.gate = nn.Linear(width, inner)
         nn.init.zeros_(self.gate.weight)  # with random gates it leaves the plateau 100 steps later
@@ -96,7 +87,7 @@ class StateSpaceMixer(Mixer):
         self.skip = nn.Parameter(torch.zeros(n_heads))  # D
         self.norm = nn.RMSNorm(inner, eps=1e-5)
         self.out = nn.Linear(inner, width, bias=False)
-        init_residual(self.out, n_layers)
+        init_residual(self.out, model.n_layers)
 
     def start(self, batch: int) -> StateSpaceMemory:
         """Return zeros."""

@@ -75,10 +75,7 @@ class Transformer(BlockAgent):
         """Make the blocks, and positions for `"paper"`."""
         if self.tokens == "paper":
             self.positions = nn.Parameter(0.02 * torch.randn(self.max_length, self.width))
-        self.blocks = nn.ModuleList(
-            AttentionBlock(self.width, self.n_heads, self.mlp_width, self.n_layers, self.similarity_bias)
-            for _ in range(self.n_layers)
-        )
+        self.blocks = nn.ModuleList(AttentionBlock(self) for _ in range(self.n_layers))
 
     @property
     def name(self) -> str:
@@ -150,28 +147,20 @@ class Transformer(BlockAgent):
 
 
 class AttentionBlock(nn.Module):
-    """Pre-norm attention and MLP, with normalised queries and keys (Henry et al. 2020) and an optional additive bias.
+    """Pre-norm attention and MLP, with normalised queries and keys (Henry et al. 2020) and an optional bias."""
 
-    Args:
-        width: size of a token.
-        n_heads: H.
-        mlp_width: hidden size of the MLP.
-        n_layers: number of blocks, which scales the initial residual branches.
-        similarity_bias: initial β of the last head (the first starts at 0.3 of it); 0 for none.
-    """
-
-    def __init__(self, width: int, n_heads: int, mlp_width: int, n_layers: int, similarity_bias: float) -> None:
+    def __init__(self, model: Transformer) -> None:
         super().__init__()
-        self.n_heads = n_heads
+        width, mlp_width, self.n_heads = model.width, model.mlp_width, model.n_heads
         self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
         self.queries_keys_values = nn.Linear(width, 3 * width, bias=False)
         self.attention_out = nn.Linear(width, width, bias=False)
         self.mlp_in, self.mlp_out = nn.Linear(width, mlp_width), nn.Linear(mlp_width, width)
-        init_residual(self.attention_out, n_layers)
-        init_residual(self.mlp_out, n_layers)
-        self.log_scale = nn.Parameter(torch.full((n_heads, 1, 1), 0.5 * math.log(width // n_heads)))
-        if similarity_bias:
-            self.beta = nn.Parameter(similarity_bias * torch.linspace(0.3, 1.0, n_heads)[:, None, None])
+        init_residual(self.attention_out, model.n_layers)
+        init_residual(self.mlp_out, model.n_layers)
+        self.log_scale = nn.Parameter(torch.full((self.n_heads, 1, 1), 0.5 * math.log(width // self.n_heads)))
+        if model.similarity_bias:  # initially 0.3 of it in the first head, all of it in the last
+            self.beta = nn.Parameter(model.similarity_bias * torch.linspace(0.3, 1.0, self.n_heads)[:, None, None])
 
     def forward(
         self,

@@ -11,7 +11,7 @@ from gpicl_agents.models.delta_net import DeltaMixer, GatedDeltaNet
 def test_the_mixer_is_the_recurrence_of_the_paper(gated: bool):
     """S_t = S_{t−1} α_t (I − β_t k_t k_tᵀ) + β_t v_t k_tᵀ, o_t = S_t q_t: the paper's S is our Sᵀ."""
     torch.manual_seed(0)
-    mixer = DeltaMixer(width=6, n_heads=1, n_layers=1, gated=gated, chunk=4).double()
+    mixer = DeltaMixer(GatedDeltaNet(width=6, n_heads=1, gated=gated, chunk=4)).double()
     if mixer.keep is not None:
         torch.nn.init.normal_(mixer.keep.weight)
     tokens = torch.randn(1, 9, 6, dtype=torch.float64)
@@ -29,7 +29,7 @@ def test_the_mixer_is_the_recurrence_of_the_paper(gated: bool):
 
 def test_the_gate_begins_nearly_open():
     """After a hundred examples a memory keeps at least nine tenths."""
-    mixer = DeltaMixer(width=6, n_heads=2, n_layers=1, gated=True, chunk=4)
+    mixer = DeltaMixer(GatedDeltaNet(width=6, n_heads=2, chunk=4))
     assert mixer.keep is not None
     assert (mixer.keep(torch.randn(50, 6)).sigmoid() ** 100 > 0.9).all()
 

@@ -10,7 +10,7 @@ from gpicl_agents.models.linear_attention import LinearAttention, LinearAttentio
 def test_the_papers_feature_map_is_attention_with_a_kernel_for_weights():
     """Equation 9 of the paper, over all tokens up to each: Σ φ(q)·φ(k_i) v_i / Σ φ(q)·φ(k_i)."""
     torch.manual_seed(0)
-    mixer = LinearAttentionMixer(width=6, n_heads=1, n_layers=1, feature_map="elu", chunk=4).double()
+    mixer = LinearAttentionMixer(LinearAttention(width=6, n_heads=1, feature_map="elu", chunk=4)).double()
     tokens = torch.randn(2, 9, 6, dtype=torch.float64)
     q, k, v = mixer.queries_keys_values(tokens).chunk(3, 2)
     weights = ((elu(q) + 1) @ (elu(k) + 1).mT).tril()
@@ -21,7 +21,7 @@ def test_the_papers_feature_map_is_attention_with_a_kernel_for_weights():
 def test_weights_of_unit_norm_are_cosines():
     """One head reads Σ cos(q, k_i) v_i, then normalised."""
     torch.manual_seed(0)
-    mixer = LinearAttentionMixer(width=6, n_heads=1, n_layers=1, feature_map="unit", chunk=4).double()
+    mixer = LinearAttentionMixer(LinearAttention(width=6, n_heads=1, chunk=4)).double()
     tokens = torch.randn(2, 9, 6, dtype=torch.float64)
     q, k, v = mixer.queries_keys_values(tokens).chunk(3, 2)
     cosines = torch.cosine_similarity(q[:, :, None], k[:, None], dim=3).tril()

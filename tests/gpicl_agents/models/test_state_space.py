@@ -9,10 +9,10 @@ from gpicl_agents.models.state_space import SelectiveStateSpace, StateSpaceMixer
 def test_the_mixer_is_the_recurrence_of_the_module():
     """Token by token, head by head, with the convolution written out."""
     torch.manual_seed(0)
-    mixer = StateSpaceMixer(width=6, inner=8, state_width=3, n_heads=2, n_layers=1, chunk=4).double()
+    mixer = StateSpaceMixer(SelectiveStateSpace(width=4, expand=2, state_width=3, n_heads=2, chunk=4)).double()
     for parameter in mixer.parameters():
         parameter.data += 0.3 * torch.randn(parameter.shape)
-    tokens = torch.randn(1, 9, 6, dtype=torch.float64)
+    tokens = torch.randn(1, 9, 4, dtype=torch.float64)
     states, rows = [torch.zeros(3, 4).double() for _ in range(2)], []
     inputs, times = mixer.project(tokens[0]).split([14, 2], 1)
     for t in range(9):
@@ -35,7 +35,7 @@ def test_the_mixer_is_the_recurrence_of_the_module():
 
 def test_it_begins_as_linear_attention_that_hardly_forgets():
     """Time steps of 1, heads that last from 100 to 1,000 examples, a token's own input, a constant gate."""
-    mixer = StateSpaceMixer(width=6, inner=12, state_width=3, n_heads=3, n_layers=1, chunk=4)
+    mixer = StateSpaceMixer(SelectiveStateSpace(width=6, expand=2, state_width=3, n_heads=3, chunk=4))
     assert torch.allclose(softplus(mixer.time_bias), torch.ones(3))
     assert torch.allclose(1 / mixer.log_rate.exp(), torch.tensor([1000.0, 10**2.5, 100.0]), rtol=1e-3)
     values, tokens = torch.randn(2, 3 + 5, 18), torch.randn(2, 5, 6)
