@@ -86,7 +86,7 @@ def train_policy(
     Args:
         algorithm: `"PPO"` or `"RecurrentPPO"`.
         env_id: a classification environment; its actions are labels.
-        folder: must not exist, or be empty.
+        folder: new or empty.
         seconds: time to train.
         num_envs: number of parallel environments.
         seed: seed of weights, actions and episodes.
@@ -94,14 +94,14 @@ def train_policy(
         **env_kwargs: arguments of `gymnasium.make_vec`.
 
     Raises:
-        ValueError: an argument is not allowed, or the folder is not empty.
+        ValueError: an argument is not allowed, or the folder is not new or empty.
     """
     check_choice("algorithm", algorithm, ALGORITHMS)
     check_number("seconds", seconds, 0.1)
     check_integer("num_envs", num_envs, 1)
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} is not empty: give another folder (--out).")
+        raise ValueError(f"{folder} is not an empty folder: give another one (--out).")
     made, policy = _algorithm(algorithm)
     from gpicl_envs.wrappers.sb3 import Sb3VecEnv  # needs stable-baselines3
 

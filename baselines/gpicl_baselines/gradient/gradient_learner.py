@@ -64,7 +64,7 @@ class GradientState:
 
     Args:
         weights: of B networks.
-        moments: of Adam: the running means of the gradients and of their squares, as the weights; empty for SGD.
+        moments: of Adam: the running means of the gradients and of their squares, as the weights; None for SGD.
         steps: gradient steps taken.
         total: (B, D) sum of the inputs.
         x: (B, n, D) features of the examples; without replay, of the last only.

@@ -43,7 +43,7 @@ def test_the_recurrent_policy_predicts_what_it_plays_in_stable_baselines():
 def test_folders_that_are_in_the_way_or_damaged_are_named(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(ValueError, match="mine is not empty"):
+    with pytest.raises(ValueError, match="mine is not an empty folder"):
         train_policy("PPO", "GPICL-Clusters-v0", tmp_path / "mine", seconds=1.0, **SMALL)
     with pytest.raises(ValueError, match="holds no policy"):
         load_policy(tmp_path / "mine")
