@@ -41,7 +41,7 @@ def test_two_learners_of_one_name_are_told_apart(folder: Path, monkeypatch, caps
     monkeypatch.chdir(folder)
     options = "--env GPICL-Digits-v0 --env-kwargs length=5 n_features=8 --episodes 4 --out two.jsonl"
     main(["evaluate", "--learners", "my_agent:Nearest", "my_agent:Nearest", "knn", *options.split()])
-    assert capsys.readouterr().out.count("Nearest (my_agent:Nearest)") == 1  # the same spec twice is one row
+    assert capsys.readouterr().out.count("| Nearest | 0 |") == 1  # the same spec twice is one row
     for name in ("a", "b"):
         make = f"train tiny --steps 2 --out {name} --env GPICL-Digits-v0 --env-kwargs length=5 n_features=32"
         main(make.split())

@@ -250,7 +250,7 @@ def test_a_sweep_on_a_ray_cluster_finds_what_one_in_this_process_finds(no_svhn, 
 
 def test_a_failure_does_not_lose_an_earlier_result(no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     before = sweep(tiny(), "small", tmp_path, inline)
-    monkeypatch.setattr("gpicl_agents.experiments.engine.sweep._is_done", lambda trial, records: False)
+    monkeypatch.setattr("gpicl_agents.experiments.engine.sweep._is_complete", lambda job, record: False)
 
     def fails(jobs):
         for job in jobs:

@@ -55,9 +55,9 @@ def test_a_field_that_is_missing_reads_as_its_default(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"results": {"seen-task": {"episodes": 8}}}, r"results.seen-task.first: Field required"),
-        ({"n_parameters": "many"}, r"n_parameters: Input should be a valid integer"),
-        ({"status": "perhaps"}, r"status: Input should be 'ok' or 'failed'"),
+        ({"results": {"seen-task": {"episodes": 8}}}, r"results.seen-task.first is missing"),
+        ({"n_parameters": "many"}, r"n_parameters='many': Input should be a valid integer"),
+        ({"status": "perhaps"}, r"status='perhaps': Input should be 'ok' or 'failed'"),
         ({"schema": "gpicl-trial-1"}, r"has the schema 'gpicl-trial-1'"),
     ],
 )
