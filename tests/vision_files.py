@@ -20,6 +20,7 @@ from scipy.io import savemat
 from gpicl_envs.datasets.registry import DATASETS
 from gpicl_envs.datasets.torchvision import VisionFiles
 
+VISION = [name for name, spec in DATASETS.items() if isinstance(spec.files, VisionFiles)]
 SPLITS = ("train", "test")
 OMNIGLOT_CHARACTERS = {
     "train": ["Zulu/character02", "Alpha/character01", "Alpha/character10"],

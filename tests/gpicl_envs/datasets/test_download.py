@@ -117,7 +117,7 @@ def test_what_was_downloaded_can_be_loaded(name: str, server: Server, own_data: 
     assert left_over(own_data) == []
 
 
-def test_omniglot_is_asked_for_at_both_its_addresses(server: Server, own_data: Path):
+def test_omniglot_comes_from_both_its_addresses(server: Server, own_data: Path):
     download("Omniglot", report=lambda line: None)
     assert server.requests == {"images_background.zip": 1, "images_evaluation.zip": 1}
 

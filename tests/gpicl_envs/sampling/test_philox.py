@@ -38,7 +38,7 @@ def test_normals_take_the_same_levels_from_either_path():
     assert torch.equal(here.normal(10, 7), elsewhere.normal(10, 7))
 
 
-def test_streams_differ_by_key_number_purpose_and_part():
+def test_streams_differ_by_key_number_purpose_and_substream():
     base = streams(0).words(8)
     for other in (streams(0, key=1), streams(1), streams(0, purpose=1)):
         assert not torch.equal(base, other.words(8))

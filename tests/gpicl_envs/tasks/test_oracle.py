@@ -27,7 +27,7 @@ def test_nobody_becomes_an_oracle():
         type("Mine", (Oracle,), {})
 
 
-def test_the_oracle_has_no_answer_elsewhere():
+def test_the_oracle_has_no_predictions_elsewhere():
     tasks = TaskDistribution("MNIST", split="test", length=3)
     assert not Oracle().covers(tasks)
     with pytest.raises(ValueError, match="known for Clusters and Random alone, not for GPICL-MNIST-v0"):
