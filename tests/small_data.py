@@ -7,7 +7,7 @@ import numpy as np
 
 from gpicl_envs import DatasetSpec
 
-# What the person who runs the tests has, else what lies beside the repository.
+# The user's data folder if there is one, else the folder beside the repository.
 REAL_DATA = Path(os.environ.get("GPICL_DATA_DIR") or Path(__file__).parents[2] / "shared" / "data")
 
 

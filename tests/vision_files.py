@@ -1,4 +1,4 @@
-"""Small files in the formats of torchvision's datasets, with random images, and torchvision told their checksums."""
+"""Small files in the formats of torchvision's datasets, of random images, whose checksums torchvision then expects."""
 
 import bz2
 import gzip
@@ -43,7 +43,7 @@ class Small(NamedTuple):
 
 
 def write(name: str, folder: Path, patch: pytest.MonkeyPatch, seed: int = 0) -> Small:
-    """Write a small dataset under the name of a registered one, and tell torchvision's class its checksums."""
+    """Write a small dataset under the name of a registered one, and make torchvision's class expect its checksums."""
     datasets = pytest.importorskip("torchvision.datasets", reason="torchvision cannot be imported")
     files = DATASETS[name].files
     assert isinstance(files, VisionFiles)

@@ -20,5 +20,5 @@ def test_the_optimal_player_of_clusters_scores_the_bayes_accuracy():
     """Knowing the means e_k, it takes the largest of the first K coordinates."""
     dataset = load_dataset("Clusters")
     right = np.concatenate([dataset.x[s][:, :10].argmax(1) == dataset.y[s] for s in ("train", "test")])
-    deviation = (dataset.bayes_accuracy * (1 - dataset.bayes_accuracy) / len(right)) ** 0.5
-    assert right.mean() == pytest.approx(dataset.bayes_accuracy, abs=4 * deviation)
+    std = (dataset.bayes_accuracy * (1 - dataset.bayes_accuracy) / len(right)) ** 0.5
+    assert right.mean() == pytest.approx(dataset.bayes_accuracy, abs=4 * std)

@@ -15,8 +15,6 @@ from gpicl_envs.datasets import DATASETS, load_dataset, torchvision_formats
 from gpicl_envs.datasets.torchvision import VisionFiles
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
-# -- torchvision's files -----------------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("harm", ["flipped", "cut"])
 @pytest.mark.parametrize("name", ["KMNIST", "EMNISTLetters", "QMNIST", "USPS", "CIFAR10", "SVHN", "Omniglot"])
@@ -148,9 +146,6 @@ def test_a_whole_fashion_mnist_with_other_content_is_refused(harm: str, real_dat
         match="FashionMNIST.npz is refused.*(but not its content|, but MNIST test|, but FashionMNIST test)",
     ):
         load_dataset("FashionMNIST")
-
-
-# -- Lazy imports ------------------------------------------------------------------------------------------------------
 
 
 def test_every_vision_dataset_knows_its_checksums():

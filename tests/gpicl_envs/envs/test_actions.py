@@ -28,7 +28,7 @@ def test_bandit_feedback_with_logits_rewards_the_most_likely_label_and_no_info_r
     env = make_vec(feedback="reward", action="logits")
     env.reset(seed=0)
     labels = env.unwrapped.episodes.y[:, 0].clone()
-    logits = torch.arange(10.0).expand(3, 10)  # of distinct values: a likelihood would tell which label is true
+    logits = torch.arange(10.0).expand(3, 10)  # of distinct values: a likelihood would reveal the true label
     _, reward, *_, info = env.step(logits)
     assert torch.equal(reward, (labels == 9).float()) and "label" not in info
     single = make(feedback="reward")

@@ -74,8 +74,8 @@ def test_the_hidden_task_explains_what_is_shown():
     observation, _ = env.reset(seed=0)
     index = int(env.episode.index[0, 0])
     image, label = load_dataset("MNIST").x["train"][index], load_dataset("MNIST").y["train"][index]
-    mean, deviation = load_dataset("MNIST").moments
-    expected = env.task.projection @ ((image.ravel() - mean) / deviation)
+    mean, std = load_dataset("MNIST").moments
+    expected = env.task.projection @ ((image.ravel() - mean) / std)
     assert np.allclose(observation["x"], expected, atol=1e-4)
     assert env.step(env.task.permutation[label])[1] == 1.0
     assert make().unwrapped.reset() and make("GPICL-MNIST-v0", n_features=784).unwrapped.tasks.route == "cholesky"

@@ -10,8 +10,6 @@ from small_tasks import SMALL, make, make_vec, play
 
 import gpicl_envs
 
-# -- Gymnasium's own rules ---------------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("action", ["label", "logits"])
 @pytest.mark.parametrize("feedback", ["label", "reward"])
@@ -125,7 +123,7 @@ def test_a_list_of_seeds_gives_each_its_own():
     assert torch.equal(x[0], x[1]) and np.array_equal(x[2, 0], make().reset(seed=2)[0]["x"])
 
 
-# -- What is shown and paid --------------------------------------------------------------------------------------------
+# -- What is shown and rewarded ----------------------------------------------------------------------------------------
 
 
 def test_the_oracle_is_always_right_and_another_never():

@@ -31,7 +31,7 @@ def test_the_hidden_base_input_is_shown_as_it_is():
 
 
 def test_colours_stay_colours():
-    """Half red, half blue images: the picture shows both colours where the source is."""
+    """Half red, half blue images: the picture shows both colours at the base input."""
     images = np.zeros((40, 6, 6, 3), np.uint8)
     images[:, :, :3] = RED
     images[:, :, 3:] = BLUE

@@ -1,4 +1,4 @@
-"""Each variant of the learning problem, against an answer that is known beforehand."""
+"""Which examples are shown, against what is known beforehand."""
 
 import numpy as np
 import pytest
@@ -103,9 +103,6 @@ def test_ten_thousand_examples_in_an_episode():
     assert (
         episodes.x.shape == (1, 10_000, 32) and episodes.x.isfinite().all() and len(episodes.index.unique()) == 10_000
     )
-
-
-# -- Frozen features ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("length", [100, 797])

@@ -7,8 +7,6 @@ from gpicl_envs.datasets import Dataset
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.tasks.classification import TaskDistribution
 
-# -- Tasks and their ids -----------------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("arguments", EVERY_KIND, ids=str)
 def test_labels_follow_the_hidden_task(arguments: dict):
@@ -19,9 +17,6 @@ def test_labels_follow_the_hidden_task(arguments: dict):
         of_class = {int(c): int(episodes.tasks.permutation[b, 0, k]) for k, c in enumerate(episodes.tasks.classes[b])}
         assert [of_class[int(label)] for label in base_labels[b]] == episodes.y[b].tolist()
         assert sorted(episodes.tasks.permutation[b, 0].tolist()) == list(range(tasks.n_classes))
-
-
-# -- Bad input ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -55,7 +50,7 @@ def test_bad_arguments_say_what_is_allowed(arguments: dict, message: str):
         TaskDistribution(**arguments)
 
 
-LACKING = Dataset("lacking", {"train": np.eye(9, 4, dtype=np.float32)}, {"train": np.arange(9) % 2}, n_classes=3)
+INCOMPLETE = Dataset("incomplete", {"train": np.eye(9, 4, dtype=np.float32)}, {"train": np.arange(9) % 2}, n_classes=3)
 
 
 def test_numpys_numbers_are_numbers():
@@ -90,7 +85,7 @@ def test_numpys_numbers_are_numbers():
         ({"shots": 5, "length": 50}, "length=50 is not allowed: give a whole number of at least 51"),
         ({"shots": 2, "class_imbalance": 3.0}, "leave one of the two out"),
         ({"shots": 100, "length": 1001}, "smallest class"),
-        ({"dataset": LACKING, "n_classes": 3, "shots": 1, "length": 4}, "has examples of only 2 of 3 classes"),
+        ({"dataset": INCOMPLETE, "n_classes": 3, "shots": 1, "length": 4}, "has examples of only 2 of 3 classes"),
         ({"n_classes": 11}, "Digits has no more"),
         ({"drift": "labels"}, "says what changes, but not when: give drift_every too"),
         ({"permutation_bias": 0.5, "permute_labels": False}, "has no use with permute_labels=False"),
@@ -117,7 +112,7 @@ def test_features_replace_the_images():
 
 
 def test_what_has_no_id_of_its_own_is_shown_by_the_array_id():
-    assert TaskDistribution(LACKING, n_classes=3, length=4, n_features=4).env_id == "GPICL-Array-v0"
+    assert TaskDistribution(INCOMPLETE, n_classes=3, length=4, n_features=4).env_id == "GPICL-Array-v0"
     assert tasks_of().env_id == "GPICL-Digits-v0"
     x, y = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32), np.arange(40) % 10
     mine = Dataset("MNIST", {"train": x}, {"train": y}, n_classes=10)

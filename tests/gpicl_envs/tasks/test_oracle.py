@@ -13,7 +13,7 @@ def test_the_oracle_reaches_the_bayes_accuracy_of_clusters_within_its_interval(d
     curve = evaluate(Oracle(), tasks, episodes=1500, seed=5, batch_size=64)
     bayes = load_dataset("Clusters").bayes_accuracy
     record = curve.record()
-    # 10,000 test examples are a sample themselves: their own share of right answers lies within 0.5 % of the truth.
+    # The accuracy on the 10,000 test examples, a sample themselves, lies within 0.5 % of the truth.
     assert record["area_low"] - 0.005 < bayes < record["area_high"] + 0.005
 
 
@@ -22,7 +22,7 @@ def test_the_oracle_looks_up_every_item_of_random():
     assert np.all(curve.scores)
 
 
-def test_nobody_becomes_an_oracle():
+def test_no_class_derives_from_the_oracle():
     with pytest.raises(TypeError, match="cannot be derived from"):
         type("Mine", (Oracle,), {})
 

@@ -23,7 +23,7 @@ from gpicl_envs.wrappers.vector import (
 
 SMALL = {"n_features": 8, "length": 4}
 VECTOR_WRAPPERS = [FlattenObservation, PreviousActionAndReward, RecordEpisodeStatistics, TorchToNumpy]
-# Two steps, then environment 0 begins anew: from there on the environments end at different times.
+# Two steps, then environment 0 is reset: from there on the environments end at different times.
 STAGGER_AT, STAGGERED, STEPS = 2, np.array([True, False, False]), 14
 
 
@@ -263,7 +263,7 @@ def test_it_shows_what_was_done_and_earned_and_forgets_it_at_the_end():
 
 
 def test_unread_actions_may_be_any_number():
-    """In NEXT_STEP mode, the action of an environment that only begins anew is not read."""
+    """In NEXT_STEP mode, the action of an environment that only begins an episode is not read."""
     env = PreviousActionAndReward(make_vec(autoreset_mode="NextStep", length=2))
     env.reset(seed=0)
     env.step(torch.zeros(3, dtype=torch.int64))
