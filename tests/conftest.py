@@ -1,4 +1,4 @@
-"""What tests share: one thread a worker, folders of their own for data, windows without a screen."""
+"""Fixtures and settings of all tests: one thread a worker, separate folders for data, windows without a screen."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu are skipped, with the reason, where there is none."""
+    """Skip tests marked gpu, with the reason, if there is no GPU."""
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
@@ -54,7 +54,7 @@ def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of real files, only read; skips where there is none."""
+    """The folder of real files, only read; skips if there is none."""
     if not list(REAL_DATA.glob("*.npz")):
         pytest.skip(f"no real data in {REAL_DATA}: set GPICL_DATA_DIR to a folder that has some")
     monkeypatch.setenv("GPICL_DATA_DIR", str(REAL_DATA))
@@ -62,11 +62,11 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def registries() -> Iterator[None]:
-    """What a block registers goes with it."""
-    ids, names = set(gymnasium.registry), set(DATASETS)
+def clean_registry() -> Iterator[None]:
+    """Whatever a test registers is gone afterwards."""
+    names, ids = set(DATASETS), set(gymnasium.registry)
     yield
-    for env_id in set(gymnasium.registry) - ids:
-        del gymnasium.registry[env_id]
     for name in set(DATASETS) - names:
         del DATASETS[name]
+    for env_id in set(gymnasium.registry) - ids:
+        del gymnasium.registry[env_id]

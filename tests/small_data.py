@@ -1,4 +1,4 @@
-"""The data that tests use: real files where there are any, and small random ones for every dataset kept in files."""
+"""The data that tests use: real files if there are any, and small random ones for every dataset kept in files."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from gpicl_envs import DatasetSpec
 
-# What the person who runs the tests has, else what lies beside the repository.
+# The user's data folder if there is one, else the folder beside the repository.
 REAL_DATA = Path(os.environ.get("GPICL_DATA_DIR") or Path(__file__).parents[2] / "shared" / "data")
 
 
@@ -23,3 +23,23 @@ def small_arrays(spec: DatasetSpec) -> dict[str, np.ndarray]:
         arrays[f"y_{split}"] = classes.repeat(10)
         arrays[f"x_{split}"] = generator.integers(256, size=(10 * len(classes), *shape), dtype=np.uint8)
     return arrays
+
+
+def small_npz(path: Path, **arrays) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    y = np.arange(30) % 3
+    arrays = {"x_train": generator.integers(256, size=(30, 4, 4), dtype=np.uint8), "y_train": y} | arrays
+    arrays = {name: value for name, value in arrays.items() if value is not None}
+    np.savez_compressed(path, **arrays)
+    return arrays
+
+
+def flip(path: Path, place: float = 0.5) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+
+
+def small_classes(count: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Six features and four classes."""
+    return np.random.default_rng(0).normal(size=(count, 6)), np.arange(count) % 4

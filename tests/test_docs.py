@@ -99,16 +99,13 @@ def test_pages_need_no_data(own_data: Path, tmp_path: Path):
     assert "Your own." in (tmp_path / "pages" / "GPICL-Array-v0.md").read_text()
 
 
-def test_a_page_of_a_small_dataset_shows_its_classes(own_data: Path, tmp_path: Path):
+def test_a_page_of_a_small_dataset_shows_its_classes(own_data: Path, tmp_path: Path, clean_registry):
     """At the defaults there are as many as the dataset has, ten at most."""
     from environment_pages import write_environment_pages
 
     x, y = np.random.default_rng(0).normal(size=(150, 6)), np.arange(150) % 3
     gpicl_envs.register_dataset("ThreeBlobs", x, y)
-    try:
-        write_environment_pages(tmp_path / "pages")
-    finally:
-        del gpicl_envs.DATASETS["ThreeBlobs"], gymnasium.registry["GPICL-ThreeBlobs-v0"]
+    write_environment_pages(tmp_path / "pages")
     page = (tmp_path / "pages" / "GPICL-ThreeBlobs-v0.md").read_text()
     assert "`Box(0.0, 1.0, (3,), float32)` | `Discrete(3)` |" in page and "Discrete(10)" not in page
     assert (tmp_path / "pages" / "GPICL-ThreeBlobs-v0.png").exists()
@@ -152,7 +149,7 @@ def test_the_blocks_of_the_tutorial_run(
     assert "majority" in output and (tmp_path / "runs" / "chance.jsonl").is_file()
 
 
-@pytest.mark.usefixtures("registries")
+@pytest.mark.usefixtures("clean_registry")
 @pytest.mark.parametrize("name", sorted(path.stem for path in DOCS.glob("*.md") if path.stem != "tutorial"))
 def test_the_blocks_of_other_pages_run(name: str):
     run_blocks(DOCS / f"{name}.md")

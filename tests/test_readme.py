@@ -12,7 +12,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-@pytest.mark.usefixtures("registries")
+@pytest.mark.usefixtures("clean_registry")
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_python_blocks_run(number: int):
     exec(compile(BLOCKS[number], f"README block {number}", "exec"), {"__name__": "readme"})

@@ -1,4 +1,4 @@
-"""Small files in the formats of torchvision's datasets, with random images, and torchvision told their checksums."""
+"""Small files in the formats of torchvision's datasets, of random images, whose checksums torchvision then expects."""
 
 import bz2
 import gzip
@@ -20,6 +20,7 @@ from scipy.io import savemat
 from gpicl_envs.datasets.registry import DATASETS
 from gpicl_envs.datasets.torchvision import VisionFiles
 
+VISION = [name for name, spec in DATASETS.items() if isinstance(spec.files, VisionFiles)]
 SPLITS = ("train", "test")
 OMNIGLOT_CHARACTERS = {
     "train": ["Zulu/character02", "Alpha/character01", "Alpha/character10"],
@@ -42,7 +43,7 @@ class Small(NamedTuple):
 
 
 def write(name: str, folder: Path, patch: pytest.MonkeyPatch, seed: int = 0) -> Small:
-    """Write a small dataset under the name of a registered one, and tell torchvision's class its checksums."""
+    """Write a small dataset under the name of a registered one, and make torchvision's class expect its checksums."""
     datasets = pytest.importorskip("torchvision.datasets", reason="torchvision cannot be imported")
     files = DATASETS[name].files
     assert isinstance(files, VisionFiles)

@@ -1,13 +1,13 @@
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
+from small_data import small_classes
 
 import gpicl_envs
 from gpicl_envs import DatasetSpec
@@ -18,14 +18,13 @@ IDS = list(environments())
 
 
 @pytest.fixture
-def three_blobs() -> Iterator[DatasetSpec]:
-    """A registered dataset of three classes, without any argument but its arrays; gone afterwards."""
+def three_blobs(clean_registry) -> DatasetSpec:
+    """A registered dataset of three classes, given by nothing but its arrays."""
     generator = np.random.default_rng(0)
     y = np.arange(150) % 3
     x = (4 * np.eye(3, 6)[y] + generator.normal(size=(150, 6))).astype(np.float32)
     gpicl_envs.register_dataset("ThreeBlobs", x, y, x[:120] + 0.1, y[:120])
-    yield gpicl_envs.DATASETS["ThreeBlobs"]
-    del gpicl_envs.DATASETS["ThreeBlobs"], gymnasium.registry["GPICL-ThreeBlobs-v0"]
+    return gpicl_envs.DATASETS["ThreeBlobs"]
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -37,13 +36,10 @@ def test_specs_survive_pickle_and_json(env_id: str):
     assert gymnasium.make(again).unwrapped.tasks.length == 5
 
 
-def test_a_dataset_registered_by_a_user_gets_an_id():
+def test_a_dataset_registered_by_a_user_gets_an_id(clean_registry):
     spec = gpicl_envs.DatasetSpec("Tenfold", gpicl_envs.DATASETS["Digits"].load, "Digits under another name")
     gpicl_envs.register_dataset(spec)
-    try:
-        assert gymnasium.make("GPICL-Tenfold-v0").reset(seed=0)[0]["x"].shape == (784,)
-    finally:
-        del gpicl_envs.DATASETS["Tenfold"], gymnasium.registry["GPICL-Tenfold-v0"]
+    assert gymnasium.make("GPICL-Tenfold-v0").reset(seed=0)[0]["x"].shape == (784,)
 
 
 def test_make_imports_the_package_by_its_prefix_and_works_offline():
@@ -90,3 +86,8 @@ def test_a_dataset_of_three_classes_has_environments_of_three_classes(three_blob
     assert tasks.sample(4).y.unique().tolist() == [0, 1, 2]
     curve = gpicl_envs.evaluate(gpicl_envs.make_learner("centroid", n_classes=3), tasks, episodes=20)
     assert curve.tasks["n_classes"] == 3 and curve.scores[:, -10:].mean() > 0.8
+
+
+def test_a_spec_takes_no_arrays():
+    with pytest.raises(ValueError, match="the spec of Digits and arrays"):
+        gpicl_envs.register_dataset(gpicl_envs.DATASETS["Digits"], *small_classes())

@@ -1,4 +1,4 @@
-"""Downloads from a real server on this machine, which behaves well or badly."""
+"""Downloads from a real server on this machine, which works well or badly."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ class Server(ThreadingHTTPServer):
     """Serves a folder's files by their names.
 
     Attributes:
-        requests: how often each was asked for.
+        requests: how often each file was requested.
         cut: file → how many times its connection still drops half way.
         spoilt: files that are served with a changed byte.
         slow: seconds before a file is served.
@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch):
-    """A server with small files of USPS and KMNIST; torchvision is told its address."""
+    """A server with small files of USPS and KMNIST; torchvision's addresses are replaced by its own."""
     datasets = pytest.importorskip("torchvision.datasets", reason="torchvision cannot be imported")
     there = tmp_path / "there"
     for name in ("USPS", "KMNIST", "CIFAR10", "EMNISTLetters", "Omniglot", "QMNIST", "SVHN"):
@@ -117,7 +117,7 @@ def test_what_was_downloaded_can_be_loaded(name: str, server: Server, own_data: 
     assert left_over(own_data) == []
 
 
-def test_omniglot_is_asked_for_at_both_its_addresses(server: Server, own_data: Path):
+def test_omniglot_comes_from_both_its_addresses(server: Server, own_data: Path):
     download("Omniglot", report=lambda line: None)
     assert server.requests == {"images_background.zip": 1, "images_evaluation.zip": 1}
 
@@ -145,7 +145,7 @@ def test_a_wrong_checksum_is_never_used_and_the_error_names_the_offline_path(ser
     with pytest.raises(MissingDataError, match="is not in the data folder"):
         load_dataset("USPS")
     server.spoilt.clear()
-    download("USPS", report=lambda line: None)  # what came whole the first time is not asked for again
+    download("USPS", report=lambda line: None)  # what was intact the first time is not downloaded again
     assert server.requests["usps.bz2"] == 1 and load_dataset("USPS").n_classes == 10
 
 
@@ -182,7 +182,7 @@ def test_what_a_killed_download_left_is_removed_and_never_used(server: Server, o
 def test_a_second_process_waits_and_finds_the_files(server: Server, own_data: Path):
     import torchvision.datasets
 
-    server.gate.clear()  # the first holds the lock, without an answer, until the second has come
+    server.gate.clear()  # the first process holds the lock, without a response, until the second has come
     arguments = [sys.executable, "-c", USPS_PROGRAM, json.dumps(torchvision.datasets.USPS.split_list)]
     processes = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     threading.Timer(6.0, server.gate.set).start()

@@ -1,74 +1,19 @@
 """Datasets that are kept in files: how they are found, verified, decoded and cached."""
 
 import gzip
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import vision_files
+from small_data import flip, small_npz
+from vision_files import VISION
 
-from gpicl_envs.datasets import DATASETS, cache, load_dataset, torchvision_formats
-from gpicl_envs.datasets.registry import find_dataset
+from gpicl_envs.datasets import DATASETS, load_dataset, torchvision_formats
 from gpicl_envs.datasets.torchvision import VisionFiles
-from gpicl_envs.datasets.torchvision_formats import area_average
-from gpicl_envs.errors import DamagedDataError, MissingDataError, UnknownNameError
-
-VISION = [name for name, spec in DATASETS.items() if isinstance(spec.files, VisionFiles)]
-
-
-def small_npz(path: Path, **arrays) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(0)
-    y = np.arange(30) % 3
-    arrays = {"x_train": generator.integers(256, size=(30, 4, 4), dtype=np.uint8), "y_train": y} | arrays
-    arrays = {name: value for name, value in arrays.items() if value is not None}
-    np.savez_compressed(path, **arrays)
-    return arrays
-
-
-def flip(path: Path, place: float = 0.5) -> None:
-    content = bytearray(path.read_bytes())
-    content[int(place * len(content))] ^= 1
-    path.write_bytes(content)
-
-
-# -- torchvision's files -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", VISION)
-def test_torchvisions_files_become_exactly_their_images_and_labels(name: str, own_data: Path, monkeypatch):
-    small = vision_files.write(name, own_data, monkeypatch)
-    for dataset in (small.files.load(), small.files.load()):  # decoded, then from the cache
-        assert dataset.name == name and dataset.n_classes == small.files.n_classes
-        for split, labels in small.y.items():
-            assert np.array_equal(dataset.y[split], labels) and dataset.y[split].dtype == np.int64
-            assert dataset.x[split].shape[1:] == small.files.shape and dataset.x[split].dtype == np.uint8
-            if small.x:
-                assert np.array_equal(dataset.x[split], small.x[split])
-
-
-def test_omniglots_strokes_are_white_and_characters_are_numbered_in_the_order_of_their_names(own_data, monkeypatch):
-    dataset = vision_files.write("Omniglot", own_data, monkeypatch).files.load()
-    images = np.concatenate([dataset.x["train"], dataset.x["test"]])
-    labels = np.concatenate([dataset.y["train"], dataset.y["test"]])
-    for image, label in zip(images, labels, strict=True):  # 15 black rows of the file are 4 white rows here
-        assert (image[: 4 * (label + 1)] == 255).all() and (image[4 * (label + 1) :] == 0).all()
-    assert set(dataset.y["train"]).isdisjoint(dataset.y["test"])
-
-
-def test_area_averages_count_pixels_in_part():
-    image = np.zeros((105, 105), np.uint8)
-    image[0] = 255
-    assert (area_average(image, 28)[0] == round(255 / 3.75)).all() and (area_average(image, 28)[1:] == 0).all()
-    image = np.random.default_rng(0).integers(256, size=(105, 105), dtype=np.uint8)
-    assert area_average(image, 28).mean() == pytest.approx(image.mean(), abs=0.1)
-    assert np.array_equal(
-        area_average(image[:56, :56], 28), np.rint(image[:56, :56].reshape(28, 2, 28, 2).mean((1, 3)))
-    )
+from gpicl_envs.errors import DamagedDataError, MissingDataError
 
 
 @pytest.mark.parametrize("harm", ["flipped", "cut"])
@@ -201,167 +146,6 @@ def test_a_whole_fashion_mnist_with_other_content_is_refused(harm: str, real_dat
         match="FashionMNIST.npz is refused.*(but not its content|, but MNIST test|, but FashionMNIST test)",
     ):
         load_dataset("FashionMNIST")
-
-
-def test_any_npz_of_the_folder_can_be_named(real_data: Path):
-    if not (real_data / "kmnist_test.npz").is_file():
-        pytest.skip(f"no kmnist_test.npz in {real_data}")
-    dataset = load_dataset("KMNIST-test")
-    assert dataset.name == "kmnist_test" and list(dataset.x) == ["test"] and len(dataset.y["test"]) == 10_000
-
-
-# -- NAME.npz ----------------------------------------------------------------------------------------------------------
-
-
-def test_names_are_compared_without_case_and_strokes(own_data: Path):
-    arrays = small_npz(own_data / "My_Own-set.npz", classes=np.array(["a", "b", "c"]))
-    assert np.array_equal(load_dataset("myownset").x["train"], arrays["x_train"])
-    assert find_dataset("fashion_mnist").name == "FashionMNIST"
-    small_npz(own_data / "myown_set.npz")
-    assert load_dataset("myown_set").name == "myown_set"
-    with pytest.raises(ValueError, match="could be any of My_Own-set.npz, myown_set.npz"):
-        load_dataset("myownset")
-
-
-def test_unknown_names_list_the_npz_files(own_data: Path):
-    small_npz(own_data / "flowers.npz")
-    with pytest.raises(UnknownNameError, match="'flower'. Did you mean 'flowers'.*Digits.*flowers.*GPICL_DATA_DIR"):
-        load_dataset("flower")
-
-
-def test_a_file_that_is_written_anew_is_read_anew(own_data: Path):
-    first = small_npz(own_data / "mine.npz")
-    assert np.array_equal(load_dataset("mine").x["train"], first["x_train"])
-    second = small_npz(own_data / "mine.npz", x_train=255 - first["x_train"])
-    os.utime(own_data / "mine.npz", ns=(0, time.time_ns()))
-    assert np.array_equal(load_dataset("mine").x["train"], second["x_train"])
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"y_train": None}, "has only one of x_train and y_train"),
-        ({"x_train": None, "y_train": None}, "has no x_train and y_train"),
-        ({"y_train": np.arange(30) % 3 + 1}, "The labels of bad.npz run from 1 to 3 with 3 different values"),
-        ({"y_train": np.arange(30) % 3 * 2}, "run from 0 to 4 with 3 different values.*exactly 0 … K − 1"),
-        ({"y_train": np.zeros(30, int)}, "K at least 2"),
-        ({"y_train": np.arange(30) % 3 / 1}, r"y_train of bad.npz has dtype float64 and shape \(30,\)"),
-        ({"y_train": np.arange(29) % 3}, "has 30 inputs in x_train, but 29 labels"),
-        ({"x_train": np.arange(30)}, "x_train of bad.npz has dtype int64"),
-        ({"x_train": np.zeros((30, 4), object)}, "Object arrays cannot be loaded"),
-        ({"y_train": np.array([None] * 30)}, "Object arrays cannot be loaded"),
-        ({"x_train": np.full((30, 4), np.nan)}, "30 inputs with values that are not finite"),
-        ({"x_train": np.ones((30, 4))}, "are all 1.0"),
-        (
-            {"x_test": np.zeros((5, 4, 5), np.uint8), "y_test": np.arange(5) % 3},
-            r"shapes: \(4, 4\) in x_train and \(4, 5\)",
-        ),
-    ],
-    ids=str,
-)
-def test_bad_arrays_in_a_file_are_refused_by_its_name(arrays: dict, message: str, own_data: Path):
-    small_npz(own_data / "bad.npz", **arrays)
-    with pytest.raises(DamagedDataError, match=f"bad.npz is refused: .*{message}"):
-        load_dataset("bad")
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04N.", b"\x93NUMPY\x01\x00"], ids=str)
-def test_what_is_no_npz_is_refused(content: bytes, own_data: Path):
-    (own_data / "bad.npz").write_bytes(content)
-    with pytest.raises(DamagedDataError, match="bad.npz is refused"):
-        load_dataset("bad")
-
-
-def test_no_flipped_bit_changes_the_data_silently(tmp_path: Path):
-    """Anywhere in the file: either it is refused, or the arrays are the right ones (a bit of the date flipped)."""
-    from gpicl_envs.datasets.user import read_npz
-
-    path = tmp_path / "flipped.npz"
-    arrays = small_npz(path)
-    whole = path.read_bytes()
-    refused = 0
-    for place in range(0, len(whole), 3):
-        content = bytearray(whole)
-        content[place] ^= 1 << place % 8
-        path.write_bytes(content)
-        try:
-            assert all(np.array_equal(array, arrays[name]) for name, array in read_npz(path).items()), place
-        except DamagedDataError:
-            refused += 1
-    assert refused > len(whole) / 3 * 0.6
-
-
-# -- The cache ---------------------------------------------------------------------------------------------------------
-
-
-def test_arrays_are_mapped_and_what_is_written_to_them_stays_in_memory(own_data: Path):
-    arrays = small_npz(own_data / "mine.npz")
-    spec = find_dataset("mine")
-    x = spec.load().x["train"]
-    assert isinstance(x.base, np.memmap)
-    torch.from_numpy(x).zero_()
-    assert np.array_equal(spec.load().x["train"], arrays["x_train"])
-
-
-@pytest.mark.parametrize("harm", ["flipped", "cut", "gone", "checksums gone", "checksums broken"])
-def test_a_damaged_cache_is_built_again(harm: str, own_data: Path):
-    arrays = small_npz(own_data / "mine.npz")
-    spec = find_dataset("mine")
-    spec.load()
-    (file,) = cache.cache_folder().glob("mine-*/x_train.npy")
-    if harm == "flipped":
-        flip(file, 0.9)
-    elif harm == "cut":
-        file.write_bytes(file.read_bytes()[:-1])
-    elif harm == "gone":
-        file.unlink()
-    elif harm == "checksums gone":
-        (file.parent / cache.CHECKSUMS).unlink()
-    else:
-        (file.parent / cache.CHECKSUMS).write_text("[]")
-    assert np.array_equal(spec.load().x["train"], arrays["x_train"])
-    assert np.array_equal(np.load(file), arrays["x_train"])  # the cache is whole again
-    assert [path.name for path in cache.cache_folder().glob(".*")] == []
-
-
-def test_a_cache_that_cannot_be_written_only_costs_time(own_data: Path, monkeypatch):
-    arrays = small_npz(own_data / "mine.npz")
-    monkeypatch.setenv("GPICL_CACHE_DIR", str(own_data / "mine.npz" / "below-a-file"))
-    assert np.array_equal(find_dataset("mine").load().x["train"], arrays["x_train"])
-
-
-def test_processes_can_build_the_same_entry_at_once(own_data: Path):
-    program = """
-import sys, time
-import numpy as np
-from gpicl_envs.datasets.cache import cached_arrays
-while time.time() < float(sys.argv[1]): pass
-for k in range(30):
-    assert cached_arrays("race", str(k), lambda: {"x": np.full(5000, k)})["x"].sum() == 5000 * k
-"""
-    start = str(time.time() + 2)
-    processes = [subprocess.Popen([sys.executable, "-c", program, start]) for _ in range(3)]
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    assert len(list(cache.cache_folder().iterdir())) == 30
-
-
-def test_the_default_folders_are_the_users_cache(monkeypatch):
-    monkeypatch.delenv("GPICL_DATA_DIR")
-    monkeypatch.delenv("GPICL_CACHE_DIR")
-    data, arrays = cache.data_folder(), cache.cache_folder()
-    assert (data.name, arrays.name) == ("data", "arrays") and data.parent == arrays.parent
-    assert data.parent.name == "gpicl-envs"
-
-
-# -- Lazy imports ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("command", ["", "main(['envs'])", "main(['data', 'list'])"])
-def test_listing_imports_neither_torchvision_nor_torch(command: str):
-    program = f"import sys, gpicl_envs\nfrom gpicl_envs.cli import main\n{command}\n"
-    program += "print({'torch', 'torchvision'} & set(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout.strip().splitlines()[-1] == "set()"
 
 
 def test_every_vision_dataset_knows_its_checksums():

@@ -1,37 +1,24 @@
 """Datasets from arrays that the user hands over."""
 
 import copy
+import os
+import time
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
-import torch
+from small_data import small_classes, small_npz
 
 import gpicl_envs
 from gpicl_envs.datasets import DATASETS, load_dataset
-from gpicl_envs.errors import MissingDataError
-
-
-@pytest.fixture
-def clean_registry():
-    """Whatever a test registers is gone afterwards."""
-    names, ids = set(DATASETS), set(gymnasium.registry)
-    yield
-    for name in set(DATASETS) - names:
-        del DATASETS[name]
-    for env_id in set(gymnasium.registry) - ids:
-        del gymnasium.registry[env_id]
-
-
-def arrays(count: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    return np.random.default_rng(0).normal(size=(count, 6)), np.arange(count) % 4
-
+from gpicl_envs.errors import DamagedDataError, MissingDataError
 
 pytestmark = pytest.mark.usefixtures("clean_registry")
 
 
 def test_registered_arrays_are_an_environment():
-    x, y = arrays()
+    x, y = small_classes()
     gpicl_envs.register_dataset("mine", x, y, x[:8] + 1, y[:8])
     small = {"n_classes": 4, "length": 8}
     by_keyword = gymnasium.make("GPICL-Array-v0", dataset="mine", **small)
@@ -45,7 +32,7 @@ def test_registered_arrays_are_an_environment():
 
 
 def test_a_dataset_object_is_an_environment_and_is_not_copied():
-    x, y = arrays()
+    x, y = small_classes()
     gpicl_envs.register_dataset("mine", x, y)
     dataset = load_dataset("mine")
     env = gymnasium.make("GPICL-Array-v0", dataset=dataset, n_classes=4, length=8)
@@ -64,17 +51,8 @@ def test_later_changes_of_the_users_array_do_not_reach_the_dataset(dtype):
     assert dataset.x["train"].dtype == (np.uint8 if dtype == np.uint8 else np.float32)
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16, torch.float32, torch.float64])
-def test_tensors_are_arrays_too(dtype: torch.dtype):
-    x = torch.arange(80).reshape(40, 2).to(dtype)
-    if dtype.is_floating_point:
-        x.requires_grad_()
-    gpicl_envs.register_dataset("mine", x, torch.arange(40) % 4)
-    assert np.array_equal(load_dataset("mine").x["train"], x.detach().float().numpy())
-
-
 def test_a_name_that_is_no_part_of_an_id_goes_through_array():
-    x, y = arrays()
+    x, y = small_classes()
     gpicl_envs.register_dataset("my set: 1/2", x, y)
     env = gymnasium.make("GPICL-Array-v0", dataset="my set: 1/2", n_classes=4, length=8)
     assert env.reset(seed=0)[0]["y"].shape == (4,)
@@ -86,46 +64,76 @@ def test_array_without_a_dataset_says_how(own_data):
         gymnasium.make("GPICL-Array-v0")
 
 
-X, Y = arrays()
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ((X, Y[:-1]), "mine has 40 inputs in x_train, but 39 labels in y_train"),
-        ((X[:, 0], Y), r"x_train of mine has shape \(40,\): give \(M, ...\)"),
-        ((X[:0], Y[:0]), r"has shape \(0, 6\)"),
-        ((X.astype(np.int32), Y), "has dtype int32: give uint8 or floating-point"),
-        ((X.astype(complex), Y), "has dtype complex128"),
-        ((np.where(X > 2, np.inf, X), Y), "inputs with values that are not finite in float32"),
-        ((X * 1e300, Y), "not finite in float32"),
-        ((X, Y + 1), "run from 1 to 4 with 4 different values"),
-        ((X, Y - 1), "run from -1 to 2"),
-        ((X, Y * 10**12), "run from 0 to 3000000000000 with 4 different"),
-        ((X, np.where(Y == 2, 3, Y)), "run from 0 to 3 with 3 different values"),
-        ((X, Y == 1), "has dtype bool and shape"),
-        ((X, Y.astype(float)), "has dtype float64 and shape"),
-        ((X, np.eye(4)[Y].astype(int)), r"has dtype int64 and shape \(40, 4\)"),
-        ((X, Y, X), "only one of x_test and y_test"),
-        ((X, Y, X[:, :5], Y), r"different shapes: \(6,\) in x_train and \(5,\) in x_test"),
-        ((X, Y, X, Y + 4 * (Y == 3)), "run from 0 to 7 with 5 different"),
-        ((X,), "only one of x_train and y_train"),
-        ((), "has no x_train and y_train"),
-        (("text", Y), "x_train of mine has dtype <U4"),
-    ],
-)
-def test_bad_arrays_are_refused_with_what_was_given(given: tuple, message: str):
-    with pytest.raises(ValueError, match=message):
-        gpicl_envs.register_dataset("mine", *given)
-    assert "mine" not in DATASETS and "GPICL-mine-v0" not in gymnasium.registry
-
-
 @pytest.mark.parametrize("name", ["mnist", "Array", "CIFAR-10", "", "  ", 5, None], ids=repr)
 def test_bad_names_are_refused(name):
     with pytest.raises(ValueError, match="registered already|name must be text"):
-        gpicl_envs.register_dataset(name, X, Y)
+        gpicl_envs.register_dataset(name, *small_classes())
 
 
-def test_a_spec_takes_no_arrays():
-    with pytest.raises(ValueError, match="the spec of Digits and arrays"):
-        gpicl_envs.register_dataset(DATASETS["Digits"], X, Y)
+def test_any_npz_of_the_folder_can_be_named(real_data: Path):
+    if not (real_data / "kmnist_test.npz").is_file():
+        pytest.skip(f"no kmnist_test.npz in {real_data}")
+    dataset = load_dataset("KMNIST-test")
+    assert dataset.name == "kmnist_test" and list(dataset.x) == ["test"] and len(dataset.y["test"]) == 10_000
+
+
+def test_a_file_that_is_rewritten_is_read_again(own_data: Path):
+    first = small_npz(own_data / "mine.npz")
+    assert np.array_equal(load_dataset("mine").x["train"], first["x_train"])
+    second = small_npz(own_data / "mine.npz", x_train=255 - first["x_train"])
+    os.utime(own_data / "mine.npz", ns=(0, time.time_ns()))
+    assert np.array_equal(load_dataset("mine").x["train"], second["x_train"])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"y_train": None}, "has only one of x_train and y_train"),
+        ({"x_train": None, "y_train": None}, "has no x_train and y_train"),
+        ({"y_train": np.arange(30) % 3 + 1}, "The labels of bad.npz run from 1 to 3 with 3 different values"),
+        ({"y_train": np.arange(30) % 3 * 2}, "run from 0 to 4 with 3 different values.*exactly 0 … K − 1"),
+        ({"y_train": np.zeros(30, int)}, "K at least 2"),
+        ({"y_train": np.arange(30) % 3 / 1}, r"y_train of bad.npz has dtype float64 and shape \(30,\)"),
+        ({"y_train": np.arange(29) % 3}, "has 30 inputs in x_train, but 29 labels"),
+        ({"x_train": np.arange(30)}, "x_train of bad.npz has dtype int64"),
+        ({"x_train": np.zeros((30, 4), object)}, "Object arrays cannot be loaded"),
+        ({"y_train": np.array([None] * 30)}, "Object arrays cannot be loaded"),
+        ({"x_train": np.full((30, 4), np.nan)}, "30 inputs with values that are not finite"),
+        ({"x_train": np.ones((30, 4))}, "are all 1.0"),
+        (
+            {"x_test": np.zeros((5, 4, 5), np.uint8), "y_test": np.arange(5) % 3},
+            r"shapes: \(4, 4\) in x_train and \(4, 5\)",
+        ),
+    ],
+    ids=str,
+)
+def test_bad_arrays_in_a_file_are_refused_by_its_name(arrays: dict, message: str, own_data: Path):
+    small_npz(own_data / "bad.npz", **arrays)
+    with pytest.raises(DamagedDataError, match=f"bad.npz is refused: .*{message}"):
+        load_dataset("bad")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04N.", b"\x93NUMPY\x01\x00"], ids=str)
+def test_what_is_no_npz_is_refused(content: bytes, own_data: Path):
+    (own_data / "bad.npz").write_bytes(content)
+    with pytest.raises(DamagedDataError, match="bad.npz is refused"):
+        load_dataset("bad")
+
+
+def test_no_flipped_bit_changes_the_data_silently(tmp_path: Path):
+    """Anywhere in the file: either it is refused, or the arrays are the right ones (a bit of the date flipped)."""
+    from gpicl_envs.datasets.user import read_npz
+
+    path = tmp_path / "flipped.npz"
+    arrays = small_npz(path)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 3):
+        content = bytearray(whole)
+        content[place] ^= 1 << place % 8
+        path.write_bytes(content)
+        try:
+            assert all(np.array_equal(array, arrays[name]) for name, array in read_npz(path).items()), place
+        except DamagedDataError:
+            refused += 1
+    assert refused > len(whole) / 3 * 0.6

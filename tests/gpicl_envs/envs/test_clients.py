@@ -178,7 +178,7 @@ def test_specs_round_trip(env_id: str):
     assert torch.equal(batch.reset(seed=1)[0]["x"], copied.reset(seed=1)[0]["x"])
 
 
-def go_on(env, action, one_by_one: bool) -> list:
+def continue_playing(env, action, one_by_one: bool) -> list:
     """Two episodes' worth of steps, resets included, from wherever the environment is."""
     shown = []
     for _ in range(2 * LENGTH):
@@ -192,7 +192,7 @@ def go_on(env, action, one_by_one: bool) -> list:
 @pytest.mark.parametrize("copier", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"])
 @pytest.mark.parametrize("n_tasks", [None, 4])
 @pytest.mark.parametrize("kind", ["single", "vector"])
-def test_a_copied_environment_goes_on_from_where_it_was(kind: str, n_tasks: int | None, copier):
+def test_a_copied_environment_continues_where_it_was(kind: str, n_tasks: int | None, copier):
     """From the middle of an episode into the next ones, without moving the one that it was copied from."""
     single = kind == "single"
     env = make(n_tasks=n_tasks) if single else make_vec(n_tasks=n_tasks)
@@ -200,7 +200,7 @@ def test_a_copied_environment_goes_on_from_where_it_was(kind: str, n_tasks: int 
     env.reset(seed=0)
     env.step(action)
     twin = copier(env)
-    for mine, other in zip(go_on(twin, action, single), go_on(env, action, single), strict=True):
+    for mine, other in zip(continue_playing(twin, action, single), continue_playing(env, action, single), strict=True):
         assert np.array_equal(mine, other)
 
 
@@ -247,7 +247,7 @@ def test_torchrl_takes_the_vector_environment(flat: bool):
     assert (y[:, ::LENGTH] == 0).all()  # none before the first
 
 
-def test_torchrl_learns_nothing_of_frame_skips():
+def test_torchrl_withdraws_its_frame_skips():
     """`GymEnv` offers `frameskip` to every environment and withdraws it when Python's own error says so."""
     with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
         make(frameskip=2)

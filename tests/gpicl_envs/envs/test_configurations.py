@@ -70,7 +70,7 @@ def configurations(space: dict[str, st.SearchStrategy]) -> st.SearchStrategy:
 
 
 def check(configuration: dict[str, Any]) -> None:
-    """Make the environment, play an episode, and hold every number against what was asked for."""
+    """Make the environment, play an episode, and compare every number with the configuration."""
     try:
         env = InContextVectorEnv(**configuration)
     except ValueError as error:

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from gymnasium.error import DependencyNotInstalled
 
+import gpicl_envs
 from gpicl_envs.rendering.window import Window
 
 pygame = pytest.importorskip("pygame")
@@ -38,7 +40,7 @@ def test_closed_by_the_program_it_opens_again():
     assert window.is_open
 
 
-def test_closed_by_the_watcher_it_stays_closed_and_the_episode_goes_on():
+def test_closed_by_the_user_it_stays_closed_and_the_episode_continues():
     window = Window("w", fps=1000)
     window.show(picture(1))
     pygame.event.post(pygame.event.Event(pygame.QUIT))
@@ -61,3 +63,9 @@ def test_without_a_screen_it_says_what_to_use(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "nothing-of-this-name")
     with pytest.raises(OSError, match="needs a screen.*use render_mode='rgb_array'"):
         Window("w", fps=1000).show(picture(1))
+
+
+def test_human_mode_without_pygame_names_the_command(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(__import__("sys").modules, "pygame", None)
+    with pytest.raises(DependencyNotInstalled, match=r"pip install 'gpicl-envs\[human\]'"):
+        gpicl_envs.InContextEnv("Digits", render_mode="human")

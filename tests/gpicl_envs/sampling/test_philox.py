@@ -22,8 +22,8 @@ def test_known_answer_of_philox4x64_10():
 @pytest.mark.parametrize("n_words", [1, 4, 1001])
 def test_torch_computes_the_bits_that_numpy_does(n_words: int):
     keys, numbers = np.array([5, 2**64 - 1], np.uint64), np.array([2**63 + 3, 7], np.uint64)
-    source = Streams(keys, numbers, 3, CPU)
-    assert torch.equal(source.words(n_words, substream=2), source._torch_words(n_words, 2))
+    drawn = Streams(keys, numbers, 3, CPU)
+    assert torch.equal(drawn.words(n_words, substream=2), drawn._torch_words(n_words, 2))
 
 
 def test_normals_take_the_same_levels_from_either_path():
@@ -38,7 +38,7 @@ def test_normals_take_the_same_levels_from_either_path():
     assert torch.equal(here.normal(10, 7), elsewhere.normal(10, 7))
 
 
-def test_streams_differ_by_key_number_purpose_and_part():
+def test_streams_differ_by_key_number_purpose_and_substream():
     base = streams(0).words(8)
     for other in (streams(0, key=1), streams(1), streams(0, purpose=1)):
         assert not torch.equal(base, other.words(8))

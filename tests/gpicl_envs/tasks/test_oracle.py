@@ -13,7 +13,7 @@ def test_the_oracle_reaches_the_bayes_accuracy_of_clusters_within_its_interval(d
     curve = evaluate(Oracle(), tasks, episodes=1500, seed=5, batch_size=64)
     bayes = load_dataset("Clusters").bayes_accuracy
     record = curve.record()
-    # 10,000 test examples are a sample too: their own fraction of correct predictions is within 0.5 % of the truth.
+    # The accuracy on the 10,000 test examples, a sample themselves, lies within 0.5 % of the truth.
     assert record.area.low - 0.005 < bayes < record.area.high + 0.005
 
 
@@ -22,12 +22,12 @@ def test_the_oracle_looks_up_every_item_of_random():
     assert np.all(curve.scores)
 
 
-def test_nobody_becomes_an_oracle():
+def test_no_class_derives_from_the_oracle():
     with pytest.raises(TypeError, match="cannot be derived from"):
         type("Mine", (Oracle,), {})
 
 
-def test_the_oracle_has_no_answer_elsewhere():
+def test_the_oracle_has_no_predictions_elsewhere():
     tasks = TaskDistribution("MNIST", split="test", length=3)
     assert not Oracle().covers(tasks)
     with pytest.raises(ValueError, match="known for Clusters and Random alone, not for GPICL-MNIST-v0"):

@@ -25,7 +25,7 @@ def test_least_squares_solves_a_linear_task_once_it_has_seen_d_examples():
         assert (least_squares(episodes.x, episodes.y, n) - episodes.y[:, n]).abs().max() < 0.05
 
 
-def test_least_squares_pays_zero_in_the_environment():
+def test_least_squares_has_reward_zero_in_the_environment():
     env = gymnasium.make_vec("GPICL-LinearRegression-v0", num_envs=8, n_features=5, length=12)
     observation, _ = env.reset(seed=0)
     xs, ys, rewards = [observation["x"]], [], []
@@ -112,7 +112,7 @@ def test_the_reward_is_minus_the_squared_error_and_y_the_value_before():
         assert torch.allclose(reward, -(guess[:, 0] - y[:, n]).square())
 
 
-def test_bandit_feedback_tells_the_reward_only():
+def test_bandit_feedback_shows_the_reward_only():
     env = gymnasium.make_vec("GPICL-DecisionTree-v0", num_envs=3, length=4, feedback="reward")
     env.reset(seed=0)
     observation, reward, *_ = env.step(torch.ones(3, 1))

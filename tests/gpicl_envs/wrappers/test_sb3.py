@@ -151,7 +151,7 @@ def test_logits_have_finite_bounds(bound: float):
     assert (space.low == -bound).all() and (space.high == bound).all() and space.shape == (10,)
 
 
-def test_a_pickled_adapter_goes_on_with_the_same_numbers():
+def test_a_pickled_adapter_continues_with_the_same_numbers():
     env = make(flatten=True)
     env.seed(0)
     env.reset()

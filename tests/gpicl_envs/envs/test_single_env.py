@@ -1,0 +1,100 @@
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+from small_tasks import SMALL, make, make_vec, play
+
+from gpicl_envs.datasets import DATASETS, DatasetSpec, load_dataset
+from gpicl_envs.registration import environments
+
+IDS = [spec.env_id for spec in DATASETS.values()]
+REGRESSION_IDS = [env_id for env_id in environments() if env_id not in IDS]
+IDS_AND_ACTIONS = [(env_id, action) for env_id in IDS for action in ("label", "logits")]
+IDS_AND_ACTIONS += [(env_id, "value") for env_id in REGRESSION_IDS]
+
+
+@pytest.mark.parametrize("feedback", ["label", "reward"])
+@pytest.mark.parametrize(("env_id", "action"), IDS_AND_ACTIONS)
+def test_check_env_passes(env_id: str, action: str, feedback: str):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(gymnasium.make(env_id, action=action, feedback=feedback).unwrapped)
+    avoidable = [
+        str(w.message) for w in caught if "infinity" not in str(w.message) and "symmetric" not in str(w.message)
+    ]
+    assert avoidable == []  # the infinite bounds are the contract: inputs are Gaussian, logits are any numbers
+
+
+@pytest.mark.parametrize("spec", DATASETS.values(), ids=lambda spec: spec.name)
+def test_all_ids_of_ten_classes_or_more_share_the_observation_space(spec: DatasetSpec):
+    space = gymnasium.make(spec.env_id).observation_space
+    if spec.n_classes is None or spec.n_classes >= 10:
+        assert space == gymnasium.make("GPICL-MNIST-v0").observation_space
+    else:
+        assert space["x"].shape == (784,) and space["y"].shape == (spec.n_classes,)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("env_id", REGRESSION_IDS)
+def test_all_regression_ids_share_theirs(env_id: str):
+    expected = gymnasium.make("GPICL-LinearRegression-v0").observation_space
+    assert gymnasium.make(env_id).observation_space == expected and expected["y"].shape == (1,)
+
+
+def test_a_single_environment_is_the_row_of_its_seed():
+    batch = make_vec()
+    rows, rewards, infos = play(batch, lambda t, o: torch.full((3,), t))
+    for i in range(3):
+        env = make()
+        observation, _ = env.reset(seed=i)
+        for t in range(SMALL["length"]):
+            assert np.array_equal(observation["x"], rows[t]["x"][i]) and np.array_equal(
+                observation["y"], rows[t]["y"][i]
+            )
+            observation, reward, terminated, truncated, info = env.step(t)
+            assert reward == rewards[t][i] and not truncated and terminated == (t == SMALL["length"] - 1)
+            label = infos[t]["label"] if "label" in infos[t] else infos[t]["final_info"]["label"]
+            assert info["label"] == label[i]
+
+
+def test_seeds_repeat_and_differ():
+    env = make()
+    first = env.reset(seed=5)[0]["x"]
+    following = env.reset()[0]["x"]
+    assert np.array_equal(env.reset(seed=5)[0]["x"], first) and np.array_equal(env.reset()[0]["x"], following)
+    assert not np.array_equal(first, following)
+    assert not np.array_equal(env.reset(seed=6)[0]["x"], first)
+    assert not np.array_equal(make().reset()[0]["x"], make().reset()[0]["x"])  # unseeded
+
+
+def test_the_hidden_task_explains_what_is_shown():
+    env = make("GPICL-MNIST-v0", route="matrix", n_features=784).unwrapped
+    observation, _ = env.reset(seed=0)
+    index = int(env.episode.index[0, 0])
+    image, label = load_dataset("MNIST").x["train"][index], load_dataset("MNIST").y["train"][index]
+    mean, std = load_dataset("MNIST").moments
+    expected = env.task.projection @ ((image.ravel() - mean) / std)
+    assert np.allclose(observation["x"], expected, atol=1e-4)
+    assert env.step(env.task.permutation[label])[1] == 1.0
+    assert make().unwrapped.reset() and make("GPICL-MNIST-v0", n_features=784).unwrapped.tasks.route == "cholesky"
+
+
+def test_the_matrix_of_a_one_off_task_is_not_made():
+    env = make("GPICL-MNIST-v0").unwrapped
+    env.reset()
+    assert env.task.projection is None and env.task.task_id == -1
+
+
+def test_after_the_last_prediction_there_is_no_input():
+    env = make()
+    env.reset(seed=0)
+    for _ in range(SMALL["length"]):
+        observation, _, terminated, _, info = env.step(0)
+    assert terminated and (observation["x"] == 0).all() and observation["y"][info["label"]] == 1
+
+
+def test_unknown_ids_are_refused_by_gymnasium():
+    with pytest.raises(gymnasium.error.NameNotFound, match="Did you mean"):
+        gymnasium.make("GPICL-MNISTT-v0")
