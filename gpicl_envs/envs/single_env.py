@@ -19,7 +19,7 @@ from gpicl_envs.tasks.episodes import Episodes
 
 
 class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
-    """One in-context learning problem, in NumPy: the batch of one of `InContextVectorEnv`, whose page describes it.
+    """One in-context learning problem, in NumPy: the batch of one of `InContextVectorEnv`, which describes it.
 
     Args:
         dataset: a registered name or a `Dataset`.

@@ -58,7 +58,7 @@ class Task:
         task_id: the id among `n_tasks`, −1 for a one-off task.
         classes: (K,) the base class behind each class number; None for regression.
         permutation: (K,) ρ, the label of each class number; None for regression.
-        projection: (D, N_x) A, with zero rows at distractors, or None where inputs are drawn without it (one-off tasks
+        projection: (D, N_x) A, with zero rows at distractors; None if inputs are drawn without it (one-off tasks
             unless `route="matrix"`) and for regression.
         parameters: the arrays of a regression task's function by name; None for classification.
     """
@@ -115,7 +115,7 @@ class EpisodeDistribution(ABC):
 
     @abstractmethod
     def unseen(self) -> "EpisodeDistribution":
-        """Return the one-off tasks of the test split, without bias, the rest alike: what meta-training never shows."""
+        """Return the one-off tasks of the test split, without bias, otherwise the same: unseen in meta-training."""
 
     @property
     def env_id(self) -> str:
@@ -124,7 +124,7 @@ class EpisodeDistribution(ABC):
 
     @property
     def fingerprint(self) -> str | None:
-        """What tells base datasets of one name apart; None if there is no base dataset."""
+        """A digest that distinguishes base datasets of one name; None if there is no base dataset."""
         return None
 
     @property

@@ -136,7 +136,7 @@ class TaskDistribution(EpisodeDistribution):
         return spec.env_id if spec is not None and spec.has_env_id else ARRAY_ID
 
     def unseen(self) -> "TaskDistribution":
-        """Return the one-off tasks over test images, without bias, the rest alike: what meta-training never shows."""
+        """Return the one-off tasks over test images, without bias, otherwise the same: never shown in meta-training."""
         changes = {"n_tasks": None, "split": "test", "route": "auto", "permutation_bias": 0.0}
         return TaskDistribution(**self._constructor_arguments() | changes)
 

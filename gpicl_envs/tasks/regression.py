@@ -142,7 +142,7 @@ class FunctionDistribution(EpisodeDistribution):
         self.device = check_device(device)
 
     def unseen(self) -> "FunctionDistribution":
-        """Return the one-off functions of the test split, the rest alike: what meta-training never shows."""
+        """Return the one-off functions of the test split, otherwise the same: never shown in meta-training."""
         return FunctionDistribution(**self._constructor_arguments() | {"n_tasks": None, "split": "test"})
 
     def parameters(self, tasks: Tasks, segment: int = 0) -> Parameters:

@@ -96,6 +96,8 @@ def test_classes_are_drawn_from_those_that_the_split_has():
     assert episodes.tasks.classes.unique().tolist() == list(range(12, 20)) and episodes.y.max() == 4
     with pytest.raises(ValueError, match=r"n_classes=9 .* from 2 to 8 \(the test split of characters has no more\)"):
         TaskDistribution(characters, split="test", n_classes=9, length=30)
+    assert TaskDistribution(characters, split="test", length=30).n_classes == 8  # by default, all that there are …
+    assert TaskDistribution(characters, length=30).n_classes == 10  # … or ten
 
 
 def test_ten_thousand_examples_in_an_episode():
