@@ -1,4 +1,4 @@
-"""`gpicl data`: which base datasets there are and where, bring them here, check them."""
+"""`gpicl data`: list the base datasets, download them, check their files."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, npz_s
 from gpicl_envs.datasets.user import npz_files, simple_name
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
-WIDTH = 180  # columns of the list, where the output is no terminal
+WIDTH = 180  # columns of the list if the output is not a terminal
 
 
 def data(
@@ -24,9 +24,9 @@ def data(
     Examples: `gpicl data list`; `gpicl data download CIFAR10 SVHN`; `gpicl data verify`.
 
     Args:
-        action: list: what there is, where, with size and licence; download: bring the named datasets into the data
+        action: list: all datasets, with place, size and licence; download: download the named datasets into the data
             folder; verify: check the files of the named datasets, or of all that are present.
-        names: datasets: registered names, or those of NAME.npz files in the data folder.
+        names: registered datasets, or NAME of a NAME.npz in the data folder.
     """
     {"list": _list, "download": _download, "verify": _verify}[action](names)
 
@@ -95,11 +95,11 @@ def _verify(names: tuple[str, ...]) -> None:
 
 
 def _found(location: Location | None) -> str:
-    """What a check without error means."""
+    """What it means that a check found no error."""
     if location is None:
         return "intact"
     if location.kind == "npz":
-        return "npz, readable, with fitting shapes and labels (there is no checksum of a whole .npz to compare)"
+        return "npz, readable, with fitting shapes and labels (no checksum of a whole .npz is known)"
     return f"intact ({location.kind})"
 
 
