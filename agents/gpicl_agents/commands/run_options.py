@@ -33,7 +33,7 @@ class RunOptions:
 
     def set_up(self, seed: int) -> tuple[Any, Any]:
         """Return the learner, with initial weights from the seed, and the vector environment."""
-        from gpicl_agents.training.setup import set_up
+        from gpicl_agents.training.run_setup import set_up
 
         return set_up(
             self.learner,
