@@ -1,8 +1,8 @@
-# Each target does everything on a fresh machine: environment, install, run. The second time it starts at once.
+# Each target does everything on a fresh machine: environment, installation, run. Later runs start at once.
 PYTHON ?= python3
 # Any requirement that pip understands; the default takes the newest release with the CUDA libraries.
 TORCH ?= torch>=2.8
-# pytest's workers; the suite is written to share nothing.
+# pytest's workers; the tests share nothing.
 WORKERS ?= 2
 
 .PHONY: quickstart test lint examples docs clean

@@ -15,7 +15,7 @@ import gpicl_envs
 from best_learner import DATASETS, SEED, scores, training
 from gpicl_agents.pretrained import export
 from gpicl_agents.training.presets import find_preset
-from gpicl_agents.training.setup import set_up
+from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import train
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from machine import describe_machine

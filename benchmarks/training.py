@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from torch import nn
@@ -22,8 +21,9 @@ from torch.nn.functional import cross_entropy, one_hot
 from torch.utils.flop_counter import FlopCounterMode
 
 from gpicl_agents.training.presets import PRESETS
+from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import Progress, TrainConfig, train
-from gpicl_envs import load_dataset, make_learner
+from gpicl_envs import load_dataset
 from gpicl_envs.learners.registry import find_class, learner_targets
 from machine import write_result
 
@@ -122,12 +122,12 @@ def our_rate(
     learner: str, arguments: dict[str, Any], batch: int, length: int, given: argparse.Namespace
 ) -> dict[str, float]:
     """Examples/s and FLOP/s of `train`, after one step to warm up."""
-    venv = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=batch, length=length, device=given.device)
-    env: Any = venv.unwrapped
-    env.reset(seed=0)
-    agent: Any = make_learner(learner, **arguments)
-    agent.to(given.device).train()
-    flop = flop_per_example(agent, env)
+    agent, venv = set_up(
+        learner, batch_size=batch, learner_kwargs=arguments, env_kwargs={"length": length}, device=given.device
+    )
+    venv.reset(seed=0)
+    agent.train()
+    flop = flop_per_example(agent, venv.unwrapped)
     warm: list[float] = []
 
     def note(progress: Progress) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from gpicl_agents.experiments.engine.plots import draw_emergence
 from gpicl_agents.training.presets import PRESETS
 from gpicl_agents.training.progress import LiveReport, score_table
-from gpicl_agents.training.setup import set_up
+from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import train
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.comparisons import scored

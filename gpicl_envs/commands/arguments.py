@@ -2,7 +2,7 @@
 
 import os
 from contextlib import AbstractContextManager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -11,8 +11,22 @@ from gpicl_envs.errors import check_integer
 Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")]
 
 
+Config = TypeVar("Config")
+
+
 class Words(tuple[str, ...]):
     """What follows a command's name, for a command that parses it itself: the type of its only parameter."""
+
+
+def unchecked(config: Config) -> Config:
+    """Return a dataclass's values without its checks, as defaults of a command that makes the dataclass itself.
+
+    tyro would report the ValueError of a bad value in its own way; so, `gpicl` ends it with one line as any other.
+    """
+    kind = type(config)
+    twin = type(kind.__name__, (kind,), {"__post_init__": lambda self: None})
+    made: Config = twin(**vars(config))
+    return made
 
 
 def processes(workers: int | None, device: str) -> tuple[int, int]:

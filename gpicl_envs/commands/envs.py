@@ -1,4 +1,4 @@
-"""`gpicl envs`: the environments that there are."""
+"""`gpicl envs`: list the environments."""
 
 from rich.console import Console
 from rich.table import Table

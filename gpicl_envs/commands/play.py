@@ -1,4 +1,4 @@
-"""`gpicl play`: a person is the learner, in a terminal."""
+"""`gpicl play`: be the learner yourself, in a terminal."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from gpicl_envs.rendering.frame import as_image, resampled
 from gpicl_envs.rendering.modes import shades, sparkline
 
 QUIT = ("q", "quit")
-INPUT_LINES, MEMORY_LINES = 14, 7  # of pictures; each has twice as many characters a line
+INPUT_LINES, MEMORY_LINES = 14, 7  # of pictures; each has twice as many characters per line
 
 
 def play(
@@ -30,8 +30,8 @@ def play(
 ) -> None:
     """Be the learner yourself: see an input, guess its label, and see what it was.
 
-    Labels are permuted in each episode: which one a seven has, you find out as any agent does. Inputs are randomly
-    projected: that keeps all the information but looks like noise. With --raw you see them without projection.
+    Labels are permuted in each episode: like any agent, you have to find out which label a seven has. Inputs are
+    randomly projected: that keeps all the information but looks like noise. With --raw, they are not projected.
 
     Examples: `gpicl play GPICL-MNIST-v0 --raw --env-kwargs length=30`; `gpicl play GPICL-Clusters-v0 --seed 7`.
 

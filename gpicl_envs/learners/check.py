@@ -133,22 +133,22 @@ def _check_causality(
     positions = torch.arange(y.shape[1], device=y.device)
     tried = torch.linspace(0, y.shape[1] - 1, min(y.shape[1], MOST_POSITIONS)).round().int().tolist()
     for n in tried:
-        changed_y = torch.where(positions >= n, other_y, y)
-        rows = learner.predict(x, changed_y)[:, : n + 1] != logits[:, : n + 1]
-        if rows.any():
-            row = int(rows.any(2).any(0).nonzero()[0])
-            raise LearnerCheckError(
-                f"Not causal: the prediction at position {row} changed with labels from position {n} on. "
-                "Row n may use x[:, :n+1] and y[:, :n] only: y[:, n] is what it predicts."
-            )
+        rows, changed_y = logits[:, : n + 1], torch.where(positions >= n, other_y, y)
+        labels = (
+            f"labels from position {n} on. Row n may use x[:, :n+1] and y[:, :n] only: y[:, n] is what it predicts."
+        )
+        _check_unchanged(learner.predict(x, changed_y), rows, labels)
         changed_x = torch.where((positions > n)[:, None], other_x, x)
-        rows = learner.predict(changed_x, y)[:, : n + 1] != logits[:, : n + 1]
-        if rows.any():
-            row = int(rows.any(2).any(0).nonzero()[0])
-            raise LearnerCheckError(
-                f"Not causal: the prediction at position {row} changed with inputs after position {n}. "
-                "Row n may use x[:, :n+1] only: look for a mean, norm or attention over the whole episode."
-            )
+        inputs = f"inputs after position {n}. Row n may use x[:, :n+1] only: look for a mean, norm or attention over "
+        _check_unchanged(learner.predict(changed_x, y), rows, inputs + "the whole episode.")
+
+
+def _check_unchanged(logits: torch.Tensor, rows: torch.Tensor, cause: str) -> None:
+    """The first rows of the logits must be these, to the last bit."""
+    changed = logits[:, : rows.shape[1]] != rows
+    if changed.any():
+        row = int(changed.any(2).any(0).nonzero()[0])
+        raise LearnerCheckError(f"Not causal: the prediction at position {row} changed with {cause}")
 
 
 def _check_batch(

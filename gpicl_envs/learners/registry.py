@@ -104,11 +104,12 @@ class LearnerSpec:
 
         if self.text == Oracle.name:
             return Oracle()
-        sizes = {"n_features": tasks.n_features, "n_classes": tasks.n_classes}
         parameters = inspect.signature(self.factory).parameters
-        takes_sizes = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        given = {name: value for name, value in sizes.items() if takes_sizes or name in parameters}
-        made = self.make(**given | {name: value for name, value in defaults.items() if name in parameters})
+        taken = set(parameters)
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            taken |= {"n_features", "n_classes"}  # which it passes on to Learner
+        defaults |= {"n_features": tasks.n_features, "n_classes": tasks.n_classes}
+        made = self.make(**{name: value for name, value in defaults.items() if name in taken})
         return made.to(tasks.device) if isinstance(made, Module) else made
 
     def fingerprint(self, learner: Any) -> str:
@@ -133,9 +134,8 @@ def make_learner(text: str, /, **kwargs: Any) -> "Learner":
     """Turn a description into a learner.
 
     Args:
-        text: a registered name (`"knn"`, or with arguments `"knn,k=3"`), `"module:Class"`, a checkpoint folder,
-            `"module:Class@folder"` for the checkpoint of a class that is not registered, or `"scheme:rest"` with a
-            scheme of the entry-point group `gpicl.learner_schemes`.
+        text: a registered name (`"knn"`, with arguments `"knn,k=3"`), `"module:Class"`, a checkpoint folder,
+            `"module:Class@folder"` for the checkpoint of a class that is not registered, or `"scheme:rest"`.
         **kwargs: arguments of the constructor; they replace those in the text.
 
     Raises:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -22,6 +24,11 @@ def test_the_overview_has_a_line_for_every_command(capsys: pytest.CaptureFixture
     for name, command in commands().items():
         assert any(line.split(maxsplit=1) == [name, command.__doc__.splitlines()[0]] for line in lines if line), name
     assert {"train", "train-rl", "evaluate"} <= commands().keys() == entry_points(group=COMMANDS_GROUP).names
+
+
+def test_help_needs_no_torch():
+    code = "import sys; from gpicl_envs.cli import overview; overview(); assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 def test_an_unknown_command_lists_the_valid_ones(capsys: pytest.CaptureFixture[str]):

@@ -49,9 +49,10 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
     temporary.mkdir(parents=True)
     save_file({name: value.clone().contiguous() for name, value in learner.state_dict().items()}, temporary / MODEL)
     torch.save(trainer, temporary / TRAINER)
+    target = f"{type(learner).__module__}:{type(learner).__qualname__}"
     config = {
         "format": FORMAT,
-        "learner": _registered_name(learner),
+        "learner": next((name for name, known in learner_targets().items() if known == target), target),
         "arguments": learner.get_params(),
         "name": learner.name,
         "step": trainer["step"],
@@ -189,11 +190,6 @@ def _check_digest(path: Path, config: dict[str, Any]) -> None:
 
 def _use_another(checkpoint: Path) -> str:
     return f"In a run's folder, delete {checkpoint} to resume from the checkpoint before it."
-
-
-def _registered_name(learner: Learner) -> str:
-    target = f"{type(learner).__module__}:{type(learner).__qualname__}"
-    return next((name for name, known in learner_targets().items() if known == target), target)
 
 
 def _target(name: str, checkpoint: Path) -> str:

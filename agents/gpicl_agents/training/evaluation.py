@@ -29,16 +29,9 @@ def find_protocols(tasks: EpisodeDistribution, config: TrainConfig) -> Protocols
     protocols: dict[str, tuple[EpisodeDistribution, str]] = {UNSEEN_TASK: (tasks.unseen(), UNSEEN_TASK)}
     if config.evaluate_seen:
         protocols[SEEN_TASK] = (tasks, SEEN_TASK)
+    same = {name: getattr(tasks, name) for name in ("length", "n_features", "n_classes", "device")}
     for name in config.evaluate_datasets:
-        other = TaskDistribution(
-            name,
-            split="test",
-            length=tasks.length,
-            n_features=tasks.n_features,
-            n_classes=tasks.n_classes,
-            device=tasks.device,
-        )
-        protocols[name] = (other, UNSEEN_DATASET)
+        protocols[name] = (TaskDistribution(name, split="test", **same), UNSEEN_DATASET)
     return protocols
 
 

@@ -34,26 +34,12 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
         "the black-box Transformer on paired tokens, eight projections: learns to learn in a minute on two CPU cores",
-        learner_kwargs={
-            "width": 256,
-            "n_layers": 2,
-            "n_heads": 4,
-            "mlp_width": 512,
-            "input_rank": 96,
-            "n_projections": 8,
-        },
+        learner_kwargs=dict(width=256, n_layers=2, n_heads=4, mlp_width=512, input_rank=96, n_projections=8),
         config=TrainConfig(steps=700, learning_rate=3e-3, warmup_steps=100),
     ),
     "similarity": Preset(
         "attention biased by input similarity: no longer a black box, learns to learn in seconds",
-        learner_kwargs={
-            "width": 128,
-            "n_layers": 2,
-            "n_heads": 4,
-            "mlp_width": 256,
-            "input_rank": 64,
-            "similarity_bias": 10.0,
-        },
+        learner_kwargs=dict(width=128, n_layers=2, n_heads=4, mlp_width=256, input_rank=64, similarity_bias=10.0),
         config=TrainConfig(steps=400, learning_rate=6e-3, warmup_steps=50, evaluate_every=25),
     ),
     "kernel": Preset(
@@ -64,19 +50,19 @@ PRESETS: dict[str, Preset] = {
     "deltanet": Preset(
         "gated DeltaNet: a black box whose memory does not grow with the episode",
         learner="gated-deltanet",
-        learner_kwargs={"n_layers": 2, "mlp_width": 256, "input_rank": 96, "n_projections": 8},
+        learner_kwargs=dict(n_layers=2, mlp_width=256, input_rank=96, n_projections=8),
         config=TrainConfig(steps=850, learning_rate=3e-3, warmup_steps=50),
     ),
     "outer-product": Preset(
         "an LSTM that writes outer products to a fast-weight matrix: a black box whose memory does not grow",
         learner="outer-product-lstm",
-        learner_kwargs={"width": 128, "input_rank": 96, "n_projections": 8},
+        learner_kwargs=dict(width=128, input_rank=96, n_projections=8),
         config=TrainConfig(steps=850, learning_rate=3e-3, warmup_steps=50),
     ),
     "lstm": Preset(
         "an LSTM: leaves the plateau after some thousand steps, and is far from done after four minutes of a CPU core",
         learner="lstm",
-        learner_kwargs={"width": 256, "input_rank": 32, "n_projections": 8},
+        learner_kwargs=dict(width=256, input_rank=32, n_projections=8),
         config=TrainConfig(steps=2500, learning_rate=4e-3, warmup_steps=100),
     ),
     "vsml": Preset(
@@ -87,7 +73,7 @@ PRESETS: dict[str, Preset] = {
     "paper": Preset(
         "the paper's Transformer (4 layers, 8 heads of 32) on the paper's tokens, with our learning rate: on a CPU it "
         "stays on the plateau for hours",
-        learner_kwargs={"tokens": "paper", "width": 256, "n_layers": 4, "n_heads": 8, "input_rank": 0},
+        learner_kwargs=dict(tokens="paper", width=256, n_layers=4, n_heads=8, input_rank=0),
         batch_size=128,
         config=TrainConfig(
             steps=50_000, learning_rate=1e-3, warmup_steps=1000, evaluate_every=500, checkpoint_every=1000
@@ -100,7 +86,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "tiny": Preset(
         "for tests: takes seconds and learns next to nothing",
-        learner_kwargs={"width": 32, "n_layers": 1, "n_heads": 1, "input_rank": 16, "similarity_bias": 10.0},
+        learner_kwargs=dict(width=32, n_layers=1, n_heads=1, input_rank=16, similarity_bias=10.0),
         batch_size=8,
         config=TrainConfig(steps=30, learning_rate=6e-3, warmup_steps=10, evaluate_every=10, checkpoint_every=10),
     ),
@@ -110,5 +96,5 @@ PRESETS: dict[str, Preset] = {
 def find_preset(name: str) -> Preset:
     """Return a preset by its name; an unknown name lists the valid ones."""
     if name not in PRESETS:
-        raise UnknownNameError("preset", name, PRESETS, "Any other learner is given by --learner.")
+        raise UnknownNameError("preset", name, PRESETS, "To train another learner, give --learner.")
     return PRESETS[name]

@@ -136,20 +136,14 @@ class _Trainer:
         self.learner, self.env, self.config = learner, env, config
         self.processes, self.plateau = Processes(env.device), Plateau()
         self.parameters = [p for p in learner.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters,
-            lr=config.learning_rate,
-            betas=config.betas,
-            eps=config.eps,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        settings = {name: getattr(config, name) for name in ("betas", "eps", "weight_decay")}
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, fused=True, **settings)
         self.objective = self.processes.wrap(Objective(learner, config.precision))
         if config.compile_mode != "no":
             self.objective.compile(mode=config.compile_mode)
         self.batch_size = env.num_envs * self.processes.count
-        fixed: dict[str, Any] = {"batch_size": self.batch_size, "seed": config.seed, "accumulate": config.accumulate}
-        fixed["trained on"] = "labels"
+        fixed = {"trained on": "labels", "batch_size": self.batch_size, "seed": config.seed}
+        fixed |= {"accumulate": config.accumulate}
         self.run = RunFolder(folder, config, learner, env.tasks, fixed, self.processes.is_main)
         self._try_learner()
         evaluates = bool(config.evaluate_every) and self.processes.is_main

@@ -1,4 +1,4 @@
-"""`gpicl train-sb3`: PPO or RecurrentPPO of stable-baselines3, to be scored beside all others."""
+"""`gpicl train-sb3`: PPO or RecurrentPPO of stable-baselines3, as learners."""
 
 from pathlib import Path
 from typing import Literal
@@ -37,7 +37,6 @@ def train_sb3(
     """
     from gpicl_baselines.adapters.sb3_policy import train_policy
 
-    console = Console()
     folder = out or Path("runs") / f"sb3-{algorithm}"
     learner = train_policy(
         algorithm,
@@ -49,5 +48,5 @@ def train_sb3(
         device=device,
         **parse_assignments(env_kwargs),
     )
-    console.print(f"{learner.name} was trained for {seconds:g} s and is kept in {folder}.", highlight=False)
-    console.print(f"Evaluate: gpicl evaluate --learners sb3:{folder} knn", highlight=False)
+    text = f"{learner.name} was trained for {seconds:g} s and is kept in {folder}."
+    Console().print(f"{text}\nEvaluate: gpicl evaluate --learners sb3:{folder} knn", highlight=False, soft_wrap=True)

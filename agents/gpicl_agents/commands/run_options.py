@@ -1,0 +1,56 @@
+"""`RunOptions`: what `gpicl train` and `gpicl train-rl` have in common."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpicl_envs.commands.arguments import Assignments
+from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
+
+NOT_EVALUATED = ("feedback", "action", "n_tasks", "split")  # arguments of an environment that only training has
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}  # for lines that can be copied
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """A learner, and the environment that it is trained on.
+
+    Args:
+        learner: registered name, module:Class or checkpoint folder, with arguments after commas.
+        batch_size: episodes per step, of all processes together.
+        learner_kwargs: arguments of the learner that change, such as width=128.
+        env: environment id.
+        env_kwargs: arguments of the environment, such as n_tasks=4096 length=50.
+        device: cpu or cuda.
+    """
+
+    learner: str
+    batch_size: int
+    learner_kwargs: Assignments = ()
+    env: str = "GPICL-MNIST-v0"
+    env_kwargs: Assignments = ()
+    device: str = "cpu"
+
+    def set_up(self, seed: int) -> tuple[Any, Any]:
+        """Return the learner, with initial weights from the seed, and the vector environment."""
+        from gpicl_agents.training.run_setup import set_up
+
+        return set_up(
+            self.learner,
+            batch_size=self.batch_size,
+            learner_kwargs=parse_assignments(self.learner_kwargs),
+            env=self.env,
+            env_kwargs=parse_assignments(self.env_kwargs),
+            seed=seed,
+            device=self.device,
+        )
+
+    def evaluate_command(self, out: Path) -> str:
+        """Return the command that evaluates what was trained: by labels, on new tasks of the same environment."""
+        spec = LearnerSpec.parse(self.learner)
+        target = spec.kwargs.get("learner", "") if spec.scheme else spec.name
+        command = f"gpicl evaluate --learners {f'{target}@{out}' if ':' in target else out} knn"
+        if self.env != "GPICL-MNIST-v0":
+            command += f" --env {self.env}"
+        kept = [text for text in self.env_kwargs if text.partition("=")[0] not in NOT_EVALUATED]
+        return command + (f" --env-kwargs {' '.join(kept)}" if kept else "")

@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pytest
+
+from gpicl_agents.commands.run_options import RunOptions
+from gpicl_agents.models.lstm import LSTM
+
+
+def test_the_texts_of_arguments_become_a_learner_and_its_environment():
+    run = RunOptions("lstm,width=8", 3, ("input_rank=5",), "GPICL-Digits-v0", ("n_features=20", "length=6"))
+    learner, venv = run.set_up(seed=4)
+    assert isinstance(learner, LSTM) and (learner.width, learner.input_rank, learner.seed) == (8, 5, 4)
+    assert (venv.num_envs, venv.unwrapped.tasks.n_features, venv.unwrapped.tasks.length) == (3, 20, 6)
+
+
+@pytest.mark.parametrize(
+    ("learner", "env", "env_kwargs", "expected"),
+    [
+        ("lstm,width=3", "GPICL-MNIST-v0", (), "r knn"),
+        ("m:C", "GPICL-Digits-v0", ("length=5",), "m:C@r knn --env GPICL-Digits-v0 --env-kwargs length=5"),
+        ("m:C@old", "GPICL-MNIST-v0", (), "m:C@r knn"),
+        ("lstm", "GPICL-MNIST-v0", ("n_tasks=4", "feedback=reward", "split=train", "action=label"), "r knn"),
+    ],
+)
+def test_the_command_that_evaluates_has_the_environment_but_not_its_training(
+    learner: str, env: str, env_kwargs: tuple[str, ...], expected: str
+):
+    run = RunOptions(learner, 3, env=env, env_kwargs=env_kwargs)
+    assert run.evaluate_command(Path("r")) == f"gpicl evaluate --learners {expected}"

@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from gpicl_agents.training.config import TrainConfig
+from gpicl_agents.training.presets import PRESETS
+from gpicl_agents.training.run_setup import set_up
+from gpicl_agents.training.supervised import train
+from gpicl_envs import make_learner
+
+AGENT = """
+import torch
+from gpicl_envs import Learner
+
+class Bias(Learner, torch.nn.Module):
+    def __init__(self, n_features=784, n_classes=10):
+        super().__init__(n_features, n_classes)
+        self.bias = torch.nn.Parameter(torch.randn(n_classes))
+    def predict(self, x, y):
+        return self.bias.expand(*y.shape, self.n_classes)
+"""
+SMALL = {"env": "GPICL-Digits-v0", "env_kwargs": {"n_features": 40, "length": 6, "n_classes": 3}}
+
+
+def test_the_learner_fits_the_environment_and_can_be_trained_on_it():
+    learner, venv = set_up("gru,width=8", batch_size=3, learner_kwargs={"input_rank": 5}, seed=7, **SMALL)
+    assert (learner.n_features, learner.n_classes, learner.width, learner.input_rank, learner.seed) == (40, 3, 8, 5, 7)
+    assert venv.num_envs == 3 and venv.unwrapped.tasks.length == 6
+    assert train(learner, venv, TrainConfig(steps=1, evaluate_every=0)).step == 1
+
+
+def test_a_preset_makes_the_learner_that_its_arguments_make():
+    preset = PRESETS["tiny"]
+    learner, _ = set_up(preset.spec, batch_size=2, seed=3, **SMALL)
+    other = make_learner(preset.learner, n_features=40, n_classes=3, **preset.learner_kwargs, seed=3)
+    assert learner.get_params() == other.get_params()
+    assert all(torch.equal(a, b) for a, b in zip(learner.parameters(), other.parameters(), strict=True))
+
+
+def test_the_seed_reaches_a_learner_that_takes_none_and_the_global_stream_is_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "my_bias.py").write_text(AGENT)
+    monkeypatch.syspath_prepend(tmp_path)
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    a, b, c = (set_up("my_bias:Bias", batch_size=2, seed=seed, **SMALL)[0].bias for seed in (1, 1, 2))
+    assert torch.equal(a, b) and not torch.equal(a, c) and torch.rand(1) == expected
+
+
+def test_a_learner_that_cannot_be_made_for_the_environment_is_named_with_its_sizes():
+    message = r"Learner 'transformer,.*input_rank=96.*' with n_features=40 and n_classes=3: input_rank=96 is not"
+    with pytest.raises(ValueError, match=message):
+        set_up(PRESETS["fast"].spec, batch_size=2, **SMALL)
+
+
+def test_regression_is_refused():
+    with pytest.raises(ValueError, match="GPICL-DecisionTree-v0 is regression"):
+        set_up("gru", batch_size=2, env="GPICL-DecisionTree-v0")
