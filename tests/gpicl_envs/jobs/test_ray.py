@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +8,13 @@ from small_records import scored_record
 from small_suites import cells
 
 from gpicl_envs.jobs.local import local_runner
+from gpicl_envs.jobs.ray import ray_runner
 from gpicl_envs.suites.definitions import Suite
 from gpicl_envs.suites.run import CellJob, benchmark
 
 
 def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records(suite: Suite, tmp_path: Path):
     ray = pytest.importorskip("ray", reason="needs the extra `cluster`")
-    from gpicl_envs.jobs.ray import ray_runner
-
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": paths}})
     try:
@@ -34,3 +34,16 @@ def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records
     for key, record in records.items():
         assert record.status == "ok" and record.final_scores == local[key].final_scores
         assert np.allclose(record.nll, local[key].nll, atol=1e-4)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"pip install 'gpicl-envs\[cluster\]'"), ray_runner("auto", 60.0):
+        pass
+
+
+def test_an_address_without_a_cluster_says_how_to_start_one():
+    pytest.importorskip("ray", reason="needs the extra `cluster`")
+    message = r"No Ray cluster answers at ray='auto' .*ray start --head"
+    with pytest.raises(ValueError, match=message), ray_runner("auto", 60.0):
+        pass
