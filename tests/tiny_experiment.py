@@ -1,6 +1,7 @@
 """An experiment of seconds, which tests of the engine share."""
 
 from pathlib import Path
+from types import ModuleType
 
 from gpicl_agents.evaluations import Evaluation
 from gpicl_agents.experiments.engine.experiment import Experiment
@@ -40,3 +41,11 @@ def tiny(*learners: str) -> Experiment:
         lambda records: [f"{len(records)} trials."],
         lambda record: "done",
     )
+
+
+def tiny_module() -> ModuleType:
+    """The same as a module, as experiments are found by name."""
+    module, experiment = ModuleType("tiny", "Tiny.\n\nFor tests."), tiny()
+    for name in ("trials", "draw", "findings", "result"):
+        setattr(module, name, getattr(experiment, name))
+    return module
