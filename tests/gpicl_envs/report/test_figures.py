@@ -16,6 +16,7 @@ from gpicl_envs.report.figures import (
     draw_state_sizes,
     panels,
     plain,
+    save,
 )
 
 
@@ -79,14 +80,22 @@ def test_a_final_score_is_drawn_against_its_state_size(smallest: int, scale: str
     assert places == [pytest.approx((smallest, 55)), pytest.approx((1000, 55))]
 
 
-def test_files_are_the_same_bytes_each_time_and_have_one_legend_entry_a_learner(
-    records: list[ScoredRecord], tmp_path: Path
-):
+def test_files_are_the_same_bytes_each_time(records: list[ScoredRecord], tmp_path: Path):
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
         draw_curves(group(records), [folder / "curves.png", folder / "curves.svg"])
     for name in ("curves.png", "curves.svg"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_all_panels_share_one_legend():
+    figure, (left, right) = panels(2)
+    left.plot([1, 2], label="knn")
+    right.plot([2, 1], label="knn")
+    right.plot([2, 2], label="ridge")
+    save(figure, [])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["knn", "ridge"]
 
 
 def test_names_are_shown_as_they_are():
