@@ -37,7 +37,8 @@ def test_the_commit_is_that_of_the_source_and_a_change_is_marked(no_cache, tmp_p
     source.write_text("a = 1\n")
     monkeypatch.setattr(module, "__file__", str(source))
     git(tmp_path, "init", "-q")
-    assert source_commit() is None  # git does not know the file
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "empty")
+    assert source_commit() is None  # a checkout of something else, into which the package was installed
     git(tmp_path, "add", "provenance.py")
     git(tmp_path, "commit", "-q", "-m", "first")
     source_commit.cache_clear()
