@@ -63,3 +63,10 @@ def test_a_hundred_thousand_episodes_keep_five_bytes_a_prediction():
     curve = evaluate(make_learner("uniform", n_features=8), tasks, episodes=2000, batch_size=200)
     kept = curve.scores.nbytes + curve.likelihood.nll.nbytes + curve.likelihood.bins.nbytes
     assert kept == 2000 * (5 * 100 + 4 * 45)
+
+
+def test_the_interval_of_the_calibration_error_surrounds_it_though_resampling_adds_to_it(tasks: TaskDistribution):
+    """Of 20 episodes, nearly all resampled errors are above the error itself: their mean excess is subtracted."""
+    ece = evaluate(make_learner("ridge"), tasks, episodes=20).record().ece
+    assert ece.low < ece.mean < ece.high
+    assert (ece.low + ece.high) / 2 == pytest.approx(ece.mean, rel=0.1)
