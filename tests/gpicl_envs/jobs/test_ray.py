@@ -1,6 +1,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,8 +43,17 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
         pass
 
 
-def test_an_address_without_a_cluster_says_how_to_start_one():
-    pytest.importorskip("ray", reason="needs the extra `cluster`")
-    message = r"No Ray cluster answers at ray='auto' .*ray start --head"
+def test_an_address_without_a_cluster_says_how_to_start_one(monkeypatch: pytest.MonkeyPatch):
+    """Other tests may run a cluster on this machine meanwhile."""
+    ray = pytest.importorskip("ray", reason="needs the extra `cluster`")
+    given: dict[str, Any] = {}
+
+    def init(**options: Any) -> None:
+        given.update(options)
+        raise ConnectionError("no node")
+
+    monkeypatch.setattr(ray, "init", init)
+    message = r"No Ray cluster answers at ray='auto' \(no node\).*ray start --head"
     with pytest.raises(ValueError, match=message), ray_runner("auto", 60.0):
         pass
+    assert given["address"] == "auto" and os.getcwd() in given["runtime_env"]["env_vars"]["PYTHONPATH"]
