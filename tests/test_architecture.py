@@ -63,6 +63,18 @@ def test_every_folder_has_a_layer(package: str):
     assert rooms == set(LAYERS[package])
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.name != "__init__.py"], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_every_module_has_its_own_test_file(path: Path):
+    """Such as tests/gpicl_envs/tasks/test_base.py, with at least one test."""
+    *folders, module = module_of(path)
+    own = ROOT.joinpath("tests", *folders, f"test_{module}.py")
+    assert own.exists(), f"{path.relative_to(ROOT)} needs {own.relative_to(ROOT)}"
+    tree = ast.parse(own.read_text(encoding="utf-8"))
+    assert any(isinstance(node, ast.FunctionDef) and node.name.startswith("test_") for node in tree.body)
+
+
 def test_the_top_of_gpicl_envs_has_at_most_sixteen_rooms():
     rooms = [
         path for path in PACKAGES["gpicl_envs"].iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()

@@ -46,22 +46,6 @@ def test_the_diagnosis_follows_from_the_intervals(seen, new, unseen, phase, reas
     assert any(re.search(reason, text) for text in found.reasons), found.reasons
 
 
-def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_records_what_it_was_trained_on(tmp_path, capsys):
-    venv = gymnasium.make_vec("GPICL-Digits-v0", num_envs=16, n_features=64, length=20, n_tasks=1)
-    learner = make_learner("memoryless-mlp", n_features=64, width=64, seed=0)
-    config = TrainConfig(steps=80, learning_rate=1e-2, warmup_steps=5, evaluate_every=0)
-    train(learner, venv, config, folder=tmp_path / "one")
-    main(["diagnose", str(tmp_path / "one"), "--episodes", "64"])
-    printed = capsys.readouterr().out
-    assert "meta-trained on 1 task of Digits: instance memorisation" in printed and "unseen-task" in printed
-    digits = ["--env", "GPICL-Digits-v0", "--env-kwargs", "n_features=64", "length=40"]
-    main(["diagnose", "knn", *digits, "--episodes", "64"])
-    printed = capsys.readouterr().out
-    assert "1-nn-cosine, meta-trained on unlimited tasks of Digits: general-purpose learning" in printed
-    assert "new tasks, train images: " in printed and "MNIST: " in printed
-    assert NEW_EXAMPLES not in printed  # there are none of tasks that are never met again
-
-
 @pytest.mark.parametrize(
     "tasks", [["--env", "GPICL-Random-v0"], ["--env-kwargs", "class_imbalance=20", "n_features=64"]]
 )
@@ -74,13 +58,6 @@ def test_a_learner_that_counts_labels_has_not_learned_to_learn(tasks: list[str],
     assert "general-purpose learning" in capsys.readouterr().out
 
 
-def test_a_dataset_that_does_not_allow_such_tasks_is_left_out_with_its_reason(capsys):
-    changes = ["n_features=64", "n_classes=20", "length=30"]
-    main(["diagnose", "knn", "--env", "GPICL-Omniglot-v0", "--env-kwargs", *changes, "--episodes", "16"])
-    printed = capsys.readouterr().out
-    assert "Digits is left out: n_classes=20 is not allowed" in printed and "at chance (5 %)" in printed
-
-
 def test_the_arguments_of_meta_training_come_from_the_checkpoint_and_may_be_given(tmp_path):
     venv = gymnasium.make_vec("GPICL-Digits-v0", num_envs=2, n_features=16, length=5, n_tasks=3)
     learner = make_learner("memoryless-mlp", n_features=16, width=8, seed=0)
@@ -90,19 +67,3 @@ def test_the_arguments_of_meta_training_come_from_the_checkpoint_and_may_be_give
     assert meta_training_kwargs("knn") == {"dataset": "MNIST"}
     found = diagnose_learner(str(tmp_path / "run"), kwargs | {"n_tasks": None}, episodes=4)
     assert found.learner == "memoryless-mlp, meta-trained on unlimited tasks of Digits"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nothing-there"], "Unknown learner 'nothing-there'"),
-        (["knn", "--env", "GPICL-LinearRegression-v0"], "is regression"),
-        (["knn", "--episodes", "1"], "episodes=1 is not allowed"),
-        (["knn", "--env-kwargs", "n_task=3"], "n_task"),
-    ],
-)
-def test_bad_input_is_one_line(arguments: list[str], message: str, capsys):
-    with pytest.raises(SystemExit):
-        main(["diagnose", *arguments])
-    error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1

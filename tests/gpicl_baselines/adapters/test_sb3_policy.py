@@ -6,7 +6,6 @@ import torch
 pytest.importorskip("sb3_contrib", reason="needs the extra `rl`")
 
 from gpicl_baselines.adapters.sb3_policy import PolicyLearner, load_policy, train_policy
-from gpicl_envs.cli import main
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import make_learner
@@ -53,12 +52,3 @@ def test_folders_that_are_in_the_way_or_damaged_are_named(tmp_path):
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(ValueError, match="damaged or was replaced"):
         load_policy(folder)
-
-
-def test_the_command_trains_and_says_how_to_go_on(tmp_path, capsys):
-    settings = ["n_features=12", "n_classes=3", "length=10"]
-    main(
-        ["train-sb3", "--algorithm", "PPO", "--env", "GPICL-Clusters-v0", "--env-kwargs", *settings]
-        + ["--seconds", "1", "--num-envs", "2", "--out", str(tmp_path / "p")]
-    )
-    assert "Evaluate: gpicl evaluate --learners sb3:" in capsys.readouterr().out.replace("\n", "")

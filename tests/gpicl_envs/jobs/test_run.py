@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_jobs import fails, inline
 
 from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 from gpicl_envs.jobs.job import Outcome
@@ -37,16 +38,6 @@ class SquareJob:
 
     def failed(self, error: str) -> Square:
         return Square(self.number, error=error)
-
-
-def inline(jobs):
-    for job in jobs:
-        yield job, job.run()
-
-
-def fails(jobs):
-    for job in jobs:
-        yield job, Outcome(error="no memory")
 
 
 def do(path: Path, *numbers: int, run: Any = inline, **options: Any) -> tuple[list[Square], list[str]]:

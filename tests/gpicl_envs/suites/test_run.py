@@ -1,92 +1,17 @@
 import json
-import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytest
-from small_records import scored_record
+from small_jobs import inline
+from small_suites import cells
 
 from gpicl_envs.evaluation.records import SuiteClaim, read_records
 from gpicl_envs.jobs.local import local_runner
 from gpicl_envs.learners.registry import LearnerSpec, make_learner
 from gpicl_envs.report import group
-from gpicl_envs.suites.definitions import SUITES, Cell, Suite
+from gpicl_envs.suites.definitions import Cell, Suite
 from gpicl_envs.suites.run import CellJob, CheckJob, benchmark
-
-# Behaves in the check (at most 24 positions), and shows itself on the cells (30 positions).
-LEARNERS = """
-import os, signal, time
-from pathlib import Path
-import torch
-from gpicl_envs import Learner
-
-class Fair(Learner):
-    def predict(self, x, y):
-        if y.shape[1] == 30:
-            self.misbehave()
-        return self.logits(x, y)
-    def misbehave(self): pass
-    def logits(self, x, y): return torch.zeros(*y.shape, self.n_classes)
-
-class Exits(Fair):
-    def misbehave(self): raise SystemExit("enough")
-class Unprintable(Exception):
-    def __str__(self): raise RuntimeError("no words")
-class RaisesUnprintable(Fair):
-    def misbehave(self): raise Unprintable
-class Drawn(Fair, torch.nn.Module):
-    def __init__(self, n_features=784, n_classes=10):
-        super().__init__(n_features, n_classes)
-        self.w = torch.nn.Parameter(torch.randn(n_classes))
-    def logits(self, x, y): return self.w.expand(*y.shape, self.n_classes)
-class Acts:
-    def act(self, observation): return 1
-class Raises(Fair):
-    def misbehave(self): raise KeyError("no such weight")
-class Sleeps(Fair):
-    def misbehave(self): time.sleep(1000)
-class Dies(Fair):
-    def misbehave(self): os.kill(os.getpid(), signal.SIGKILL)
-class DiesOnce(Fair):
-    def misbehave(self):
-        marker = Path(__file__).with_suffix(".died")
-        if not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-class NotANumber(Fair):
-    def logits(self, x, y): return torch.full((*y.shape, self.n_classes), torch.nan)
-class WrongShape(Fair):
-    def logits(self, x, y): return torch.zeros(*y.shape, 3)
-class Cheats(Fair):
-    def logits(self, x, y): return torch.nn.functional.one_hot(y, self.n_classes).float()
-class CheatsLater(Fair):
-    def logits(self, x, y):
-        labels = torch.nn.functional.one_hot(y, self.n_classes).float()
-        return labels if y.shape[1] == 30 else 0 * labels
-"""
-
-
-@pytest.fixture
-def suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Suite:
-    """Two small cells, and the module of LEARNERS on the import path."""
-    cells = (
-        Cell("digits", "GPICL-Digits-v0", "unseen-dataset", 40, length=30),
-        Cell("clusters", "GPICL-Clusters-v0", "unseen-dataset", 40, length=30),
-    )
-    made = Suite("small", "for tests", cells)
-    monkeypatch.setitem(SUITES, "small", made)
-    (tmp_path / "rogues.py").write_text(LEARNERS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "rogues", raising=False)  # that of another test's folder
-    return made
-
-
-def inline(jobs):
-    """The runner of these tests where processes do not matter."""
-    for job in jobs:
-        yield job, job.run()
 
 
 def counted(jobs, ran):
@@ -94,10 +19,6 @@ def counted(jobs, ran):
     ran.extend(jobs)
     with local_runner(1, 60.0) as run:
         yield from run(jobs)
-
-
-def cells(records):
-    return {(record.spec, record.suite.cell): record for record in records}
 
 
 def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp_path: Path):
@@ -227,28 +148,3 @@ def test_the_oracle_has_records_where_the_best_predictions_are_known(suite: Suit
 def test_learners_of_one_name_are_told_apart(suite: Suite, tmp_path: Path):
     records = benchmark(suite, ["ridge", "ridge,regularization=3.0"], tmp_path / "r.jsonl", inline)
     assert {record.learner for record in records} == {"ridge (ridge)", "ridge (ridge,regularization=3.0)"}
-
-
-def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records(suite: Suite, tmp_path: Path):
-    ray = pytest.importorskip("ray", reason="needs the extra `cluster`")
-    from gpicl_envs.jobs.ray import ray_runner
-
-    paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": paths}})
-    try:
-        with ray_runner("auto", 60.0) as run:
-            records = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "ray.jsonl", run))
-            (raised,) = run([CellJob(suite.cells[0], scored_record(spec="rogues:Raises"))])
-        assert (tmp_path / "rogues.died").exists()
-        assert raised[1].error == "KeyError: 'no such weight'"
-        with ray_runner("auto", 3.0) as run:
-            (late,) = run([CellJob(suite.cells[0], scored_record(spec="rogues:Sleeps"))])
-        assert "time limit" in late[1].error
-    finally:
-        ray.shutdown()
-    with local_runner(1, 60.0) as run:
-        local = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "local.jsonl", run))
-    assert records.keys() == local.keys()
-    for key, record in records.items():
-        assert record.status == "ok" and record.final_scores == local[key].final_scores
-        assert np.allclose(record.nll, local[key].nll, atol=1e-4)

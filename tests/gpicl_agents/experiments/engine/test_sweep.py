@@ -1,68 +1,21 @@
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_jobs import fails, inline
+from tiny_experiment import TRAINING, tiny, trial
 
-from gpicl_agents.evaluations import Evaluation
-from gpicl_agents.experiments.engine.experiment import NAMES, Experiment, find_experiment
-from gpicl_agents.experiments.engine.job import TrialJob
-from gpicl_agents.experiments.engine.plots import draw_series, save_figure
+from gpicl_agents.experiments.engine.experiment import Experiment, find_experiment
 from gpicl_agents.experiments.engine.report import write_page
 from gpicl_agents.experiments.engine.sweep import RECORDS, run_experiment, sweep
-from gpicl_agents.experiments.engine.trial import SCHEMA, Trial, TrialRecord
-from gpicl_envs.cli import main
+from gpicl_agents.experiments.engine.trial import SCHEMA, TrialRecord
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.evaluation.jsonl import read_jsonl
-from gpicl_envs.jobs.job import Outcome
 from gpicl_envs.jobs.local import local_runner
 from gpicl_envs.jobs.ray import ray_runner
-from gpicl_envs.report.figures import PALETTE, panels
 
-TASKS = {"dataset": "Digits", "n_features": 16, "length": 12}
-TRAINING = {"steps": 6, "warmup_steps": 1, "evaluate_every": 3, "evaluate_episodes": 4, "checkpoint_every": 2}
-SMALL = {"width": 16, "n_layers": 1, "n_heads": 1, "input_rank": 8}
 ROOT = Path(__file__).parents[4]
-NEW = {"split": "test", "n_tasks": None}
-
-
-def trial(n_tasks: int, learner: str = "transformer") -> Trial:
-    evaluations = (Evaluation("seen-task", "seen-task", {}, 8), Evaluation("unseen-task", "unseen-task", NEW, 8))
-    missing = Evaluation("SVHN", "unseen-dataset", NEW | {"dataset": "SVHN"}, 8)
-    learner_kwargs = SMALL if learner == "transformer" else {}
-    env_kwargs = TASKS | {"n_tasks": n_tasks}
-    return Trial({"n_tasks": n_tasks}, learner, learner_kwargs, env_kwargs, TRAINING, 4, (*evaluations, missing))
-
-
-def draw(records, folder: Path) -> list[str]:
-    figure, (axes,) = panels(1)
-    draw_series(axes, records, "n_tasks", "seen-task", "gain", "seen-task", PALETTE[0])
-    return [save_figure(figure, folder, "tiny")]
-
-
-def tiny(*learners: str) -> Experiment:
-    trials = [trial(2**i, learner) for i, learner in enumerate(learners or ("transformer",) * 3)]
-    scales = {"small": trials, "paper": trials[:1]}
-    return Experiment(
-        "tiny",
-        "Tiny",
-        "For tests.",
-        scales.__getitem__,
-        draw,
-        lambda records: [f"{len(records)} trials."],
-        lambda record: "done",
-    )
-
-
-def inline(jobs):
-    for job in jobs:
-        yield job, job.run()
-
-
-@pytest.fixture
-def no_svhn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("GPICL_DATA_DIR", str(tmp_path / "nothing"))
 
 
 def test_a_record_says_what_was_done_and_found(no_svhn, tmp_path: Path):
@@ -104,32 +57,6 @@ def test_a_stopped_experiment_repeats_no_finished_trial(no_svhn, tmp_path: Path)
     assert ran == ["n_tasks=4"] and len(records) == 3 and lines[0] == "2 of 3 trials are done already"
     whole = sweep(tiny(), "small", tmp_path / "whole", inline)
     assert [record.results for record in records] == [record.results for record in whole]
-
-
-def test_a_trial_that_was_killed_in_training_resumes_from_its_checkpoint(no_svhn, tmp_path: Path):
-    job = TrialJob(trial(2), "tiny", "small", tmp_path / "a")
-    whole = job.run().value
-    kept = sorted((tmp_path / "a" / "checkpoints").iterdir())
-    assert len(kept) >= 2
-    for path in sorted(kept[-1].iterdir()):  # the last one was never written
-        path.unlink()
-    kept[-1].rmdir()
-    again = job.run().value
-    assert again.results == whole.results and again.training.losses == whole.training.losses
-
-
-def test_a_record_names_the_commits_that_trained_and_not_the_one_that_evaluated_again(
-    no_svhn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def at(commit: str, steps: int) -> str:
-        monkeypatch.setattr("gpicl_agents.experiments.engine.job.source_commit", lambda: commit)
-        short = replace(trial(4), train_kwargs=TRAINING | {"steps": steps, "schedule": "constant"})
-        return TrialJob(short, "tiny", "small", tmp_path / "t").run().value.provenance.commit
-
-    assert at("aaa", 2) == "aaa"
-    assert at("bbb", 4) == "aaa, then bbb"  # it resumed
-    assert at("ccc", 4) == "aaa, then bbb"  # it was done already
-    assert at("ccc", 6) == "aaa, then bbb, then ccc"
 
 
 def test_a_trial_that_fails_is_reported_the_others_finish_and_it_is_tried_again(no_svhn, tmp_path: Path):
@@ -177,26 +104,6 @@ def test_a_dataset_that_comes_later_is_evaluated_on_then(no_svhn, tmp_path: Path
     assert later.results["seen-task"] == first.results["seen-task"] and later.training.losses == first.training.losses
 
 
-def test_the_same_records_give_the_same_bytes(no_svhn, tmp_path: Path):
-    records = sweep(tiny(), "small", tmp_path, inline)
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        write_page(tiny(), "small", records, tmp_path / folder)
-    for name in ("report.md", "tiny.png", "tiny.svg"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_experiment_declares_distinct_trials_at_both_scales(name: str):
-    experiment = find_experiment(name)
-    assert experiment.name == name
-    for scale in ("small", "paper"):
-        trials = experiment.trials(scale)
-        assert len({trial.name for trial in trials}) == len({trial.definition for trial in trials}) == len(trials) > 1
-        assert all(json.loads(json.dumps(asdict(trial))) for trial in trials)
-        assert all(trial.evaluations or (trial.train_kwargs or {}).get("until_gain") for trial in trials)
-
-
 def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):
     def never(jobs):
         raise AssertionError("computed")
@@ -219,22 +126,6 @@ def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):
         sweep(tiny(), "paper", tmp_path / "other", never)
 
 
-def test_the_command_says_bad_input_in_one_line(capsys):
-    with pytest.raises(SystemExit):
-        main(["experiment", "nothing"])
-    error = capsys.readouterr().err
-    assert "Unknown experiment 'nothing'" in error and error.count("\n") == 1
-
-
-def test_datasets_that_are_missing_during_training_are_left_out_by_name(no_svhn, tmp_path: Path):
-    during = TRAINING | {"evaluate_datasets": ("SVHN", "Digits")}
-    changed = replace(trial(2), train_kwargs=during, evaluations=())
-    record = TrialJob(changed, "tiny", "small", tmp_path).run().value
-    assert "SVHN is not in the data folder" in record.missing["SVHN"]
-    accuracy = record.training.history[0].accuracy
-    assert {"Digits", "unseen-task"} <= accuracy.keys() and "SVHN" not in accuracy
-
-
 def test_a_sweep_on_a_ray_cluster_finds_what_one_in_this_process_finds(no_svhn, tmp_path: Path):
     ray = pytest.importorskip("ray", reason="needs the extra `cluster`")
     here = sweep(tiny(), "small", tmp_path / "here", inline)
@@ -252,19 +143,11 @@ def test_a_failure_does_not_lose_an_earlier_result(no_svhn, tmp_path: Path, monk
     before = sweep(tiny(), "small", tmp_path, inline)
     monkeypatch.setattr("gpicl_agents.experiments.engine.sweep._is_complete", lambda job, record: False)
 
-    def fails(jobs):
-        for job in jobs:
-            yield job, Outcome(error="no memory")
-
     for _ in range(2):
         assert sweep(tiny(), "small", tmp_path, fails) == before
 
 
 def test_an_experiment_of_which_all_trials_failed_is_an_error_with_a_report(no_svhn, tmp_path: Path):
-    def fails(jobs):
-        for job in jobs:
-            yield job, Outcome(error="no memory")
-
     with pytest.raises(ValueError, match="All trials failed: no memory"):
         run_experiment(tiny(), "paper", tmp_path, fails, device="cpu", threads=1, command="")
     assert "- n_tasks=1: no memory" in (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -273,9 +156,5 @@ def test_an_experiment_of_which_all_trials_failed_is_an_error_with_a_report(no_s
 
 
 def test_a_failure_is_recorded_on_a_machine_without_the_clusters_gpu(no_svhn, tmp_path: Path):
-    def fails(jobs):
-        for job in jobs:
-            yield job, Outcome(error="no memory")
-
     failed = sweep(tiny(), "small", tmp_path, fails, device="cuda")
     assert {record.status for record in failed} == {"failed"} and failed[0].provenance.machine

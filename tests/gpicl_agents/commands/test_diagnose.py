@@ -1,0 +1,47 @@
+import gymnasium
+import pytest
+
+from gpicl_agents.evaluations import NEW_EXAMPLES
+from gpicl_agents.training.config import TrainConfig
+from gpicl_agents.training.supervised import train
+from gpicl_envs.cli import main
+from gpicl_envs.learners.registry import make_learner
+
+
+def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_records_what_it_was_trained_on(tmp_path, capsys):
+    venv = gymnasium.make_vec("GPICL-Digits-v0", num_envs=16, n_features=64, length=20, n_tasks=1)
+    learner = make_learner("memoryless-mlp", n_features=64, width=64, seed=0)
+    config = TrainConfig(steps=80, learning_rate=1e-2, warmup_steps=5, evaluate_every=0)
+    train(learner, venv, config, folder=tmp_path / "one")
+    main(["diagnose", str(tmp_path / "one"), "--episodes", "64"])
+    printed = capsys.readouterr().out
+    assert "meta-trained on 1 task of Digits: instance memorisation" in printed and "unseen-task" in printed
+    digits = ["--env", "GPICL-Digits-v0", "--env-kwargs", "n_features=64", "length=40"]
+    main(["diagnose", "knn", *digits, "--episodes", "64"])
+    printed = capsys.readouterr().out
+    assert "1-nn-cosine, meta-trained on unlimited tasks of Digits: general-purpose learning" in printed
+    assert "new tasks, train images: " in printed and "MNIST: " in printed
+    assert NEW_EXAMPLES not in printed  # there are none of tasks that are never met again
+
+
+def test_a_dataset_that_does_not_allow_such_tasks_is_left_out_with_its_reason(capsys):
+    changes = ["n_features=64", "n_classes=20", "length=30"]
+    main(["diagnose", "knn", "--env", "GPICL-Omniglot-v0", "--env-kwargs", *changes, "--episodes", "16"])
+    printed = capsys.readouterr().out
+    assert "Digits is left out: n_classes=20 is not allowed" in printed and "at chance (5 %)" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing-there"], "Unknown learner 'nothing-there'"),
+        (["knn", "--env", "GPICL-LinearRegression-v0"], "is regression"),
+        (["knn", "--episodes", "1"], "episodes=1 is not allowed"),
+        (["knn", "--env-kwargs", "n_task=3"], "n_task"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str, capsys):
+    with pytest.raises(SystemExit):
+        main(["diagnose", *arguments])
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

@@ -1,0 +1,38 @@
+"""The pages of all experiments, made from the committed records."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from trial_records import ROOT, committed
+
+from gpicl_agents.experiments.engine.experiment import NAMES, find_experiment
+from gpicl_agents.experiments.engine.report import write_page
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_documented_page_is_made_from_the_committed_records(name: str, tmp_path: Path):
+    experiment = find_experiment(name)
+    found = {record.definition: record for record in committed(name)}
+    trials = experiment.trials("small")
+    assert found.keys() == {trial.definition for trial in trials}
+    page = write_page(experiment, "small", [found[trial.definition] for trial in trials], tmp_path)
+    assert page.read_text(encoding="utf-8") == (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8")
+    assert all(path.stat().st_size > 10_000 for path in tmp_path.glob("*.png"))
+    shown = {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".gif")}
+    assert shown and all((ROOT / "docs" / "results" / name).exists() for name in shown)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_is_written_though_a_whole_group_of_trials_failed(name: str, tmp_path: Path):
+    experiment, records = find_experiment(name), committed(name)
+    for axis in {axis for record in records for axis in record.axes}:
+        given = next(record.axes[axis] for record in records if axis in record.axes)
+        if all(record.axes.get(axis) == given for record in records):
+            continue
+        failed = [
+            replace(record, status="failed", error="no memory") if record.axes.get(axis) == given else record
+            for record in records
+        ]
+        page = write_page(experiment, "small", failed, tmp_path).read_text(encoding="utf-8")
+        assert "no memory" in page and "## Trials" in page

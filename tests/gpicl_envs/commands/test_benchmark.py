@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+from command_line import check_error
+
+from gpicl_envs.cli import main
+from gpicl_envs.evaluation.records import read_records
+from gpicl_envs.suites.definitions import Suite
+
+
+@pytest.fixture
+def folder(suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with the suite `small`."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_suite_becomes_records_a_table_and_a_page_and_is_not_run_twice(folder: Path, capsys):
+    command = "benchmark --suite small --learners knn rogues:Raises --workers 2 --out out".split()
+    main(command)
+    printed = capsys.readouterr().out
+    records = read_records(folder / "out" / "records.jsonl")
+    assert {(r.spec, r.suite.cell, r.status) for r in records} == {
+        ("knn", "digits", "ok"),
+        ("knn", "clusters", "ok"),
+        ("rogues:Raises", "digits", "failed"),
+        ("rogues:Raises", "clusters", "failed"),
+    }
+    assert "| 1-nn-cosine |" in printed and "Failed: Raises, digits" in printed
+    assert str(Path("out/records.jsonl")) in printed and (folder / "out" / "index.html").stat().st_size > 1e6
+    main(command)
+    assert "2 of 4 cells are done already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("learner", "reason"),
+    [
+        ("rogues:Raises", "KeyError: 'no such weight'"),
+        ("kn", "check: UnknownNameError: Unknown learner 'kn'. Did you mean 'knn'"),
+    ],
+)
+def test_a_benchmark_without_any_score_is_an_error_with_records(folder: Path, learner: str, reason: str, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(f"benchmark --suite small --learners {learner} --workers 1".split())
+    assert stop.value.code == 2 and f"No learner got a score: {reason}" in capsys.readouterr().err
+    assert len(read_records(folder / "runs" / "small" / "records.jsonl")) == 2  # the default folder
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--suite gpicl-min --learners knn", "Unknown suite 'gpicl-min'. Did you mean 'gpicl-mini'"),
+        ("--suite small --learners knn --time-limit 0", "time_limit=0.0"),
+        ("--suite small --learners knn --batch-size 0", "batch_size=0"),
+        ("--suite small --learners knn --workers 0", "workers=0"),
+        ("--suite small --learners knn --device tpu", "device='tpu'"),
+    ],
+)
+def test_bad_input_ends_with_one_clear_line(folder: Path, options: str, message: str, capsys):
+    check_error(f"benchmark {options}", message, capsys)
+    assert not list(folder.glob("runs/*/index.html"))

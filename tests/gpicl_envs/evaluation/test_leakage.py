@@ -1,0 +1,57 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.check import LearnerCheckError, check_learner
+from gpicl_envs.learners.registry import make_learner
+from gpicl_envs.tasks.classification import TaskDistribution
+
+
+class PeeksLate(Learner):
+    """Behaves on the Gaussian data of `check_learner`, and reads the label wherever inputs are those of real tasks."""
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        labels = torch.nn.functional.one_hot(y, self.n_classes).float()
+        return labels if y.shape[1] == 30 else torch.zeros_like(labels)
+
+
+def test_a_cheat_that_passes_the_check_is_caught_on_the_episodes(tasks: TaskDistribution):
+    check_learner(PeeksLate())
+    with pytest.raises(LearnerCheckError, match="PeeksLate at position 29 changed with the labels from position 29"):
+        evaluate(PeeksLate(), tasks, episodes=4)
+
+
+class PeeksSometimes(Learner):
+    """1-NN, but the label itself at the positions `where`."""
+
+    def __init__(self, where: Callable[[torch.Tensor], torch.Tensor], weight: float = 20.0) -> None:
+        super().__init__()
+        self.where, self.weight = where, weight
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        labels = torch.nn.functional.one_hot(y, self.n_classes).float()
+        honest = make_learner("knn").predict(x, y) if self.weight > 1 else torch.zeros_like(labels)
+        return torch.where(self.where(y)[..., None], honest + self.weight * labels, honest)
+
+
+CHEATS = {
+    "late positions": lambda y: (torch.arange(y.shape[1]) >= 20).expand(y.shape),
+    "the last position": lambda y: (torch.arange(y.shape[1]) == y.shape[1] - 1).expand(y.shape),
+    "later rows of a batch": lambda y: (torch.arange(len(y)) >= 2)[:, None].expand(y.shape),
+    "large batches": lambda y: torch.full(y.shape, len(y) > 4),
+}
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_a_cheat_that_hides_is_caught(tasks: TaskDistribution, cheat: str):
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(PeeksSometimes(CHEATS[cheat]), tasks, episodes=64)
+
+
+def test_a_cheat_below_the_tolerance_is_caught_by_the_most_likely_label(tasks: TaskDistribution):
+    everywhere = PeeksSometimes(lambda y: torch.ones_like(y, dtype=torch.bool), weight=5e-5)
+    with pytest.raises(LearnerCheckError, match="Not causal"):
+        evaluate(everywhere, tasks, episodes=16)

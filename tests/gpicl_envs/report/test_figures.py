@@ -1,0 +1,111 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_records import scored_record
+
+from gpicl_envs.evaluation.records import Band, Estimate, Reliability, ScoredRecord
+from gpicl_envs.report import figures, group
+from gpicl_envs.report.figures import (
+    DASHES,
+    LONGEST,
+    PALETTE,
+    draw_curves,
+    draw_reliability,
+    draw_state_sizes,
+    panels,
+    plain,
+    save,
+)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that would have been saved."""
+    found: list[Any] = []
+    monkeypatch.setattr(figures, "save", lambda figure, paths: found.append(figure))
+    return found
+
+
+def curve(*accuracies: float) -> Band:
+    return Band(list(accuracies), [a - 0.1 for a in accuracies], [a + 0.1 for a in accuracies])
+
+
+def test_a_learning_curve_is_drawn_in_percent_with_its_interval(drawn: list[Any]):
+    draw_curves(group([scored_record(curve=curve(0.1, 0.4, 0.7))]), [])
+    (axes,) = drawn[0].axes
+    (line,) = axes.get_lines()
+    assert line.get_xdata().tolist() == [1, 2, 3] and line.get_ydata().tolist() == pytest.approx([10, 40, 70])
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (pytest.approx(0), pytest.approx(80))
+    assert axes.get_title() == "Digits, unseen-task" and axes.get_ylim() == (0, 100)
+
+
+def test_squared_errors_are_drawn_as_they_are_with_a_logarithmic_scale(drawn: list[Any]):
+    draw_curves(group([scored_record((5, 7), metric="squared_error", curve=curve(2.0, 0.5))]), [])
+    (axes,) = drawn[0].axes
+    assert axes.get_lines()[0].get_ydata().tolist() == [2.0, 0.5] and axes.get_yscale() == "symlog"
+
+
+def test_a_learner_looks_the_same_in_every_panel_and_no_two_look_alike(drawn: list[Any]):
+    names = [f"learner {i:02}" for i in range(len(PALETTE) + 2)]
+    records = [scored_record((60 - i, 50), learner=name) for i, name in enumerate(names)]
+    records += [replace(record, env="GPICL-MNIST-v0") for record in records[::-1]]
+    draw_curves(group(records), [])
+    looks = [
+        {line.get_label(): (line.get_color(), line.get_linestyle()) for line in a.get_lines()} for a in drawn[0].axes
+    ]
+    assert looks[0] == looks[1] and looks[0].keys() == set(names)
+    assert len(set(looks[0].values())) == len(names)
+    assert looks[0][names[-1]] == (PALETTE[1], DASHES[1])
+
+
+def test_bins_of_few_predictions_are_left_out_of_the_reliability(drawn: list[Any]):
+    bins = Reliability([0.25, 0.55, 0.95, None], [0.2, 0.5, 0.9, None], [20, 19, 100, 0])
+    draw_reliability(group([scored_record(reliability=bins), scored_record(env="GPICL-MNIST-v0")]), [])
+    (axes,) = drawn[0].axes  # MNIST has no predicted probabilities
+    diagonal, line = axes.get_lines()
+    assert line.get_xdata().tolist() == pytest.approx([25, 95]) and line.get_ydata().tolist() == pytest.approx([20, 90])
+
+
+@pytest.mark.parametrize(("smallest", "scale"), [(0, "symlog"), (10, "log")])
+def test_a_final_score_is_drawn_against_its_state_size(smallest: int, scale: str, drawn: list[Any]):
+    final = Estimate(0.55, 0.5, 0.65)
+    records = [scored_record(state_size=smallest, final=final), scored_record(learner="b", state_size=1000)]
+    draw_state_sizes(group(records), [])
+    (axes,) = drawn[0].axes
+    assert axes.get_xscale() == scale
+    places = sorted((bar.lines[0].get_xdata()[0], bar.lines[0].get_ydata()[0]) for bar in axes.containers)
+    assert places == [pytest.approx((smallest, 55)), pytest.approx((1000, 55))]
+
+
+def test_files_are_the_same_bytes_each_time(records: list[ScoredRecord], tmp_path: Path):
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        draw_curves(group(records), [folder / "curves.png", folder / "curves.svg"])
+    for name in ("curves.png", "curves.svg"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_all_panels_share_one_legend():
+    figure, (left, right) = panels(2)
+    left.plot([1, 2], label="knn")
+    right.plot([2, 1], label="knn")
+    right.plot([2, 2], label="ridge")
+    save(figure, [])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["knn", "ridge"]
+
+
+def test_names_are_shown_as_they_are():
+    assert plain("_hidden $x$") == r" _hidden \$x\$" and plain("knn") == "knn"
+    assert plain("x" * LONGEST) == "x" * LONGEST
+    assert len(plain("x" * (LONGEST + 1))) == LONGEST and plain("x" * 99).endswith("…")
+
+
+@pytest.mark.parametrize(("count", "across", "shape"), [(1, 3, (1, 1)), (5, 3, (2, 3)), (4, 2, (2, 2))])
+def test_panels_fill_rows(count: int, across: int, shape: tuple[int, int]):
+    figure, grid = panels(count, across=across)
+    assert len(grid) == len(figure.axes) == count
+    assert grid[0].get_gridspec().get_geometry() == shape

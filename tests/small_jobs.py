@@ -1,0 +1,45 @@
+"""Runners without processes, and jobs whose processes sleep or die: what tests of jobs share.
+
+A process that a runner starts imports this module, but cannot import a file of tests.
+"""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpicl_envs.jobs.job import Outcome
+
+
+def inline(jobs):
+    """A runner in this process, for tests in which processes do not matter."""
+    for job in jobs:
+        yield job, job.run()
+
+
+def fails(jobs):
+    """A runner of which every job fails."""
+    for job in jobs:
+        yield job, Outcome(error="no memory")
+
+
+@dataclass(frozen=True)
+class SmallJob:
+    """Returns its title and adds a line to a file, then behaves as its title says."""
+
+    title: str
+    starts: Path
+
+    def run(self) -> Outcome:
+        with open(self.starts, "a", encoding="utf-8") as file:
+            file.write(f"{self.title}\n")
+        first = self.starts.read_text(encoding="utf-8").count(self.title) == 1
+        if self.title == "sleeps":
+            time.sleep(1000)
+        if self.title == "dies" or (self.title == "dies at first" and first):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.title == "cannot be pickled":
+            return Outcome(threading.Lock())
+        return Outcome(self.title)
