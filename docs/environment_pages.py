@@ -106,7 +106,7 @@ def _distribution(environment: Environment) -> type[EpisodeDistribution]:
 
 
 def _about(environment: Environment) -> str:
-    """What the docstring of the data's loader, or of the functions, says."""
+    """The docstring of the data's loader, or of the functions."""
     spec = _dataset(environment)
     if spec is None:
         return description(FunctionDistribution)
@@ -114,7 +114,7 @@ def _about(environment: Environment) -> str:
 
 
 def _spaces(environment: Environment) -> str:
-    """The spaces at the default arguments, for each kind of action and feedback; they need no data."""
+    """The spaces with default arguments, for each kind of action and feedback."""
     defaults = inspect.signature(_distribution(environment)).parameters
     x = Box(-np.inf, np.inf, (defaults["n_features"].default,), np.float32)
     n_classes = _default_n_classes(environment)
@@ -152,7 +152,7 @@ def _data(environment: Environment) -> list[str]:
         dataset = load_dataset(spec.name)
         facts["within an episode"] = f"drawn {'with' if dataset.with_replacement else 'without'} replacement"
         if dataset.bayes_accuracy is not None:
-            facts["best possible accuracy"] = f"{100 * dataset.bayes_accuracy:.1f} %, were the distribution known"
+            facts["best possible accuracy"] = f"{100 * dataset.bayes_accuracy:.1f} %, if the distribution were known"
     known = [(name, value) for name, value in facts.items() if value]
     parts = [table(["", ""], known)] if known else ["Your own."]
     if spec.download_mb is not None:
@@ -172,7 +172,7 @@ def _variants(environment: Environment) -> list[str]:
     return [
         "Keyword arguments of `gymnasium.make` and `make_vec`. What is drawn:",
         argument_table(arguments(_distribution(environment), leave_out=["device", *environment.arguments])),
-        "How predictions are given and rewarded, and what is shown (`make_vec` takes all render modes but `human`):",
+        "How predictions are given and rewarded, and what is shown (`make_vec` takes all render modes except `human`):",
         argument_table([row for row in shown if row.name != "render_mode"] + modes),
     ]
 
@@ -194,7 +194,7 @@ def _scores(env_id: str, folder: Path) -> list[str]:
     if parts:
         return parts
     return [
-        f"""None are committed for this id yet. On your machine:
+        f"""No scores are committed for this id yet. To compute some:
 
 ```console
 gpicl evaluate --env {env_id} --learners knn ridge kernel-ridge

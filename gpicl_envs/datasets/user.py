@@ -1,4 +1,4 @@
-"""Data of the user's own: NAME.npz files of the data folder, and arrays given in Python."""
+"""The user's data: NAME.npz files of the data folder, and arrays given in Python."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class NpzFile:
 
     Args:
         path: NAME.npz.
-        modified: time of its last change, in ns, which tells versions apart.
+        modified: time of its last change, in ns, which distinguishes versions.
     """
 
     path: Path
@@ -37,11 +37,7 @@ class NpzFile:
         return Location("npz", (self.path,))
 
     def verify(self) -> None:
-        """Read the whole file again, past the cache.
-
-        Raises:
-            DamagedDataError: it cannot be read, or does not hold a dataset.
-        """
+        """Read the whole file again, past the cache; raises `DamagedDataError`."""
         read_npz(self.path)
 
 
@@ -57,7 +53,7 @@ def find_npz(name: str) -> NpzFile | None:
     """Return the file of this name in the data folder, compared without case, `_` and `-`.
 
     Raises:
-        ValueError: several files have the name, none of them exactly.
+        ValueError: several files match, none of them exactly.
     """
     files = npz_files()
     if name in files:
@@ -75,7 +71,7 @@ def load_npz(path: Path, name: str, check: Callable[[Arrays], None] | None = Non
     Args:
         path: the file.
         name: of the dataset.
-        check: raises if these are not the arrays of that name; called when the file is decoded.
+        check: raises ValueError if the arrays are not those of the name; called when the file is decoded.
     """
     arrays = cached_arrays(name, f"npz {name} {sha256_of(path)}", lambda: read_npz(path, check))
     return Dataset.from_arrays(name, arrays)
@@ -127,7 +123,7 @@ class ArrayFiles:
         return None if file is None else file.location()
 
     def load(self) -> Dataset:
-        """Return the dataset in Array.npz; raises `MissingDataError`, which says how to choose another."""
+        """Return the dataset in Array.npz; raises `MissingDataError` if there is none."""
         return load_npz(self._require().path, ARRAY)
 
     def verify(self) -> None:
@@ -138,7 +134,7 @@ class ArrayFiles:
         file = find_npz(ARRAY)
         if file is None:
             raise MissingDataError(
-                "GPICL-Array-v0 has no data of its own: choose some, as in gymnasium.make('GPICL-Array-v0', "
+                "GPICL-Array-v0 comes without data: choose some, as in gymnasium.make('GPICL-Array-v0', "
                 "dataset='mine') after gpicl_envs.register_dataset('mine', x, y); or give a gpicl_envs.Dataset, a "
                 f"registered name, or NAME for a file NAME.npz in {data_folder()} (or in GPICL_DATA_DIR)."
             )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Window:
-    """A pygame window that shows pictures. The first picture opens it; the user may close it.
+    """A pygame window that shows pictures. The first picture opens it, and the user may close it.
 
     Args:
         caption: the window's title.
@@ -28,7 +28,7 @@ class Window:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a window on the screen."""
+        """Whether the window is on the screen."""
         return self._surface is not None
 
     def show(self, picture: NDArray[np.uint8]) -> None:
@@ -57,7 +57,7 @@ class Window:
             self._surface = self._pygame.display.set_mode((width, height))
         except self._pygame.error as error:
             raise OSError(
-                f"render_mode='human' needs a screen, and there is none here ({error}): use render_mode='rgb_array' or "
+                f"render_mode='human' needs a screen, but there is none ({error}): use render_mode='rgb_array' or "
                 "'ansi', or set SDL_VIDEODRIVER=dummy to run without one."
             ) from None
         self._pygame.display.set_caption(self._caption)

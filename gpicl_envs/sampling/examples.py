@@ -10,9 +10,9 @@ from gpicl_envs.errors import check_integer
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import CLASS_RANKS, CLASS_SEQUENCE, CLASSES, EXAMPLES, SHOT_ORDER, TASK_EXAMPLES
 
-# Where more than a quarter of what there is to draw from is drawn, a shuffle costs less than drawing repeats again.
+# If more than a quarter of the examples are drawn, shuffling them costs less than drawing repeats again.
 SHUFFLE_FRACTION = 1 / 4
-N_CLASSES = 10  # of a task, if there are as many
+N_CLASSES = 10  # of a task, if there are enough
 
 
 def shuffle(streams: Streams, size: torch.Tensor, n: int, substream: int) -> torch.Tensor:
@@ -74,11 +74,11 @@ class Pool:
 
     @property
     def default_n_classes(self) -> int:
-        """K where none is given: 10, or all classes if the dataset has fewer or the split has examples of fewer."""
+        """K if none is given: 10, or fewer if the dataset has fewer classes or the split has examples of fewer."""
         return self.n_classes if self.n_classes <= N_CLASSES else min(N_CLASSES, len(self.present))
 
     def smallest(self, n_classes: int) -> int:
-        """Return how many examples the smallest `n_classes` classes have together: every task has at least as many."""
+        """Return the number of examples of the smallest `n_classes` classes: every task has at least as many."""
         absent = 0 if n_classes == self.n_classes else self.n_classes - len(self.present)
         return sum(self._smallest_first[absent : absent + n_classes])
 
@@ -118,7 +118,7 @@ class Pool:
         Args:
             streams: B streams.
             classes: (B, K) classes of each task.
-            number: (B, N) class numbers 0 … K − 1; none occurs more often than its class has examples.
+            number: (B, N) class numbers 0 … K − 1, none more often than its class has examples.
             substream: the first substream to read.
 
         Returns:
@@ -138,7 +138,7 @@ class Pool:
     def _shuffled_within(
         self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int
     ) -> torch.Tensor:
-        """(B, N) places in `by_class`: the next example of each class, in a random order of the class."""
+        """(B, N) places in `by_class`: each time the next example of the class, in a random order of its examples."""
         counts = self.counts[classes]
         ends = counts.cumsum(1)
         slots = torch.arange(int(ends[:, -1].max()), device=ends.device).expand(len(ends), -1).contiguous()
@@ -155,7 +155,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Examples:
-    """How episodes draw their examples from a pool; the other arguments are those of `TaskDistribution`.
+    """How episodes draw their examples from a pool; the other arguments are as in `TaskDistribution`.
 
     Raises:
         ValueError: the pool has too few classes or examples, or two arguments exclude each other.
@@ -198,7 +198,7 @@ class Examples:
     def _draw_task_examples(
         self, episode: Streams, task: Streams, classes: torch.Tensor, size: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `draw`, from `size` examples that the task has drawn once and for all."""
+        """As `draw`, from `size` examples that the task draws once for all its episodes."""
         index, number = self.pool.draw(task, classes, size, TASK_EXAMPLES)
         order = episode.permutation(size, substream=EXAMPLES)[:, : self.length]
         return index.gather(1, order), number.gather(1, order)
@@ -240,7 +240,7 @@ class Examples:
         check_integer("examples_per_task", given, self.length, most, f"at least length; {self.pool.name}")
 
     def _check_class_sizes(self) -> None:
-        """With shots or class imbalance, one class may fill all places that are not promised to others."""
+        """With shots or class imbalance, one class may fill all places that are not reserved for others."""
         if self.shots is not None:
             if self.class_imbalance != 1:
                 raise ValueError(

@@ -30,7 +30,7 @@ def choose_route(route: str, projection: str, one_off: bool, longest: int, n_inp
     Args:
         route: one of `ROUTES`.
         projection: one of `PROJECTIONS`.
-        one_off: whether tasks are one-off, so that A need not exist.
+        one_off: whether tasks are one-off, so that A is not needed.
         longest: number of examples in the longest segment.
         n_inputs: N_x.
 
@@ -92,7 +92,7 @@ class Projection:
         Args:
             images: (B, N, N_x) z-normalised inputs.
             noise: (B, *noise_shape(N)) standard normals; overwritten.
-            index: (B, N) example numbers, which show repeated inputs; None if there are none.
+            index: (B, N) example numbers, equal for repeated inputs; None if no input is repeated.
             x: (B, N, D) memory for the result.
         """
         if self.route == "matrix":
@@ -138,10 +138,10 @@ def _cholesky(covariance: torch.Tensor) -> torch.Tensor:
 
 @dataclass(eq=False)
 class Inputs:
-    """How examples become the inputs of an episode; the arguments are those of `TaskDistribution`.
+    """How examples become the inputs of an episode; the other arguments are as in `TaskDistribution`.
 
     Args:
-        segments: runs of examples with an A of their own.
+        segments: runs of examples that share one A.
 
     Raises:
         ValueError: without a projection, n_features is not the number of base inputs and distractors.

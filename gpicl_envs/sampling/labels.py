@@ -1,4 +1,4 @@
-"""Which label each example of an episode gets: ρ, its drift, its bias, and noise."""
+"""Which label each example of an episode gets: ρ, its drift and bias, and noise."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def draw_permutations(task: Streams, n_classes: int, n_segments: int, bias: floa
         task: B streams of tasks.
         n_classes: K.
         n_segments: S.
-        bias: probability of the one fixed permutation instead of a permutation of the task's own.
+        bias: probability of the one fixed permutation instead of a random one.
         task_seed: seed of the fixed permutation.
     """
     offsets = range(0, n_segments * SEGMENT_SUBSTREAMS, SEGMENT_SUBSTREAMS)
