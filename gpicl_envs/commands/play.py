@@ -56,12 +56,7 @@ def play(
 
 
 class Game:
-    """One episode, played by a person who sees what an agent sees.
-
-    Args:
-        env: a single environment whose actions are labels.
-        seed: of the episode.
-    """
+    """One episode of an environment with label actions, played by a person, who sees what an agent sees."""
 
     def __init__(self, env: Any, seed: int) -> None:
         self._env, self._hidden = env, env.unwrapped

@@ -9,7 +9,6 @@ from pathlib import Path
 from filelock import FileLock
 
 from gpicl_envs.datasets.cache import data_folder, md5_of
-from gpicl_envs.datasets.dataset import DatasetSpec
 from gpicl_envs.datasets.registry import find_dataset
 from gpicl_envs.datasets.torchvision import VisionFiles
 from gpicl_envs.datasets.torchvision_formats import KnownFile
@@ -39,11 +38,12 @@ def download(name: str, report: Report = print) -> None:
         OSError: the data folder cannot be written to.
     """
     spec = find_dataset(name)
-    files = spec.files
+    files, location = spec.files, spec.location()
     if not isinstance(files, VisionFiles):
-        report(_nothing_to_download(spec))
+        if location is None:
+            raise MissingDataError(f"{spec.name} cannot be downloaded: it stands for your data.")
+        report(f"{spec.name}: {location.kind}, nothing to download.")
         return
-    location = files.location()
     if location is not None and location.kind == "npz":
         files.verify()
         report(f"{spec.name}: {location.paths[0]} is intact.")
@@ -55,13 +55,6 @@ def download(name: str, report: Report = print) -> None:
             report(f"{spec.name}: all files are intact.")
         else:
             _download_missing(files, folder, report)
-
-
-def _nothing_to_download(spec: DatasetSpec) -> str:
-    location = spec.location()
-    if location is None:
-        raise MissingDataError(f"{spec.name} cannot be downloaded: it stands for your data.")
-    return f"{spec.name}: {location.kind}, nothing to download."
 
 
 def _intact(files: VisionFiles) -> bool:

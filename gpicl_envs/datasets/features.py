@@ -165,16 +165,11 @@ def _compute(dataset: Dataset, extractor: Extractor, name: str, size: int) -> Ar
         for split, x in dataset.x.items():
             rows = []
             for start in range(0, len(x), BATCH):
-                rows.append(_features(network, as_input(x[start : start + BATCH], extractor, size)))
+                made = network(as_input(x[start : start + BATCH], extractor, size))
+                rows.append((made["features"] if isinstance(made, dict) else made).numpy())
                 progress.advance(bar, len(rows[-1]))
             found[split] = np.concatenate(rows)
     return found
-
-
-def _features(network: torch.nn.Module, images: torch.Tensor) -> NDArray[np.float32]:
-    """(B, 3, S, S) → (B, F)."""
-    made = network(images)
-    return (made["features"] if isinstance(made, dict) else made).numpy()
 
 
 def as_input(x: NDArray[Any], extractor: Extractor, size: int) -> torch.Tensor:

@@ -18,12 +18,7 @@ KEYS = tuple(f"{kind}_{split}" for split in SPLITS for kind in ("x", "y"))
 
 @dataclass(frozen=True)
 class NpzFile:
-    """A version of a file of the data folder.
-
-    Args:
-        path: NAME.npz.
-        modified: time of its last change, in ns, which distinguishes versions.
-    """
+    """A version of a file NAME.npz of the data folder, identified by the time of its last change in ns."""
 
     path: Path
     modified: int
@@ -66,19 +61,13 @@ def find_npz(name: str) -> NpzFile | None:
 
 
 def load_npz(path: Path, name: str, check: Callable[[Arrays], None] | None = None) -> Dataset:
-    """Return the dataset of a file, decoded once and then mapped from the cache.
-
-    Args:
-        path: the file.
-        name: of the dataset.
-        check: raises ValueError if the arrays are not those of the name; called when the file is decoded.
-    """
+    """Return the dataset of a file, decoded once and then mapped from the cache; `check` is as for `read_npz`."""
     arrays = cached_arrays(name, f"npz {name} {sha256_of(path)}", lambda: read_npz(path, check))
     return Dataset.from_arrays(name, arrays)
 
 
 def read_npz(path: Path, check: Callable[[Arrays], None] | None = None) -> Arrays:
-    """Return the checked arrays of a file; Python objects in it are refused, never loaded.
+    """Return the checked arrays of a file, also by `check`; Python objects in it are refused, never loaded.
 
     Raises:
         DamagedDataError: it is not an .npz file, it is damaged, or its arrays are not those of a dataset.

@@ -22,12 +22,7 @@ def as_array(given: object) -> NDArray[Any]:
 
 
 def check_inputs(what: str, given: object, copy: bool = False) -> NDArray[Any]:
-    """Return (M, ...) uint8 or finite float32 inputs, in C order.
-
-    Args:
-        what: names the array in errors.
-        given: an array or tensor (M, ...) of uint8 or floating-point numbers.
-        copy: whether the result must be new memory, even if nothing needs to be converted.
+    """Return (M, ...) uint8 or finite float32 inputs in C order, in new memory if `copy`.
 
     Raises:
         ValueError: the dtype or shape is wrong, or a number is not finite in float32.

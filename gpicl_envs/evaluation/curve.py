@@ -1,7 +1,7 @@
 """`LearningCurve`: the scores of a learner in many episodes, with intervals, and the record of them."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,12 +19,10 @@ from gpicl_envs.evaluation.metrics import (
     resampled_means,
 )
 from gpicl_envs.evaluation.provenance import provenance
-from gpicl_envs.evaluation.records import Band, Estimate, Reliability, ScoredRecord
+from gpicl_envs.evaluation.records import Band, Estimate, Metric, Reliability, ScoredRecord
 
 LEVELS = (0.5, 0.7)
 DIGITS = 5  # kept of each number in a record
-
-Metric = Literal["accuracy", "squared_error"]
 
 
 class Likelihood(NamedTuple):

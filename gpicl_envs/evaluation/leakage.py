@@ -21,10 +21,10 @@ def refuse_leakage(
 
     Args:
         learner: the learner.
-        logits: (B, N, K) its predictions for the batch.
-        x: (B, N, D) inputs.
-        y: (B, N) labels, or values.
-        last: how many of the last positions are the final ones.
+        logits: (B, N, K) predictions for the batch.
+        x: (B, N, D).
+        y: (B, N).
+        last: number of final positions.
         seed: of the positions and of the other labels.
 
     Raises:

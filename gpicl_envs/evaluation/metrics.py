@@ -90,14 +90,10 @@ def calibration_error(bins: Array) -> Array:
 
 
 def examples_to(curves: Array, level: float) -> Array:
-    """Return the examples seen before accuracy, made monotone, first reaches `level`; inf if it never does.
+    """Return the number of examples seen before accuracy (..., N) first reaches `level`; inf if it never does.
 
     A noisy curve crosses any level too early, so each is replaced by the nearest non-decreasing curve (isotonic
     regression, Barlow et al. 1972).
-
-    Args:
-        curves: (..., N) accuracy; position n is predicted after n examples.
-        level: such as 0.5.
     """
     from sklearn.isotonic import isotonic_regression
 

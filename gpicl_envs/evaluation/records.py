@@ -13,6 +13,8 @@ SCHEMA = "gpicl-record-3"
 ORACLE = "oracle"
 ROUNDING = 1e-4
 
+Metric = Literal["accuracy", "squared_error"]
+
 
 class Estimate(NamedTuple):
     """A mean and the ends of its 95 % interval."""
@@ -114,7 +116,7 @@ class ScoredRecord(Record):
     """
 
     status: Literal["ok"] = "ok"
-    metric: Literal["accuracy", "squared_error"]
+    metric: Metric
     n_parameters: int
     state_size: int
     curve: Band

@@ -9,11 +9,7 @@ from numpy.typing import NDArray
 
 
 class Window:
-    """A pygame window that shows pictures. The first picture opens it, and the user may close it.
-
-    Args:
-        caption: the window's title.
-        fps: pictures a second; `show` waits accordingly.
+    """A pygame window that shows at most `fps` pictures a second. The first one opens it; the user may close it.
 
     Raises:
         DependencyNotInstalled: pygame is not installed.

@@ -79,9 +79,7 @@ def unit(record: ScoredRecord) -> Unit:
 def leaderboard(columns: Columns, *, sizes: bool = True) -> Table:
     """Return learners × columns: final scores, and the differences to the best of each column.
 
-    Args:
-        columns: as `group` makes them.
-        sizes: whether to show the number of each learner's parameters and the size of its state.
+    With `sizes` it also shows the number of each learner's parameters and the size of its state.
     """
     means, published = _interquartile_means(columns), _published(columns)
     leading = {title: _leaders(records) for title, records in columns.items()}

@@ -32,7 +32,7 @@ def draw_distinct(
     Args:
         streams: B streams.
         size: (B, 1) or (B, n), the size of each range.
-        n: how many integers to draw.
+        n: number of integers.
         substream: the first substream to read; each round of repeats reads the next one.
         start: (B, n), the first integer of each range; two ranges are equal or disjoint.
     """
@@ -54,13 +54,7 @@ def draw_distinct(
 
 
 class Pool:
-    """The M examples, of C classes, of a split of a dataset.
-
-    Args:
-        dataset: the base dataset.
-        split: `"train"` or `"test"`.
-        device: where examples are drawn.
-    """
+    """The M examples, of C classes, of a split of a dataset."""
 
     def __init__(self, dataset: Dataset, split: str, device: torch.device) -> None:
         self.name, self.n_classes = f"the {split} split of {dataset.name}", dataset.n_classes
@@ -85,16 +79,9 @@ class Pool:
     def draw(
         self, streams: Streams, classes: torch.Tensor, n: int, substream: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw uniformly from the examples of the classes.
+        """Draw n examples uniformly from those of the classes (B, K), reading substreams from `substream` on.
 
-        Args:
-            streams: B streams.
-            classes: (B, K) classes of each task.
-            n: N.
-            substream: the first substream to read.
-
-        Returns:
-            (B, N) example numbers, and (B, N) class numbers 0 … K − 1.
+        Returns (B, n) example numbers, and (B, n) class numbers 0 … K − 1.
         """
         n_classes = classes.shape[1]
         ends = self.counts[classes].cumsum(1)
@@ -113,16 +100,9 @@ class Pool:
         return self.by_class[self.starts[base_class] + within], number
 
     def draw_of(self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int) -> torch.Tensor:
-        """Draw one example for each of N class numbers, all of them distinct.
+        """Return (B, N) distinct example numbers, one for each class number (B, N) among the classes (B, K).
 
-        Args:
-            streams: B streams.
-            classes: (B, K) classes of each task.
-            number: (B, N) class numbers 0 … K − 1, none more often than its class has examples.
-            substream: the first substream to read.
-
-        Returns:
-            (B, N) example numbers.
+        No class number may occur more often than its class has examples.
         """
         n = number.shape[1]
         base_class = classes.gather(1, number)
@@ -188,20 +168,14 @@ class Examples:
 
     def draw(self, episode: Streams, task: Streams, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N) example numbers of the split, and (B, N) class numbers 0 … K − 1 within the task."""
-        if self.examples_per_task is not None:
-            return self._draw_task_examples(episode, task, classes, self.examples_per_task)
+        if self.examples_per_task is not None:  # drawn once by the task, for all its episodes
+            index, number = self.pool.draw(task, classes, self.examples_per_task, TASK_EXAMPLES)
+            order = episode.permutation(self.examples_per_task, substream=EXAMPLES)[:, : self.length]
+            return index.gather(1, order), number.gather(1, order)
         if self._draws_uniformly:
             return self.pool.draw(episode, classes, self.length, EXAMPLES)
         number = self._support_and_queries(episode, self.shots) if self.shots else self._imbalanced(episode, task)
         return self.pool.draw_of(episode, classes, number, EXAMPLES), number
-
-    def _draw_task_examples(
-        self, episode: Streams, task: Streams, classes: torch.Tensor, size: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `draw`, from `size` examples that the task draws once for all its episodes."""
-        index, number = self.pool.draw(task, classes, size, TASK_EXAMPLES)
-        order = episode.permutation(size, substream=EXAMPLES)[:, : self.length]
-        return index.gather(1, order), number.gather(1, order)
 
     def _support_and_queries(self, episode: Streams, shots: int) -> torch.Tensor:
         """(B, N) class numbers: each of them `shots` times in random order, then uniform ones."""

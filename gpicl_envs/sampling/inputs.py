@@ -27,15 +27,8 @@ PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 30}
 def choose_route(route: str, projection: str, one_off: bool, longest: int, n_inputs: int) -> str:
     """Return `"matrix"` or `"cholesky"`: the given route, or for `"auto"` the one that draws fewer random numbers.
 
-    Args:
-        route: one of `ROUTES`.
-        projection: one of `PROJECTIONS`.
-        one_off: whether tasks are one-off, so that A is not needed.
-        longest: number of examples in the longest segment.
-        n_inputs: N_x.
-
-    Raises:
-        ValueError: the route is unknown, or cannot draw this projection.
+    One-off tasks need no A. `longest` is the number of examples in the longest segment. Raises ValueError if the route
+    cannot draw this projection.
     """
     check_choice("route", route, ROUTES)
     if not one_off or projection == "none":
@@ -57,14 +50,7 @@ def choose_route(route: str, projection: str, one_off: bool, longest: int, n_inp
 
 @dataclass(frozen=True)
 class Projection:
-    """A projection of N_x inputs to D features.
-
-    Args:
-        kind: `"gaussian"` or `"orthogonal"`.
-        n_features: D.
-        n_inputs: N_x.
-        route: `"matrix"` or `"cholesky"`.
-    """
+    """A projection, `"gaussian"` or `"orthogonal"`, of N_x inputs to D features, by one of the routes."""
 
     kind: str
     n_features: int

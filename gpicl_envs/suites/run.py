@@ -41,15 +41,7 @@ class AvailableCell(NamedTuple):
 
 @dataclass(frozen=True)
 class CheckJob:
-    """Checks that a learner may be scored on cells of a size; its value is the learner's name and fingerprint.
-
-    Args:
-        spec: the learner, as `LearnerSpec.parse` reads it.
-        cell: the first cell of the size.
-        size: (D, K) of the cell.
-        device: cpu or cuda.
-        threads: of torch.
-    """
+    """Checks a learner on the first cell of a size; its value is the learner's name and fingerprint."""
 
     spec: str
     cell: Cell
@@ -81,7 +73,7 @@ class CellJob:
         planned: the record without its result.
         refusal: why the learner may not be scored; None if it passed its check.
         batch_size: episodes at a time.
-        threads: of torch.
+        threads: torch's threads.
     """
 
     cell: Cell

@@ -7,6 +7,7 @@ id. Any batch size, order, process or device therefore gives the same episodes.
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ class EpisodeDistribution(ABC):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments alone: episodes are functions of them."""
-        return _construct, (type(self), self._constructor_arguments())
+        return partial(type(self), **self._constructor_arguments()), ()
 
     def _constructor_arguments(self) -> dict[str, Any]:
         return self.arguments | {"device": str(self.device)}
@@ -203,7 +204,3 @@ class EpisodeDistribution(ABC):
     def segment_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of the segment of each position; the last one after the end."""
         return np.minimum(position, self.length - 1) // (self.drift_every or self.length)
-
-
-def _construct(kind: type[EpisodeDistribution], arguments: dict[str, Any]) -> EpisodeDistribution:
-    return kind(**arguments)
