@@ -67,7 +67,9 @@ def load_npz(path: Path, name: str, check: Callable[[Arrays], None] | None = Non
 
 
 def read_npz(path: Path, check: Callable[[Arrays], None] | None = None) -> Arrays:
-    """Return the checked arrays of a file, also by `check`; Python objects in it are refused, never loaded.
+    """Return the checked arrays of a file; Python objects in it are refused, never loaded.
+
+    `check` raises ValueError if the arrays are not those of the dataset that the file is named after.
 
     Raises:
         DamagedDataError: it is not an .npz file, it is damaged, or its arrays are not those of a dataset.
