@@ -38,8 +38,8 @@ def write_environment_pages(folder: Path) -> None:
 
 
 def _index() -> str:
-    rows = [(f"[{environment.id}]({environment.id}.md)", environment.description) for environment in _all()]
-    tree = "\n".join(environment.id for environment in _all())
+    rows = [(f"[{env_id}]({env_id}.md)", environment.description) for env_id, environment in environments().items()]
+    tree = "\n".join(environments())
     return f"""# Environments
 
 Each id is one base dataset, or one class of functions. Every variant of the learning problem is a keyword argument, and
@@ -55,13 +55,9 @@ runs on every other.
 """
 
 
-def _all() -> list[Environment]:
-    return list(environments().values())
-
-
 def _parts(environment: Environment, folder: Path) -> list[str]:
-    text = sections(InContextVectorEnv)
-    parts = [f"# {environment.id}", _sentence(environment.description), _code(environment)]
+    text, summary = sections(InContextVectorEnv), environment.description
+    parts = [f"# {environment.id}", f"{summary[0].upper()}{summary[1:]}.", _code(environment)]
     if _is_available(environment):
         player = _draw_episode(environment, folder / f"{environment.id}.png")
         parts.append(f"![An episode, after {SHOWN_EXAMPLES} predictions]({environment.id}.png)")
@@ -75,10 +71,6 @@ def _parts(environment: Environment, folder: Path) -> list[str]:
     parts += ["## Randomness", text["Randomness"]]
     parts += ["## Reference scores", *_scores(environment.id, folder)]
     return list(filter(None, parts))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _code(environment: Environment) -> str:

@@ -116,7 +116,7 @@ class EpisodeDistribution(ABC):
 
     @abstractmethod
     def unseen(self) -> "EpisodeDistribution":
-        """Return the distribution with one-off tasks of the test split, without bias: what meta-training never shows."""
+        """Return the distribution of one-off tasks of the test split, without bias: what meta-training never shows."""
 
     @property
     def env_id(self) -> str:

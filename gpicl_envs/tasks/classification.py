@@ -136,7 +136,7 @@ class TaskDistribution(EpisodeDistribution):
         return spec.env_id if spec is not None and spec.has_env_id else ARRAY_ID
 
     def unseen(self) -> "TaskDistribution":
-        """Return the distribution with one-off tasks of test images, without bias: what meta-training never shows."""
+        """Return the distribution of one-off tasks of test images, without bias: what meta-training never shows."""
         changes = {"n_tasks": None, "split": "test", "route": "auto", "permutation_bias": 0.0}
         return TaskDistribution(**self._constructor_arguments() | changes)
 

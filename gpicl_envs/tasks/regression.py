@@ -142,7 +142,7 @@ class FunctionDistribution(EpisodeDistribution):
         self.device = check_device(device)
 
     def unseen(self) -> "FunctionDistribution":
-        """Return this distribution with one-off functions of the test split: what meta-training never shows."""
+        """Return the distribution of one-off functions of the test split: what meta-training never shows."""
         return FunctionDistribution(**self._constructor_arguments() | {"n_tasks": None, "split": "test"})
 
     def parameters(self, tasks: Tasks, segment: int = 0) -> Parameters:
