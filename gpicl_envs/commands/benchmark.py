@@ -31,7 +31,7 @@ def benchmark(
     Example: `gpicl benchmark --suite gpicl-table1 --learners knn,metric=euclidean ridge my_package:MyAgent`.
 
     Args:
-        learners: names, module:Class, checkpoint folders, pretrained:NAME or sklearn:NAME, such as knn,k=3.
+        learners: names, module:Class, checkpoint folders, pretrained:NAME or sklearn:NAME; with arguments: knn,k=3.
         suite: gpicl-mini, gpicl-v1, gpicl-table1, gpicl-robust or gpicl-regression.
         out: folder for records.jsonl and the report; runs/SUITE by default.
         workers: processes; by default one per core on a CPU, one on a GPU.

@@ -63,7 +63,7 @@ def check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:
 
 
 def check_classification(tasks: EpisodeDistribution) -> None:
-    """Raise ValueError unless the tasks have labels, as training of a sequence model needs."""
+    """Raise ValueError if the tasks are regression, on which sequence models are not trained."""
     if tasks.is_regression:
         raise ValueError(
             f"{tasks.env_id} is regression: its targets are real values, but sequence models predict labels. Step the "
