@@ -38,8 +38,8 @@ def write_environment_pages(folder: Path) -> None:
 
 
 def _index() -> str:
-    rows = [(f"[{environment.id}]({environment.id}.md)", environment.description) for environment in _all()]
-    tree = "\n".join(environment.id for environment in _all())
+    rows = [(f"[{env_id}]({env_id}.md)", environment.description) for env_id, environment in environments().items()]
+    tree = "\n".join(environments())
     return f"""# Environments
 
 Each id is one base dataset, or one class of functions. Every variant of the learning problem is a keyword argument, and
@@ -55,13 +55,9 @@ runs on every other.
 """
 
 
-def _all() -> list[Environment]:
-    return list(environments().values())
-
-
 def _parts(environment: Environment, folder: Path) -> list[str]:
-    text = sections(InContextVectorEnv)
-    parts = [f"# {environment.id}", _sentence(environment.description), _code(environment)]
+    text, summary = sections(InContextVectorEnv), environment.description
+    parts = [f"# {environment.id}", f"{summary[0].upper()}{summary[1:]}.", _code(environment)]
     if _is_available(environment):
         player = _draw_episode(environment, folder / f"{environment.id}.png")
         parts.append(f"![An episode, after {SHOWN_EXAMPLES} predictions]({environment.id}.png)")
@@ -75,10 +71,6 @@ def _parts(environment: Environment, folder: Path) -> list[str]:
     parts += ["## Randomness", text["Randomness"]]
     parts += ["## Reference scores", *_scores(environment.id, folder)]
     return list(filter(None, parts))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _code(environment: Environment) -> str:
@@ -106,7 +98,7 @@ def _distribution(environment: Environment) -> type[EpisodeDistribution]:
 
 
 def _about(environment: Environment) -> str:
-    """What the docstring of the data's loader, or of the functions, says."""
+    """The docstring of the data's loader, or of the functions."""
     spec = _dataset(environment)
     if spec is None:
         return description(FunctionDistribution)
@@ -114,7 +106,7 @@ def _about(environment: Environment) -> str:
 
 
 def _spaces(environment: Environment) -> str:
-    """The spaces at the default arguments, for each kind of action and feedback; they need no data."""
+    """The spaces with default arguments, for each kind of action and feedback."""
     defaults = inspect.signature(_distribution(environment)).parameters
     x = Box(-np.inf, np.inf, (defaults["n_features"].default,), np.float32)
     n_classes = _default_n_classes(environment)
@@ -152,7 +144,7 @@ def _data(environment: Environment) -> list[str]:
         dataset = load_dataset(spec.name)
         facts["within an episode"] = f"drawn {'with' if dataset.with_replacement else 'without'} replacement"
         if dataset.bayes_accuracy is not None:
-            facts["best possible accuracy"] = f"{100 * dataset.bayes_accuracy:.1f} %, were the distribution known"
+            facts["best possible accuracy"] = f"{100 * dataset.bayes_accuracy:.1f} %, if the distribution were known"
     known = [(name, value) for name, value in facts.items() if value]
     parts = [table(["", ""], known)] if known else ["Your own."]
     if spec.download_mb is not None:
@@ -172,7 +164,7 @@ def _variants(environment: Environment) -> list[str]:
     return [
         "Keyword arguments of `gymnasium.make` and `make_vec`. What is drawn:",
         argument_table(arguments(_distribution(environment), leave_out=["device", *environment.arguments])),
-        "How predictions are given and rewarded, and what is shown (`make_vec` takes all render modes but `human`):",
+        "How predictions are given and rewarded, and what is shown (`make_vec` takes all render modes except `human`):",
         argument_table([row for row in shown if row.name != "render_mode"] + modes),
     ]
 
@@ -194,7 +186,7 @@ def _scores(env_id: str, folder: Path) -> list[str]:
     if parts:
         return parts
     return [
-        f"""None are committed for this id yet. On your machine:
+        f"""No scores are committed for this id yet. To compute some:
 
 ```console
 gpicl evaluate --env {env_id} --learners knn ridge kernel-ridge

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, load_dataset
+from gpicl_envs.learners.registry import make_learner, register_learner
 from gpicl_envs.registration import register_dataset, register_environments
 
 if TYPE_CHECKING:
@@ -16,22 +17,19 @@ if TYPE_CHECKING:
     from gpicl_envs.evaluation.evaluate import evaluate
     from gpicl_envs.learners.base import Learner
     from gpicl_envs.learners.check import check_learner
-    from gpicl_envs.learners.registry import make_learner, register_learner
     from gpicl_envs.tasks.classification import TaskDistribution
     from gpicl_envs.tasks.episodes import Episodes
     from gpicl_envs.tasks.regression import FunctionDistribution
 
 __version__ = "0.1.0"
 
-# Names that need torch are imported when first used: listing environments or reading records takes no torch.
+# Names that need torch are imported when first used: listing environments and reading records need none.
 _LAZY = {
     "InContextEnv": "envs.single_env",
     "InContextVectorEnv": "envs.vector_env",
     "LearningCurve": "evaluation.curve",
     "evaluate": "evaluation.evaluate",
     "Learner": "learners.base",
-    "make_learner": "learners.registry",
-    "register_learner": "learners.registry",
     "Episodes": "tasks.episodes",
     "FunctionDistribution": "tasks.regression",
     "TaskDistribution": "tasks.classification",

@@ -1,8 +1,8 @@
-"""`gpicl`: finds a command by its entry point, parses its options, and ends bad input with one line.
+"""`gpicl`: finds a command by its entry point, parses its options, and reports bad input in one line.
 
-A command is a function. tyro makes its options from its parameters, with their defaults, and its help from its
-docstring. A command whose only parameter has the type `Words` parses the rest of the line itself, as `gpicl train`
-does, where the first word, a preset, chooses the defaults of all options.
+A command is a function: tyro turns its parameters into options and its docstring into help. A command whose only
+parameter has the type `Words` parses the rest of the line itself, as `gpicl train` does: its first word, a preset, sets
+the defaults of all options.
 """
 
 import inspect
@@ -23,7 +23,7 @@ POINTS = entry_points(group=COMMANDS_GROUP)
 
 
 def commands() -> dict[str, Callable[..., Any]]:
-    """Return name → command; a package adds one with an entry point of the group `gpicl.commands`."""
+    """Return name → command; a package adds commands by entry points of the group `gpicl.commands`."""
     return {point.name: point.load() for point in sorted(POINTS)}
 
 
@@ -48,7 +48,7 @@ def overview() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; bad input ends with one line on standard error and exit code 2."""
+    """Run a command; for bad input, print one line to standard error and exit with code 2."""
     sys.path.insert(0, os.getcwd())  # so that module:Class finds the user's own files
     name, *words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:

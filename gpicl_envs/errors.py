@@ -8,21 +8,21 @@ from typing import Any
 
 
 class UnknownNameError(ValueError):
-    """A look-up by name failed; the message lists the nearest and all valid names."""
+    """A look-up by name failed; the message suggests the nearest names and lists all."""
 
     def __init__(self, kind: str, given: object, valid: Iterable[str], hint: str = "") -> None:
         super().__init__(f"Unknown {kind} {given!r}.{_nearest(given, valid)}{' ' + hint if hint else ''}")
 
 
 class UnexpectedArgumentError(TypeError, ValueError):
-    """A constructor does not take an argument of this name: bad input, and for Python a TypeError.
+    """A constructor does not take an argument of this name: bad input, but a TypeError in Python.
 
     Libraries that try an argument and catch the TypeError, as TorchRL's `GymEnv` does with `frameskip`, read its text.
     """
 
 
 def _nearest(given: object, valid: Iterable[str]) -> str:
-    """The names that may be meant, and all valid names, in words."""
+    """The names that may be meant and all valid names, as sentences."""
     names = sorted(valid)
     lowered = {name.lower(): name for name in names}
     near = [lowered[match] for match in get_close_matches(str(given).lower(), lowered, n=3, cutoff=0.5)]
@@ -47,7 +47,7 @@ def check_integer(name: str, given: object, low: int, high: int | None = None, w
 
 
 def check_bool(name: str, given: object) -> bool:
-    """Return `given` as a bool if it is true or false."""
+    """Return `given` as a bool if it is True or False."""
     if given not in (True, False):
         raise ValueError(f"{name}={given!r} is not allowed: give True or False.")
     return bool(given)
@@ -75,7 +75,7 @@ def check_positive(name: str, given: float) -> float:
 
 
 def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call a constructor; an argument that it does not take raises an error that lists those it takes."""
+    """Call a constructor; the error for an argument that it does not take lists those that it takes."""
     parameters = inspect.signature(made).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in arguments:
@@ -88,8 +88,8 @@ def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
 
 
 class MissingDataError(ValueError):
-    """The files of a dataset are not there; the message says how to get them."""
+    """The files of a dataset are missing; the message explains how to get them."""
 
 
 class DamagedDataError(ValueError):
-    """A file is damaged, or another file has its name; the message names it and says what to do."""
+    """A file is damaged or not what its name promises; the message explains what to do."""

@@ -1,4 +1,4 @@
-"""The environment ids: one for each registered dataset and each class of functions."""
+"""The environment ids, one for each registered dataset and each class of functions, and their registration."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +10,7 @@ from gpicl_envs.datasets.dataset import simple_name
 from gpicl_envs.datasets.user import array_spec
 from gpicl_envs.errors import UnknownNameError
 
-# The classes of functions of `tasks/regression.py`, listed here so that listing them needs no torch.
+# The classes of functions of `tasks/regression.py`, repeated here so that listing them needs no torch.
 FUNCTION_CLASSES = {
     "LinearRegression": "regression: y = w · x with w ~ N(0, I)",
     "SparseLinearRegression": "regression: y = w · x, three weights not zero",
@@ -26,7 +26,7 @@ class Environment:
     Args:
         id: for `gymnasium.make` and `make_vec`.
         description: one line for lists.
-        arguments: its dataset, or its class of functions.
+        arguments: `dataset` or `function`, which the id implies.
     """
 
     id: str
@@ -49,7 +49,7 @@ def environments() -> dict[str, Environment]:
 
 
 def find_environment(env_id: str) -> Environment:
-    """Return the environment of an id; an unknown id lists the valid ones."""
+    """Return the environment of an id. Raises UnknownNameError, which lists the valid ids."""
     if env_id not in environments():
         raise UnknownNameError("environment", env_id, environments())
     return environments()[env_id]
@@ -60,20 +60,18 @@ def register_dataset(
 ) -> None:
     """Add a base dataset, and its environment `GPICL-{name}-v0`.
 
-    `gymnasium.make("GPICL-Array-v0", dataset=name)` works too, and is the only way if the name has characters that an
-    id cannot have.
+    `gymnasium.make("GPICL-Array-v0", dataset=name)` works too, also for names that cannot be part of an id.
 
     Args:
-        dataset: a new name for the arrays that follow, or a `DatasetSpec` alone. Names are compared without case, `_`
-            and `-`.
-        x: (M, ...) uint8 or finite floating-point inputs of the train split, a NumPy array or a torch tensor. They are
-            copied: later changes of `x` do not reach the dataset.
-        y: (M,) integer labels. Those of both splits together are exactly 0 … K − 1.
-        x_test: (M', ...) inputs of the test split; by default there is none, and only `split="train"` exists.
+        dataset: a new name for the arrays, or a `DatasetSpec` without arrays. Case, `_` and `-` make no difference in
+            names.
+        x: (M, ...) uint8 or finite floating-point inputs of the train split, a NumPy array or a torch tensor; copied.
+        y: (M,) integer labels; both splits together must have all of 0 … K − 1.
+        x_test: (M', ...) inputs of the test split; without it only `split="train"` exists.
         y_test: (M',) their labels.
 
     Raises:
-        ValueError: the name is taken or empty, or the arrays are not a dataset; the message says what was given.
+        ValueError: the name is taken or empty, or the arrays do not form a dataset.
 
     Example:
         >>> import gymnasium, gpicl_envs, numpy as np

@@ -76,7 +76,7 @@ def test_reference_scores_are_those_of_the_records(pages: Path):
         assert f"| {record.learner} | {record.n_parameters:,} | {final} | [{low}, {high}] |" in page
     assert "Made by `gpicl quickstart`" in page
     regression = (pages / "environments" / "GPICL-LinearRegression-v0.md").read_text()
-    assert "None are committed for this id yet" in regression and "95 % interval" not in regression
+    assert "No scores are committed for this id yet" in regression and "95 % interval" not in regression
 
 
 @pytest.mark.parametrize("name", learner_targets())

@@ -1,12 +1,13 @@
-"""What commands share: types of their parameters, and where jobs run."""
+"""What several commands share: types of parameters, and where jobs run."""
 
 import os
 from contextlib import AbstractContextManager
 from typing import Annotated, Any, TypeVar
 
 import tyro
+from rich.console import Console
 
-from gpicl_envs.errors import check_integer
+from gpicl_envs.errors import check_integer, check_number
 
 Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")]
 
@@ -15,7 +16,12 @@ Config = TypeVar("Config")
 
 
 class Words(tuple[str, ...]):
-    """What follows a command's name, for a command that parses it itself: the type of its only parameter."""
+    """The words after a command's name: the type of the only parameter of a command that parses them itself."""
+
+
+def show(line: object) -> None:
+    """Print text as it is: neither coloured nor cut into lines that fit the terminal."""
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def unchecked(config: Config) -> Config:
@@ -38,10 +44,13 @@ def processes(workers: int | None, device: str) -> tuple[int, int]:
 
 def runner(workers: int, time_limit: float, ray: str | None, device: str) -> AbstractContextManager[Any]:
     """Return what runs jobs: processes of this machine, or the Ray cluster at an address."""
-    if ray is None:
-        from gpicl_envs.jobs.local import local_runner
+    check_number("time_limit", time_limit, 1)
+    if ray is not None:  # a cluster may have a device that this machine lacks
+        from gpicl_envs.jobs.ray import ray_runner
 
-        return local_runner(workers, time_limit)
-    from gpicl_envs.jobs.ray import ray_runner
+        return ray_runner(ray, time_limit, gpus=0 if device == "cpu" else 1)
+    from gpicl_envs.jobs.local import local_runner
+    from gpicl_envs.tasks.base import check_device
 
-    return ray_runner(ray, time_limit, gpus=0 if device == "cpu" else 1)
+    check_device(device)
+    return local_runner(workers, time_limit)

@@ -1,12 +1,11 @@
-"""`gpicl check`: does a learner keep the protocol?"""
+"""`gpicl check`: whether a learner keeps the protocol."""
 
 import traceback
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 
-from gpicl_envs.commands.arguments import Assignments
+from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.learners.registry import make_learner, parse_assignments
 
 
@@ -16,7 +15,7 @@ def check(learner: tyro.conf.Positional[str], learner_kwargs: Assignments = (), 
     Examples: `gpicl check my_agent:MyAgent`; `gpicl check knn,k=3`.
 
     Args:
-        learner: registered name, module:Class or checkpoint folder; arguments follow after commas: knn,k=3.
+        learner: registered name, module:Class or checkpoint folder, with arguments after commas: knn,k=3.
         learner_kwargs: arguments of the learner, such as k=3.
         seed: of the trial data.
     """
@@ -29,8 +28,7 @@ def check(learner: tyro.conf.Positional[str], learner_kwargs: Assignments = (), 
         raise
     except Exception as error:  # the learner's own code may raise anything
         raise LearnerCheckError(f"{made.name} raised {type(error).__name__}: {error} ({_place(error)}).") from error
-    text = f"{made.name} keeps the protocol: causal, deterministic, step and predict agree."
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+    show(f"{made.name} keeps the protocol: causal, deterministic, step and predict agree.")
 
 
 def _place(error: Exception) -> str:

@@ -6,13 +6,14 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from gpicl_envs.commands.arguments import show
 from gpicl_envs.datasets.cache import data_folder
 from gpicl_envs.datasets.dataset import DatasetSpec, Location, simple_name
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, npz_spec
 from gpicl_envs.datasets.user import npz_files
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
-WIDTH = 180  # columns of the list if the output is not a terminal
+WIDTH = 180  # least number of characters in a line of the list
 
 
 def data(
@@ -60,9 +61,8 @@ def _list(names: tuple[str, ...]) -> None:
             spec.source,
             str(location.paths[0].relative_to(data_folder())) if location is not None and location.paths else "",
         )
-    console = Console()
-    Console(width=max(console.width, WIDTH)).print(table)
-    console.print(f"Data folder: {data_folder()} (GPICL_DATA_DIR names another).", highlight=False, soft_wrap=True)
+    Console(width=max(Console().width, WIDTH)).print(table)
+    show(f"Data folder: {data_folder()} (GPICL_DATA_DIR names another).")
 
 
 def _download(names: tuple[str, ...]) -> None:
@@ -71,7 +71,7 @@ def _download(names: tuple[str, ...]) -> None:
     from gpicl_envs.datasets.download import download
 
     for spec in _listed(names):
-        download(spec.name, report=_print)
+        download(spec.name, report=show)
 
 
 def _verify(names: tuple[str, ...]) -> None:
@@ -87,21 +87,17 @@ def _verify(names: tuple[str, ...]) -> None:
                 spec.files.verify()
         except (DamagedDataError, MissingDataError) as error:
             failed.append(spec.name)
-            _print(f"{spec.name}: {error}")
+            show(f"{spec.name}: {' '.join(str(error).split())}")
         else:
-            _print(f"{spec.name}: {_outcome(location)}")
+            show(f"{spec.name}: {_outcome(location)}")
     if failed:
         raise DamagedDataError(f"{len(failed)} of the datasets failed, see above: {', '.join(failed)}.")
 
 
 def _outcome(location: Location | None) -> str:
-    """What a check without an error shows."""
+    """The outcome of a check without an error."""
     if location is None:
         return "intact"
     if location.kind == "npz":
         return "npz, readable, with consistent shapes and labels (no checksum of a whole .npz is known)"
     return f"intact ({location.kind})"
-
-
-def _print(line: str) -> None:
-    Console().print(" ".join(line.split()), markup=False, highlight=False, soft_wrap=True)

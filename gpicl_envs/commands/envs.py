@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from gpicl_envs.commands.arguments import show
 from gpicl_envs.registration import environments
 
 
@@ -11,9 +12,8 @@ def envs() -> None:
 
     Example: `gpicl envs`.
     """
-    console = Console()
     table = Table("id", "what is learned", box=None)
     for environment in environments().values():
         table.add_row(environment.id, environment.description)
-    console.print(table)
-    console.print("Arguments of gymnasium.make(id, ...): see help(gpicl_envs.InContextVectorEnv).", highlight=False)
+    Console().print(table)
+    show("Arguments of gymnasium.make(id, ...): see help(gpicl_envs.InContextVectorEnv).")

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.console import Console
 
-from gpicl_envs.commands.arguments import Assignments
+from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.errors import check_integer
+from gpicl_envs.evaluation.jsonl import append_jsonl
+from gpicl_envs.evaluation.provenance import command_line
+from gpicl_envs.evaluation.records import Record, distinct_names
 from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
 from gpicl_envs.registration import find_environment
 
@@ -29,8 +31,7 @@ def evaluate(
 
     Every learner passes `gpicl check` first: one that sees the future gets no score.
 
-    Examples: `gpicl evaluate --learners runs/mnist knn ridge`; `gpicl evaluate --learners my_agent:MyAgent knn --env
-    GPICL-Digits-v0 --protocol unseen-dataset`.
+    Example: `gpicl evaluate --learners my_agent:MyAgent knn --env GPICL-Digits-v0 --protocol unseen-dataset`.
 
     Args:
         learners: registered names, module:Class, checkpoint folders, or pretrained:NAME.
@@ -43,41 +44,43 @@ def evaluate(
         device: cpu or cuda.
         out: file to which the records are added.
     """
-    from gpicl_envs.evaluation.evaluate import evaluate_all
-    from gpicl_envs.evaluation.jsonl import append_jsonl
-    from gpicl_envs.evaluation.provenance import command_line
-    from gpicl_envs.evaluation.records import distinct_names
     from gpicl_envs.report import group, markdown_table
 
-    console = Console()
     check_integer("seed", seed, 0)
     check_integer("episodes", episodes, 1)
     tasks = _make_tasks(env, protocol, parse_assignments(env_kwargs), device)
     append_jsonl(out, [])  # if nothing can be written, this fails now and not after the evaluation
-    made = {spec: _make_checked(spec, tasks) for spec in dict.fromkeys(learners)}
-    names = distinct_names({spec: learner.name for spec, learner in made.items()})
-    options: dict[str, Any] = {"episodes": episodes, "seed": seed, "protocol": protocol, "batch_size": batch_size}
-    records = []
-    for curve, spec in zip(evaluate_all(list(made.values()), tasks, **options), made, strict=True):
-        record, fingerprint = curve.record(command_line()), LearnerSpec.parse(spec).fingerprint(made[spec])
-        records.append(replace(record, learner=names[spec], spec=spec, fingerprint=fingerprint))
+    records = _evaluate(learners, tasks, episodes=episodes, seed=seed, protocol=protocol, batch_size=batch_size)
     append_jsonl(out, records)
-    console.print(markdown_table(group(records)), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Records added to {out}. To draw them: gpicl report {out}", highlight=False)
+    show(markdown_table(group(records)))
+    show(f"Records added to {out}. To draw them: gpicl report {out}")
+
+
+def _evaluate(specs: Sequence[str], tasks: Any, **options: Any) -> list[Record]:
+    """The records of the learners, under distinct names."""
+    from gpicl_envs.evaluation.evaluate import evaluate_all
+
+    made = {spec: _make_checked(spec, tasks) for spec in dict.fromkeys(specs)}
+    names = distinct_names({spec: learner.name for spec, learner in made.items()})
+    records: list[Record] = []
+    for curve, spec in zip(evaluate_all(list(made.values()), tasks, **options), made, strict=True):
+        fingerprint = LearnerSpec.parse(spec).fingerprint(made[spec])
+        records.append(replace(curve.record(command_line()), learner=names[spec], spec=spec, fingerprint=fingerprint))
+    return records
 
 
 def _make_tasks(env: str, protocol: str, env_kwargs: dict[str, Any], device: str) -> Any:
-    """The tasks of a protocol, from which it follows which images they show."""
+    """The tasks of a protocol, which decides which images they show."""
     from gpicl_envs.tasks import make_tasks
 
     if "split" in env_kwargs:
-        raise ValueError("The images follow from the protocol: give --protocol, not split among --env-kwargs.")
+        raise ValueError("The protocol decides which images are shown: give --protocol, not split in --env-kwargs.")
     split = "train" if protocol == "seen-task" else "test"
     return make_tasks(**find_environment(env).arguments | {"split": split, "device": device} | env_kwargs)
 
 
 def _make_checked(spec: str, tasks: Any) -> Any:
-    """A learner that fits the tasks and passed its check; the oracle needs none."""
+    """A learner that fits the tasks and has passed its check; the oracle needs none."""
     from gpicl_envs.learners.check import check_learner
     from gpicl_envs.tasks.oracle import Oracle
 

@@ -31,7 +31,7 @@ def play(
     """Be the learner yourself: see an input, guess its label, and see what it was.
 
     Labels are permuted in each episode: like any agent, you have to find out which label a seven has. Inputs are
-    randomly projected: that keeps all the information but looks like noise. With --raw, they are not projected.
+    randomly projected, which keeps all information but looks like noise; --raw shows them without projection.
 
     Examples: `gpicl play GPICL-MNIST-v0 --raw --env-kwargs length=30`; `gpicl play GPICL-Clusters-v0 --seed 7`.
 
@@ -56,12 +56,7 @@ def play(
 
 
 class Game:
-    """One episode, played by a person who sees what an agent sees.
-
-    Args:
-        env: a single environment whose actions are labels.
-        seed: of the episode.
-    """
+    """One episode of an environment with label actions, played by a person, who sees what an agent sees."""
 
     def __init__(self, env: Any, seed: int) -> None:
         self._env, self._hidden = env, env.unwrapped
@@ -114,7 +109,7 @@ class Game:
         return np.cumsum(self.right) / np.arange(1, len(self.right) + 1)
 
     def result(self) -> RenderableType:
-        """Return the score so far beside chance and the nearest neighbour, on the very same examples."""
+        """Return the score so far beside chance and the nearest neighbour on the same examples."""
         n = len(self.right)
         if not n:
             return "No guess, so no score."
@@ -139,7 +134,7 @@ class Game:
 
 
 def make_game_env(env_id: str, arguments: dict[str, Any], raw: bool) -> Any:
-    """Return the environment of an id, with raw=True without projection."""
+    """Return the environment of an id, without projection if `raw`."""
     find_environment(env_id)
     taken = sorted({"projection", "n_features"} & arguments.keys())
     if raw and taken:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
-from rich.console import Console
+
+from gpicl_envs.commands.arguments import show
+from gpicl_envs.evaluation.records import read_records
 
 
 def report(
@@ -15,13 +17,11 @@ def report(
     Example: `gpicl report runs/records.jsonl --out runs/report`.
 
     Args:
-        records: record files, as `gpicl evaluate` and `gpicl benchmark` write them, of one machine or several.
+        records: record files, as `gpicl evaluate` and `gpicl benchmark` write them, from one machine or several.
         out: folder for index.html, table.md, table.tex and the pictures (PNG and SVG).
         title: of the page.
     """
-    from gpicl_envs.evaluation.records import read_records
     from gpicl_envs.report import merge, write_report
 
-    console = Console()
     page = write_report(merge({str(path): read_records(path) for path in records}), out, title=title)
-    console.print(f"The report: {page}", highlight=False)
+    show(f"The report: {page}")

@@ -1,7 +1,6 @@
-"""Base datasets as arrays.
+"""Base datasets as arrays, and the registry from which environment ids, documentation, tests and sweeps derive.
 
-`load_dataset("MNIST")` returns a `Dataset`; `DATASETS` is the registry from which environment ids, documentation,
-tests and sweeps derive. A new dataset is a loader function and a `DatasetSpec` in its module's `SPECS`.
+`load_dataset("MNIST")` returns a `Dataset`. A new one is a loader function and a `DatasetSpec` in a module's `SPECS`.
 """
 
 from gpicl_envs.datasets import builtin, synthetic, torchvision, user

@@ -1,4 +1,4 @@
-"""Real datasets that need no network: MNIST (a file of this package) and Digits (a file of scikit-learn)."""
+"""Real datasets that need no download: MNIST (a file of this package) and Digits (a file of scikit-learn)."""
 
 import hashlib
 import io
@@ -32,7 +32,7 @@ def load_mnist() -> Dataset:
 def load_digits() -> Dataset:
     """Optical recognition of handwritten digits (Alpaydin and Kaynak, UCI 1998): 8×8 images with values 0 … 16.
 
-    The first 1,000 examples train, the last 797 test: they come from different writers.
+    The first 1,000 examples are the train split and the last 797, by other writers, the test split.
     """
     from sklearn.datasets import load_digits as load_from_sklearn
 

@@ -41,7 +41,7 @@ def _folder(variable: str, default: str) -> Path:
 
 
 def md5_of(path: Path) -> str:
-    """Return the md5 of a file, the checksum that torchvision knows (against accidents, not against attackers)."""
+    """Return the md5 of a file, as torchvision lists it (against accidents, not attackers)."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
@@ -53,7 +53,7 @@ def sha256_of(path: Path) -> str:
 
 
 def content_digest(*arrays: NDArray[Any]) -> str:
-    """Return the sha256 of the arrays' bytes, whatever file they came from."""
+    """Return the sha256 of the arrays' bytes."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
@@ -67,9 +67,9 @@ def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Array
     written to, but changes never reach the disk. Without a writable cache folder the arrays stay in memory.
 
     Args:
-        label: the beginning of the cache entry's name, for people.
-        source: what the arrays are made from and how: another source is another entry.
-        build: makes the arrays, by name; called at most once.
+        label: makes the cache entry's name readable.
+        source: what the arrays are made from, and how; each source has an entry.
+        build: returns the arrays by name; called at most once.
     """
     readable = re.sub(r"[^\w.+-]", "_", label)[:60]
     folder = cache_folder() / f"{readable}-{hashlib.sha256(f'{FORMAT} {source}'.encode()).hexdigest()[:32]}"
@@ -79,7 +79,7 @@ def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Array
     arrays = build()
     try:
         _write(folder, arrays)
-    except OSError:  # no permission, no space, or another process was faster: its entry is as good
+    except OSError:  # no permission, no space, or another process was faster, whose entry is as good
         pass
     return _mapped(folder) or arrays
 

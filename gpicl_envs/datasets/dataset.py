@@ -1,4 +1,4 @@
-"""`Dataset`, the arrays that all data become, and `DatasetSpec`, what is known of a dataset that is not loaded."""
+"""`Dataset`, the arrays of a base dataset, and `DatasetSpec`, what is known of a dataset before it is loaded."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Dataset:
         x: split → (M, *shape) uint8 or float32 inputs.
         y: split → (M,) int64 labels in 0 … n_classes − 1.
         n_classes: number of base classes.
-        with_replacement: an episode may show an item twice (`Random`).
+        with_replacement: whether an episode may show an item twice (`Random`).
         bayes_accuracy: the best accuracy that any learner can reach, if it is known.
     """
 
@@ -132,36 +132,34 @@ class Files(Protocol):
     """A dataset that is kept in files of the data folder."""
 
     def location(self) -> Location | None:
-        """Return where the files are, None if they are not there. Reads none of them."""
+        """Return where the files are, or None if some are missing. Reads none of them."""
 
     def verify(self) -> None:
         """Check the files; raises `DamagedDataError`."""
 
 
 def simple_name(name: str) -> str:
-    """Return the name as it is compared: without case, `_` and `-`."""
+    """Return the name as names are compared: without case, `_` and `-`."""
     return name.casefold().replace("_", "").replace("-", "")
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """One line of the registry: `load()` gives the arrays, and `GPICL-{name}-v0` is the environment's id.
-
-    The facts are those of the whole dataset, and can be listed without loading it.
+    """One line of the registry: facts that can be listed without loading the dataset.
 
     Args:
         name: registered name.
         load: returns the dataset.
         description: one line.
         source: where it comes from.
-        licence: its licence, "none stated" if its authors state none.
+        licence: "none stated" if its authors state none.
         shape: of one input: (height, width), (height, width, channels) or (N_x,); () if it depends on the user.
         n_classes: number of base classes.
         n_train: examples of the train split.
         n_test: examples of the test split.
         download_mb: megabytes that a download transfers.
-        kept: where the data are if not in the data folder: embedded (in a package), computed, or memory.
-        files: the dataset's files in the data folder, None if it needs none.
+        kept: where data without files are: embedded (in a package), computed, or memory.
+        files: the dataset's files in the data folder; None if it needs none.
     """
 
     name: str
@@ -184,11 +182,11 @@ class DatasetSpec:
 
     @property
     def has_env_id(self) -> bool:
-        """Whether the name can be part of an id; otherwise `GPICL-Array-v0` with `dataset=` shows the dataset."""
+        """Whether the name can be part of an id; otherwise only `GPICL-Array-v0` with `dataset=` shows the dataset."""
         return re.fullmatch(r"[\w.-]+", self.name) is not None
 
     def location(self) -> Location | None:
-        """Return where the data are, None if they are not there. Loads nothing."""
+        """Return where the data are, or None if they are missing. Loads nothing."""
         return self.files.location() if self.files is not None else Location(self.kept)
 
 

@@ -1,4 +1,4 @@
-"""Downloads by pooch: each file goes to a temporary folder, is verified, and only then gets its name."""
+"""Downloads by pooch: each file is verified in a temporary folder before it moves into the data folder."""
 
 import shutil
 import sys
@@ -15,7 +15,7 @@ from gpicl_envs.datasets.torchvision_formats import KnownFile
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
 PAUSES = (0.0, 1.0, 4.0, 15.0)  # seconds before each try
-SILENCE = 60.0  # seconds without a byte after which a connection is given up
+SILENCE = 60.0  # seconds without data before a connection is given up
 HEADERS = {"User-Agent": "gpicl-envs", "Accept-Encoding": "identity"}  # a .gz file must not be unpacked
 CHUNK = 1 << 18  # bytes
 
@@ -25,7 +25,7 @@ Report = Callable[[str], None]
 def download(name: str, report: Report = print) -> None:
     """Download a dataset's files into the data folder; intact files stay, damaged ones are replaced.
 
-    A second process that downloads the same files waits, and then finds them.
+    A second process that wants the same files waits, and then finds them.
 
     Args:
         name: a registered name.
@@ -33,26 +33,26 @@ def download(name: str, report: Report = print) -> None:
 
     Raises:
         UnknownNameError: no such dataset.
-        MissingDataError: a file could not be downloaded; the message gives the reasons and the way without a network.
-        DamagedDataError: NAME.npz of the data folder is used for this name, and is damaged.
+        MissingDataError: a file could not be downloaded; the message gives the reasons and another way to get it.
+        DamagedDataError: NAME.npz in the data folder has this name, and is damaged.
         OSError: the data folder cannot be written to.
     """
     spec = find_dataset(name)
     files, location = spec.files, spec.location()
     if not isinstance(files, VisionFiles):
         if location is None:
-            raise MissingDataError(f"{spec.name} cannot be downloaded: it stands for data of your own.")
+            raise MissingDataError(f"{spec.name} cannot be downloaded: it stands for your data.")
         report(f"{spec.name}: {location.kind}, nothing to download.")
         return
     if location is not None and location.kind == "npz":
         files.verify()
-        report(f"{spec.name}: {location.paths[0]} is there and intact.")
+        report(f"{spec.name}: {location.paths[0]} is intact.")
         return
     folder = data_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{files.class_name}.lock"):
         if _intact(files):
-            report(f"{spec.name}: all files are there and intact.")
+            report(f"{spec.name}: all files are intact.")
         else:
             _download_missing(files, folder, report)
 

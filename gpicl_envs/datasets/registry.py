@@ -9,11 +9,11 @@ from gpicl_envs.datasets.user import NpzFile, find_npz, npz_files
 from gpicl_envs.errors import UnknownNameError
 
 DATASETS: dict[str, DatasetSpec] = {}
-ARRAY_ID = "GPICL-Array-v0"  # shows any dataset, given by `dataset=`
+ARRAY_ID = "GPICL-Array-v0"  # shows any dataset, by `dataset=`
 
 
 def register_spec(spec: DatasetSpec) -> None:
-    """Add a dataset; its name must be new (names are compared without case, `_` and `-`)."""
+    """Add a dataset; its name must be new, without regard to case, `_` and `-`."""
     taken = _find_registered(spec.name)
     if taken is not None:
         raise ValueError(f"Dataset {spec.name!r} is registered already, as {taken.name!r}: choose another name.")
@@ -31,7 +31,7 @@ def find_dataset(name: str) -> DatasetSpec:
         name: compared without case, `_` and `-`.
 
     Raises:
-        UnknownNameError: there is neither; the message lists both.
+        UnknownNameError: neither exists; the message lists all names.
     """
     registered = _find_registered(name)
     if registered is not None:
@@ -39,14 +39,14 @@ def find_dataset(name: str) -> DatasetSpec:
     file = find_npz(str(name))
     if file is None:
         hint = (
-            f"To give your own: gpicl_envs.register_dataset(name, x, y), or NAME.npz in {data_folder()} "
+            f"For your own data: gpicl_envs.register_dataset(name, x, y), or NAME.npz in {data_folder()} "
             "(GPICL_DATA_DIR names another folder)."
         )
         raise UnknownNameError("dataset", name, {*DATASETS, *npz_files()}, hint)
     return npz_spec(file)
 
 
-@lru_cache(maxsize=256)  # one spec for each file, so that `_load` finds what it loaded before
+@lru_cache(maxsize=256)  # the same spec for the same file, which `_load` then loads once
 def npz_spec(file: NpzFile) -> DatasetSpec:
     """Return the spec of a file of the data folder, under the file's own name."""
     return DatasetSpec(file.path.stem, file.load, f"{file.path.name} of the data folder", files=file)
@@ -56,15 +56,15 @@ def load_dataset(name: str, image_size: int | None = None, features: str | None 
     """Return a dataset, loaded once per process.
 
     Args:
-        name: a registered name or that of a NAME.npz in the data folder, without regard to case, `_` and `-`.
-        image_size: if given, images are resized to this many pixels a side: by area averaging, or, with `features`,
-            bilinearly to the size at which the network sees them.
+        name: as for `find_dataset`: a registered name, or NAME for NAME.npz in the data folder.
+        image_size: if given, images are resized to this many pixels a side: by area averaging, or bilinearly for the
+            network of `features`.
         features: if given, images are replaced by the features of this frozen ImageNet network; see
             `gpicl_envs.datasets.features.EXTRACTORS`.
 
     Raises:
         UnknownNameError: no such dataset or extractor.
-        MissingDataError: the dataset's files are not there.
+        MissingDataError: the dataset's files are missing.
         DamagedDataError: the files are damaged, or are not the dataset's.
     """
     spec = find_dataset(name)
@@ -72,7 +72,7 @@ def load_dataset(name: str, image_size: int | None = None, features: str | None 
 
 
 def prepare_dataset(dataset: str | Dataset, image_size: int | None, features: str | None) -> Dataset:
-    """Return a dataset, named as for `load_dataset` or given itself, resized or replaced by features if given."""
+    """Return a dataset, given by name or itself, as `load_dataset` does."""
     if isinstance(dataset, str):
         return load_dataset(dataset, image_size, features)
     if features is not None:

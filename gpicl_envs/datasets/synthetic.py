@@ -1,4 +1,4 @@
-"""Computed datasets: Random (can only be memorised) and Clusters (its best accuracy is known)."""
+"""Computed datasets: Random (can only be memorised) and Clusters (of known best accuracy)."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ CLUSTER_EXAMPLES = {"train": 20_000, "test": 10_000}
 
 
 def load_random() -> Dataset:
-    """20 Gaussian 28×28 images with random labels, drawn with replacement: memory alone reaches 100 % in the end.
+    """20 Gaussian 28×28 images with random labels, drawn with replacement: pure memory reaches 100 % in the end.
 
     The memorisation test of VSML's public code (see PAPER.md). The test split is 20 other items.
     """

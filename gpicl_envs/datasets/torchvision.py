@@ -1,7 +1,7 @@
 """Image datasets that torchvision reads: one entry of a table each. torchvision is imported when files are decoded.
 
-A dataset is found in the data folder as `NAME.npz`, or else as the files that torchvision downloads, at the places
-where torchvision keeps them. Files are verified, decoded once, and from then on mapped from the cache of arrays.
+A dataset is found in the data folder as `NAME.npz`, or else as the files that torchvision downloads, where torchvision
+keeps them. Files are verified, decoded once, and then mapped from the cache of arrays.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from gpicl_envs.datasets.user import find_npz, load_npz, read_npz
 from gpicl_envs.datasets.validation import check_arrays
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
-# sha256 of x and y of whole splits: an .npz file with as many examples must hold this content, and no other file may.
+# sha256 of x and y of whole splits: an .npz file with as many examples must have this content, and no other file may.
 CONTENT = {
     "1f243a60b4b748a44c48b9a6f6907be2a08bee3e4e226f0e86fbde8e147b745a": ("FashionMNIST", "train"),
     "9a494dc49efeb996f4076c469b31cd058152067b1594ba6ab85dd739fce3775e": ("FashionMNIST", "test"),
@@ -40,7 +40,7 @@ class VisionFiles:
         shape: of one image.
         n_classes: number of classes.
         counts: examples of the train and the test split.
-        unpacked: paths that are read if `names` are missing; torchvision knows their checksums too.
+        unpacked: paths that are read if `names` are missing; torchvision lists their checksums too.
     """
 
     name: str
@@ -53,7 +53,7 @@ class VisionFiles:
     unpacked: tuple[str, ...] = ()
 
     def location(self) -> Location | None:
-        """Return where NAME.npz is, or else all of torchvision's files; None if neither is there."""
+        """Return where NAME.npz is, or else all of torchvision's files; None if neither exists."""
         npz = find_npz(self.name)
         if npz is not None:
             return npz.location()
@@ -64,10 +64,10 @@ class VisionFiles:
         return None
 
     def load(self) -> Dataset:
-        """Return the dataset, from its verified files or from the cache of what was decoded from just these files.
+        """Return the dataset, from its verified files or from the cache of what was decoded from the same files.
 
         Raises:
-            MissingDataError: the files are not there, or torchvision is not.
+            MissingDataError: the files, or torchvision, are missing.
             DamagedDataError: a file is not what it should be.
         """
         location = self._require()
@@ -91,7 +91,7 @@ class VisionFiles:
         return self.format.known(torchvision_class(self.class_name, self.name))
 
     def check_files(self, paths: Sequence[Path], digests: Sequence[str]) -> None:
-        """Compare md5 sums with those that torchvision knows; raises `DamagedDataError` for the first that differs."""
+        """Raise `DamagedDataError` for the first file whose md5 is not the one that torchvision lists."""
         known = self.known()
         for path, digest in zip(paths, digests, strict=True):
             if digest != known[path.name].md5:
@@ -104,7 +104,7 @@ class VisionFiles:
                 )
 
     def check(self, arrays: Arrays) -> None:
-        """Compare the arrays with the facts; raises ValueError. A split may have fewer examples than the whole one."""
+        """Raise ValueError unless the arrays match the facts; a split may have fewer examples."""
         for split, count in zip(SPLITS, self.counts, strict=True):
             if f"x_{split}" not in arrays:
                 continue
@@ -127,7 +127,7 @@ class VisionFiles:
             raise ValueError(f"{self.name} has {self.n_classes} classes, given {n_classes}.")
 
     def offline_help(self) -> str:
-        """Return how to get the files without a network, in words."""
+        """Return a sentence on how to get the files without a network."""
         return (
             f"Without a network, put {', '.join(self.names)} (what torchvision's {self.class_name} downloads) or "
             f"{self.name}.npz (x_train, y_train, x_test, y_test) into {data_folder()}; GPICL_DATA_DIR names another "
@@ -153,11 +153,7 @@ class VisionFiles:
 
 
 def torchvision_class(class_name: str, dataset: str) -> Any:
-    """Return a class of torchvision.datasets.
-
-    Raises:
-        MissingDataError: torchvision cannot be imported; the message says what to install.
-    """
+    """Return a class of torchvision.datasets; raises `MissingDataError` if torchvision cannot be imported."""
     try:
         import torchvision.datasets
     except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: built for another version of torch

@@ -1,7 +1,7 @@
 """How torchvision stores each family of datasets: its files, their addresses and checksums, and the arrays in them.
 
-Only files whose checksum torchvision knows are read: the files as they are downloaded. Archives are unpacked into a
-scratch folder, where torchvision's own class reads them, so files that an earlier unpacking left are never used.
+Only files whose checksums torchvision lists are read. Archives are unpacked into a scratch folder, where torchvision's
+class reads them, so files left by an earlier unpacking are never used.
 """
 
 import gzip
@@ -122,7 +122,7 @@ def _known_cifar(cls: Any) -> dict[str, KnownFile]:
 
 
 def _read_cifar(cls: Any, files: tuple[Path, ...], scratch: Path) -> Arrays:
-    """From the archive, or from its unpacked files, whose checksums torchvision knows too."""
+    """From the archive, or from its unpacked files."""
     root = files[0].parent.parent
     if files[0].name == cls.filename:
         shutil.unpack_archive(files[0], scratch)
@@ -138,7 +138,7 @@ def _known_omniglot(cls: Any) -> dict[str, KnownFile]:
 
 
 def _read_omniglot(cls: Any, files: tuple[Path, ...], scratch: Path) -> Arrays:
-    """White strokes on black, 28×28 by area average. Characters of both sets, sorted by name, are numbered in a row."""
+    """White strokes on black, 28×28 by area average. Test characters are numbered after those of the train split."""
     folder = scratch / cls.folder
     folder.mkdir()
     for file in files:
@@ -153,7 +153,7 @@ def _read_omniglot(cls: Any, files: tuple[Path, ...], scratch: Path) -> Arrays:
 
 
 def _characters(data: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(M, 28, 28) images and (M,) labels, sorted by character and file: a folder's own order differs by machine."""
+    """(M, 28, 28) images and (M,) labels, sorted by character and file, since folders list them in any order."""
     names = [(data._characters[character], image) for image, character in data._flat_character_images]
     order = sorted(range(len(names)), key=names.__getitem__)
     characters = sorted({character for character, _ in names})

@@ -1,4 +1,4 @@
-"""Data of the user's own: NAME.npz files of the data folder, and arrays given in Python."""
+"""The user's data: NAME.npz files of the data folder, and arrays given in Python."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,7 @@ KEYS = tuple(f"{kind}_{split}" for split in SPLITS for kind in ("x", "y"))
 
 @dataclass(frozen=True)
 class NpzFile:
-    """A version of a file of the data folder.
-
-    Args:
-        path: NAME.npz.
-        modified: time of its last change, in ns, which tells versions apart.
-    """
+    """A version of a file NAME.npz of the data folder, identified by the time of its last change in ns."""
 
     path: Path
     modified: int
@@ -37,11 +32,7 @@ class NpzFile:
         return Location("npz", (self.path,))
 
     def verify(self) -> None:
-        """Read the whole file again, past the cache.
-
-        Raises:
-            DamagedDataError: it cannot be read, or does not hold a dataset.
-        """
+        """Read the whole file again, past the cache; raises `DamagedDataError`."""
         read_npz(self.path)
 
 
@@ -57,7 +48,7 @@ def find_npz(name: str) -> NpzFile | None:
     """Return the file of this name in the data folder, compared without case, `_` and `-`.
 
     Raises:
-        ValueError: several files have the name, none of them exactly.
+        ValueError: several files match, none of them exactly.
     """
     files = npz_files()
     if name in files:
@@ -70,19 +61,15 @@ def find_npz(name: str) -> NpzFile | None:
 
 
 def load_npz(path: Path, name: str, check: Callable[[Arrays], None] | None = None) -> Dataset:
-    """Return the dataset of a file, decoded once and then mapped from the cache.
-
-    Args:
-        path: the file.
-        name: of the dataset.
-        check: raises if these are not the arrays of that name; called when the file is decoded.
-    """
+    """Return the dataset of a file, decoded once and then mapped from the cache; `check` is as for `read_npz`."""
     arrays = cached_arrays(name, f"npz {name} {sha256_of(path)}", lambda: read_npz(path, check))
     return Dataset.from_arrays(name, arrays)
 
 
 def read_npz(path: Path, check: Callable[[Arrays], None] | None = None) -> Arrays:
     """Return the checked arrays of a file; Python objects in it are refused, never loaded.
+
+    `check` raises ValueError if the arrays are not those of the dataset that the file is named after.
 
     Raises:
         DamagedDataError: it is not an .npz file, it is damaged, or its arrays are not those of a dataset.
@@ -127,7 +114,7 @@ class ArrayFiles:
         return None if file is None else file.location()
 
     def load(self) -> Dataset:
-        """Return the dataset in Array.npz; raises `MissingDataError`, which says how to choose another."""
+        """Return the dataset in Array.npz; raises `MissingDataError` if there is none."""
         return load_npz(self._require().path, ARRAY)
 
     def verify(self) -> None:
@@ -138,7 +125,7 @@ class ArrayFiles:
         file = find_npz(ARRAY)
         if file is None:
             raise MissingDataError(
-                "GPICL-Array-v0 has no data of its own: choose some, as in gymnasium.make('GPICL-Array-v0', "
+                "GPICL-Array-v0 comes without data: choose some, as in gymnasium.make('GPICL-Array-v0', "
                 "dataset='mine') after gpicl_envs.register_dataset('mine', x, y); or give a gpicl_envs.Dataset, a "
                 f"registered name, or NAME for a file NAME.npz in {data_folder()} (or in GPICL_DATA_DIR)."
             )

@@ -1,4 +1,4 @@
-"""Checks of the arrays that become a dataset; errors say what was given."""
+"""Checks of the arrays that become a dataset."""
 
 import sys
 from typing import Any
@@ -22,15 +22,10 @@ def as_array(given: object) -> NDArray[Any]:
 
 
 def check_inputs(what: str, given: object, copy: bool = False) -> NDArray[Any]:
-    """Return (M, ...) uint8 or finite float32 inputs, in C order.
-
-    Args:
-        what: names the array in errors.
-        given: an array or tensor (M, ...) of uint8 or floating-point numbers.
-        copy: whether the result must be new memory, even if nothing needs to be converted.
+    """Return (M, ...) uint8 or finite float32 inputs in C order, in new memory if `copy`.
 
     Raises:
-        ValueError: the dtype or shape is another, or a number is not finite in float32.
+        ValueError: the dtype or shape is wrong, or a number is not finite in float32.
     """
     x = as_array(given)
     if x.dtype != np.uint8 and x.dtype.kind != "f":
@@ -64,8 +59,8 @@ def check_arrays(what: str, arrays: Arrays, copy: bool = False) -> Arrays:
         copy: whether the inputs must be new memory.
 
     Raises:
-        ValueError: a label array without its inputs or the reverse, lengths or shapes that do not fit, labels that are
-            not exactly 0 … K − 1, or inputs that are all one number.
+        ValueError: inputs or labels are missing, lengths or shapes do not fit, the labels are not exactly 0 … K − 1, or
+            all inputs are the same number.
     """
     splits = [split for split in SPLITS if {f"x_{split}", f"y_{split}"} & set(arrays)]
     if not splits:

@@ -1,4 +1,4 @@
-"""The environments: the vector environment holds the dynamics, the single one is its batch of one."""
+"""The environments: the vector environment has the dynamics, and the single one is its batch of one."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 def signature_with_arguments_of(
     constructor: Callable[..., None], *kinds: Callable[..., Any], leave_out: Sequence[str] = ()
 ) -> inspect.Signature:
-    """Return a constructor's signature with the arguments of the kinds in place of `**arguments`: for `help()`."""
+    """Return a constructor's signature for `help()`, with the arguments of `kinds` in place of `**arguments`."""
     _, *own = inspect.signature(constructor).parameters.values()  # without self
     shown = {parameter.name: parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD}
     for kind in kinds:

@@ -10,7 +10,7 @@ from torch.nn.functional import one_hot
 
 from gpicl_envs.errors import check_choice
 
-# The first of each is the default.
+# The first of each tuple is the default.
 CLASSIFICATION_ACTIONS = ("label", "logits")
 REGRESSION_ACTIONS = ("value",)
 FEEDBACKS = ("label", "reward")
@@ -24,8 +24,8 @@ class ActionType(ABC):
         feedback: `"label"` or `"reward"`.
         n_classes: K; 1 for regression.
         action_space: of one environment.
-        low: smallest number of the feedback.
-        high: largest number of the feedback.
+        low: smallest value in the feedback.
+        high: largest value in the feedback.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ActionType(ABC):
 
         Args:
             actions: (B,) labels, (B, K) logits or (B, 1) values, a tensor or an array.
-            active: (B,) bool, the environments that read their action; those of others may be any numbers.
+            active: (B,) bool, the environments that read their action; the actions of others may be any numbers.
 
         Raises:
             ValueError: an action is not in the action space.
@@ -57,7 +57,7 @@ class ActionType(ABC):
 
     @abstractmethod
     def _check(self, given: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
-        """The actions in their own dtype, if those of active environments (B,) are in the action space."""
+        """The actions in the dtype of the action space, if those of active environments (B,) lie in it."""
 
     @abstractmethod
     def prediction(self, action: torch.Tensor) -> torch.Tensor:
@@ -112,7 +112,7 @@ class LabelAction(ActionType):
 class LogitsAction(LabelAction):
     """Logits of the labels; the reward is the log-likelihood of the true label under the softmax, in nats.
 
-    With bandit feedback the reward is 1 if the most likely label is right, else 0: a likelihood would reveal the label.
+    With bandit feedback the reward is 1 if the most likely label is right, else 0; a likelihood would reveal the label.
     """
 
     name = "logits"

@@ -1,4 +1,4 @@
-"""`InContextEnv`: one episode at a time, in NumPy, like gymnasium's own environments."""
+"""`InContextEnv`: one episode at a time, in NumPy, as in gymnasium's own environments."""
 
 from dataclasses import fields
 from typing import Any
@@ -24,7 +24,7 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
     Args:
         dataset: a registered name or a `Dataset`.
         render_mode: None, `"rgb_array"`, `"ansi"`, or `"human"`: a window that follows every reset and step.
-        **arguments: the others of `InContextVectorEnv`: how predictions are given, and every variant of the problem.
+        **arguments: the other arguments of `InContextVectorEnv`.
     """
 
     metadata: dict[str, Any] = InContextVectorEnv.metadata | {"render_modes": list(RENDER_MODES)}
@@ -73,14 +73,11 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
 
     @property
     def episode(self) -> Episodes:
-        """The current episode as a batch of one, future labels included: for tests and oracles."""
+        """The current episode as a batch of one, with its future labels, for tests and oracles."""
         return self._batch.episodes
 
     def render(self) -> Any:
-        """Return a picture of the episode: a (height, width, 3) uint8 array or a string, by `render_mode`.
-
-        Returns None in human mode: the window is up to date.
-        """
+        """Return a (height, width, 3) uint8 array or a string, by `render_mode`; None in human mode."""
         frames = None if self.render_mode == "human" else self._batch.render()
         return None if frames is None else frames[0]
 

@@ -1,4 +1,4 @@
-"""`InContextVectorEnv`: episodes are supervised learning problems; predictions are rewarded before labels are shown.
+"""`InContextVectorEnv`: each episode is a supervised learning problem, with rewards for predictions.
 
 The dynamics are written once, here, batched, in torch; `single_env.py` is the batch of one, in NumPy.
 """
@@ -30,8 +30,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     """A batch of in-context learning problems, as torch tensors on one device.
 
     ### Description
-    Environment i shows N examples of its own hidden task. At step n the agent sees the input x_n and the label of the
-    example before, and predicts the label y_n.
+    Each environment shows N examples of a hidden task. At step n the agent sees the input x_n and the label of the
+    previous example, and predicts the label y_n.
 
     ### Observation space
     `Dict(x: Box(-inf, inf, (D,)), y: Box(0, 1, (K,)))`: the input, and the one-hot label of the previous example (zeros
@@ -64,14 +64,14 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         dataset: a registered name or a `Dataset`: classification problems; `"MNIST"` by default.
         function: a class of functions, such as `"LinearRegression"`: regression problems, instead of a dataset.
         action: how predictions are given: `"label"` (default) or `"logits"`; `"value"` for regression.
-        feedback: what follows a prediction: the `"label"` or only the `"reward"`.
-        autoreset_mode: an `AutoresetMode` or its value, which a spec can keep as JSON: `"SameStep"` (default; the last
-            observation and info of the ended episode come as `final_obs` and `final_info`), `"NextStep"`, or
+        feedback: what the agent sees after a prediction: the `"label"` or only the `"reward"`.
+        autoreset_mode: an `AutoresetMode` or its value, which specs can keep as JSON: `"SameStep"` (default; the last
+            observation and info of an ended episode are in the info, as `final_obs` and `final_info`), `"NextStep"`, or
             `"Disabled"` (then `reset(options={"reset_mask": mask})` starts new episodes in some environments).
         render_mode: None, `"rgb_array"` or `"ansi"`.
         device: where the tensors live.
-        **task_arguments: every variant of the learning problem: the arguments of `gpicl_envs.TaskDistribution`, or of
-            `gpicl_envs.FunctionDistribution` with `function`.
+        **task_arguments: the variant of the learning problem: arguments of `gpicl_envs.TaskDistribution`, or, with
+            `function`, of `gpicl_envs.FunctionDistribution`.
     """
 
     metadata: dict[str, Any] = {"render_modes": list(BATCH_RENDER_MODES), "render_fps": RENDER_FPS}
@@ -122,11 +122,11 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     __signature__ = signature_with_arguments_of(__init__, TaskDistribution, FunctionDistribution)
 
     def sample_episodes(self, number: int | None = None) -> Episodes:
-        """Return B whole episodes at once: exactly those that `reset()` and B × N steps would show.
+        """Return B whole episodes at once: exactly those that `reset()` and N steps would show.
 
         Args:
-            number: of the episode in every environment's stream, which does not move; by default the next episode of
-                each stream, which then moves on as with `reset()`.
+            number: of the episode in each environment's stream; the streams then stay where they are. By default, the
+                next episode of each stream, which advances as with `reset()`.
         """
         if number is not None:
             return self.tasks.episodes(self._seeds, np.full(self.num_envs, number, np.uint64))
@@ -134,7 +134,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     @property
     def episodes(self) -> Episodes:
-        """The current episodes, future labels included: for tests and oracles.
+        """The current episodes, with their future labels, for tests and oracles.
 
         The next episodes overwrite the memory of their inputs: clone what you keep.
         """
@@ -153,7 +153,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         """Begin new episodes.
 
         Args:
-            seed: s gives environment i the stream s + i; a list gives each its own; None continues the streams.
+            seed: s gives environment i the stream s + i; a list gives each one a stream; None continues the streams.
             options: `{"reset_mask": (B,) bool array}` begins new episodes in these environments only.
 
         Returns:

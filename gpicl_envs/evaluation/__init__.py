@@ -1,1 +1,1 @@
-"""Learners on the same episodes → learning curves, with intervals; records of them, and comparisons."""
+"""The evaluation of learners on the same episodes: learning curves with intervals, records, and comparisons."""

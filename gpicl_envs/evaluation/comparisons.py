@@ -1,6 +1,6 @@
 """Learners against each other, from their records alone: paired differences, tests, regret, interquartile means.
 
-All records that are compared were made on the same episodes, so every difference is paired. Needs no torch.
+Compared records were made on the same episodes, so every difference is paired. Needs no torch.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def p_value(record: ScoredRecord, reference: ScoredRecord, *, seed: int = 0) -> 
     """Return the two-sided p of no difference in the final metric, by a sign-flip permutation test.
 
     Under the null hypothesis the difference of each task is as likely to have the other sign (Fisher 1935). Differences
-    of one size are flipped together: the number of those that stay positive is binomial, which is exact.
+    of one size are flipped together, which is exact: the number that stay positive is binomial.
     """
     return _sign_flip_p(_by_task(_difference(record, reference), record.task_id).tobytes(), seed)
 
@@ -54,7 +54,7 @@ def _sign_flip_p(differences: bytes, seed: int) -> float:
 
 
 def _by_task(values: NDArray[np.float64], task_id: Sequence[int] | None) -> NDArray[np.float64]:
-    """(E,) → sums over the episodes of each task; each episode of a one-off task stays by itself."""
+    """(E,) → sums over the episodes of each task; one-off tasks have one episode each."""
     if task_id is None:
         return values
     ids = np.array(task_id)
@@ -64,12 +64,7 @@ def _by_task(values: NDArray[np.float64], task_id: Sequence[int] | None) -> NDAr
 
 
 def holm(p_values: Sequence[float], count: int | None = None) -> list[float]:
-    """Return the p-values corrected for the number of tests (Holm 1979).
-
-    Args:
-        p_values: of the tests.
-        count: how many tests there are, if the p-values are not all of them.
-    """
+    """Return p-values corrected for the number of tests (Holm 1979): `count`, if these are not the p-values of all."""
     order = np.argsort(p_values)
     adjusted, largest = np.empty(len(p_values)), 0.0
     for rank, place in enumerate(order):
@@ -95,9 +90,9 @@ def best_baseline(records: Sequence[Record]) -> ScoredRecord | None:
 
 
 def corrected_p_values(records: Sequence[Record]) -> dict[str, float]:
-    """Return learner → p against the best of the column, corrected over all pairs of the column.
+    """Return learner → p against the best of the column, corrected for all pairs of the column.
 
-    Over all pairs, since which learner is the best was found in the same episodes.
+    All pairs count because the best learner was found on the same episodes.
     """
     top = best(records)
     if top is None:
@@ -109,7 +104,7 @@ def corrected_p_values(records: Sequence[Record]) -> dict[str, float]:
 
 
 def regret(record: ScoredRecord, reference: ScoredRecord) -> Interval:
-    """Return the loss against the reference over a whole episode: correct predictions, or added squared error."""
+    """Return what is lost against the reference over a whole episode: correct predictions, or added squared error."""
     loss = np.array(reference.area_scores, np.float64) - np.array(record.area_scores, np.float64)
     return bootstrap(loss if record.larger_is_better else -loss, record.task_id)
 

@@ -1,7 +1,7 @@
 """`LearningCurve`: the scores of a learner in many episodes, with intervals, and the record of them."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,12 +19,10 @@ from gpicl_envs.evaluation.metrics import (
     resampled_means,
 )
 from gpicl_envs.evaluation.provenance import provenance
-from gpicl_envs.evaluation.records import Band, Estimate, Reliability, ScoredRecord
+from gpicl_envs.evaluation.records import Band, Estimate, Metric, Reliability, ScoredRecord
 
 LEVELS = (0.5, 0.7)
 DIGITS = 5  # kept of each number in a record
-
-Metric = Literal["accuracy", "squared_error"]
 
 
 class Likelihood(NamedTuple):
@@ -42,9 +40,9 @@ class Likelihood(NamedTuple):
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The scores of a learner in E episodes of N examples, which are the same for all learners.
+    """The scores of a learner in E episodes of N examples.
 
-    Arguments that are not listed here mean what they mean in `ScoredRecord`.
+    Arguments that are not listed here are fields of `ScoredRecord`.
 
     Args:
         scores: (E, N) whether each prediction was correct, or its squared error.
@@ -87,11 +85,7 @@ class LearningCurve:
         return bootstrap(self.final_scores, self.task_id)
 
     def record(self, command: str = "") -> ScoredRecord:
-        """Return the result as a record, its numbers rounded.
-
-        Args:
-            command: what the user typed, to keep in the record.
-        """
+        """Return the result as a record with rounded numbers, and with the command that the user typed."""
         env_kwargs = dict(self.tasks)
         if self.env_id != ARRAY_ID:
             env_kwargs.pop("dataset", None)  # the id names it
@@ -120,7 +114,7 @@ class LearningCurve:
         return scores.sum(1).tolist() if self.metric == "accuracy" else _rounded(scores.sum(1, dtype=np.float64))
 
     def _statistics(self) -> dict[str, Any]:
-        """The record's estimates; their intervals are from one resampling of tasks, then episodes."""
+        """The record's estimates, with intervals from one resampling of tasks, then episodes."""
         n = self.scores.shape[1]
         parts = [self.scores, self.final_scores, self.scores.mean(1, dtype=np.float64)]
         if self.likelihood is not None:
@@ -154,7 +148,7 @@ def _estimate(values: Interval) -> Estimate:
 
 
 def _calibration_error(bins: NDArray[np.float64], resampled: NDArray[np.float64]) -> Interval:
-    """The error with an interval from which the bias is subtracted that resampling itself adds."""
+    """The error, with an interval corrected for the bias that resampling itself adds."""
     error, errors = calibration_error(bins), calibration_error(resampled)
     return interval(error, (errors - (errors.mean() - error)).clip(0, 1))
 

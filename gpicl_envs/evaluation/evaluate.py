@@ -26,7 +26,7 @@ def evaluate(learner: Learner | Oracle, tasks: EpisodeDistribution, **options: A
     Args:
         learner: the learner, or the `Oracle`.
         tasks: where the episodes come from.
-        **options: `episodes`, `seed`, `protocol`, `batch_size` and `final_positions`, as for `evaluate_all`.
+        **options: keyword arguments of `evaluate_all`.
     """
     return evaluate_all([learner], tasks, **options)[0]
 
@@ -44,23 +44,22 @@ def evaluate_all(
 ) -> list[LearningCurve]:
     """Return the learning curve of each learner on the same episodes.
 
-    Episodes are made and forgotten batch by batch; five bytes a prediction are kept (100,000 episodes of 100 examples:
-    70 MB a learner). On the first batch and a random one each learner is checked for leaks (`leakage.py`).
+    Episodes are made and dropped batch by batch; 100,000 episodes of 100 examples take 70 MB a learner. Each learner is
+    checked for leaks on the first batch and a random one (`leakage.py`).
 
     Args:
         learners: the learners, or the `Oracle`.
         tasks: where the episodes come from; number 0 … episodes − 1 of the stream `seed`.
         episodes: E.
-        seed: another seed gives other episodes; the batch size does not change them. With the protocol
-            "seen-task" they are those of the first environment of a training loop that was reset with this seed: take
-            another.
-        protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`. By default it follows from the tasks: new tasks
-            of the test split are unseen, all others seen.
+        seed: of the episodes, which do not depend on the batch size. For the protocol `"seen-task"`, take another seed
+            than training did: a training loop reset with this seed has shown these episodes.
+        protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`; by default unseen for one-off tasks of the test
+            split, seen for all others.
         batch_size: B, episodes at a time.
         final_positions: how many of the last positions are the final ones.
 
     Raises:
-        TypeError: a learner or the tasks are something else.
+        TypeError: an argument is not a learner, or not a distribution of episodes.
         ValueError: a learner is made for another D or K, or an argument is out of range.
         LearnerCheckError: a learner did not return finite (B, N, K) logits, or saw the future.
     """
@@ -98,7 +97,7 @@ class _Scorer:
         learner, start = self.learner, time.perf_counter()
         x, y = batch.x.to(learner.device), batch.y.to(learner.device)
         with evaluating(learner):
-            # The oracle alone is shown the hidden tasks.
+            # Only the oracle sees the hidden tasks.
             logits = learner.predict(batch, self.tasks) if isinstance(learner, Oracle) else learner.predict(x, y)
         check_logits(logits, (*y.shape, self.tasks.n_classes), f"{learner.name}.predict(x, y)")
         if self.likelihood is None:
@@ -114,9 +113,9 @@ class _Scorer:
             refuse_leakage(learner, logits, x, y, last=self.last, seed=guard)
 
     def curve(self, task_id: np.ndarray[Any, np.dtype[np.int64]], protocol: str, seed: int) -> LearningCurve:
-        """Return the scores of all episodes."""
+        """Return the learning curve of all episodes."""
         learner, tasks = self.learner, self.tasks
-        with evaluating(learner):  # in the mode that predicts: a projection ensemble counts all its projections
+        with evaluating(learner):  # a projection ensemble then counts all its projections
             state_size = learner.state_size(tasks.length - 1)
         return LearningCurve(
             learner=learner.name,
@@ -145,7 +144,7 @@ def _binned(confidence: torch.Tensor, correct: torch.Tensor) -> torch.Tensor:
 
 
 def _check_arguments(learners: Sequence[Any], tasks: Any) -> None:
-    """Raise TypeError for what is not a learner or tasks, ValueError for a learner of another D or K."""
+    """Raise TypeError for objects of another type, ValueError for a learner of another D or K."""
     if not isinstance(tasks, EpisodeDistribution):
         raise TypeError(
             f"tasks={tasks!r} is not a distribution of episodes: give TaskDistribution('MNIST', split='test')."

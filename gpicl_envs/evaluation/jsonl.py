@@ -10,16 +10,10 @@ from typing import Annotated, Any, BinaryIO, get_args
 
 
 def append_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
-    """Add records to a file, making it and its folder if needed; they are on the disk when this returns.
+    """Append records, dataclasses with a field `schema`, to a file; they are on the disk when this returns.
 
-    A last line that was cut short, because the process that wrote it was killed, is removed first.
-
-    Args:
-        path: the file.
-        records: dataclasses, each with a field `schema`; none only checks that the file can be written.
-
-    Raises:
-        OSError: the file cannot be written.
+    The file and its folder are made if needed; no records only check that it can be written. A last line that was cut
+    short, because the process that wrote it was killed, is removed first. Raises OSError.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+b") as file:
@@ -30,7 +24,7 @@ def append_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
 
 
 def _repair_last_line(file: BinaryIO) -> None:
-    """Complete a last line that only misses its newline; remove one that is not JSON."""
+    """Complete a last line that lacks only its newline; remove one that is not JSON."""
     file.seek(0)
     rest = file.read().rpartition(b"\n")[2]
     try:
@@ -42,12 +36,12 @@ def _repair_last_line(file: BinaryIO) -> None:
 
 
 def read_jsonl(path: str | os.PathLike[str], kind: Any, schema: str) -> list[Any]:
-    """Return the records of a file; a field that a line does not have takes its default.
+    """Return the records of a file; missing fields take their defaults.
 
     Args:
         path: the file.
-        kind: a dataclass, or a union of several that their field `status` tells apart.
-        schema: what the field `schema` of every line must be.
+        kind: a dataclass, or a union of dataclasses with different values of `status`.
+        schema: required value of the field `schema` in every line.
 
     Raises:
         ValueError: a line is not such a record; the message names the file, the line and the field.

@@ -1,7 +1,7 @@
-"""The evaluator's own check for leaks: no learner gets a score if a prediction changes with its own label.
+"""The evaluator's own check for leaks: a learner whose predictions change with their own labels gets no score.
 
-`check_learner` tries artificial data before that; a learner that behaves there and cheats on the real episodes, by
-mistake or not, is found here, on batches that it is scored on.
+`check_learner` tries artificial data first. This check, on batches that count, catches a learner that passes there but
+cheats on real episodes, by mistake or not.
 """
 
 import numpy as np
@@ -16,15 +16,15 @@ def refuse_leakage(
 ) -> None:
     """Predict a batch again with other labels from some position on, and other inputs after it.
 
-    That position is the very last one in the first episode, a random one of the final positions in every other one of
-    the rest, and any in the others.
+    The position is the last one in the first episode; then, in turn, a random one of the final positions and a random
+    one of all.
 
     Args:
         learner: the learner.
-        logits: (B, N, K) its predictions of the batch.
-        x: (B, N, D) inputs.
-        y: (B, N) labels, or values.
-        last: how many of the last positions are the final ones.
+        logits: (B, N, K) predictions for the batch.
+        x: (B, N, D).
+        y: (B, N).
+        last: number of final positions.
         seed: of the positions and of the other labels.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Scores with intervals, in NumPy."""
+"""Statistics of scores, with bootstrap intervals, in NumPy."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LAST = 10  # "final" means the mean over the last ten positions, unless a suite says otherwise
+LAST = 10  # number of final positions, unless a suite has another
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 BINS = 15  # of confidence, for the calibration error
@@ -35,11 +35,11 @@ def bootstrap(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: int = 
     """Return the mean over episodes with its 95 % percentile interval, by the hierarchical bootstrap.
 
     Tasks are drawn with replacement, then the episodes of each drawn task with replacement (Davison and Hinkley 1997,
-    section 3.8). Episodes of one-off tasks are each a task of their own.
+    section 3.8). Each episode of a one-off task counts as a task.
 
     Args:
         values: (E, ...) a score for each episode.
-        tasks: (E,) the task of each episode; by default, and where negative, each has its own.
+        tasks: (E,) the task of each episode, negative for one-off tasks; by default all are one-off.
         seed: seed of the resampling.
     """
     values = np.asarray(values, np.float64)
@@ -55,7 +55,7 @@ def interval(mean: Array, resampled: Array) -> Interval:
 def resampled_means(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: int = 0) -> Array:
     """Return the means (R, ...) of (E, ...) values in R resamples of tasks, then episodes; see `bootstrap`.
 
-    The weights are made in blocks, so that the memory for them does not grow with R · E.
+    The weights are made in blocks, so that their memory does not grow with R · E.
     """
     values = np.asarray(values, np.float64)
     if len(values) == 0:
@@ -73,14 +73,14 @@ def resampled_means(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: 
 
 @lru_cache(maxsize=8)
 def _kept_counts(groups: bytes, seed: int) -> NDArray[np.uint16]:
-    """All resamples at once. They depend on nothing else, and a report needs the same ones many times."""
+    """All resamples at once: a report needs the same ones many times."""
     return _counts(np.frombuffer(groups, np.int64), RESAMPLES, np.random.default_rng(seed))
 
 
 def calibration_error(bins: Array) -> Array:
     """Return the expected calibration error Σ_b abs(Σ confidence − Σ correct) / Σ count (Naeini et al. 2015).
 
-    Chance keeps it above 0, as it cannot be negative: about 0.02 for a perfect learner in 5,000 predictions.
+    It is never negative, so chance keeps it above 0: about 0.02 for a perfect learner over 5,000 predictions.
 
     Args:
         bins: (..., 3, BINS) sums (or means) of confidence, of correct predictions and of predictions, by confidence.
@@ -90,14 +90,10 @@ def calibration_error(bins: Array) -> Array:
 
 
 def examples_to(curves: Array, level: float) -> Array:
-    """Return how many examples were seen when accuracy, made monotone, first reaches `level`; inf if it never does.
+    """Return the number of examples seen before accuracy (..., N) first reaches `level`; inf if it never does.
 
     A noisy curve crosses any level too early, so each is replaced by the nearest non-decreasing curve (isotonic
     regression, Barlow et al. 1972).
-
-    Args:
-        curves: (..., N) accuracy; position n is predicted after n examples.
-        level: such as 0.5.
     """
     from sklearn.isotonic import isotonic_regression
 

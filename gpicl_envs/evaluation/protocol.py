@@ -16,11 +16,11 @@ def find_protocol(protocol: str | None, tasks: Any) -> str:
     """Return the protocol of an evaluation on a distribution of episodes.
 
     Args:
-        protocol: one of `PROTOCOLS`; by default it follows from the tasks.
+        protocol: one of `PROTOCOLS`; by default the one that fits the tasks.
         tasks: an `EpisodeDistribution`.
 
     Raises:
-        ValueError: the protocol needs tasks that meta-training never shows, which these are not.
+        ValueError: the protocol needs tasks that meta-training never shows, but it may show these.
     """
     if protocol is None:
         return UNSEEN_TASK if tasks.split == "test" and tasks.n_tasks is None else SEEN_TASK

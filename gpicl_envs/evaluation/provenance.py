@@ -19,7 +19,7 @@ class Provenance:
         device: where the learner computed: `"cpu"` or `"cuda"`.
         machine: the processor and its cores, or the GPU.
         command: what the user typed; empty if Python was called.
-        date: when the record was made, in UTC (ISO 8601).
+        date: of the record, in UTC (ISO 8601).
         versions: package → version.
         commit: of the source, with `+` if files were changed; None outside a git checkout.
     """
@@ -33,7 +33,7 @@ class Provenance:
 
 
 def provenance(device: str, command: str = "") -> Provenance:
-    """Return what to keep with a result that this process, or a job that it started, makes now."""
+    """Return the provenance of a result that this process, or a job that it started, makes now."""
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return Provenance(device, machine_name(device), command, date, package_versions(), source_commit())
 
@@ -79,7 +79,7 @@ def processor_name() -> str:
 
 
 def machine_name(device: str) -> str:
-    """Return the name of the GPU, or of the processor, behind `device`; this machine may not have a cluster's GPU."""
+    """Return the name of the GPU or processor behind `device`; this machine may lack the GPU that a cluster has."""
     if device.startswith("cuda"):
         import torch
 

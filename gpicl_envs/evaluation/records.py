@@ -13,6 +13,8 @@ SCHEMA = "gpicl-record-3"
 ORACLE = "oracle"
 ROUNDING = 1e-4
 
+Metric = Literal["accuracy", "squared_error"]
+
 
 class Estimate(NamedTuple):
     """A mean and the ends of its 95 % interval."""
@@ -50,7 +52,7 @@ class Reliability:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """The fields that every record has: who was evaluated, and on which episodes.
+    """The fields that every record has: which learner was evaluated, and on which episodes.
 
     Args:
         schema: the version of this format.
@@ -58,7 +60,7 @@ class Record:
         spec: the text that made it, as for `make_learner`; empty if Python did.
         fingerprint: sha256 of the learner's spec, code and weights, if it is known.
         env: environment id.
-        env_kwargs: arguments of the distribution of episodes, but for those that the id implies.
+        env_kwargs: arguments of the distribution of episodes, except those that the id implies.
         data: fingerprint of the base dataset; None for functions.
         protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`.
         seed: of the episodes.
@@ -82,7 +84,7 @@ class Record:
 
     @property
     def knows_the_task(self) -> bool:
-        """Whether this is the oracle's; a learner that only has that name is not shown the hidden task."""
+        """Whether this is the oracle's; a learner of the same name does not see the hidden task."""
         return self.spec == ORACLE
 
 
@@ -91,7 +93,6 @@ class ScoredRecord(Record):
     """What a learner scored in E episodes of N examples.
 
     Args:
-        status: `"ok"`.
         metric: `"accuracy"`, a fraction, or `"squared_error"`, for regression.
         n_parameters: number of its meta-trained parameters.
         state_size: numbers that its last prediction can read.
@@ -115,7 +116,7 @@ class ScoredRecord(Record):
     """
 
     status: Literal["ok"] = "ok"
-    metric: Literal["accuracy", "squared_error"]
+    metric: Metric
     n_parameters: int
     state_size: int
     curve: Band
@@ -145,25 +146,20 @@ class ScoredRecord(Record):
 
     @property
     def larger_is_better(self) -> bool:
-        """Whether the metric is an accuracy; a squared error is better if smaller."""
+        """Whether the metric is an accuracy, not a squared error."""
         return self.metric == "accuracy"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailedRecord(Record):
-    """Why a learner has no score.
-
-    Args:
-        status: `"failed"`.
-        error: the reason, one line.
-    """
+    """A learner without a score; `error` is the reason, in one line."""
 
     status: Literal["failed"] = "failed"
     error: str
 
 
 def read_records(path: str | os.PathLike[str]) -> list[Record]:
-    """Return the records of a file, of which there must be at least one.
+    """Return the records of a file, at least one.
 
     Raises:
         ValueError: there is no such file, it is empty, or a line is not a record; the message names the line.
@@ -177,6 +173,6 @@ def read_records(path: str | os.PathLike[str]) -> list[Record]:
 
 
 def distinct_names(names: Mapping[str, str]) -> dict[str, str]:
-    """Return spec → name for the field `learner`: the learner's own, followed by the spec if several have the same."""
+    """Return spec → name for the field `learner`: the learner's name, followed by the spec if several share it."""
     own = list(names.values())
     return {spec: name if own.count(name) == 1 else f"{name} ({spec})" for spec, name in names.items()}

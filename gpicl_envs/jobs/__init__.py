@@ -1,1 +1,1 @@
-"""Independent jobs, in processes of this machine or on a Ray cluster, resumed one by one."""
+"""Independent jobs, in processes of this machine or on a Ray cluster, skipped when they have a record."""

@@ -25,21 +25,21 @@ class Job(Protocol):
         ...
 
     def run(self) -> Outcome:
-        """Do it, in this process."""
+        """Do the work, in this process."""
         ...
 
 
-# Runs all jobs, and yields each with its outcome in the order in which they finish.
+# Runs all jobs, and yields each with its outcome as it finishes.
 Runner = Callable[[Sequence[Any]], Iterator[tuple[Any, Outcome]]]
 
 
 def run_job(job: Job) -> Outcome:
-    """Do a job in this process: the function that other processes and machines call."""
+    """Do a job: the function that other processes and machines call."""
     return job.run()
 
 
 def too_long(time_limit: float) -> Outcome:
-    """Return the outcome of a job that was stopped after so many seconds."""
+    """Return the outcome of a job that was stopped after `time_limit` seconds."""
     return Outcome(error=f"it took longer than the time limit (--time-limit) of {time_limit:g} s")
 
 

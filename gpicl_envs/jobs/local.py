@@ -12,12 +12,7 @@ from gpicl_envs.jobs.job import ATTEMPTS, DIED, Job, Outcome, Runner, one_line, 
 
 @contextmanager
 def local_runner(workers: int, time_limit: float) -> Iterator[Runner]:
-    """Yield a runner of jobs in `workers` processes, which end with the block.
-
-    Args:
-        workers: processes at a time.
-        time_limit: seconds that one job may take.
-    """
+    """Yield a runner of jobs in `workers` processes, which end with the block; a job may take `time_limit` seconds."""
     pool = ProcessPool(workers, context=multiprocessing.get_context("spawn"))
 
     def run(jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
@@ -38,7 +33,7 @@ def local_runner(workers: int, time_limit: float) -> Iterator[Runner]:
                     else:
                         yield job, outcome or Outcome(error=DIED)
         finally:
-            for future in running:  # if stopped in the middle: by Ctrl-C, or by the reader of these outcomes
+            for future in running:  # if stopped early, by Ctrl-C or by the caller
                 future.cancel()
 
     try:

@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster: a worker that is killed loses only its job, which runs again elsewhere.
+"""Jobs on a Ray cluster: a killed worker loses only its job, which runs again elsewhere.
 
 The machines of the cluster see the same files and have the same packages. The process that starts the jobs writes the
 records.
@@ -13,7 +13,7 @@ from typing import Any
 
 from gpicl_envs.jobs.job import ATTEMPTS, DIED, Job, Outcome, Runner, run_job, too_long
 
-POLL = 1.0  # seconds between looks at the clock
+POLL = 1.0  # seconds between checks of the time limit
 
 
 @contextmanager
@@ -21,9 +21,9 @@ def ray_runner(address: str, time_limit: float, gpus: int = 0) -> Iterator[Runne
     """Yield a runner of jobs on a Ray cluster, connected for the block unless this process already is.
 
     Args:
-        address: of the cluster; `"auto"` is the one that runs on this machine.
-        time_limit: seconds that one job may take, once it runs.
-        gpus: how many one job takes.
+        address: of the cluster; `"auto"` is the one running on this machine.
+        time_limit: seconds that one job may take once it has started.
+        gpus: number of GPUs that one job takes.
 
     Raises:
         ValueError: Ray is not installed, or there is no cluster at the address.

@@ -35,16 +35,16 @@ def run_jobs(
 ) -> list[Any]:
     """Run the jobs that have no complete record yet; return one record for each job, in order.
 
-    A record is added to the file as soon as its job is done, so a stopped run can be resumed. A job that failed has a
-    record with the reason, and runs again the next time; a failure never replaces an earlier result.
+    A record is added to the file as soon as its job is done, so a stopped run can be resumed. A failed job gets a
+    record with the reason and runs again next time; a failure never replaces an earlier result.
 
     Args:
         jobs: the jobs.
         path: the record file.
         records: what it holds, as `read_jsonl` returns it.
-        run: what `local_runner(...)` or `ray_runner(...)` yields.
-        describe: puts a record that did not fail into a few words, for the report.
-        is_complete: whether a job with this record, which did not fail, need not run again.
+        run: a runner of jobs, from `local_runner(...)` or `ray_runner(...)`.
+        describe: a scored record → a few words for the report.
+        is_complete: whether a job with this scored record need not run again.
         unit: what to call the jobs in the report.
         report: takes one line for each job.
     """

@@ -1,1 +1,1 @@
-"""The protocol that every learner keeps, the registry that finds one by name, and the checks of it."""
+"""The protocol of learners, the registry that finds a learner by name, and the checks of the protocol."""

@@ -21,8 +21,8 @@ class Learner:
 
     Args:
         n_features: D.
-        n_classes: K; 1 for regression: y holds real values, the single logit is the predicted value, and the class sets
-            `predicts_values = True`.
+        n_classes: K; 1 for regression, which a class allows by `predicts_values = True`: y then holds real values, and
+            the single logit is the predicted value.
 
     Example:
         >>> class LastLabel(Learner):
@@ -59,7 +59,7 @@ class Learner:
 
     @property
     def adapts(self) -> tuple[Any, ...]:
-        """The classes that an adapter wraps: their source code, too, is part of its fingerprint."""
+        """The classes that an adapter wraps; their source code is part of its fingerprint."""
         return ()
 
     @property
@@ -104,7 +104,7 @@ class Learner:
         return torch.stack(rows, dim=1)
 
     def start(self, batch_size: int) -> Any:
-        """Return the state of B learners that have seen nothing. The derived `step` keeps the examples seen."""
+        """Return the state of B learners that have seen nothing; for the derived `step`, it holds the examples seen."""
         kind = torch.float32 if self.n_classes == 1 else torch.int64
         return torch.empty(batch_size, 0, self.n_features), torch.empty(batch_size, 0, dtype=kind)
 
@@ -128,7 +128,7 @@ class Learner:
         return self.predict(xs, torch.cat([ys.to(x.device), unknown], dim=1))[:, -1], (xs, ys)
 
     def state_size(self, n_examples: int) -> int:
-        """Return how many numbers the prediction after `n_examples` can read; by default, all of the examples."""
+        """Return how many numbers the prediction after `n_examples` can read; by default, those of all examples."""
         return n_examples * (self.n_features + 1)
 
 
@@ -139,7 +139,7 @@ def encoded(y: torch.Tensor, n_classes: int) -> torch.Tensor:
 
 @contextmanager
 def evaluating(learner: Any) -> Iterator[None]:
-    """Put a `torch.nn.Module` into evaluation mode (no dropout, for example), and back into its own afterwards."""
+    """Put a `torch.nn.Module` into evaluation mode (without dropout, for example), and afterwards back."""
     training = isinstance(learner, torch.nn.Module) and learner.training
     if training:
         learner.eval()

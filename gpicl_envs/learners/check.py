@@ -14,7 +14,7 @@ STEP_TOLERANCE = 1e-4
 
 
 class LearnerCheckError(AssertionError):
-    """A learner breaks the protocol; the message says how, and where."""
+    """A learner breaks the protocol; the message explains how and where."""
 
 
 def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: int = 0) -> None:
@@ -32,7 +32,7 @@ def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: 
         seed: seed of the trial data.
 
     Raises:
-        LearnerCheckError: the message says what is wrong, and where.
+        LearnerCheckError: the learner breaks the protocol.
     """
     check_integer("batch_size", batch_size, 2)
     check_integer("length", length, 2)
@@ -63,7 +63,7 @@ def check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:
 
 
 def check_classification(tasks: EpisodeDistribution) -> None:
-    """Raise ValueError unless the tasks have labels, which the sequence models are trained to predict."""
+    """Raise ValueError if the tasks are regression, on which sequence models are not trained."""
     if tasks.is_regression:
         raise ValueError(
             f"{tasks.env_id} is regression: its targets are real values, but sequence models predict labels. Step the "
@@ -105,17 +105,16 @@ def _check_interface(learner: Any) -> None:
     require(isinstance(learner.name, str) and learner.name != "", f"{name}.name is {learner.name!r}, not a name.")
 
 
-def check_logits(logits: Any, shape: tuple[int, ...], who: str) -> None:
+def check_logits(logits: Any, shape: tuple[int, ...], method: str) -> None:
     """Raise LearnerCheckError unless `logits` is a finite floating-point tensor of this shape."""
-    require(isinstance(logits, torch.Tensor), f"{who} returned {type(logits).__name__}, not a torch tensor.")
-    require(
-        tuple(logits.shape) == shape, f"{who} returned logits of shape {tuple(logits.shape)}, expected {shape} (…, K)."
-    )
-    require(logits.is_floating_point(), f"{who} returned {logits.dtype}, not floating-point logits.")
+    require(isinstance(logits, torch.Tensor), f"{method} returned {type(logits).__name__}, not a torch tensor.")
+    given = tuple(logits.shape)
+    require(given == shape, f"{method} returned logits of shape {given}, expected {shape} (…, K).")
+    require(logits.is_floating_point(), f"{method} returned {logits.dtype}, not floating-point logits.")
     bad = (~logits.isfinite()).nonzero()
     if len(bad):
         place = tuple(bad[0].tolist())
-        raise LearnerCheckError(f"{who} returned {logits[place].item()} at {place} (episode, …, class): not finite.")
+        raise LearnerCheckError(f"{method} returned {logits[place].item()} at {place} (episode, …, class): not finite.")
 
 
 def _check_predict(learner: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Text → learners: `LearnerSpec` reads a description such as `knn,k=3`; names come from entry points."""
+"""Text → learners: `LearnerSpec` reads a description such as `knn,k=3` and makes the learner."""
 
 import ast
 import importlib
@@ -26,7 +26,7 @@ _registered: dict[str, str] = {}
 
 @dataclass(frozen=True)
 class LearnerSpec:
-    """A learner as a text describes it; nothing is imported before `factory`, `make` or `make_for`.
+    """The parsed description of a learner; nothing is imported before `factory`, `make` or `make_for`.
 
     | text | learner |
     |---|---|
@@ -72,7 +72,7 @@ class LearnerSpec:
 
     @property
     def factory(self) -> Callable[..., Any]:
-        """The class, or the loader of the scheme; a ValueError lists what exists if there is none of that name."""
+        """The class, or the loader of the scheme; for an unknown name, the ValueError lists what exists."""
         if self.scheme:
             loader: Callable[..., Any] = _plugins(SCHEMES_GROUP)[self.scheme].load()
             return loader
@@ -96,7 +96,7 @@ class LearnerSpec:
 
         Args:
             tasks: a distribution of episodes.
-            **defaults: further arguments that the text may replace, left out if the constructor has none of that name.
+            **defaults: further arguments that the text may replace; those that the constructor lacks are dropped.
         """
         from torch.nn import Module
 
@@ -139,7 +139,7 @@ def make_learner(text: str, /, **kwargs: Any) -> "Learner":
         **kwargs: arguments of the constructor; they replace those in the text.
 
     Raises:
-        ValueError: nothing of that name exists (the message lists what does), or an argument is unknown or not allowed.
+        ValueError: the name is unknown (the message lists the known ones), or an argument is not allowed.
     """
     return LearnerSpec.parse(text, **kwargs).make()
 
@@ -159,9 +159,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def register_learner(name: str, target: str) -> None:
-    """Make a learner known by name in this process.
-
-    A package makes its learners known everywhere by entry points of the group `gpicl.learners`.
+    """Register a learner by name in this process; a package does so everywhere, by entry points `gpicl.learners`.
 
     Args:
         name: the name, as in `make_learner(name)` and `gpicl evaluate --learners name`.
@@ -205,5 +203,5 @@ def _split_target(target: str) -> tuple[str, str]:
 
 
 def _plugins(group: str) -> dict[str, EntryPoint]:
-    """The entry points of a group by name: those of this package and of all others that are installed."""
+    """Name → entry point of a group, of all installed packages."""
     return {point.name: point for point in entry_points(group=group)}

@@ -1,1 +1,1 @@
-"""Pictures of an episode: a frame, drawn as an image, as text or in a window."""
+"""Pictures of an episode: a frame, drawn as an image or as text, or shown in a window."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-if TYPE_CHECKING:  # they need torch, which words and pictures do not
+if TYPE_CHECKING:  # they need torch, which pictures do not
     from gpicl_envs.tasks.base import EpisodeDistribution
     from gpicl_envs.tasks.episodes import Episodes
 
@@ -17,7 +17,7 @@ RECENT = 12  # earlier examples that a picture shows beside the current one
 
 @dataclass(frozen=True)
 class Frame:
-    """One moment of one episode, for people: with `feedback="reward"` the agent does not see these labels.
+    """One moment of an episode, for people: it has the labels, which agents do not see with `feedback="reward"`.
 
     Args:
         x: (D,) the input that the agent sees.
@@ -61,7 +61,7 @@ class Frame:
 
     @property
     def last_outcome(self) -> str:
-        """The last prediction beside the true label or value, in words."""
+        """The last prediction and the true label or value, in words."""
         if not len(self.labels):
             return "no prediction yet"
         prediction, label = self.predictions[-1], self.labels[-1]
@@ -91,7 +91,7 @@ def as_image(values: NDArray[np.float32], shape: tuple[int, ...] = ()) -> NDArra
 
     Args:
         values: an image or a vector.
-        shape: of the base inputs: a vector with just as many values as such an image is shown in that shape.
+        shape: of the base inputs, in which a vector with as many values is shown.
     """
     if values.ndim == 1 and len(shape) > 1 and values.size == np.prod(shape):
         values = values.reshape(shape)
@@ -105,11 +105,11 @@ def as_image(values: NDArray[np.float32], shape: tuple[int, ...] = ()) -> NDArra
 
 
 def to_pillow(image: NDArray[np.float32]) -> Image.Image:
-    """Return an image of `as_image` as a picture of Pillow, 8 bits a channel."""
+    """Return an image of `as_image` as a Pillow image, 8 bits a channel."""
     return Image.fromarray((255 * image).round().astype(np.uint8))
 
 
 def resampled(image: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Return an image of `as_image` with another number of pixels, by area averaging: (height, width[, 3])."""
+    """Return an image of `as_image`, resized by area averaging: (height, width[, 3])."""
     small = to_pillow(image).resize((width, height), Image.Resampling.BOX)
     return np.asarray(small, np.float32) / np.float32(255)

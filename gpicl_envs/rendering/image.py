@@ -1,4 +1,4 @@
-"""A frame as pixels, drawn with Pillow: about ten milliseconds a picture."""
+"""A frame as an image, drawn with Pillow in about ten milliseconds."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gpicl_envs.rendering.frame import Frame, as_image, to_pillow
 
-# The canvas is FINE times as large as the picture, which smooths lines and letters. All sizes are in its pixels.
+# The canvas is FINE times the size of the picture, which smooths lines and letters. All sizes are in its pixels.
 FINE = 2
 WIDTH, HEIGHT, MARGIN = 1520, 712, 32
 TITLE, CAPTION, TOP = 28, 76, 116  # from the top: the title, the captions, the images and the plot
@@ -43,7 +43,7 @@ def draw_frame(frame: Frame) -> NDArray[np.uint8]:
 
 
 def _draw_accuracy(draw: ImageDraw.ImageDraw, frame: Frame) -> str:
-    """The running accuracy, above one tick for each prediction, green if it was right; returns the score in words."""
+    """The running accuracy, above a tick for each prediction, green if right; returns the score in words."""
     draw.text((ACCURACY_LEFT, CAPTION), "right predictions so far (%)", MUTED, _font(13))
     places = _draw_axes(draw, ACCURACY_LEFT, frame.length, [0, 25, 50, 75, 100])
     chance = 100 / frame.n_classes

@@ -1,4 +1,4 @@
-"""Render modes, and a frame as text."""
+"""Render modes, and frames as text."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ RENDER_MODES = ("human", *BATCH_RENDER_MODES)
 RENDER_FPS = 4
 SHADES = " ░▒▓█"
 BARS = "▁▂▃▄▅▆▇█"
-ANSI_SIZE = 14  # lines of a picture in text, each of twice as many characters
+ANSI_SIZE = 14  # lines of a picture in text; each has twice as many characters
 
 
 def render(frame: Frame, mode: str) -> Any:
@@ -35,7 +35,7 @@ def as_text(frame: Frame) -> str:
 
 
 def _score(frame: Frame) -> tuple[str, str]:
-    """The score so far in words, and as a line of bars: accuracies, or squared errors relative to the largest."""
+    """The score so far in words, and accuracies, or squared errors relative to the largest, as a line of bars."""
     if not len(frame.labels):
         return "", ""
     if frame.is_regression:

@@ -9,11 +9,7 @@ from numpy.typing import NDArray
 
 
 class Window:
-    """A pygame window that shows pictures. The first picture opens it; the user may close it.
-
-    Args:
-        caption: the window's title.
-        fps: pictures a second; `show` waits accordingly.
+    """A pygame window that shows at most `fps` pictures a second. The first one opens it; the user may close it.
 
     Raises:
         DependencyNotInstalled: pygame is not installed.
@@ -28,7 +24,7 @@ class Window:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a window on the screen."""
+        """Whether the window is on the screen."""
         return self._surface is not None
 
     def show(self, picture: NDArray[np.uint8]) -> None:
@@ -57,7 +53,7 @@ class Window:
             self._surface = self._pygame.display.set_mode((width, height))
         except self._pygame.error as error:
             raise OSError(
-                f"render_mode='human' needs a screen, and there is none here ({error}): use render_mode='rgb_array' or "
+                f"render_mode='human' needs a screen, but there is none ({error}): use render_mode='rgb_array' or "
                 "'ansi', or set SDL_VIDEODRIVER=dummy to run without one."
             ) from None
         self._pygame.display.set_caption(self._caption)

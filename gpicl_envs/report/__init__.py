@@ -1,7 +1,6 @@
-"""Records → tables, pictures and one self-contained page. Reads records only; needs no torch."""
+"""Records → tables, pictures and one self-contained page, without torch."""
 
 from gpicl_envs.evaluation.comparisons import compare
-from gpicl_envs.evaluation.records import Record
 from gpicl_envs.report.columns import group, learners, merge
 from gpicl_envs.report.figures import draw_curves
 from gpicl_envs.report.html import write_report
@@ -9,7 +8,6 @@ from gpicl_envs.report.model import leaderboard
 from gpicl_envs.report.tables import latex_table, markdown_table
 
 __all__ = [
-    "Record",
     "compare",
     "draw_curves",
     "group",

@@ -1,4 +1,4 @@
-"""Records side by side: which of them share a column, and which cannot."""
+"""Records as columns of a table: which of them share one, and which cannot."""
 
 import inspect
 import json
@@ -26,7 +26,7 @@ def learners(columns: Columns) -> list[str]:
 
 
 def scored_columns(columns: Columns) -> dict[str, list[ScoredRecord]]:
-    """Return the columns without failed records, and without columns that have no others."""
+    """Return the columns without failed records; columns that have no other records are left out."""
     kept = {title: scored(records) for title, records in columns.items()}
     return {title: records for title, records in kept.items() if records}
 
@@ -35,7 +35,7 @@ def group(records: Sequence[Record]) -> Columns:
     """Return column title → its records, best first and failed ones last; a column is one environment and protocol.
 
     Raises:
-        ValueError: two records of a column were made on different episodes, and cannot be compared.
+        ValueError: two records of a column were made on different episodes.
     """
     if not records:
         raise ValueError("There are no records to report.")
@@ -61,12 +61,12 @@ def group(records: Sequence[Record]) -> Columns:
 def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
     """Return the records of several files as one list, for one report.
 
-    In a file, the last record of a learner on the same episodes counts, and a scored one before a failed one. Across
-    files, the same learner (by its code and weights) counts once, by its newest record.
+    In a file, the last record of a learner on the same episodes counts, a failed one only if no other exists. Across
+    files, the newest record of the same learner (by code and weights) counts.
 
     Raises:
-        ValueError: two learners of one name (in a file, or across files), records of two suites, or a record of another
-            definition of its suite's cell.
+        ValueError: two learners have the same name, or the records are of two suites, or of another definition of a
+            suite's cell.
     """
     merged: dict[tuple[str, str], tuple[str, ScoredRecord]] = {}
     failed: dict[tuple[str, str], FailedRecord] = {}
@@ -100,10 +100,7 @@ def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
 
 
 def _with_all_arguments(records: Sequence[Record]) -> list[Record]:
-    """The records, with each argument that a record of the same environment has.
-
-    A record that was made before an argument existed gets the argument's default.
-    """
+    """The records, each with the default of every argument that did not exist when it was made."""
     names: dict[str, set[str]] = {}
     for each in scored(records):
         names.setdefault(each.env, set()).update(each.env_kwargs)
@@ -127,14 +124,14 @@ def _defaults(env: str, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _is_same_learner(one: ScoredRecord, other: ScoredRecord) -> bool:
-    """By code and weights; by the scores, if a fingerprint is not known."""
+    """Compares code and weights; the scores, if a fingerprint is not known."""
     if one.fingerprint is None or other.fingerprint is None:
         return one.final_scores == other.final_scores
     return one.fingerprint == other.fingerprint
 
 
 def _check_one_learner_a_name(file: str, records: Iterable[ScoredRecord]) -> None:
-    """One name must not stand for two learners in the columns of a table; for another D or K the weights may differ."""
+    """Raise ValueError if a name stands for two learners; for another D or K the weights may differ."""
     found: dict[Any, ScoredRecord] = {}
     for record in records:
         if record.fingerprint is None:
@@ -149,7 +146,7 @@ def _check_one_learner_a_name(file: str, records: Iterable[ScoredRecord]) -> Non
 
 
 def _definition(record: ScoredRecord) -> dict[str, Any]:
-    """Everything that makes the episodes of a record what they are."""
+    """Everything that defines the episodes of a record."""
     names = ("env", "protocol", "seed", "episodes", "data", "final_positions")
     suite = {"suite": record.suite.name, "definition": record.suite.definition} if record.suite else {}
     return {name: getattr(record, name) for name in names} | record.env_kwargs | suite

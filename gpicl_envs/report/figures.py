@@ -1,4 +1,4 @@
-"""Pictures of records as PNG and SVG files, the same bytes for the same records."""
+"""Pictures of records as PNG and SVG files: the same records give the same bytes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from gpicl_envs.report.columns import Columns, learners, scored_columns
 from gpicl_envs.report.model import unit
 
 PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f")
-LONGEST = 44  # letters of a name
+LONGEST = 44  # characters of a name
 DASHES = ("-", "--", ":", "-.")
 LEAST_PREDICTIONS = 20  # in a bin of confidence that is drawn
 
@@ -23,7 +23,7 @@ def colours(columns: Columns) -> dict[str, str]:
 
 
 def _styles(columns: Columns) -> dict[str, dict[str, Any]]:
-    """Learner → label, colour and line style; each round through the colours has another line style."""
+    """Learner → label, colour and line style, which changes when the colours repeat."""
     return {
         learner: {"label": plain(learner), "color": colour, "linestyle": DASHES[i // len(PALETTE) % len(DASHES)]}
         for i, (learner, colour) in enumerate(colours(columns).items())
@@ -31,7 +31,7 @@ def _styles(columns: Columns) -> dict[str, dict[str, Any]]:
 
 
 def draw_curves(columns: Columns, paths: Sequence[Path]) -> None:
-    """Draw a learning curve with its interval for each learner, one panel a column, into PNG or SVG files."""
+    """Draw each learner's learning curve with its interval, one panel a column, into PNG or SVG files."""
     styles = _styles(columns)
     with _one_panel_a_column(scored_columns(columns), paths) as shown:
         for axes, records in shown:
@@ -69,7 +69,7 @@ def draw_reliability(columns: Columns, paths: Sequence[Path]) -> None:
 
 
 def draw_state_sizes(columns: Columns, paths: Sequence[Path]) -> None:
-    """Draw the final score against the numbers that the last prediction can read, with its 95 % interval."""
+    """Draw the final score, with its interval, against the size of the state that the last prediction can read."""
     styles = _styles(columns)
     with _one_panel_a_column(scored_columns(columns), paths) as shown:
         for axes, records in shown:
@@ -87,7 +87,7 @@ def draw_state_sizes(columns: Columns, paths: Sequence[Path]) -> None:
 def _one_panel_a_column(
     columns: dict[str, list[ScoredRecord]], paths: Sequence[Path]
 ) -> Iterator[list[tuple[Any, list[ScoredRecord]]]]:
-    """Give each column's panel and records to draw, at most three panels in a row; then save the figure."""
+    """Yield each column's panel and records, at most three panels in a row; then save the figure."""
     figure, grid = panels(max(1, len(columns)), across=2 if len(columns) in (2, 4) else 3, width=5.2)
     for axes, title in zip(grid, columns, strict=False):
         axes.set_title(plain(title))
@@ -98,7 +98,7 @@ def _one_panel_a_column(
 
 
 def plain(text: str) -> str:
-    """Return text that matplotlib shows as it is: not as a formula, not left out of the legend, and not cut off."""
+    """Return text, shortened if long, that matplotlib neither reads as a formula nor leaves out of the legend."""
     short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
     return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
 

@@ -1,4 +1,4 @@
-"""The page: a sortable leaderboard, interactive curves, every number with its interval, and where it comes from."""
+"""The report's page: a sortable leaderboard, interactive curves, and all numbers with intervals and provenance."""
 
 import html
 from base64 import b64encode
@@ -35,10 +35,10 @@ def write_report(
     The pictures are `learning-curves`, `reliability` (accuracy against confidence) and `state-size`.
 
     Args:
-        records: as `read_records` returns them; of several with one learner, environment and protocol, the last counts.
-        folder: made if needed; a page that is there already is replaced.
+        records: as `read_records` returns them; the last of a learner, environment and protocol counts.
+        folder: made if needed; an earlier report in it is replaced.
         title: of the page.
-        pictures: heading → PNG file, to show above the curves.
+        pictures: heading → PNG file, shown above the curves.
 
     Returns:
         The page.
@@ -76,7 +76,7 @@ def _embedded(pictures: Mapping[str, Path]) -> dict[str, str]:
 
 
 def _plots(columns: Columns) -> list[str]:
-    """One interactive plot a column, as HTML; the first has plotly.js in it, so that the page opens offline."""
+    """One interactive plot a column, as HTML; the first contains plotly.js, so that the page works offline."""
     import plotly.graph_objects as go
 
     plots, colour = [], colours(columns)

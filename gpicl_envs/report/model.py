@@ -40,7 +40,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row: its cells, and a kind, `ORACLE` or `PUBLISHED`, if it is not a learner's that was evaluated as usual."""
+    """One row: its cells, and its kind, `ORACLE`, `PUBLISHED`, or empty for all others."""
 
     cells: list[TableCell]
     kind: str = ""
@@ -48,7 +48,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the heads of its columns, its rows, and what its numbers are.
+    """A table.
 
     Args:
         heads: of the columns.
@@ -79,9 +79,7 @@ def unit(record: ScoredRecord) -> Unit:
 def leaderboard(columns: Columns, *, sizes: bool = True) -> Table:
     """Return learners × columns: final scores, and the differences to the best of each column.
 
-    Args:
-        columns: as `group` makes them.
-        sizes: whether to show how many parameters each learner has, and how large its state is.
+    With `sizes` it also shows the number of each learner's parameters and the size of its state.
     """
     means, published = _interquartile_means(columns), _published(columns)
     leading = {title: _leaders(records) for title, records in columns.items()}
@@ -142,7 +140,7 @@ def _sizes(records: Iterable[Record | None]) -> list[TableCell]:
 
 
 def _interquartile_means(columns: Columns) -> dict[str, TableCell]:
-    """Learner → its interquartile mean, if it has a score in all columns; empty for fewer than four, or regression."""
+    """Learner → interquartile mean, if it has a score in all columns; empty for fewer than four, or regression."""
     mine: dict[str, list[ScoredRecord]] = {}
     for records in scored_columns(columns).values():
         for record in records:
@@ -189,7 +187,7 @@ def _caption(columns: Columns) -> str:
 
 
 def failures(columns: Columns) -> list[str]:
-    """One line for each failed record: who, where, why."""
+    """Return one line for each failed record: its learner, its column and the reason."""
     return [
         f"{record.learner}, {title}: {record.error}"
         for title, records in columns.items()
@@ -247,7 +245,7 @@ def _examples(record: ScoredRecord, level: str) -> TableCell:
 
 
 def sources(records: Sequence[Record]) -> list[str]:
-    """Return which suites, versions, commits, machines, seeds, dates and commands the records come from, one a line."""
+    """Return the suites, versions, commits, machines, seeds, dates and commands of the records, one line for each."""
     lines: dict[str, None] = {}
     for record in records:
         made = record.provenance

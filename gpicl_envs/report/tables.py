@@ -32,7 +32,7 @@ def _markdown(text: str) -> str:
 
 
 def latex_table(columns: Columns) -> str:
-    """Return the table of final scores for LaTeX, with the rules of the package booktabs; differences are left out."""
+    """Return the table of final scores in LaTeX, for the package booktabs, without the differences."""
     table = leaderboard(columns, sizes=False)
     published = [_latex_row(row) for row in table.rows if row.kind == PUBLISHED]
     lines = [
@@ -56,5 +56,5 @@ def _latex_row(row: TableRow) -> str:
 
 
 def latex(text: str) -> str:
-    """Return text with everything that LaTeX would read as a command written out."""
+    """Return text with LaTeX's special characters escaped."""
     return "".join(LATEX_SPECIAL.get(letter, letter) for letter in text.replace("\n", " "))

@@ -1,1 +1,1 @@
-"""How episodes are drawn: random words by counter, and from them the examples, labels and inputs of an episode."""
+"""How episodes are drawn: random words by counter, and from them the examples, labels and inputs."""

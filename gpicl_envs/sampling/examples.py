@@ -10,9 +10,9 @@ from gpicl_envs.errors import check_integer
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import CLASS_RANKS, CLASS_SEQUENCE, CLASSES, EXAMPLES, SHOT_ORDER, TASK_EXAMPLES
 
-# Where more than a quarter of what there is to draw from is drawn, a shuffle costs less than drawing repeats again.
+# If more than a quarter of the examples are drawn, shuffling them costs less than drawing repeats again.
 SHUFFLE_FRACTION = 1 / 4
-N_CLASSES = 10  # of a task, if there are as many
+N_CLASSES = 10  # of a task, if there are enough
 
 
 def shuffle(streams: Streams, size: torch.Tensor, n: int, substream: int) -> torch.Tensor:
@@ -32,7 +32,7 @@ def draw_distinct(
     Args:
         streams: B streams.
         size: (B, 1) or (B, n), the size of each range.
-        n: how many integers to draw.
+        n: number of integers.
         substream: the first substream to read; each round of repeats reads the next one.
         start: (B, n), the first integer of each range; two ranges are equal or disjoint.
     """
@@ -54,13 +54,7 @@ def draw_distinct(
 
 
 class Pool:
-    """The M examples, of C classes, of a split of a dataset.
-
-    Args:
-        dataset: the base dataset.
-        split: `"train"` or `"test"`.
-        device: where examples are drawn.
-    """
+    """The M examples, of C classes, of a split of a dataset."""
 
     def __init__(self, dataset: Dataset, split: str, device: torch.device) -> None:
         self.name, self.n_classes = f"the {split} split of {dataset.name}", dataset.n_classes
@@ -74,27 +68,20 @@ class Pool:
 
     @property
     def default_n_classes(self) -> int:
-        """K where none is given: 10, or all classes if the dataset has fewer or the split has examples of fewer."""
+        """K if none is given: 10, or fewer if the dataset has fewer classes or the split has examples of fewer."""
         return self.n_classes if self.n_classes <= N_CLASSES else min(N_CLASSES, len(self.present))
 
     def smallest(self, n_classes: int) -> int:
-        """Return how many examples the smallest `n_classes` classes have together: every task has at least as many."""
+        """Return the number of examples of the smallest `n_classes` classes: every task has at least as many."""
         absent = 0 if n_classes == self.n_classes else self.n_classes - len(self.present)
         return sum(self._smallest_first[absent : absent + n_classes])
 
     def draw(
         self, streams: Streams, classes: torch.Tensor, n: int, substream: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw uniformly from the examples of the classes.
+        """Draw n examples uniformly from those of the classes (B, K), reading substreams from `substream` on.
 
-        Args:
-            streams: B streams.
-            classes: (B, K) classes of each task.
-            n: N.
-            substream: the first substream to read.
-
-        Returns:
-            (B, N) example numbers, and (B, N) class numbers 0 … K − 1.
+        Returns (B, n) example numbers, and (B, n) class numbers 0 … K − 1.
         """
         n_classes = classes.shape[1]
         ends = self.counts[classes].cumsum(1)
@@ -113,16 +100,9 @@ class Pool:
         return self.by_class[self.starts[base_class] + within], number
 
     def draw_of(self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int) -> torch.Tensor:
-        """Draw one example for each of N class numbers, all of them distinct.
+        """Return (B, N) distinct example numbers, one for each class number (B, N) among the classes (B, K).
 
-        Args:
-            streams: B streams.
-            classes: (B, K) classes of each task.
-            number: (B, N) class numbers 0 … K − 1; none occurs more often than its class has examples.
-            substream: the first substream to read.
-
-        Returns:
-            (B, N) example numbers.
+        No class number may occur more often than its class has examples.
         """
         n = number.shape[1]
         base_class = classes.gather(1, number)
@@ -138,7 +118,7 @@ class Pool:
     def _shuffled_within(
         self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int
     ) -> torch.Tensor:
-        """(B, N) places in `by_class`: the next example of each class, in a random order of the class."""
+        """(B, N) places in `by_class`: each time the next example of the class, in a random order of its examples."""
         counts = self.counts[classes]
         ends = counts.cumsum(1)
         slots = torch.arange(int(ends[:, -1].max()), device=ends.device).expand(len(ends), -1).contiguous()
@@ -155,7 +135,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Examples:
-    """How episodes draw their examples from a pool; the other arguments are those of `TaskDistribution`.
+    """How episodes draw their examples from a pool; the other arguments are as in `TaskDistribution`.
 
     Raises:
         ValueError: the pool has too few classes or examples, or two arguments exclude each other.
@@ -188,20 +168,14 @@ class Examples:
 
     def draw(self, episode: Streams, task: Streams, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N) example numbers of the split, and (B, N) class numbers 0 … K − 1 within the task."""
-        if self.examples_per_task is not None:
-            return self._draw_task_examples(episode, task, classes, self.examples_per_task)
+        if self.examples_per_task is not None:  # drawn once by the task, for all its episodes
+            index, number = self.pool.draw(task, classes, self.examples_per_task, TASK_EXAMPLES)
+            order = episode.permutation(self.examples_per_task, substream=EXAMPLES)[:, : self.length]
+            return index.gather(1, order), number.gather(1, order)
         if self._draws_uniformly:
             return self.pool.draw(episode, classes, self.length, EXAMPLES)
         number = self._support_and_queries(episode, self.shots) if self.shots else self._imbalanced(episode, task)
         return self.pool.draw_of(episode, classes, number, EXAMPLES), number
-
-    def _draw_task_examples(
-        self, episode: Streams, task: Streams, classes: torch.Tensor, size: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `draw`, from `size` examples that the task has drawn once and for all."""
-        index, number = self.pool.draw(task, classes, size, TASK_EXAMPLES)
-        order = episode.permutation(size, substream=EXAMPLES)[:, : self.length]
-        return index.gather(1, order), number.gather(1, order)
 
     def _support_and_queries(self, episode: Streams, shots: int) -> torch.Tensor:
         """(B, N) class numbers: each of them `shots` times in random order, then uniform ones."""
@@ -240,7 +214,7 @@ class Examples:
         check_integer("examples_per_task", given, self.length, most, f"at least length; {self.pool.name}")
 
     def _check_class_sizes(self) -> None:
-        """With shots or class imbalance, one class may fill all places that are not promised to others."""
+        """With shots or class imbalance, one class may fill all places that are not reserved for others."""
         if self.shots is not None:
             if self.class_imbalance != 1:
                 raise ValueError(

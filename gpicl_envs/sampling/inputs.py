@@ -27,15 +27,8 @@ PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 30}
 def choose_route(route: str, projection: str, one_off: bool, longest: int, n_inputs: int) -> str:
     """Return `"matrix"` or `"cholesky"`: the given route, or for `"auto"` the one that draws fewer random numbers.
 
-    Args:
-        route: one of `ROUTES`.
-        projection: one of `PROJECTIONS`.
-        one_off: whether tasks are one-off, so that A need not exist.
-        longest: number of examples in the longest segment.
-        n_inputs: N_x.
-
-    Raises:
-        ValueError: the route is unknown, or cannot draw this projection.
+    One-off tasks need no A. `longest` is the number of examples in the longest segment. Raises ValueError if the route
+    cannot draw this projection.
     """
     check_choice("route", route, ROUTES)
     if not one_off or projection == "none":
@@ -57,14 +50,7 @@ def choose_route(route: str, projection: str, one_off: bool, longest: int, n_inp
 
 @dataclass(frozen=True)
 class Projection:
-    """A projection of N_x inputs to D features.
-
-    Args:
-        kind: `"gaussian"` or `"orthogonal"`.
-        n_features: D.
-        n_inputs: N_x.
-        route: `"matrix"` or `"cholesky"`.
-    """
+    """A projection, `"gaussian"` or `"orthogonal"`, of N_x inputs to D features, by one of the routes."""
 
     kind: str
     n_features: int
@@ -92,7 +78,7 @@ class Projection:
         Args:
             images: (B, N, N_x) z-normalised inputs.
             noise: (B, *noise_shape(N)) standard normals; overwritten.
-            index: (B, N) example numbers, which show repeated inputs; None if there are none.
+            index: (B, N) example numbers, equal for repeated inputs; None if no input is repeated.
             x: (B, N, D) memory for the result.
         """
         if self.route == "matrix":
@@ -138,10 +124,10 @@ def _cholesky(covariance: torch.Tensor) -> torch.Tensor:
 
 @dataclass(eq=False)
 class Inputs:
-    """How examples become the inputs of an episode; the arguments are those of `TaskDistribution`.
+    """How examples become the inputs of an episode; the other arguments are as in `TaskDistribution`.
 
     Args:
-        segments: runs of examples with an A of their own.
+        segments: runs of examples that share one A.
 
     Raises:
         ValueError: without a projection, n_features is not the number of base inputs and distractors.

@@ -1,4 +1,4 @@
-"""Which label each example of an episode gets: ρ, its drift, its bias, and noise."""
+"""Which label each example of an episode gets: ρ, its drift and bias, and noise."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,7 @@ def identity_permutations(batch_size: int, n_classes: int, device: torch.device)
 def draw_permutations(task: Streams, n_classes: int, n_segments: int, bias: float, task_seed: int) -> torch.Tensor:
     """Return (B, S, K) int64: ρ of each segment of each task.
 
-    Args:
-        task: B streams of tasks.
-        n_classes: K.
-        n_segments: S.
-        bias: probability of the one fixed permutation instead of a permutation of the task's own.
-        task_seed: seed of the fixed permutation.
+    With probability `bias` it is one fixed permutation, a function of `task_seed`.
     """
     offsets = range(0, n_segments * SEGMENT_SUBSTREAMS, SEGMENT_SUBSTREAMS)
     own = torch.stack([task.permutation(n_classes, substream=LABELS + offset) for offset in offsets], dim=1)

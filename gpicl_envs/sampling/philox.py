@@ -23,7 +23,7 @@ UInt64Array = NDArray[np.uint64]
 
 
 class Streams:
-    """B independent streams of random words, each named by `(key, number)`; reading one again gives the same words.
+    """B independent streams of random words, named by `(key, number)`; reading a stream again gives the same words.
 
     Args:
         key: (B,) the seed of each stream.

@@ -1,4 +1,4 @@
-"""The one list of what each stream of random words is for, so that no two quantities ever read the same words."""
+"""The purpose of each stream of random words, in one list, so that no two quantities read the same words."""
 
 # Purposes: a stream is named by (seed, purpose, number).
 FIXED_TASK, ONE_OFF_TASK, EPISODE, SHARED = 1, 2, 4, 16

@@ -1,1 +1,1 @@
-"""Frozen benchmark definitions, and the benchmark over them."""
+"""Frozen benchmark suites: their definitions, and the benchmark that runs learners on them."""

@@ -1,7 +1,7 @@
-"""Frozen benchmark definitions: what learners are evaluated on, on how many episodes, of which seed.
+"""Frozen benchmark definitions: on which episodes learners are evaluated.
 
 A suite never changes: another size, seed or dataset is another suite, with another name. Every record has the hash of
-its cell's definition, and one that does not match is refused by name.
+its cell's definition, and is refused if the hash does not match.
 """
 
 import json
@@ -19,7 +19,7 @@ from gpicl_envs.registration import find_environment
 
 @dataclass(frozen=True)
 class Cell:
-    """One column of a suite: an environment, and how many of its episodes are predicted.
+    """One column of a suite: an environment, and the episodes of it that are predicted.
 
     Args:
         name: in the suite.
@@ -43,7 +43,7 @@ class Cell:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments of the cell's distribution of episodes, those of the test split."""
+        """The arguments of the cell's distribution of episodes, of the test split."""
         return find_environment(self.env).arguments | {"split": "test", "length": self.length} | dict(self.variant)
 
     @property
@@ -57,7 +57,7 @@ class Suite:
     """A named list of cells.
 
     Args:
-        name: ends in a version, or names a table; it never gets another meaning.
+        name: ends in a version, or names a table; its meaning never changes.
         description: one line.
         cells: in the order of the table's columns.
     """
@@ -150,25 +150,22 @@ SUITES = {
 
 
 def find_suite(name: str) -> Suite:
-    """Return a suite by name; an unknown name lists the valid ones."""
+    """Return a suite by name. Raises UnknownNameError, which lists the valid names."""
     if name not in SUITES:
         raise UnknownNameError("suite", name, SUITES)
     return SUITES[name]
 
 
 def check_suite_record(record: Record) -> None:
-    """Raise ValueError, naming the record, if it claims a cell of a suite that is defined in another way.
-
-    Records of suites that this version does not know are refused too, since nothing here can tell whether they match.
-    """
+    """Raise ValueError, naming the record, if it is of an unknown suite, or of another definition of its cell."""
     claim = record.suite
     if claim is None:
         return
     cell = find_suite(claim.name).cell(claim.cell)
-    who = f"The record of {record.learner} in {claim.name}, {claim.cell},"
+    subject = f"The record of {record.learner} in {claim.name}, {claim.cell},"
     advice = f"Run `gpicl benchmark --suite {claim.name}` again with this version."
     if claim.definition != cell.definition:
-        raise ValueError(f"{who} was made with another definition of that cell. {advice}")
+        raise ValueError(f"{subject} was made with another definition of that cell. {advice}")
     expected = {"env": cell.env, "protocol": cell.protocol, "seed": cell.seed, "episodes": cell.episodes}
     given = {name: getattr(record, name) for name in expected} | record.env_kwargs
     expected |= cell.arguments
@@ -177,4 +174,4 @@ def check_suite_record(record: Record) -> None:
         expected["final_positions"] = min(cell.final_positions, cell.length)
     for name, value in expected.items():
         if given.get(name, value) != value:
-            raise ValueError(f"{who} has {name}={given[name]!r}, but the cell says {value!r}. {advice}")
+            raise ValueError(f"{subject} has {name}={given[name]!r}, but the cell has {value!r}. {advice}")

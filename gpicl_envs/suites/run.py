@@ -1,4 +1,4 @@
-"""`benchmark`: learners × cells of a suite → records. Each pair is an independent job, safe from the others."""
+"""`benchmark`: learners × cells of a suite → records. Each pair is an independent job; a failure stops no other."""
 
 import os
 import random
@@ -31,7 +31,7 @@ Checks = dict[tuple[str, Size], Outcome]  # (spec, size) → the learner's name 
 
 
 class AvailableCell(NamedTuple):
-    """A cell whose data are available: its (D, K), its base dataset's fingerprint, and whether the oracle covers it."""
+    """A cell with available data: its (D, K), its base dataset's fingerprint, and whether the oracle covers it."""
 
     cell: Cell
     size: Size
@@ -41,15 +41,7 @@ class AvailableCell(NamedTuple):
 
 @dataclass(frozen=True)
 class CheckJob:
-    """Checks that a learner may be scored on cells of a size; its value is the learner's name and fingerprint.
-
-    Args:
-        spec: the learner, as `LearnerSpec.parse` reads it.
-        cell: the first of its size.
-        size: (D, K) of the cell.
-        device: cpu or cuda.
-        threads: of torch.
-    """
+    """Checks a learner on the first cell of a size; its value is the learner's name and fingerprint."""
 
     spec: str
     cell: Cell
@@ -81,7 +73,7 @@ class CellJob:
         planned: the record without its result.
         refusal: why the learner may not be scored; None if it passed its check.
         batch_size: episodes at a time.
-        threads: of torch.
+        threads: torch's threads.
     """
 
     cell: Cell
@@ -126,7 +118,7 @@ class CellJob:
 def _use_learner(
     spec: str, cell: Cell, device: str, threads: int, use: Callable[[Any, EpisodeDistribution], Any]
 ) -> Outcome:
-    """Make a learner that fits a cell and use both. Whatever the learner raises becomes the reason of its failure."""
+    """Make a learner for a cell and call `use` with it and the tasks; an exception becomes the outcome's error."""
     torch.set_num_threads(threads)
     try:
         tasks = make_tasks(**cell.arguments | {"device": device})
@@ -150,23 +142,23 @@ def benchmark(
 ) -> list[Record]:
     """Evaluate every learner on every cell of a suite whose data are available; return their records.
 
-    A record is added to the file as soon as its job is done. Jobs whose record is there already (the same cell, data,
-    learner, weights and code) are not run again, so a benchmark that was stopped is resumed; failed jobs run again. The
-    oracle only has records of the cells whose best predictions are known.
+    A record is added to the file as soon as its job is done. A job whose record is there already, of the same cell,
+    data, learner, weights and code, does not run again, so a stopped benchmark can be resumed; a failed job does. The
+    oracle has records only of the cells whose best predictions are known.
 
     Args:
         suite: the suite.
         specs: the learners.
         path: the record file, made if needed.
-        run: runs jobs: what `local_runner(...)` or `ray_runner(...)` yields.
+        run: a runner of jobs, from `local_runner(...)` or `ray_runner(...)`.
         device: cpu or cuda.
         batch_size: episodes at a time.
         threads: torch's threads in each job.
-        command: kept in the records.
+        command: what the user typed, kept in the records.
         report: takes one line for each job.
 
     Raises:
-        ValueError: no data are available, or the file holds something else or records of another definition.
+        ValueError: no data are available, or the file holds other lines or records of another definition.
     """
     specs = list(dict.fromkeys(specs))
     for spec in specs:
@@ -189,7 +181,7 @@ def benchmark(
 
 
 def _available_cells(suite: Suite, report: Report) -> list[AvailableCell]:
-    """The cells whose data can be read here; reports what to do about the others."""
+    """The cells whose data this machine has; reports what to do about the others."""
     found = []
     for cell in suite.cells:
         try:
@@ -207,7 +199,7 @@ def _available_cells(suite: Suite, report: Report) -> list[AvailableCell]:
 def _plan(
     suite: Suite, specs: Sequence[str], cells: Sequence[AvailableCell], checks: Checks, made: Provenance
 ) -> Iterator[tuple[Cell, Record, str | None]]:
-    """Every cell with the record of each learner without its result, and why the learner is refused, if it is."""
+    """Each learner on each cell: the cell, the record without its result, and why the learner is refused, if it is."""
     own = {spec: outcome.value[0] for (spec, _), outcome in checks.items() if outcome.error is None}
     names = distinct_names({spec: own.get(spec, LearnerSpec.parse(spec).name) for spec in specs})
     for spec in specs:

@@ -15,6 +15,6 @@ def make_tasks(*, dataset: Any = None, function: str | None = None, **arguments:
     if dataset is not None:
         raise ValueError(
             f"dataset={dataset!r} and function={function!r} name two kinds of tasks: make an environment of one of "
-            "them, by its own id."
+            "them, by its id."
         )
     return construct(FunctionDistribution, {"function": function} | arguments)

@@ -1,12 +1,13 @@
 """What all distributions of learning problems have in common: streams of episodes, numbered tasks, drift.
 
-Nothing here has state: an episode is a pure function of its stream's seed and its number in that stream, and a task
-of its id. Any batch size, order, process or device therefore gives the same episodes.
+Nothing here has state: an episode is a function of its stream's seed and its number in that stream, and a task of its
+id. Any batch size, order, process or device therefore gives the same episodes.
 """
 
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def check_n_tasks(n_tasks: int | None) -> int | None:
 
 
 def check_drift_every(drift_every: int | None, length: int) -> int | None:
-    """Return the number of examples between changes of the task if an episode of this length shows a change."""
+    """Return the number of examples between changes of the task, if an episode of this length shows a change."""
     if drift_every is None:
         return None
     if length == 1:
@@ -73,7 +74,7 @@ class Task:
 class EpisodeDistribution(ABC):
     """A distribution of supervised learning problems, revealed as episodes of N examples.
 
-    A subclass keeps every argument of its constructor in an attribute of the same name, but the first one in `name`.
+    A subclass keeps every argument of its constructor in an attribute of the same name, except the first, in `name`.
 
     Attributes:
         name: of the base dataset or the class of functions.
@@ -81,7 +82,7 @@ class EpisodeDistribution(ABC):
         n_features: D, features of x.
         n_classes: K; 1 for a real-valued target (regression).
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
-        split: `"train"` or `"test"`: no one-off task and no draw of examples of one returns in the other.
+        split: `"train"` or `"test"`, which share no one-off tasks and no draws of examples.
         drift_every: the number of examples after which the task changes, or None.
         task_seed: seed of the numbered tasks.
         device: where episodes are made.
@@ -102,20 +103,20 @@ class EpisodeDistribution(ABC):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments alone: episodes are functions of them."""
-        return _construct, (type(self), self._constructor_arguments())
+        return partial(type(self), **self._constructor_arguments()), ()
 
     def _constructor_arguments(self) -> dict[str, Any]:
         return self.arguments | {"device": str(self.device)}
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The constructor's arguments that shape the distribution, as plain JSON values."""
+        """The constructor's arguments that define the distribution, as plain JSON values."""
         first, *others = inspect.signature(type(self)).parameters
         return {first: self.name} | {name: getattr(self, name) for name in others if name != "device"}
 
     @abstractmethod
     def unseen(self) -> "EpisodeDistribution":
-        """Return the one-off tasks of the test split, without bias, otherwise the same: unseen in meta-training."""
+        """Return the same with one-off tasks of the test split, without bias: what meta-training never shows."""
 
     @property
     def env_id(self) -> str:
@@ -124,7 +125,7 @@ class EpisodeDistribution(ABC):
 
     @property
     def fingerprint(self) -> str | None:
-        """A digest that distinguishes base datasets of one name; None if there is no base dataset."""
+        """The sha256 of the base dataset's arrays; None if there is no base dataset."""
         return None
 
     @property
@@ -152,7 +153,7 @@ class EpisodeDistribution(ABC):
             seeds: (B,) uint64.
             numbers: (B,) uint64.
             task_ids: (B,) int64 ids of the tasks to show, with a finite `n_tasks`; drawn uniformly by default.
-            out: (B, N, D) float32 memory for the inputs; new by default, which takes a third longer for large B.
+            out: (B, N, D) float32 memory for the inputs; new by default, which is a third slower for large B.
         """
         episode = Streams(seeds, numbers, self._purpose(EPISODE), self.device)
         if out is None:
@@ -165,7 +166,7 @@ class EpisodeDistribution(ABC):
 
     @abstractmethod
     def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
-        """Return the base input behind one input, in the dataset's shape: for pictures."""
+        """Return the base input behind one input, in the dataset's shape, for pictures."""
 
     @abstractmethod
     def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> Tasks: ...
@@ -176,7 +177,7 @@ class EpisodeDistribution(ABC):
     # -- Streams ------------------------------------------------------------------------------------------------------
 
     def _purpose(self, kind: int) -> int:
-        """Streams of the two splits differ, so nothing drawn for meta-training returns in meta-testing."""
+        """The purpose of a kind of stream, another in each split: nothing drawn in training returns in testing."""
         return kind * len(SPLITS) + SPLITS.index(self.split)
 
     def _task_streams(self, episode: Streams, ids: torch.Tensor | None) -> tuple[torch.Tensor, Streams]:
@@ -196,14 +197,10 @@ class EpisodeDistribution(ABC):
     # -- Drift --------------------------------------------------------------------------------------------------------
 
     def segments(self, drifts: bool = True) -> tuple[slice, ...]:
-        """Return the runs of examples between changes of the task; one run if it does not drift."""
+        """Return the runs of examples between changes of the task; a single run without drift."""
         step = self.drift_every if self.drift_every and drifts else self.length
         return tuple(slice(start, min(start + step, self.length)) for start in range(0, self.length, step))
 
     def segment_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of the segment of each position; the last one after the end."""
         return np.minimum(position, self.length - 1) // (self.drift_every or self.length)
-
-
-def _construct(kind: type[EpisodeDistribution], arguments: dict[str, Any]) -> EpisodeDistribution:
-    return kind(**arguments)

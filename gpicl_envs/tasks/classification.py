@@ -32,29 +32,29 @@ class TaskDistribution(EpisodeDistribution):
         length: N, examples in an episode, drawn without replacement unless the dataset repeats by design; 100 by
             default, K · shots + 1 with `shots`.
         n_features: D, features of x.
-        n_classes: K; 10 by default, or all classes if there are fewer. If there are more, each task draws K of the
-            classes that the split has.
+        n_classes: K; 10 by default, or all classes if there are fewer. If there are more than K, each task draws K of
+            those that the split has.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"` images.
         projection: `"gaussian"` (A_ij ~ N(0, 1/N_x)), `"orthogonal"` (Haar-distributed, entries of variance 1/N_x), or
             `"none"` (x = x̄, needs D = N_x).
         permute_labels: whether ρ is random; otherwise it is the identity.
-        permutation_bias: probability that a task gets one fixed permutation, common to all tasks, instead of its own
-            (the intervention that shortens the loss plateau).
+        permutation_bias: probability that a task gets one fixed permutation, common to all tasks, instead of a random
+            one (the intervention that shortens the loss plateau).
         label_noise: probability that a label is replaced by one of the K − 1 others, uniformly. The noisy label is
             shown and rewarded: no agent can be right more often than 1 − label_noise.
-        class_imbalance: ratio ≥ 1 of the probabilities of the most and the least frequent class, with those between on
-            a geometric scale (the long tail of Cui et al. 2019); each task ranks its classes at random.
-        drift_every: if given, the task changes after every so many examples.
+        class_imbalance: ratio ≥ 1 of the probabilities of the most and the least frequent class, with the others
+            between them on a geometric scale (the long tail of Cui et al. 2019); each task ranks its classes at random.
+        drift_every: if given, the task changes every `drift_every` examples.
         drift: what changes then: `"projection"` (A), `"labels"` (ρ), or `"task"` (both, if they are random).
         distractors: number of the D features that are N(0, 1) noise, drawn for each example, at places that each task
             draws; A fills the others.
-        shots: if given, the first K · shots examples hold exactly so many of each class, in random order; the classes
-            of the queries after them are uniform.
-        examples_per_task: if given, each task has so many examples of its own, drawn once, and its episodes show them
-            in another order each time: what a learner can remember one by one.
+        shots: if given, the first K · shots examples are `shots` of each class, in random order; the classes of the
+            queries after them are uniform.
+        examples_per_task: if given, each task draws this many examples once, and its episodes show them in different
+            orders: a learner can memorise them one by one.
         task_seed: seed of the numbered tasks and of the fixed permutation.
-        image_size: if given, images are area-resized to this many pixels a side before the projection.
+        image_size: if given, images are resized to this many pixels a side before the projection, by area averaging.
         features: if given, images are replaced by the features of this frozen ImageNet network (computed once, cached),
             which sees them at `image_size`; see `gpicl_envs.datasets.features.EXTRACTORS`.
         route: how one-off projections are made. `"matrix"` draws A. `"cholesky"` draws x = L Z with L Lᵀ = X̄ X̄ᵀ / N_x
@@ -63,7 +63,7 @@ class TaskDistribution(EpisodeDistribution):
         device: where episodes are made.
 
     Raises:
-        ValueError: an argument is out of range; the message says what is allowed.
+        ValueError: an argument is out of range.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class TaskDistribution(EpisodeDistribution):
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of the base dataset's arrays."""
+        """The sha256 of the base dataset's inputs and labels."""
         return self.dataset.fingerprint
 
     @property
@@ -136,14 +136,14 @@ class TaskDistribution(EpisodeDistribution):
         return spec.env_id if spec is not None and spec.has_env_id else ARRAY_ID
 
     def unseen(self) -> "TaskDistribution":
-        """Return the one-off tasks over test images, without bias, otherwise the same: never shown in meta-training."""
+        """Return the same with one-off tasks of test images, without bias: what meta-training never shows."""
         changes = {"n_tasks": None, "split": "test", "route": "auto", "permutation_bias": 0.0}
         return TaskDistribution(**self._constructor_arguments() | changes)
 
     def _constructor_arguments(self) -> dict[str, Any]:
         given = self._given
         if isinstance(given, str) and find_dataset(given).location() == Location("memory"):
-            given = load_dataset(given)  # arrays that only this process knows by name travel with the pickle
+            given = load_dataset(given)  # arrays that only this process knows by name are pickled too
         return super()._constructor_arguments() | {"dataset": given}
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
@@ -192,11 +192,11 @@ class TaskDistribution(EpisodeDistribution):
     def _check_combinations(self) -> None:
         if self.permutation_bias and not self.permute_labels:
             raise ValueError(
-                f"permutation_bias={self.permutation_bias} has no use with permute_labels=False: leave one out."
+                f"permutation_bias={self.permutation_bias} has no effect with permute_labels=False: leave one out."
             )
         if self.drift_every is None:
             if self.drift != "task":
-                raise ValueError(f"drift={self.drift!r} says what changes, but not when: give drift_every too.")
+                raise ValueError(f"drift={self.drift!r} sets what changes, but not when: give drift_every too.")
             return
         random = {"projection": self.projection != "none", "labels": self.permute_labels}
         if not (any(random.values()) if self.drift == "task" else random[self.drift]):

@@ -1,4 +1,4 @@
-"""`Oracle`: the best possible predictions, if they are known, by a player who knows the hidden task."""
+"""`Oracle`: the best possible predictions, where they are known, from the hidden task."""
 
 import torch
 from torch.nn.functional import one_hot
@@ -12,7 +12,7 @@ CERTAINTY = 20.0  # logit of the predicted label
 
 
 class Oracle:
-    """A player that knows the permutation and the base input of every example, so not a learner.
+    """A player that knows the permutation and the base input of every example; it is not a learner.
 
     - Clusters: the Bayes rule on the base input, its largest coordinate, with accuracy `Dataset.bayes_accuracy`.
     - Random: the label of the item, looked up.
@@ -23,7 +23,7 @@ class Oracle:
     device = torch.device("cpu")
 
     def __init_subclass__(cls) -> None:
-        raise TypeError("Oracle knows the hidden tasks, so it cannot be derived from: derive from Learner.")
+        raise TypeError("Oracle knows the hidden tasks, so no class may derive from it: derive from Learner.")
 
     def state_size(self, n_examples: int) -> int:
         """Return 0: it learns nothing."""
@@ -36,7 +36,7 @@ class Oracle:
     def predict(self, episodes: Episodes, tasks: EpisodeDistribution) -> torch.Tensor:
         """Return logits (B, N, K) from the hidden tasks of the episodes."""
         if not self.covers(tasks):
-            raise ValueError(f"The best predictions are known for {' and '.join(KNOWN)} alone, not for {tasks.env_id}.")
+            raise ValueError(f"The best predictions are known only for {' and '.join(KNOWN)}, not for {tasks.env_id}.")
         x, y = tasks.dataset.split(tasks.split)  # type: ignore[attr-defined]
         index = episodes.index.cpu()
         n_base = tasks.dataset.n_classes  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ class FunctionClass:
 
     Args:
         name: `GPICL-{name}-v0` is the environment's id.
-        least_features: the smallest D for which it is defined.
+        least_features: the smallest D for which the class is defined.
         draw: (streams of B tasks, D, first substream) → parameters, each with a leading B.
         apply: (parameters, (B, N, D) inputs) → (B, N) values.
     """
@@ -106,14 +106,14 @@ class FunctionDistribution(EpisodeDistribution):
         length: N, examples in an episode.
         n_features: D, features of x; 20 as in the paper.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
-        split: `"train"` or `"test"`: one-off functions and inputs of one never return in the other.
+        split: `"train"` or `"test"`, which share no one-off functions and no inputs.
         noise: standard deviation of Gaussian noise on y.
-        drift_every: if given, another function is drawn after every so many examples.
+        drift_every: if given, a new function is drawn every `drift_every` examples.
         task_seed: seed of the numbered tasks.
         device: where episodes are made.
 
     Raises:
-        ValueError: an argument is out of range; the message says what is allowed.
+        ValueError: an argument is out of range.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class FunctionDistribution(EpisodeDistribution):
         self.device = check_device(device)
 
     def unseen(self) -> "FunctionDistribution":
-        """Return the one-off functions of the test split, otherwise the same: never shown in meta-training."""
+        """Return the same with one-off functions of the test split: what meta-training never shows."""
         return FunctionDistribution(**self._constructor_arguments() | {"n_tasks": None, "split": "test"})
 
     def parameters(self, tasks: Tasks, segment: int = 0) -> Parameters:
@@ -160,7 +160,7 @@ class FunctionDistribution(EpisodeDistribution):
         return Task(episodes.tasks.ids, parameters=rows)
 
     def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
-        """Return the input itself, (D,): it has no base input."""
+        """Return the input itself, (D,): there is no base input."""
         return episodes.x[row, position].cpu().numpy()
 
     def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> Tasks:

@@ -1,6 +1,6 @@
 """Wrappers, named as gymnasium's: for single environments here, for vector environments in `wrappers.vector`.
 
-Gymnasium's own wrappers take the single environment as it is, and the vector environment after `TorchToNumpy`.
+Gymnasium's wrappers take the single environment directly, and the vector environment after `TorchToNumpy`.
 """
 
 from gpicl_envs.wrappers.single import PreviousActionAndReward

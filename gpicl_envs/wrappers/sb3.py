@@ -22,7 +22,7 @@ Observation = NDArray[np.float32] | dict[str, NDArray[np.float32]]
 
 
 class Sb3VecEnv(VecEnv):
-    """A batch of in-context learning problems with stable-baselines3's interface: one call steps them all.
+    """A batch of in-context learning problems with the interface of stable-baselines3: one call steps them all.
 
     Environments reset by themselves. At the end of an episode the info of its environment holds `terminal_observation`,
     `TimeLimit.truncated` and `episode` = {`r`: return, `l`: length, `t`: seconds}, from which SB3 logs
@@ -30,12 +30,12 @@ class Sb3VecEnv(VecEnv):
     single environment seeded with s + i.
 
     Args:
-        env: an id, or a vector environment of tensors in autoreset mode SAME_STEP; it may be wrapped in wrappers of
+        env: an id, or a vector environment of tensors in autoreset mode SAME_STEP, which may have wrappers of
             `gpicl_envs.wrappers.vector`.
         num_envs: B, with an id.
         flatten: whether an observation is one row of D + K numbers (`"MlpPolicy"`), not a Dict (`"MultiInputPolicy"`).
-        action_bound: SB3 takes continuous actions between finite bounds only: logits and values lie in ±this. Logits
-            in ±10 give probabilities as small as e^(−20).
+        action_bound: largest magnitude of logits and values, since SB3 needs finite bounds; logits in ±10 give
+            probabilities as small as e^(−20).
         **arguments: with an id, those of `gymnasium.make_vec`.
 
     Raises:
@@ -79,7 +79,7 @@ class Sb3VecEnv(VecEnv):
         )
 
     def reset(self) -> Observation:
-        """Begin new episodes with the seeds given to `seed()`, once, and return the observations."""
+        """Begin new episodes, the first time with the seeds given to `seed()`; return the observations."""
         seeds = None if all(seed is None for seed in self._seeds) else self._seeds
         observation, info = self.env.reset(seed=seeds)
         self._set_reset_infos(info)
@@ -122,7 +122,7 @@ class Sb3VecEnv(VecEnv):
         return list(self.env.render())  # type: ignore[arg-type]
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Return the attribute of the vector environment, which its environments share, once for each of them."""
+        """Return the attribute of the vector environment once for each environment."""
         value = getattr(self._holder(attr_name), attr_name)
         return [value for _ in self._get_indices(indices)]
 
@@ -136,13 +136,13 @@ class Sb3VecEnv(VecEnv):
         setattr(self._holder(attr_name), attr_name, value)
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """Call the method of the vector environment once; return its B results, or its one result for each."""
+        """Call the method of the vector environment once; return its B results, or its one result B times."""
         result = getattr(self._holder(method_name), method_name)(*method_args, **method_kwargs)
         is_batch = isinstance(result, tuple) and len(result) == self.num_envs
         return [result[i] if is_batch else result for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
-        """Return, for each environment, whether a wrapper of this class is around the vector environment."""
+        """Return, for each environment, whether the vector environment has a wrapper of this class."""
         found = any(isinstance(layer, wrapper_class) for layer in self._layers())
         return [found for _ in self._get_indices(indices)]
 

@@ -1,4 +1,4 @@
-"""Vector wrappers in torch: gymnasium's own compute in NumPy and fail on tensors.
+"""Vector wrappers in torch, since gymnasium's own compute in NumPy and fail on tensors.
 
 They work in all three autoreset modes and after `reset(options={"reset_mask": ...})`, compute on the environment's
 device, and pickle with their state.
@@ -42,7 +42,7 @@ class TorchVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
 
     @property
     def autoreset_mode(self) -> AutoresetMode:
-        """When ended environments reset; some libraries read it under this name."""
+        """When ended environments reset; some libraries read this attribute."""
         return self.metadata["autoreset_mode"]
 
 
@@ -80,7 +80,7 @@ class RecordEpisodeStatistics(TorchVectorWrapper):
         self._returns = torch.zeros(self.num_envs)
         self._lengths = torch.zeros(self.num_envs, dtype=torch.int64)
         self._start: NDArray[np.float64] = np.zeros(self.num_envs)  # seconds
-        # What ended in the last step and has not been reset: on the device, and on the CPU if anything did.
+        # What ended in the last step and has not been reset, on the device; on the CPU too if anything ended.
         self._ended = torch.zeros(self.num_envs, dtype=torch.bool)
         self._ended_cpu: NDArray[np.bool_] | None = None
         self.episode_count = 0
@@ -100,7 +100,7 @@ class RecordEpisodeStatistics(TorchVectorWrapper):
     def step(self, actions: Any) -> Step:
         """Step, and add the statistics of the episodes that end."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
-        # A step that only begins an episode (NEXT_STEP) counts towards none.
+        # A step that only begins an episode (NEXT_STEP) does not count.
         self._returns = torch.where(self._ended, 0.0, self._returns + reward)
         self._lengths = torch.where(self._ended, 0, self._lengths + 1)
         now = time.perf_counter()
@@ -147,7 +147,7 @@ class RecordEpisodeStatistics(TorchVectorWrapper):
 
 
 class TorchToNumpy(TorchVectorWrapper):
-    """Return everything as NumPy arrays, what is nested in the infos too.
+    """Return everything as NumPy arrays, including what is nested in the infos.
 
     Gymnasium's vector wrappers (`RecordEpisodeStatistics`, `NormalizeReward`, `DictInfoToList`, …) then take the
     environment. On the CPU nothing is copied. Actions may be arrays or tensors.
@@ -245,7 +245,7 @@ class PreviousActionAndReward(TorchVectorWrapper):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """Begin new episodes: there, the previous action and reward are zeros."""
+        """Begin new episodes, with zeros as their previous action and reward."""
         observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         device = _device(observation)
         self._action, self._reward = self._action.to(device), self._reward.to(device)

@@ -6,7 +6,6 @@ from typing import Literal
 import tyro
 
 from gpicl_envs.commands.arguments import processes, runner
-from gpicl_envs.errors import check_number
 
 
 def experiment(
@@ -37,12 +36,8 @@ def experiment(
     from gpicl_agents.experiments.engine.experiment import find_experiment
     from gpicl_agents.experiments.engine.sweep import run_experiment
     from gpicl_envs.evaluation.provenance import command_line
-    from gpicl_envs.tasks.base import check_device
 
     chosen = find_experiment(name)
-    check_number("time_limit", time_limit, 1)
-    if ray is None:  # a cluster may have a device that this machine lacks
-        check_device(device)
     count, threads = processes(workers, device)
     folder = out or Path("runs") / "experiments" / f"{name}-{scale}"
     with runner(count, time_limit, ray, device) as run:

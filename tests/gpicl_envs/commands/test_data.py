@@ -75,7 +75,7 @@ def test_download_says_what_it_did(own_data: Path, monkeypatch, capsys):
     vision_files.write("USPS", own_data, monkeypatch)
     code, output, _ = run(capsys, "download", "usps", "Digits")
     assert code == 0
-    assert output.splitlines() == ["USPS: all files are there and intact.", "Digits: embedded, nothing to download."]
+    assert output.splitlines() == ["USPS: all files are intact.", "Digits: embedded, nothing to download."]
 
 
 @pytest.mark.parametrize(

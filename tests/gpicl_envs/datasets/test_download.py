@@ -113,7 +113,7 @@ def test_what_was_downloaded_can_be_loaded(name: str, server: Server, own_data: 
     assert set(load_dataset(name).x) == {"train", "test"}
     before = server.requests.copy()
     download(name, report=lines.append)
-    assert lines[-1] == f"{name}: all files are there and intact." and server.requests == before
+    assert lines[-1] == f"{name}: all files are intact." and server.requests == before
     assert left_over(own_data) == []
 
 
@@ -188,7 +188,7 @@ def test_a_second_process_waits_and_finds_the_files(server: Server, own_data: Pa
     threading.Timer(6.0, server.gate.set).start()
     outputs = sorted((process.communicate(timeout=60)[0] for process in processes), key=len)
     assert [process.returncode for process in processes] == [0, 0]
-    assert "all files are there and intact" in outputs[0] and outputs[1].count("downloaded and verified") == 2
+    assert "all files are intact" in outputs[0] and outputs[1].count("downloaded and verified") == 2
     assert server.requests == {"usps.bz2": 1, "usps.t.bz2": 1}
 
 
@@ -197,7 +197,7 @@ def test_what_needs_no_download_says_so(own_data: Path):
     for name in ("MNIST", "Random"):
         download(name, report=lines.append)
     assert lines == ["MNIST: embedded, nothing to download.", "Random: computed, nothing to download."]
-    with pytest.raises(MissingDataError, match="stands for data of your own"):
+    with pytest.raises(MissingDataError, match="stands for your data"):
         download("Array")
     with pytest.raises(UnknownNameError, match="Did you mean 'CIFAR10'"):
         download("CIFAR1")
@@ -208,7 +208,7 @@ def test_an_npz_serves_instead_and_is_verified(own_data: Path):
     np.savez(own_data / "usps.npz", x_train=x, y_train=np.arange(20) % 10)
     lines: list[str] = []
     download("USPS", report=lines.append)
-    assert lines == [f"USPS: {own_data / 'usps.npz'} is there and intact."]
+    assert lines == [f"USPS: {own_data / 'usps.npz'} is intact."]
     np.savez(own_data / "usps.npz", x_train=x, y_train=np.arange(20) % 9)
     with pytest.raises(ValueError, match="usps.npz is refused"):
         download("USPS", report=lines.append)

@@ -77,7 +77,7 @@ def test_one_name_is_one_learner_and_one_table_is_one_suite(records: list[Scored
         merge({"x": [mine, replace(elsewhere, fingerprint="edited")]})
     with pytest.raises(ValueError, match="suites gpicl-mini and gpicl-table1: report each alone"):
         merge({"x": [mine], "y": [suite_record("a", suite="gpicl-mini")]})
-    with pytest.raises(ValueError, match="has length=200, but the cell says 100"):
+    with pytest.raises(ValueError, match="has length=200, but the cell has 100"):
         merge({"x": [replace(mine, env_kwargs=mine.env_kwargs | {"length": 200})]})
     plain = scored_record((5, 6))
     with pytest.raises(ValueError, match="different learners of the name"):

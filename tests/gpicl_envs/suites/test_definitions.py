@@ -50,11 +50,11 @@ def test_a_record_that_does_not_match_its_suite_is_refused_by_name():
     record = scored_record([5] * cell.episodes, env_kwargs={"length": 100}, **shared)
     check_suite_record(record)
     check_suite_record(failed_record(record, "no memory"))
-    with pytest.raises(ValueError, match="record of knn in gpicl-mini, Digits, has seed=3, but the cell says"):
+    with pytest.raises(ValueError, match="record of knn in gpicl-mini, Digits, has seed=3, but the cell has"):
         check_suite_record(replace(record, seed=3))
-    with pytest.raises(ValueError, match="has length=50, but the cell says 100"):
+    with pytest.raises(ValueError, match="has length=50, but the cell has 100"):
         check_suite_record(replace(record, env_kwargs={"length": 50}))
-    with pytest.raises(ValueError, match="has final_positions=10, but the cell says 5"):
+    with pytest.raises(ValueError, match="has final_positions=10, but the cell has 5"):
         definition = replace(cell, final_positions=5)
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(SUITES, "five", Suite("five", "", (definition,)))
