@@ -55,12 +55,7 @@ class KernelState(SequenceState):
 
 
 class CausalRidge(nn.Module):
-    """H kernel ridge regressions on the previous examples, at every position.
-
-    Args:
-        n_heads: H.
-        n_classes: K.
-    """
+    """H kernel ridge regressions on the previous examples, at every position."""
 
     def __init__(self, n_heads: int, n_classes: int) -> None:
         super().__init__()

@@ -110,12 +110,7 @@ def train(
 
 
 class Objective(nn.Module):
-    """The loss of a learner on a batch, as one module: it is compiled, and its gradients are averaged over processes.
-
-    Args:
-        learner: the learner.
-        precision: `"float32"` or `"bf16"`.
-    """
+    """The loss of a learner on a batch, as one module, so that it can be compiled and distributed over processes."""
 
     def __init__(self, learner: Learner, precision: str) -> None:
         super().__init__()
