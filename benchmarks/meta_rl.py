@@ -3,9 +3,9 @@
     python benchmarks/meta_rl.py --seconds 120
 
 All see the same environment and are scored on the same unseen episodes (test images), playing greedily. RecurrentPPO
-(sb3-contrib) is an LSTM policy with its authors' defaults over `Sb3VecEnv`, but that a roll-out is a whole episode in
-each of 16 environments and a minibatch a quarter of it: with minibatches of 128 it made one roll-out in the time. Ours
-are `train_from_reward` with the Transformer with similarity bias and a GRU; with bandit feedback as RL².
+(sb3-contrib) is an LSTM policy with its authors' defaults over `Sb3VecEnv`, except that a roll-out is a whole episode
+in each of 16 environments and a minibatch a quarter of it: with minibatches of 128 it completed only one roll-out in
+that time. Ours are `train_from_reward` with the Transformer with similarity bias and a GRU; with bandit feedback, RL².
 """
 
 import argparse
@@ -118,7 +118,7 @@ def recurrent_ppo(settings: dict[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def row(rewards: np.ndarray[Any, Any], seconds: float, rollouts: int, examples: int) -> dict[str, Any]:
-    """Accuracy in % [mean, low, high] over the last ten positions and at the first, and what the training was."""
+    """Accuracy in % [mean, low, high] over the last ten positions and at the first, and the size of the training."""
     final: Interval = bootstrap(rewards[:, -LAST:].mean(1))
     return {
         "accuracy": [round(100 * float(value), 1) for value in (final.mean, final.low, final.high)],

@@ -41,7 +41,7 @@ def experiment(
 
     chosen = find_experiment(name)
     check_number("time_limit", time_limit, 1)
-    if ray is None:  # a cluster may have a device that this machine lacks
+    if ray is None:  # a cluster may have devices that this machine does not
         check_device(device)
     count, threads = processes(workers, device)
     folder = out or Path("runs") / "experiments" / f"{name}-{scale}"

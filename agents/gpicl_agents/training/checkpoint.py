@@ -87,8 +87,8 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
         learner: the `module:Class` that was trained, if it is not a registered learner.
 
     Raises:
-        ValueError: there is no checkpoint, or one of its files is missing, truncated, changed, of another model, or no
-            part of a checkpoint; the message names the file and the reason.
+        ValueError: there is no checkpoint, or one of its files is missing, truncated, changed, of another model, or
+            foreign to checkpoints; the message names the file and the reason.
     """
     checkpoint = find_checkpoint(folder)
     config = read_config(checkpoint)
@@ -98,7 +98,7 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
     try:
         made = construct(find_class(target), config["arguments"])
     except Exception as error:  # a constructor may raise anything for arguments that it was not made for
-        raise ValueError(f"{checkpoint / CONFIG} has arguments that make no {target}: {error}") from error
+        raise ValueError(f"{checkpoint / CONFIG} has arguments that do not make a {target}: {error}") from error
     load_weights(checkpoint, made)
     return made.eval()
 
@@ -115,7 +115,7 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
     """Put the weights of a checkpoint into a learner of the same names and shapes."""
     path = checkpoint / MODEL
     if not isinstance(learner, torch.nn.Module):
-        raise ValueError(f"{path} holds weights, but {learner.name} is no torch.nn.Module and takes none.")
+        raise ValueError(f"{path} holds weights, but {learner.name} is not a torch.nn.Module and takes none.")
     _check_digest(path, read_config(checkpoint))
     try:
         learner.load_state_dict(load_file(path, device=str(learner.device)))
@@ -149,7 +149,7 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
     """Return the config of a checkpoint, which must hold nothing but the files of one."""
     if foreign := sorted(path.name for path in checkpoint.iterdir() if path.name not in FILES):
         raise ValueError(
-            f"{checkpoint / foreign[0]} is no part of a checkpoint, which holds {', '.join(FILES)} only: remove it, "
+            f"{checkpoint / foreign[0]} is not part of a checkpoint, which holds {', '.join(FILES)} only: remove it, "
             "or nothing in that folder is read."
         )
     path = checkpoint / CONFIG
@@ -167,7 +167,7 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is incomplete: it does not give {', '.join(missing)}.")
     for name, kind in kinds.items():
         if not isinstance(config[name], kind):
-            raise ValueError(f"{path} is damaged: its {name} is {config[name]!r}, which is no {kind.__name__}.")
+            raise ValueError(f"{path} is damaged: its {name} is {config[name]!r}, which is not a {kind.__name__}.")
     return config
 
 
@@ -209,7 +209,7 @@ def _complete(folder: Path) -> list[Path]:
 
 
 def _remove(checkpoint: Path) -> None:
-    """Remove a checkpoint; at no moment does a part of it look like a whole one."""
+    """Remove a checkpoint; what is left of it never looks like a whole one."""
     removed = checkpoint.with_name(f"{checkpoint.name}.removed.partial")
     checkpoint.rename(removed)
     shutil.rmtree(removed)

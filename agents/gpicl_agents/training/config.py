@@ -83,7 +83,7 @@ class TrainConfig:
         if self.target is not None:
             check_fraction("target", self.target)
             if not self.evaluate_every:
-                raise ValueError(f"target={self.target} needs evaluations, but evaluate_every=0: give it, too.")
+                raise ValueError(f"target={self.target} needs evaluations, but evaluate_every=0: give a larger one.")
 
     def learning_rate_at(self, step: int, seconds: float) -> float:
         """Return the learning rate of a step (0 is the first), after this many seconds of training."""

@@ -45,7 +45,7 @@ class Progress:
         on_plateau: whether it has not ended, after enough steps to tell.
         curve: the last evaluation on unseen tasks, if any.
         curves: the last evaluations by name: `"unseen-task"`, `"seen-task"`, or that of an unseen dataset.
-        evaluated: whether they are from this very step.
+        evaluated: whether they are from this step.
         stopped: why training ended before its last step: `"target"`, `"gain"`, `"interrupted"`, or empty.
     """
 
@@ -75,13 +75,13 @@ def train(
     """Meta-train a learner on the episodes of a vector environment.
 
     Step s trains on the next episodes of every environment's stream, a function of the seed alone: a run that was
-    killed and resumed ends with the very same weights (on one device, with as many threads, without `max_seconds`).
+    killed and resumed ends with the same weights (on one device, with as many threads, without `max_seconds`).
     SIGINT (Ctrl-C) saves a checkpoint and stops; a second one stops at once.
 
     Args:
         learner: a `Learner` that is a `torch.nn.Module`, on the environment's device.
         venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=batch_size)`, or another of this package. Under
-            `accelerate launch`, each process gives its part of the batch: `batch_size / number of processes`.
+            `accelerate launch`, each process makes `batch_size / number of processes` environments.
         config: how to train.
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.
@@ -278,7 +278,9 @@ def _check(learner: Learner, venv: Any) -> InContextVectorEnv:
         raise ValueError(f"train needs a vector environment from gymnasium.make_vec('GPICL-…'), given {venv}.")
     check_classification(env.tasks)
     if not isinstance(learner, Learner):
-        raise ValueError(f"{type(learner).__name__} is no Learner: derive it from `Learner, nn.Module`, in that order.")
+        raise ValueError(
+            f"{type(learner).__name__} is not a Learner: derive it from `Learner, nn.Module`, in this order."
+        )
     if not isinstance(learner, nn.Module) or not any(p.requires_grad for p in learner.parameters()):
         raise ValueError(f"{learner.name} has no parameters to train: it is not a torch.nn.Module with parameters.")
     check_fit(learner, env.tasks)

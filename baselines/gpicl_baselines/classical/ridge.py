@@ -99,10 +99,6 @@ class LeastSquares(_KernelLearner):
 
     The Bayes-optimal learner of noiseless linear functions with Gaussian weights (Garg et al. 2022, section 3): exact
     once n = D. In float64, with λ = 1e-9 for the pseudo-inverse.
-
-    Args:
-        n_features: D.
-        n_classes: 1.
     """
 
     name = "least-squares"

@@ -1,4 +1,4 @@
-"""`gpicl train-sb3`: PPO or RecurrentPPO of stable-baselines3, to be scored beside all others."""
+"""`gpicl train-sb3`: train PPO or RecurrentPPO of stable-baselines3, and keep the policy as a learner."""
 
 from pathlib import Path
 from typing import Literal
@@ -30,7 +30,7 @@ def train_sb3(
         env: environment id.
         env_kwargs: arguments of the environment, such as n_classes=5 length=50.
         seconds: of training.
-        num_envs: environments at a time.
+        num_envs: number of parallel environments.
         out: folder of the policy; runs/sb3-ALGORITHM by default.
         seed: of weights, actions and episodes.
         device: cpu or cuda.
