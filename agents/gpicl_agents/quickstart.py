@@ -4,7 +4,6 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -87,7 +86,7 @@ def quickstart(folder: str | Path, config: QuickstartConfig | None = None, conso
     draw_emergence({agent.name: folder / name for agent, name in zip(agents, AGENTS, strict=True)}, emergence)
     pictures = {"How learning emerges while the agents are meta-trained": emergence}
     page = write_report(records, folder / "report", title="Quickstart: in-context learning on MNIST", pictures=pictures)
-    _write_settings(folder, config, finished=True)
+    (folder / SETTINGS).write_text(_settings(config, finished=True), encoding="utf-8")
     _print_summary(records, page, console)
     return page
 
@@ -96,8 +95,7 @@ def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
     """Keep what an interrupted run with the same settings left; remove what any other quickstart made."""
     made = [folder / name for name in (*AGENTS, "report", RECORDS)]
     if (folder / SETTINGS).is_file():
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        if settings == _settings(config, finished=False):
+        if (folder / SETTINGS).read_text(encoding="utf-8") == _settings(config, finished=False):
             console.print(f"Resuming the interrupted run in {folder}.")
             return
     elif present := [str(path) for path in made if path.exists()]:
@@ -108,15 +106,11 @@ def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
         else:
             path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_settings(folder, config, finished=False)
+    (folder / SETTINGS).write_text(_settings(config, finished=False), encoding="utf-8")
 
 
-def _settings(config: QuickstartConfig, finished: bool) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(config) | {"finished": finished}))
-
-
-def _write_settings(folder: Path, config: QuickstartConfig, finished: bool) -> None:
-    (folder / SETTINGS).write_text(json.dumps(_settings(config, finished)), encoding="utf-8")
+def _settings(config: QuickstartConfig, finished: bool) -> str:
+    return json.dumps(asdict(config) | {"finished": finished})
 
 
 def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float, console: Console) -> Learner:

@@ -6,7 +6,7 @@ The same function trains on one CPU, one GPU, or on several of either under `acc
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,7 @@ class _Trainer:
     def begin(self, resume: bool) -> Progress:
         """Return the progress to continue from: none, or that of the newest checkpoint."""
         state = self.run.begin(self.optimizer, resume)
-        self.plateau = Plateau(state.get("plateau"))
+        self.plateau = Plateau(**state.get("plateau", {}))
         self.env.reset(seed=self.processes.local_slice(env_seeds(self.config.seed, self.batch_size)))
         self.learner.train()
         end = self.plateau.end
@@ -208,7 +208,7 @@ class _Trainer:
     def save(self, progress: Progress) -> None:
         """Write a checkpoint if it is due."""
         if self._is_due(self.config.checkpoint_every, progress):
-            state = {"step": progress.step, "seconds": progress.seconds, "plateau": self.plateau.state}
+            state = {"step": progress.step, "seconds": progress.seconds, "plateau": asdict(self.plateau)}
             self.run.save(self.optimizer, state)
 
     def _is_due(self, every: int, progress: Progress) -> bool:
