@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.learners.registry import parse_assignments
 from gpicl_envs.registration import find_environment
@@ -37,7 +35,6 @@ def train_sb3(
     """
     from gpicl_baselines.adapters.sb3_policy import train_policy
 
-    console = Console()
     folder = out or Path("runs") / f"sb3-{algorithm}"
     learner = train_policy(
         algorithm,
@@ -49,5 +46,5 @@ def train_sb3(
         device=device,
         **parse_assignments(env_kwargs),
     )
-    console.print(f"{learner.name} was trained for {seconds:g} s and is kept in {folder}.", highlight=False)
-    console.print(f"Evaluate: gpicl evaluate --learners sb3:{folder} knn", highlight=False)
+    print(f"{learner.name} was trained for {seconds:g} s and saved in {folder}.")
+    print(f"Evaluate: gpicl evaluate --learners sb3:{folder} knn")
