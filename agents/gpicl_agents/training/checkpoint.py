@@ -3,7 +3,7 @@
 `step-00000400/` holds `model.safetensors`, `config.json` (the learner, its arguments, and the sha256 of the other
 files) and `trainer.pt` (optimizer, step, seconds, random state; read with `weights_only=True`). A run folder keeps its
 checkpoints under `checkpoints/`. Nothing named in a checkpoint is imported or unpickled: its learner is looked up in
-the registry of this installation. A folder with any other file, or with a file that was changed, is refused by name.
+the registry of this installation. A folder with any other file, or with a changed one, is refused; the error names it.
 """
 
 import json

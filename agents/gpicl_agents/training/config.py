@@ -108,7 +108,7 @@ class RewardConfig:
         warmup_steps: steps of the warm-up.
         epochs: passes over each roll-out.
         clip: ε of PPO; of no effect with one epoch.
-        discount: γ of the returns with bandit feedback. When labels are shown, no action changes what comes: γ = 0.
+        discount: γ of the returns with bandit feedback. With labels, no action changes what comes next: γ = 0.
         entropy: weight of the policy's entropy, in nats, decaying to 0.
         clip_norm: largest gradient norm.
         seed: of the episodes and the actions (`gpicl train-rl` takes it for the initial weights, too).

@@ -20,7 +20,7 @@ class Experiment:
     Args:
         name: on the command line.
         title: of its report.
-        description: the question, and what the paper reports; Markdown.
+        description: what it investigates, and what the paper reports; Markdown.
         trials: `"small"` or `"paper"` → the trials of this scale, all of different names.
         draw: makes the figures: (records, folder) → names of the PNG and GIF files.
         findings: what the records show; lines of Markdown.
