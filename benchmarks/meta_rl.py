@@ -38,10 +38,6 @@ ENVS, PPO_ENVS, EPISODES, SEED = 64, 16, 512, 31_000_000
 SIMILARITY: dict[str, Any] = {"width": 128, "n_layers": 2, "mlp_width": 256, "similarity_bias": 10.0}
 
 
-class TimeIsUp(Exception):
-    """Ends a training at its time."""
-
-
 def main() -> None:
     """Train and score each learner on each kind of feedback."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -69,18 +65,14 @@ def main() -> None:
 def ours(agent: SequenceAgent, settings: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Train for some seconds, then score."""
     venv = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=ENVS, **settings)
-    started, steps = time.perf_counter(), 0
+    started = time.perf_counter()
 
-    def watch(progress: Progress) -> None:
-        nonlocal steps
-        steps = progress.step
+    def stop_in_time(progress: Progress) -> None:
         if time.perf_counter() - started > seconds:
-            raise TimeIsUp
+            progress.stopped = "time"
 
-    try:  # a schedule much longer than the time: the learning rate stays at its peak
-        train_from_reward(agent, venv, RewardConfig(steps=10**6, learning_rate=3e-3), report=watch)
-    except TimeIsUp:
-        agent.eval()
+    config = RewardConfig(steps=10**6, learning_rate=3e-3)  # so many steps that the learning rate stays at its peak
+    steps = train_from_reward(agent, venv, config, report=stop_in_time).step
     used = time.perf_counter() - started
     test: Any = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=ENVS, split="test", **settings).unwrapped
     test.reset(seed=SEED)

@@ -16,6 +16,7 @@ from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.evaluation.jsonl import append_jsonl
+from gpicl_envs.evaluation.protocol import UNSEEN_DATASET, UNSEEN_TASK
 from gpicl_envs.evaluation.records import Record, read_records
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import make_learner
@@ -26,12 +27,7 @@ from gpicl_envs.tasks.classification import TaskDistribution
 ENV_ID = "GPICL-MNIST-v0"
 AGENTS = ("similarity", "fast")
 BASELINES = ("knn", "centroid", "ridge", "kernel-ridge", "sgd", "majority")
-PROTOCOL_OF = {
-    "MNIST": "unseen-task",
-    "Digits": "unseen-dataset",
-    "Clusters": "unseen-dataset",
-    "Random": "unseen-dataset",
-}
+PROTOCOL_OF = {"MNIST": UNSEEN_TASK} | dict.fromkeys(("Digits", "Clusters", "Random"), UNSEEN_DATASET)
 SETTINGS = "quickstart.json"
 RECORDS = "records.jsonl"
 
@@ -134,7 +130,7 @@ def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, cons
         tasks = TaskDistribution(dataset, split="test", device=config.device)
         if f"GPICL-{dataset}-v0" in done:
             continue
-        episodes = config.episodes if protocol == "unseen-task" else max(1, config.episodes // 2)
+        episodes = config.episodes if protocol == UNSEEN_TASK else max(1, config.episodes // 2)
         console.print(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({protocol})")
         curves = evaluate_all(learners, tasks, episodes=episodes, seed=config.seed + 7_000_000, protocol=protocol)
         append_jsonl(path, [curve.record() for curve in curves])
