@@ -1,9 +1,9 @@
-"""Trained agents against the best classical baseline, on the very same unseen episodes of MNIST and unseen datasets.
+"""Trained agents against the best classical baseline, on the same unseen episodes of MNIST and unseen datasets.
 
     GPICL_DATA_DIR=... python benchmarks/best_learner.py runs/kernel runs/fast
 
-FashionMNIST and KMNIST must be in the data folder; a dataset that is not there is left out, and the result says so. For
-each run: seconds of training until its evaluation first reached 70 %, the accuracy over the last ten positions with its
+FashionMNIST and KMNIST must be in the data folder; a missing dataset is left out and listed in the result. For each
+run: seconds of training until its evaluation first reached 70 %, the accuracy over the last ten positions with its
 95 % interval, and the paired difference to the best baseline and to 1-NN on each dataset.
 """
 

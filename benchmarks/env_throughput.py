@@ -6,10 +6,8 @@ One run measures everything, each figure the median of several repeats, and writ
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,20 +18,9 @@ import torch
 
 import gpicl_envs
 from machine import write_result
+from timing import seconds
 
 LENGTH, FEATURES, BATCH = 100, 784, 64
-
-
-def seconds(run: Callable[[], object], device: torch.device, repeats: int = 9) -> float:
-    """Median wall time of a call, after one to warm up."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
 
 
 def sampling(device: torch.device) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Make the pretrained learners of the package: train, score against the baselines, export with a model card.
 
-    GPICL_DATA_DIR=... python benchmarks/pretrain.py                     # trains in runs/pretrain, some 25 minutes each
-    GPICL_DATA_DIR=... python benchmarks/pretrain.py --runs FOLDER       # resumes, or takes, the runs that are there
+    GPICL_DATA_DIR=... python benchmarks/pretrain.py                    # trains in runs/pretrain, about 25 minutes each
+    GPICL_DATA_DIR=... python benchmarks/pretrain.py --runs FOLDER      # resumes or uses existing runs
 
 A run is `gpicl train PRESET --steps STEPS` with seed 0; the scores are those of `best_learner.py`.
 """
@@ -23,7 +23,7 @@ from machine import describe_machine
 
 @dataclass(frozen=True)
 class Recipe:
-    """A pretrained learner: its preset, the number of steps, and what its card says."""
+    """A pretrained learner: its preset, the number of steps, and the first paragraph of its card."""
 
     preset: str
     steps: int

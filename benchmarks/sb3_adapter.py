@@ -1,4 +1,4 @@
-"""What a step costs in stable-baselines3's hands: `Sb3VecEnv` beside its `DummyVecEnv` of single environments.
+"""What a step costs under stable-baselines3: `Sb3VecEnv` beside its `DummyVecEnv` of single environments.
 
 One run measures everything, each figure the median of several repeats, and writes results/sb3_adapter.json. The single
 environments are made without gymnasium's checker, which would make them slower still.

@@ -7,9 +7,7 @@ everything, each figure the median of several repeats, and writes results/steppi
 """
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from torch.nn.functional import one_hot, pad
 from gpicl_envs import TaskDistribution, make_learner
 from gpicl_envs.learners.registry import find_class, learner_targets
 from machine import write_result
+from timing import seconds
 
 FEW = 16  # episodes whose states' bytes are counted
 
@@ -30,23 +29,11 @@ def sequence_models() -> list[str]:
     return [name for name, made in classes.items() if isinstance(made, type) and issubclass(made, torch.nn.Module)]
 
 
-def seconds(run: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Median wall time of a call, after one to warm up."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
-
-
-def play(learner: Any, x: torch.Tensor, told: torch.Tensor) -> Any:
+def play(learner: Any, x: torch.Tensor, feedback: torch.Tensor) -> Any:
     """(B, N, D), (B, N, K) through `step`, example by example; returns the last state."""
     state = learner.start(len(x))
     for n in range(x.shape[1]):
-        _, state = learner.step(state, x[:, n], told[:, n])
+        _, state = learner.step(state, x[:, n], feedback[:, n])
     return state
 
 
@@ -75,9 +62,9 @@ def measure(name: str, episodes: int, length: int, device: torch.device, repeats
     learner: Any = make_learner(name)
     learner.to(device).eval()
     drawn = TaskDistribution("MNIST", split="test", length=length, device=device).sample(episodes)
-    told = pad(one_hot(drawn.y, learner.n_classes).float()[:, :-1], (0, 0, 1, 0))
+    feedback = pad(one_hot(drawn.y, learner.n_classes).float()[:, :-1], (0, 0, 1, 0))
     predicted = seconds(lambda: learner.predict(drawn.x, drawn.y), device, repeats)
-    stepped = seconds(lambda: play(learner, drawn.x, told), device, repeats)
+    stepped = seconds(lambda: play(learner, drawn.x, feedback), device, repeats)
     growth = {}
     for n in (length // 2, length, 2 * length, 4 * length):
         few = TaskDistribution("MNIST", split="test", length=n, device=device).sample(FEW)

@@ -24,8 +24,8 @@ from gpicl_agents.training.presets import PRESETS
 from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import Progress, TrainConfig, train
 from gpicl_envs import load_dataset
-from gpicl_envs.learners.registry import find_class, learner_targets
 from machine import write_result
+from stepping import sequence_models
 
 LENGTH, BATCH, WIDTH, LAYERS, HEADS = 50, 128, 256, 4, 8  # the paper's Transformer; context and batch of the issue
 PAPER = {"tokens": "paper", "width": WIDTH, "n_layers": LAYERS, "n_heads": HEADS, "input_rank": 0, "n_projections": 1}
@@ -142,17 +142,11 @@ def our_rate(
     return {"examples_per_second": rate, "flop_per_example": flop, "flop_per_second": rate * flop}
 
 
-def meta_trained() -> list[str]:
-    """Return the names of the registered learners that are modules."""
-    classes = {name: find_class(target) for name, target in learner_targets().items()}
-    return [name for name, made in classes.items() if isinstance(made, type) and issubclass(made, nn.Module)]
-
-
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
-    parser.add_argument("--agents", nargs="*", default=meta_trained(), help="with their default arguments")
+    parser.add_argument("--agents", nargs="*", default=sequence_models(), help="with their default arguments")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32", choices=["float32", "bf16"])
     parser.add_argument("--compile-mode", default="no")

@@ -2,7 +2,7 @@
 
     python benchmarks/tune_baselines.py
 
-Every baseline gets a grid of its own, scored on the same 256 episodes of MNIST's training images, of a seed that no
+Every baseline gets a grid of its own, scored on the same 256 episodes of MNIST's training images, with a seed that no
 evaluation uses. The defaults in the code are the winners by accuracy over the last ten positions, and among those
 within 0.2 points of it, by likelihood; a default stays where the winner's is less than 0.01 nats better.
 """
@@ -37,7 +37,7 @@ GRIDS: dict[str, dict[str, list[Any]]] = {
 
 
 def main() -> None:
-    """Score every grid point, and say which wins."""
+    """Score every grid point, and print each winner."""
     tasks = TaskDistribution("MNIST", split="train")
     rows, winners = [], {}
     for name, grid in GRIDS.items():

@@ -132,7 +132,7 @@ def main() -> None:
         batch, observation = play(agent, env, observation)
         rewards.append(batch[-1])
     right = 100 * torch.cat(rewards, 1).mean(1)
-    print(f"{8 * NUM_ENVS} new episodes of test examples; chance is {100 / N_CLASSES:.0f} %. Right are")
+    print(f"{8 * NUM_ENVS} new episodes of test examples; chance is {100 / N_CLASSES:.0f} %. Correct:")
     print(f"{right[0]:.1f} % of the first predictions, {right[1:10].mean():.1f} % of the next nine,", end=" ")
     print(f"{right[10:].mean():.1f} % of the last ten.")
 

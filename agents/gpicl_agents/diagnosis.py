@@ -46,7 +46,6 @@ NOTHING = "nothing learned yet"
 INSTANCES = "instance memorisation"
 TASKS = "task memorisation"
 GENERAL = "general-purpose learning"
-PHASES = (NOTHING, INSTANCES, TASKS, GENERAL)
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Diagnosis:
     """A diagnosis and its evidence.
 
     Args:
-        phase: one of `PHASES`.
+        phase: `NOTHING`, `INSTANCES`, `TASKS` or `GENERAL`.
         reasons: the evidence, one line each.
         learner: its name and what it was meta-trained on, if known.
         missing: unseen dataset → why the learner was not evaluated on it.

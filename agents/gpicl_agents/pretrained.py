@@ -1,7 +1,7 @@
 """Meta-trained learners that come with the package: `load_pretrained("gpicl-small")`.
 
-Each has a folder `pretrained/NAME/`: a checkpoint without the trainer's state, and `MODEL_CARD.md`, which says what it
-was trained on, at what cost, and how it scores. `export` makes one from a run.
+Each has a folder `pretrained/NAME/`: a checkpoint without the trainer's part, and `MODEL_CARD.md` with its training
+data, cost and scores. `export` makes one from a run.
 """
 
 import re
@@ -22,7 +22,7 @@ from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.learners.base import Learner
 
 FOLDER = Path(__file__).parent / "pretrained"
-MOST_BYTES = 8_000_000  # of weights, which come with every installation
+MOST_BYTES = 8_000_000  # of weights, which everybody downloads with the package
 
 
 def pretrained_names() -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def load_pretrained(name: str) -> Learner:
         name: one of `pretrained_names()`.
 
     Raises:
-        ValueError: there is none of that name, or its files are not those of the package.
+        ValueError: the name is unknown, or the files were changed.
     """
     if name not in pretrained_names():
         raise UnknownNameError("pretrained learner", name, pretrained_names())
@@ -59,9 +59,9 @@ def export(run: Folder, name: str, card: str) -> Path:
         ValueError: the checkpoint cannot be loaded or is too large, the name is not allowed, or the card is empty.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-        raise ValueError(f"name={name!r} is not allowed: give lower-case letters, digits and hyphens, as gpicl-small.")
+        raise ValueError(f"name={name!r} is not allowed: give lower-case letters, digits and hyphens (gpicl-small).")
     if not card.strip():
-        raise ValueError("The model card is empty: write what it was trained on, at what cost, and how it scores.")
+        raise ValueError("The model card is empty: give the training data, the cost and the scores.")
     checkpoint = find_checkpoint(run)
     load_learner(checkpoint)
     size = (checkpoint / MODEL).stat().st_size

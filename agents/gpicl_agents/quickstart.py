@@ -4,7 +4,6 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -17,6 +16,7 @@ from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.evaluation.jsonl import append_jsonl
+from gpicl_envs.evaluation.protocol import UNSEEN_DATASET, UNSEEN_TASK
 from gpicl_envs.evaluation.records import Record, read_records
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import make_learner
@@ -27,12 +27,7 @@ from gpicl_envs.tasks.classification import TaskDistribution
 ENV_ID = "GPICL-MNIST-v0"
 AGENTS = ("similarity", "fast")
 BASELINES = ("knn", "centroid", "ridge", "kernel-ridge", "sgd", "majority")
-PROTOCOL_OF = {
-    "MNIST": "unseen-task",
-    "Digits": "unseen-dataset",
-    "Clusters": "unseen-dataset",
-    "Random": "unseen-dataset",
-}
+PROTOCOL_OF = {"MNIST": UNSEEN_TASK} | dict.fromkeys(("Digits", "Clusters", "Random"), UNSEEN_DATASET)
 SETTINGS = "quickstart.json"
 RECORDS = "records.jsonl"
 
@@ -87,7 +82,7 @@ def quickstart(folder: str | Path, config: QuickstartConfig | None = None, conso
     draw_emergence({agent.name: folder / name for agent, name in zip(agents, AGENTS, strict=True)}, emergence)
     pictures = {"How learning emerges while the agents are meta-trained": emergence}
     page = write_report(records, folder / "report", title="Quickstart: in-context learning on MNIST", pictures=pictures)
-    _write_settings(folder, config, finished=True)
+    (folder / SETTINGS).write_text(_settings(config, finished=True), encoding="utf-8")
     _print_summary(records, page, console)
     return page
 
@@ -96,8 +91,7 @@ def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
     """Keep what an interrupted run with the same settings left; remove what any other quickstart made."""
     made = [folder / name for name in (*AGENTS, "report", RECORDS)]
     if (folder / SETTINGS).is_file():
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        if settings == _settings(config, finished=False):
+        if (folder / SETTINGS).read_text(encoding="utf-8") == _settings(config, finished=False):
             console.print(f"Resuming the interrupted run in {folder}.")
             return
     elif present := [str(path) for path in made if path.exists()]:
@@ -108,15 +102,11 @@ def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
         else:
             path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_settings(folder, config, finished=False)
+    (folder / SETTINGS).write_text(_settings(config, finished=False), encoding="utf-8")
 
 
-def _settings(config: QuickstartConfig, finished: bool) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(config) | {"finished": finished}))
-
-
-def _write_settings(folder: Path, config: QuickstartConfig, finished: bool) -> None:
-    (folder / SETTINGS).write_text(json.dumps(_settings(config, finished)), encoding="utf-8")
+def _settings(config: QuickstartConfig, finished: bool) -> str:
+    return json.dumps(asdict(config) | {"finished": finished})
 
 
 def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float, console: Console) -> Learner:
@@ -140,7 +130,7 @@ def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, cons
         tasks = TaskDistribution(dataset, split="test", device=config.device)
         if f"GPICL-{dataset}-v0" in done:
             continue
-        episodes = config.episodes if protocol == "unseen-task" else max(1, config.episodes // 2)
+        episodes = config.episodes if protocol == UNSEEN_TASK else max(1, config.episodes // 2)
         console.print(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({protocol})")
         curves = evaluate_all(learners, tasks, episodes=episodes, seed=config.seed + 7_000_000, protocol=protocol)
         append_jsonl(path, [curve.record() for curve in curves])

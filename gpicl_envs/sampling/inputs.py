@@ -156,7 +156,8 @@ class Inputs:
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
-        return self._base_inputs[index].float().sub_(self._mean).div_(self._std)
+        images = self._base_inputs[index[None]][0].float()  # a copy: a scalar index alone would give a view of the data
+        return images.sub_(self._mean).div_(self._std)
 
     def write(self, task: Streams, episode: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
         """Write the inputs of the examples (B, N) into x (B, N, D), in pieces that bound the extra memory."""

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 
 def quickstart(
     out: Path = Path("runs/quickstart"),
@@ -26,5 +24,4 @@ def quickstart(
     from gpicl_agents.quickstart import QuickstartConfig
     from gpicl_agents.quickstart import quickstart as run
 
-    console = Console()
-    run(out, QuickstartConfig(scale=scale, episodes=episodes, seed=seed, device=device), console)
+    run(out, QuickstartConfig(scale=scale, episodes=episodes, seed=seed, device=device))

@@ -11,7 +11,7 @@ import numpy as np
 
 from gpicl_agents.evaluations import seen_tasks, unseen_dataset, unseen_tasks
 from gpicl_agents.experiments.engine import settings
-from gpicl_agents.experiments.engine.findings import final_accuracies, percent, select
+from gpicl_agents.experiments.engine.findings import percent
 from gpicl_agents.experiments.engine.plots import add_step_bar, draw_stages, save_figure, smoothed_accuracy
 from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
 from gpicl_envs.evaluation.metrics import LAST
@@ -45,15 +45,13 @@ def trials(scale: str) -> list[Trial]:
 
 def draw(records: Records, folder: Path) -> list[str]:
     """The curves within an episode as small multiples and as an animation, and the final accuracy against steps."""
-    by_n_tasks = {n_tasks: select(records, n_tasks=n_tasks) for n_tasks in _numbers_of_tasks(records)}
+    by_n_tasks: dict[Any, list[TrialRecord]] = {}
+    for record in records:
+        by_n_tasks.setdefault(record.axes["n_tasks"], []).append(record)
     first = [rows[0] for rows in by_n_tasks.values()]
     curves = save_figure(_draw_curves(first), folder, "emergence")
     _animate(first, folder / "emergence.gif")
     return [curves, "emergence.gif", save_figure(_draw_transience(by_n_tasks), folder, "emergence-transience")]
-
-
-def _numbers_of_tasks(records: Records) -> list[Any]:
-    return list(dict.fromkeys(record.axes["n_tasks"] for record in records))
 
 
 def _evaluated(record: TrialRecord) -> list[str]:
@@ -133,8 +131,3 @@ def findings(records: Records) -> list[str]:
             f"episodes {percent(record.results[UNSEEN_TASK].final)}."
         )
     return lines
-
-
-def result(record: TrialRecord) -> str:
-    """Accuracy over the last ten positions, by evaluation."""
-    return final_accuracies(record)

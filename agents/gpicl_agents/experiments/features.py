@@ -26,7 +26,6 @@ IMAGE_SIZE = {"small": 64, "paper": 224}  # pixels per side of the network's inp
 INPUTS = (NETWORK, "pixels")
 DATASETS = ("CIFAR10", settings.CIFAR10_COPY)
 BASELINES = ("knn", "ridge")
-SEEDS = {"small": 2, "paper": 3}
 
 
 def trials(scale: str) -> list[Trial]:
@@ -41,7 +40,7 @@ def trials(scale: str) -> list[Trial]:
             {"inputs": inputs, "learner": "transformer", "seed": seed}, evaluations, env_kwargs=env_kwargs[inputs]
         )
         for inputs in INPUTS
-        for seed in range(SEEDS[scale])
+        for seed in range(settings.SEEDS[scale])
     ]
     for inputs in INPUTS:
         for learner in BASELINES:

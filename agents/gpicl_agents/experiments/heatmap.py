@@ -13,7 +13,7 @@ import numpy as np
 from gpicl_agents.diagnosis import MARGIN
 from gpicl_agents.evaluations import seen_tasks, unseen_tasks
 from gpicl_agents.experiments.engine import settings
-from gpicl_agents.experiments.engine.findings import axis_values, final_accuracies, select, tasks_from
+from gpicl_agents.experiments.engine.findings import axis_values, select, tasks_from
 from gpicl_agents.experiments.engine.plots import save_figure
 from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
@@ -104,8 +104,3 @@ def findings(records: Records) -> list[str]:
 def _learns(record: TrialRecord) -> bool:
     """Whether the interval on unseen tasks lies above chance and the margin."""
     return record.results[UNSEEN_TASK].final.low > CHANCE + MARGIN
-
-
-def result(record: TrialRecord) -> str:
-    """Accuracy over the last ten positions, by evaluation."""
-    return final_accuracies(record)

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gpicl_agents.diagnosis import GENERAL, INSTANCES, diagnose
 from gpicl_agents.evaluations import NEW_EXAMPLES, new_examples, seen_tasks, unseen_dataset, unseen_tasks
 from gpicl_agents.experiments.engine import settings
 from gpicl_agents.experiments.engine.findings import axis_values, power_of_two, select, tasks_from
-from gpicl_agents.experiments.engine.plots import draw_series, save_figure
+from gpicl_agents.experiments.engine.plots import draw_estimate, save_figure
 from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.report.figures import PALETTE, panels
@@ -29,7 +31,6 @@ EXPONENTS: dict[str, dict[int | None, Sequence[int]]] = {
     "small": {None: (0, 2, 4, 6, 8, 12, 16, 24), FIXED: (0, 4, 6, 8, 12)},
     "paper": {None: range(25), FIXED: range(25)},
 }
-SEEDS = {"small": 2, "paper": 3}
 
 
 def trials(scale: str) -> list[Trial]:
@@ -38,7 +39,7 @@ def trials(scale: str) -> list[Trial]:
         _trial(2**exponent, seed, fixed, scale)
         for fixed, exponents in EXPONENTS[scale].items()
         for exponent in exponents
-        for seed in range(SEEDS[scale])
+        for seed in range(settings.SEEDS[scale])
     ]
 
 
@@ -58,15 +59,28 @@ def draw(records: Records, folder: Path) -> list[str]:
     for axes, (fixed, title) in zip(gains, SERIES.items(), strict=True):
         rows = select(records, examples_per_task=fixed)
         for name, colour in zip((SEEN_TASK, NEW_EXAMPLES, UNSEEN_TASK, *DATASETS), PALETTE, strict=False):
-            draw_series(axes, rows, "n_tasks", name, "gain", name, colour)
+            _draw_series(axes, rows, name, "gain", name, colour)
         axes.set(title=title, ylabel="gain in the episode (points)", ylim=(-10, 100))
         for name in (SEEN_TASK, NEW_EXAMPLES):
-            draw_series(first, rows, "n_tasks", name, "first", f"{name} ({title}), first example", next(first_colours))
+            _draw_series(first, rows, name, "first", f"{name} ({title}), first example", next(first_colours))
     first.set(title="known before the first label", ylabel="accuracy at the first example (%)", ylim=(0, 100))
     for axes in (*gains, first):
         axes.set_xscale("log", base=2)
         axes.set_xlabel("meta-training tasks (dots: seeds, bars: 95 % intervals)")
     return [save_figure(figure, folder, "phases")]
+
+
+def _draw_series(axes: Any, records: Records, evaluation: str, statistic: str, label: str, colour: str) -> None:
+    """A statistic of an evaluation against the number of tasks: a dot for each trial, a line through the means."""
+    records = [record for record in records if evaluation in record.results]
+    means = {}
+    for n_tasks in axis_values(records, "n_tasks"):
+        estimates = [getattr(record.results[evaluation], statistic) for record in select(records, n_tasks=n_tasks)]
+        means[n_tasks] = 100 * np.mean([estimate.mean for estimate in estimates])
+        for estimate in estimates:
+            draw_estimate(axes, n_tasks, estimate, color=colour)
+    if means:
+        axes.plot(list(means), list(means.values()), color=colour, linewidth=1.3, label=label)
 
 
 def findings(records: Records) -> list[str]:

@@ -31,7 +31,6 @@ OTHERS: dict[str, tuple[Any, ...]] = {
 }
 SERIES = {"small": {BATCH: (4, 8, 16, 32, 64)} | OTHERS, "paper": {BATCH: (32, 128, 512, 1024)} | OTHERS}
 BUDGET = {"small": 1500, "paper": 50_000}  # steps
-SEEDS = {"small": 2, "paper": 3}
 
 
 def trials(scale: str) -> list[Trial]:
@@ -40,7 +39,7 @@ def trials(scale: str) -> list[Trial]:
         _trial(series, value, seed, scale)
         for series, values in SERIES[scale].items()
         for value in values
-        for seed in range(SEEDS[scale])
+        for seed in range(settings.SEEDS[scale])
     ]
 
 

@@ -50,7 +50,6 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 PERMUTATIONS = 9999  # of the architectures, for the p-value of a rank correlation
 # Learning rates at small scale, 4e-3 for all others; docs/research-log.md has what was tried.
 RATES = {"transformer": 6e-3, "lstm": 2e-3, "outer-product-lstm": 3e-3}
-SEEDS = {"small": 2, "paper": 3}
 
 
 def trials(scale: str) -> list[Trial]:
@@ -64,7 +63,7 @@ def trials(scale: str) -> list[Trial]:
         (MLP, "gated-deltanet", {"width": 128}, "mlp_width", (32, 256, 2048)),
     )
     found = []
-    for seed in range(SEEDS[scale]):
+    for seed in range(settings.SEEDS[scale]):
         for series, learner, fixed, argument, values in varied:
             found += [_trial(series, learner, {argument: value}, fixed, scale, seed) for value in values]
         found += [_trial(ALL, learner, {}, kwargs, scale, seed) for learner, kwargs in ARCHITECTURES.items()]

@@ -26,12 +26,7 @@ PRESETS_OF: dict[str, tuple[str, ...]] = {
     "small": ("vsml", "fast", "outer-product", "deltanet", "maml", "similarity"),
     "paper": ("paper", "vsml", "fast", "outer-product", "deltanet", "maml", "similarity", "kernel", "lstm"),
 }
-BASELINES: dict[str, dict[str, Any]] = {
-    "sgd": {},
-    "knn": {"metric": "cosine"},
-    "ridge": {},
-    "kernel-ridge": {},
-}
+BASELINES: dict[str, dict[str, Any]] = {"sgd": {}, "knn": {"metric": "cosine"}, "ridge": {}, "kernel-ridge": {}}
 IN_THE_PAPER = {
     "sgd": "SGD",
     "maml": "MAML",

@@ -23,30 +23,10 @@ from gpicl_agents.models.fast_weights import write_and_read
 from gpicl_agents.models.layers import Mixer, MixerAgent, init_residual, join_heads, split_heads
 
 
-class GatedDeltaNet(MixerAgent):
-    """Blocks of the gated delta rule and an MLP.
-
-    Args:
-        gated: whether the memory decays; without, α = 1 (DeltaNet).
-    """
-
-    gated: bool = True
-    chunk: int = 64
-
-    @property
-    def name(self) -> str:
-        """`gated-deltanet`, or `deltanet` without the gate."""
-        return "gated-deltanet" if self.gated else "deltanet"
-
-    def build_mixer(self) -> Mixer:
-        """Return the gated delta rule."""
-        return DeltaMixer(self)
-
-
 class DeltaMixer(Mixer):
     """The gated delta rule (see the module); its memory is S, (B, H, width/H, width/H)."""
 
-    def __init__(self, model: GatedDeltaNet) -> None:
+    def __init__(self, model: "GatedDeltaNet") -> None:
         super().__init__()
         width, n_heads = model.width, model.n_heads
         self.width, self.n_heads, self.chunk = width, n_heads, model.chunk
@@ -75,3 +55,20 @@ class DeltaMixer(Mixer):
             memory, normalize(q, dim=3), normalize(k, dim=3), v, log_decay, rates=rates, chunk=self.chunk
         )
         return self.out(join_heads(self.norm(read))), memory
+
+
+class GatedDeltaNet(MixerAgent):
+    """Blocks of the gated delta rule and an MLP.
+
+    Args:
+        gated: whether the memory decays; without, α = 1 (DeltaNet).
+    """
+
+    mixer_class = DeltaMixer
+    gated: bool = True
+    chunk: int = 64
+
+    @property
+    def name(self) -> str:
+        """`gated-deltanet`, or `deltanet` without the gate."""
+        return "gated-deltanet" if self.gated else "deltanet"

@@ -20,6 +20,8 @@ The sum rule is the same with u_t = v_t. The ratios γ_t/γ_i ≤ 1 are computed
 logarithms, so that strong decay never divides by a number that has underflowed.
 """
 
+from itertools import repeat
+
 import torch
 
 
@@ -48,18 +50,11 @@ def write_and_read(
     Returns:
         (B, H, T, d_v) reads o, and the memory after the last token.
     """
-    reads, dtype = [], memory.dtype
+    reads, parts = [], [part.to(memory.dtype).split(chunk, 2) for part in (queries, keys, values, log_decay)]
+    rate_parts = repeat(None) if rates is None else rates[..., None].to(memory.dtype).split(chunk, 2)
     with torch.autocast(queries.device.type, enabled=False):  # sums and solutions keep the memory's precision
-        for start in range(0, queries.shape[2], chunk):
-            tokens = slice(start, start + chunk)
-            read, memory = _chunk(
-                memory,
-                queries[:, :, tokens].to(dtype),
-                keys[:, :, tokens].to(dtype),
-                values[:, :, tokens].to(dtype),
-                log_decay[:, :, tokens].to(dtype),
-                None if rates is None else rates[:, :, tokens, None].to(dtype),
-            )
+        for q, k, v, decay, rate in zip(*parts, rate_parts, strict=False):
+            read, memory = _chunk(memory, q, k, v, decay, rate)
             reads.append(read)
     return torch.cat(reads, 2), memory
 

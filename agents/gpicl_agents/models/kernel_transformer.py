@@ -47,20 +47,15 @@ class RidgeMemory:
     prediction: torch.Tensor
 
 
-@dataclass
+@dataclass(kw_only=True)
 class KernelState(SequenceState):
     """The Transformer's state and that of the kernel heads."""
 
-    ridge: RidgeMemory | None = None
+    ridge: RidgeMemory
 
 
 class CausalRidge(nn.Module):
-    """H kernel ridge regressions on the previous examples, at every position.
-
-    Args:
-        n_heads: H.
-        n_classes: K.
-    """
+    """H kernel ridge regressions on the previous examples, at every position."""
 
     def __init__(self, n_heads: int, n_classes: int) -> None:
         super().__init__()
@@ -182,7 +177,7 @@ class KernelTransformer(Transformer):
         self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor
     ) -> tuple[torch.Tensor, KernelState]:
         """(B, D), (B, K) → (B, K), and the next state."""
-        assert isinstance(state, KernelState) and state.ridge is not None
+        assert isinstance(state, KernelState)
         predictions, deviations, ridge = self.ridge.step(state.ridge, x, feedback)
         embedding = self._embed_predictions(predictions, deviations)[:, None]
         logits, after = self.advance(state, x[:, None], feedback[:, None], embedding)

@@ -1,7 +1,7 @@
 """Residual blocks: the arguments of all models that stack them, and those whose tokens meet in a `Mixer`."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -46,7 +46,7 @@ class MixerBlock(nn.Module):
 
     def __init__(self, model: "MixerAgent") -> None:
         super().__init__()
-        self.norm, self.mixer = nn.LayerNorm(model.width), model.build_mixer()
+        self.norm, self.mixer = nn.LayerNorm(model.width), model.mixer_class(model)
         self.mlp = Mlp(model)
 
     def forward(self, tokens: torch.Tensor, memory: Any) -> tuple[torch.Tensor, Any]:
@@ -77,11 +77,13 @@ class BlockAgent(SequenceAgent):
 
 
 class MixerAgent(BlockAgent):
-    """A stack of `MixerBlock`s; a subclass provides `build_mixer`.
+    """A stack of `MixerBlock`s; a subclass sets `mixer_class`.
 
     Args:
         chunk: positions that `predict` computes at once; it changes the cost, not the result.
     """
+
+    mixer_class: ClassVar[Any]
 
     chunk: int = 128
 
@@ -89,10 +91,6 @@ class MixerAgent(BlockAgent):
         """Check its own arguments too."""
         super().check_arguments()
         self.chunk = check_integer("chunk", self.chunk, 1)
-
-    def build_mixer(self) -> Mixer:
-        """Make the mixer of one block; random numbers come from the seed."""
-        raise NotImplementedError
 
     def build_layers(self) -> None:
         """Make the blocks."""

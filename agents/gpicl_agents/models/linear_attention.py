@@ -27,30 +27,10 @@ from gpicl_envs.errors import check_choice
 FEATURE_MAPS = ("unit", "elu")
 
 
-class LinearAttention(MixerAgent):
-    """Blocks of linear attention and an MLP.
-
-    Args:
-        feature_map: `"unit"` or `"elu"` (see the module).
-    """
-
-    name = "linear-attention"
-    feature_map: str = "unit"
-
-    def check_arguments(self) -> None:
-        """Check its own arguments too."""
-        super().check_arguments()
-        check_choice("feature_map", self.feature_map, FEATURE_MAPS)
-
-    def build_mixer(self) -> Mixer:
-        """Return linear attention."""
-        return LinearAttentionMixer(self)
-
-
 class LinearAttentionMixer(Mixer):
     """Linear attention (see the module); its memory is S, (B, H, width/H, width/H), with z as its last column."""
 
-    def __init__(self, model: LinearAttention) -> None:
+    def __init__(self, model: "LinearAttention") -> None:
         super().__init__()
         width, n_heads = model.width, model.n_heads
         self.width, self.n_heads, self.chunk = width, n_heads, model.chunk
@@ -77,3 +57,20 @@ class LinearAttentionMixer(Mixer):
             q, k = normalize(q, dim=3), normalize(k, dim=3)
             read, memory = write_and_read(memory, q, k, v, no_decay, chunk=self.chunk)
         return self.out(join_heads(self.norm(read))), memory
+
+
+class LinearAttention(MixerAgent):
+    """Blocks of linear attention and an MLP.
+
+    Args:
+        feature_map: `"unit"` or `"elu"` (see the module).
+    """
+
+    name = "linear-attention"
+    mixer_class = LinearAttentionMixer
+    feature_map: str = "unit"
+
+    def check_arguments(self) -> None:
+        """Check its own arguments too."""
+        super().check_arguments()
+        check_choice("feature_map", self.feature_map, FEATURE_MAPS)

@@ -6,6 +6,8 @@ remember for 1 to `memory_length` examples (chrono initialisation, Tallec & Olli
 this, it stayed at chance for as long as we trained it.
 """
 
+from typing import Any, ClassVar
+
 import torch
 from torch import nn
 
@@ -17,15 +19,16 @@ MEMORY_LENGTH = 100  # examples in a default episode
 State = tuple[torch.Tensor, torch.Tensor]
 
 
-class LSTM(SequenceAgent):
-    """A stack of LSTM layers.
+class RecurrentAgent(SequenceAgent):
+    """A stack of PyTorch's recurrent layers; a subclass sets `layer_class`, and provides `start_memory` and `run`.
 
     Args:
         n_layers: number of layers.
         memory_length: T, examples that the slowest unit remembers initially; the others 1 to T.
     """
 
-    name = "lstm"
+    layer_class: ClassVar[Any]
+
     width: int = 256
     n_layers: int = 1
     memory_length: int = MEMORY_LENGTH
@@ -38,9 +41,16 @@ class LSTM(SequenceAgent):
 
     def build_layers(self) -> None:
         """Make the stack."""
-        self.layers = nn.LSTM(self.width, self.width, self.n_layers, batch_first=True)
+        self.layers = self.layer_class(self.width, self.width, self.n_layers, batch_first=True)
         for layer in range(self.n_layers):
             init_memory_length(self.memory_length, self.layers, f"_l{layer}")
+
+
+class LSTM(RecurrentAgent):
+    """A stack of LSTM layers."""
+
+    name = "lstm"
+    layer_class = nn.LSTM
 
     def start_memory(self, batch: int) -> State:
         """Return h = c = 0."""

@@ -19,11 +19,11 @@ from gpicl_agents.models.transformer import Transformer
 from gpicl_envs.learners.base import Learner
 
 
-@dataclass
+@dataclass(kw_only=True)
 class BanditState(SequenceState):
     """The state of a sequence model, and its last action: (B, K) one-hot, zeros before the first."""
 
-    action: torch.Tensor | None = None
+    action: torch.Tensor
 
 
 class BanditAgent(SequenceAgent):
@@ -54,7 +54,7 @@ class BanditAgent(SequenceAgent):
 
     def step(self, state: SequenceState, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, BanditState]:
         """(B, D), (B, K) → (B, K); the label is used only to see whether the last action was right."""
-        assert isinstance(state, BanditState) and state.action is not None
+        assert isinstance(state, BanditState)
         right = (state.action * y_previous).sum(1, keepdim=True)
         logits, after = self.forward_step(state, x, state.action * (2 * right - 1))
         action = one_hot(logits.argmax(1), self.n_classes).to(logits.dtype)

@@ -31,31 +31,6 @@ from gpicl_envs.errors import check_integer
 TAPS = 4
 
 
-class SelectiveStateSpace(MixerAgent):
-    """Blocks of a selective state-space model and an MLP.
-
-    Args:
-        n_heads: H, states side by side in a block, each with its own decay; it must divide the width.
-        expand: the inner width is expand · width.
-        state_width: n, size of b and c.
-    """
-
-    name = "selective-ssm"
-    n_heads: int = 4
-    expand: int = 2
-    state_width: int = 64
-
-    def check_arguments(self) -> None:
-        """Check its own arguments too."""
-        super().check_arguments()
-        self.expand = check_integer("expand", self.expand, 1)
-        self.state_width = check_integer("state_width", self.state_width, 1)
-
-    def build_mixer(self) -> Mixer:
-        """Return the state-space model."""
-        return StateSpaceMixer(self)
-
-
 class StateSpaceMemory(NamedTuple):
     """The memory of a state-space mixer.
 
@@ -71,7 +46,7 @@ class StateSpaceMemory(NamedTuple):
 class StateSpaceMixer(Mixer):
     """The selective state-space model (see the module)."""
 
-    def __init__(self, model: SelectiveStateSpace) -> None:
+    def __init__(self, model: "SelectiveStateSpace") -> None:
         super().__init__()
         width, n_heads, inner = model.width, model.n_heads, model.expand * model.width
         self.inner, self.state_width, self.n_heads, self.chunk = inner, model.state_width, n_heads, model.chunk
@@ -116,6 +91,28 @@ class StateSpaceMixer(Mixer):
         )
         read = join_heads(read + self.skip[:, None, None] * values)
         return self.out(self.norm(read * silu(self.gate(tokens)))), StateSpaceMemory(state, mixed[:, 1 - TAPS :])
+
+
+class SelectiveStateSpace(MixerAgent):
+    """Blocks of a selective state-space model and an MLP.
+
+    Args:
+        n_heads: H, states side by side in a block, each with its own decay; it must divide the width.
+        expand: the inner width is expand · width.
+        state_width: n, size of b and c.
+    """
+
+    name = "selective-ssm"
+    mixer_class = StateSpaceMixer
+    n_heads: int = 4
+    expand: int = 2
+    state_width: int = 64
+
+    def check_arguments(self) -> None:
+        """Check its own arguments too."""
+        super().check_arguments()
+        self.expand = check_integer("expand", self.expand, 1)
+        self.state_width = check_integer("state_width", self.state_width, 1)
 
 
 def convolve(values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:

@@ -44,7 +44,7 @@ class Transformer(BlockAgent):
         tokens: `"paired"`, `"paper"` or `"query"` (see the module).
         similarity_bias: if not 0, β_h cos(x_n, x_{i−1}) is added to the attention logits of head h, with β learned
             from this initial value. This builds in a nearest-neighbour rule: the model is no longer a black box, and
-            reports under another name. Needs `tokens="paired"`.
+            has another name in reports. Needs `tokens="paired"`.
         window: tokens that attention reads, its own included; all by default. It bounds the state and leaves the
             parameters unchanged. Not with `tokens="query"` or the similarity bias.
         max_length: longest episode, for the learned positions of `tokens="paper"` only.

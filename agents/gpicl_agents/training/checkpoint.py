@@ -3,7 +3,7 @@
 `step-00000400/` holds `model.safetensors`, `config.json` (the learner, its arguments, and the sha256 of the other
 files) and `trainer.pt` (optimizer, step, seconds, random state; read with `weights_only=True`). A run folder keeps its
 checkpoints under `checkpoints/`. Nothing named in a checkpoint is imported or unpickled: its learner is looked up in
-the registry of this installation. A folder with any other file, or with a file that was changed, is refused by name.
+the registry of this installation. A folder with any other file, or with a changed one, is refused; the error names it.
 """
 
 import json
@@ -88,8 +88,8 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
         learner: the `module:Class` that was trained, if it is not a registered learner.
 
     Raises:
-        ValueError: there is no checkpoint, or one of its files is missing, truncated, changed, of another model, or no
-            part of a checkpoint; the message names the file and the reason.
+        ValueError: there is no checkpoint, or one of its files is missing, truncated, changed, of another model, or
+            foreign to checkpoints; the message names the file and the reason.
     """
     checkpoint = find_checkpoint(folder)
     config = read_config(checkpoint)
@@ -99,7 +99,7 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
     try:
         made = construct(find_class(target), config["arguments"])
     except Exception as error:  # a constructor may raise anything for arguments that it was not made for
-        raise ValueError(f"{checkpoint / CONFIG} has arguments that make no {target}: {error}") from error
+        raise ValueError(f"{checkpoint / CONFIG} has arguments that do not make a {target}: {error}") from error
     load_weights(checkpoint, made)
     return made.eval()
 
@@ -116,7 +116,7 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
     """Put the weights of a checkpoint into a learner of the same names and shapes."""
     path = checkpoint / MODEL
     if not isinstance(learner, torch.nn.Module):
-        raise ValueError(f"{path} holds weights, but {learner.name} is no torch.nn.Module and takes none.")
+        raise ValueError(f"{path} holds weights, but {learner.name} is not a torch.nn.Module and takes none.")
     _check_digest(path, read_config(checkpoint))
     try:
         learner.load_state_dict(load_file(path, device=str(learner.device)))
@@ -150,7 +150,7 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
     """Return the config of a checkpoint, which must hold nothing but the files of one."""
     if foreign := sorted(path.name for path in checkpoint.iterdir() if path.name not in FILES):
         raise ValueError(
-            f"{checkpoint / foreign[0]} is no part of a checkpoint, which holds {', '.join(FILES)} only: remove it, "
+            f"{checkpoint / foreign[0]} is not part of a checkpoint, which holds {', '.join(FILES)} only: remove it, "
             "or nothing in that folder is read."
         )
     path = checkpoint / CONFIG
@@ -168,7 +168,7 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is incomplete: it does not give {', '.join(missing)}.")
     for name, kind in kinds.items():
         if not isinstance(config[name], kind):
-            raise ValueError(f"{path} is damaged: its {name} is {config[name]!r}, which is no {kind.__name__}.")
+            raise ValueError(f"{path} is damaged: its {name} is {config[name]!r}, which is not a {kind.__name__}.")
     return config
 
 
@@ -205,7 +205,7 @@ def _complete(folder: Path) -> list[Path]:
 
 
 def _remove(checkpoint: Path) -> None:
-    """Remove a checkpoint; at no moment does a part of it look like a whole one."""
+    """Remove a checkpoint; what is left of it never looks like a whole one."""
     removed = checkpoint.with_name(f"{checkpoint.name}.removed.partial")
     checkpoint.rename(removed)
     shutil.rmtree(removed)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from gpicl_envs.errors import check_choice, check_fraction, check_integer, check_number
+from gpicl_envs.errors import check_choice, check_fraction, check_integer, check_number, check_positive
 
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["float32", "bf16"]
@@ -72,9 +72,9 @@ class TrainConfig:
         check_choice("precision", self.precision, get_args(Precision))
         check_choice("compile_mode", self.compile_mode, get_args(CompileMode))
         for name in ("learning_rate", "clip_norm"):
-            _check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name))
         if self.max_seconds is not None:
-            _check_positive("max_seconds", self.max_seconds)
+            check_positive("max_seconds", self.max_seconds)
         check_number("weight_decay", self.weight_decay, 0)
         check_number("eps", self.eps, 0)
         betas_fit = isinstance(self.betas, tuple | list) and len(self.betas) == 2
@@ -83,7 +83,7 @@ class TrainConfig:
         if self.target is not None:
             check_fraction("target", self.target)
             if not self.evaluate_every:
-                raise ValueError(f"target={self.target} needs evaluations, but evaluate_every=0: give it, too.")
+                raise ValueError(f"target={self.target} needs evaluations, but evaluate_every=0: give a larger one.")
 
     def learning_rate_at(self, step: int, seconds: float) -> float:
         """Return the learning rate of a step (0 is the first), after this many seconds of training."""
@@ -108,7 +108,7 @@ class RewardConfig:
         warmup_steps: steps of the warm-up.
         epochs: passes over each roll-out.
         clip: ε of PPO; of no effect with one epoch.
-        discount: γ of the returns with bandit feedback. When labels are shown, no action changes what comes: γ = 0.
+        discount: γ of the returns with bandit feedback. With labels, no action changes what comes next: γ = 0.
         entropy: weight of the policy's entropy, in nats, decaying to 0.
         clip_norm: largest gradient norm.
         seed: of the episodes and the actions (`gpicl train-rl` takes it for the initial weights, too).
@@ -135,14 +135,9 @@ class RewardConfig:
         check_fraction("discount", self.discount)
         check_number("entropy", self.entropy, 0)
         for name in ("learning_rate", "clip", "clip_norm"):
-            _check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name))
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of a step (0 is the first)."""
         decay = 1.0 - step / self.steps
         return self.learning_rate * decay * min(1.0, (step + 1) / max(1, self.warmup_steps))
-
-
-def _check_positive(name: str, given: float) -> None:
-    if not check_number(name, given, 0):
-        raise ValueError(f"{name}={given!r} is not allowed: give a number above 0.")

@@ -21,7 +21,7 @@ def find_protocols(tasks: EpisodeDistribution, config: TrainConfig) -> Protocols
 
     Args:
         tasks: of meta-training.
-        config: says which protocols and datasets are evaluated beside unseen tasks.
+        config: which protocols and datasets are evaluated besides unseen tasks.
 
     Raises:
         ValueError: a dataset is unknown or missing, or has no tasks of the same D and K.

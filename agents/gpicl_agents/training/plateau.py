@@ -1,6 +1,6 @@
 """`Plateau`: the step at which accuracy first rises within the episode, which ends the loss plateau."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 
@@ -10,6 +10,7 @@ GAIN = 0.1  # of accuracy, over the last ten positions against the first
 DECAY = 0.95  # of the running means: about twenty steps
 
 
+@dataclass
 class Plateau:
     """Finds the end of the loss plateau: the step at which late predictions are clearly better than the first.
 
@@ -17,14 +18,14 @@ class Plateau:
     learner that only memorises never ends its plateau, however low its loss.
 
     Args:
-        state: of a plateau to continue with, as `state` returned it.
+        gain: decaying sum over steps of the late accuracy minus the first.
+        weight: the same sum of ones: `gain / weight` is the running mean.
+        end: the step at which the plateau ended, or None.
     """
 
-    def __init__(self, state: Mapping[str, float | int | None] | None = None) -> None:
-        state = state or {}
-        self.gain, self.weight = float(state.get("gain") or 0.0), float(state.get("weight") or 0.0)
-        end = state.get("end")
-        self.end = None if end is None else int(end)
+    gain: float = 0.0
+    weight: float = 0.0
+    end: int | None = None
 
     def update(self, step: int, first: float, last: float) -> bool:
         """Take a step's accuracies at the first and over the last positions; True at the step that ends the plateau."""
@@ -39,11 +40,6 @@ class Plateau:
     def lasts(self) -> bool:
         """Whether the plateau has not ended, after enough steps to tell."""
         return self.end is None and self.weight > 0.5
-
-    @property
-    def state(self) -> dict[str, float | int | None]:
-        """Plain values that a checkpoint keeps."""
-        return {"gain": self.gain, "weight": self.weight, "end": self.end}
 
 
 def first_and_last(correct: torch.Tensor) -> tuple[float, float]:

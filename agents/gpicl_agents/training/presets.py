@@ -43,7 +43,7 @@ PRESETS: dict[str, Preset] = {
         config=TrainConfig(steps=400, learning_rate=6e-3, warmup_steps=50, evaluate_every=25),
     ),
     "kernel": Preset(
-        "attention biased by similarity, reading kernel ridge regressions: no black box, the strongest on few examples",
+        "attention biased by similarity, reading kernel ridge regressions: not a black box, strongest on few examples",
         learner="kernel-transformer",
         config=TrainConfig(steps=2000, learning_rate=4e-3, warmup_steps=50, evaluate_every=100),
     ),

@@ -1,7 +1,5 @@
 """A live view of meta-training: how the accuracy inside an episode rises while the learner trains."""
 
-from types import TracebackType
-
 import numpy as np
 from rich.console import Console, Group
 from rich.live import Live
@@ -51,9 +49,7 @@ class LiveReport:
             self.live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.live is not None:
             self.live.update(self._view(), refresh=True)
             self.live.stop()

@@ -2,8 +2,8 @@
 
 Whole episodes are played on the device, by the environment's own rules of reward and feedback. With feedback
 `"label"`, what is shown does not depend on the actions, so one parallel pass plays all positions, and the reward of a
-position is the return of its action. With feedback `"reward"` (bandit), the agent is shown ± its action, so that
-it must explore; positions are played one after the other, and returns are discounted sums of the rewards to come.
+position is the return of its action. With feedback `"reward"` (bandit), the agent is shown ± its action, so it
+must explore; positions are played one after the other, and returns are discounted sums of the rewards to come.
 
 The gradient is the clipped one of PPO (Schulman et al. 2017, arXiv:1707.06347), or with one epoch the plain policy
 gradient (Williams 1992); the baseline of a return is the mean return of the other episodes at the same position. The

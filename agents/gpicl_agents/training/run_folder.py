@@ -98,7 +98,7 @@ class RunFolder:
             self._board.close()
 
     def _find_checkpoint(self, resume: bool) -> Path | None:
-        """The newest checkpoint; a ValueError if this is no folder for a run, or holds one that is not resumed."""
+        """The newest checkpoint; a ValueError if this cannot be a run's folder, or holds a run that is not resumed."""
         assert self.folder is not None
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"{self.folder} is a file, but a run needs a folder: give another one (--out).")
@@ -111,7 +111,7 @@ class RunFolder:
             json.dumps(self.problem)
         except TypeError as error:
             raise ValueError(
-                f"{self.learner.name} cannot be kept as a checkpoint: its arguments are no JSON ({error})."
+                f"{self.learner.name} cannot be saved in a checkpoint: its arguments are not JSON ({error})."
             ) from None
         checkpoint = latest_checkpoint(self.folder)
         if checkpoint is not None and not resume:
@@ -149,7 +149,7 @@ class RunFolder:
             )
 
     def _forget_after(self, step: int) -> None:
-        """Drop metrics of steps that will be done again."""
+        """Drop the metrics of steps that will be repeated."""
         assert self.folder is not None
         path = self.folder / METRICS
         if not path.exists():

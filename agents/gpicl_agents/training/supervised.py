@@ -6,7 +6,7 @@ The same function trains on one CPU, one GPU, or on several of either under `acc
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Progress:
         on_plateau: whether it has not ended, after enough steps to tell.
         curve: the last evaluation on unseen tasks, if any.
         curves: the last evaluations by name: `"unseen-task"`, `"seen-task"`, or that of an unseen dataset.
-        evaluated: whether they are from this very step.
+        evaluated: whether they are from this step.
         stopped: why training ended before its last step: `"target"`, `"gain"`, `"interrupted"`, or empty.
     """
 
@@ -75,13 +75,13 @@ def train(
     """Meta-train a learner on the episodes of a vector environment.
 
     Step s trains on the next episodes of every environment's stream, a function of the seed alone: a run that was
-    killed and resumed ends with the very same weights (on one device, with as many threads, without `max_seconds`).
+    killed and resumed ends with the same weights (on one device, with as many threads, without `max_seconds`).
     SIGINT (Ctrl-C) saves a checkpoint and stops; a second one stops at once.
 
     Args:
         learner: a `Learner` that is a `torch.nn.Module`, on the environment's device.
         venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=batch_size)`, or another of this package. Under
-            `accelerate launch`, each process gives its part of the batch: `batch_size / number of processes`.
+            `accelerate launch`, each process makes `batch_size / number of processes` environments.
         config: how to train.
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.
@@ -110,12 +110,7 @@ def train(
 
 
 class Objective(nn.Module):
-    """The loss of a learner on a batch, as one module: it is compiled, and its gradients are averaged over processes.
-
-    Args:
-        learner: the learner.
-        precision: `"float32"` or `"bf16"`.
-    """
+    """The loss of a learner on a batch, as one module, so that it can be compiled and distributed over processes."""
 
     def __init__(self, learner: Learner, precision: str) -> None:
         super().__init__()
@@ -152,7 +147,7 @@ class _Trainer:
     def begin(self, resume: bool) -> Progress:
         """Return the progress to continue from: none, or that of the newest checkpoint."""
         state = self.run.begin(self.optimizer, resume)
-        self.plateau = Plateau(state.get("plateau"))
+        self.plateau = Plateau(**state.get("plateau", {}))
         self.env.reset(seed=self.processes.local_slice(env_seeds(self.config.seed, self.batch_size)))
         self.learner.train()
         end = self.plateau.end
@@ -207,7 +202,7 @@ class _Trainer:
     def save(self, progress: Progress) -> None:
         """Write a checkpoint if it is due."""
         if self._is_due(self.config.checkpoint_every, progress):
-            state = {"step": progress.step, "seconds": progress.seconds, "plateau": self.plateau.state}
+            state = {"step": progress.step, "seconds": progress.seconds, "plateau": asdict(self.plateau)}
             self.run.save(self.optimizer, state)
 
     def _is_due(self, every: int, progress: Progress) -> bool:
@@ -277,7 +272,9 @@ def _check(learner: Learner, venv: Any) -> InContextVectorEnv:
         raise ValueError(f"train needs a vector environment from gymnasium.make_vec('GPICL-…'), given {venv}.")
     check_classification(env.tasks)
     if not isinstance(learner, Learner):
-        raise ValueError(f"{type(learner).__name__} is no Learner: derive it from `Learner, nn.Module`, in that order.")
+        raise ValueError(
+            f"{type(learner).__name__} is not a Learner: derive it from `Learner, nn.Module`, in this order."
+        )
     if not isinstance(learner, nn.Module) or not any(p.requires_grad for p in learner.parameters()):
         raise ValueError(f"{learner.name} has no parameters to train: it is not a torch.nn.Module with parameters.")
     check_fit(learner, env.tasks)

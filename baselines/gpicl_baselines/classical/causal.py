@@ -14,11 +14,6 @@ def unit(x: torch.Tensor) -> torch.Tensor:
     return normalize(x, dim=2) * x.shape[2] ** 0.5
 
 
-def earlier(matrix: torch.Tensor) -> torch.Tensor:
-    """Return (B, N, N) with the entries (n, i) of earlier examples, i < n, and 0 elsewhere."""
-    return matrix.tril(-1)
-
-
 def sum_before(values: torch.Tensor) -> torch.Tensor:
     """(B, N, K) → (B, N, K) sums over the positions before n. Shifting, not subtracting, keeps out rounding of y_n."""
     return pad(values[:, :-1].cumsum(1), (0, 0, 1, 0))

@@ -7,7 +7,7 @@ follow, each from one factorisation as in `ridge.py`: row n of a factor gives me
 
 import torch
 
-from gpicl_baselines.classical.causal import earlier, one_hot_labels, squared_distances, unit
+from gpicl_baselines.classical.causal import one_hot_labels, squared_distances, unit
 from gpicl_envs.errors import check_number, check_positive
 from gpicl_envs.learners.base import Learner
 
@@ -48,7 +48,7 @@ class GaussianProcess(Learner):
         targets = (targets - targets.mean(2, keepdim=True)).mT.reshape(b * k, n, 1)
         of_class = kernel.repeat_interleave(k, dim=0) + torch.diag_embed(noise.mT.reshape(b * k, n))
         factor = torch.linalg.cholesky(of_class)
-        before = earlier(factor)
+        before = factor.tril(-1)
         mean = torch.bmm(before, torch.linalg.solve_triangular(factor, targets, upper=False))[..., 0]
         variance = (self.amplitude - before.square().sum(2)).clamp_min(0)
         return (mean / (1 + torch.pi * variance / 8).sqrt()).view(b, k, n).mT.contiguous()

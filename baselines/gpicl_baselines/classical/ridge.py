@@ -8,7 +8,7 @@ serves all N positions.
 
 import torch
 
-from gpicl_baselines.classical.causal import centred, earlier, inner_products, one_hot_labels, squared_distances, unit
+from gpicl_baselines.classical.causal import centred, inner_products, one_hot_labels, squared_distances, unit
 from gpicl_envs.errors import check_positive
 from gpicl_envs.learners.base import Learner
 
@@ -37,7 +37,7 @@ class _KernelLearner(Learner):
         regression = self.n_classes == 1
         targets = y.unsqueeze(2).to(kernel) if regression else one_hot_labels(y, self.n_classes) - 1 / self.n_classes
         solved = torch.linalg.solve_triangular(factor, targets, upper=False)
-        return torch.bmm(earlier(factor), solved).to(x) * (1 if regression else self.sharpness)
+        return torch.bmm(factor.tril(-1), solved).to(x) * (1 if regression else self.sharpness)
 
 
 class Ridge(_KernelLearner):
@@ -99,10 +99,6 @@ class LeastSquares(_KernelLearner):
 
     The Bayes-optimal learner of noiseless linear functions with Gaussian weights (Garg et al. 2022, section 3): exact
     once n = D. In float64, with λ = 1e-9 for the pseudo-inverse.
-
-    Args:
-        n_features: D.
-        n_classes: 1.
     """
 
     name = "least-squares"

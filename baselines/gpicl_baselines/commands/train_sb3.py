@@ -1,9 +1,7 @@
-"""`gpicl train-sb3`: PPO or RecurrentPPO of stable-baselines3, as learners."""
+"""`gpicl train-sb3`: train PPO or RecurrentPPO of stable-baselines3, and keep the policy as a learner."""
 
 from pathlib import Path
 from typing import Literal
-
-from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.learners.registry import parse_assignments
@@ -30,7 +28,7 @@ def train_sb3(
         env: environment id.
         env_kwargs: arguments of the environment, such as n_classes=5 length=50.
         seconds: of training.
-        num_envs: environments at a time.
+        num_envs: number of parallel environments.
         out: folder of the policy; runs/sb3-ALGORITHM by default.
         seed: of weights, actions and episodes.
         device: cpu or cuda.
@@ -48,5 +46,5 @@ def train_sb3(
         device=device,
         **parse_assignments(env_kwargs),
     )
-    text = f"{learner.name} was trained for {seconds:g} s and is kept in {folder}."
-    Console().print(f"{text}\nEvaluate: gpicl evaluate --learners sb3:{folder} knn", highlight=False, soft_wrap=True)
+    print(f"{learner.name} was trained for {seconds:g} s and saved in {folder}.")
+    print(f"Evaluate: gpicl evaluate --learners sb3:{folder} knn")

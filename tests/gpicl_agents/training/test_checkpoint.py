@@ -187,9 +187,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "argument of another type": (lambda c: replace_arguments(c, width="8"), r"config\.json .*width='8' is not allowed"),
     "argument that breaks the constructor": (
         lambda c: replace_arguments(c, similarity_bias=[1]),
-        r"config\.json has arguments that make no .*Transformer",
+        r"config\.json has arguments that do not make a .*Transformer",
     ),
-    "another agent": (lambda c: reseal(c, learner="knn"), r"config\.json has arguments that make no .*Neighbors"),
+    "another agent": (lambda c: reseal(c, learner="knn"), r"config\.json has arguments that do not make a .*Neighbors"),
     "another agent that takes them": (
         lambda c: reseal(c, learner="knn", arguments={"n_features": 20, "n_classes": 4}),
         r"model\.safetensors holds weights, but .* takes none",
@@ -209,9 +209,9 @@ def test_a_damaged_checkpoint_is_refused_by_file(checkpoint: Path, how: str):
 @pytest.mark.parametrize("name", ["weights.pkl", "model.pt", "pytorch_model.bin", "optimizer.pth", ".hidden", "more"])
 def test_a_folder_with_a_foreign_file_is_not_read(checkpoint: Path, learner: Transformer, name: str):
     (checkpoint / name).write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(ValueError, match=rf"{re.escape(name)} is no part of a checkpoint"):
+    with pytest.raises(ValueError, match=rf"{re.escape(name)} is not part of a checkpoint"):
         load_learner(checkpoint)
-    with pytest.raises(ValueError, match="is no part of a checkpoint"):
+    with pytest.raises(ValueError, match="is not part of a checkpoint"):
         load_weights(checkpoint, learner)
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from small_training import weights
 
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.presets import PRESETS
@@ -55,3 +56,34 @@ def test_a_learner_that_cannot_be_made_for_the_environment_is_named_with_its_siz
 def test_regression_is_refused():
     with pytest.raises(ValueError, match="GPICL-DecisionTree-v0 is regression"):
         set_up("gru", batch_size=2, env="GPICL-DecisionTree-v0")
+
+
+def test_arguments_in_the_text_count_unless_others_replace_them():
+    in_text, _ = set_up("gru,width=8,input_rank=4", batch_size=1, **SMALL)
+    replaced, _ = set_up("gru,width=16,input_rank=4", batch_size=1, learner_kwargs={"width": 8}, **SMALL)
+    wider, _ = set_up("gru,width=16,input_rank=4", batch_size=1, **SMALL)
+    assert in_text.n_parameters == replaced.n_parameters < wider.n_parameters
+
+
+def test_the_seed_decides_the_weights():
+    a, b, c = (weights(set_up("gru,width=8", batch_size=1, seed=seed, **SMALL)[0]) for seed in (1, 1, 2))
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_each_process_has_its_fraction_of_the_batch(monkeypatch: pytest.MonkeyPatch):
+    target = "gpicl_agents.training.run_setup.Processes.local_batch_size"
+    monkeypatch.setattr(target, lambda self, batch_size: batch_size // 2)
+    assert set_up("gru,width=8", batch_size=6, **SMALL)[1].num_envs == 3
+
+
+@pytest.mark.parametrize(
+    ("learner", "arguments", "message"),
+    [
+        ("gruu", SMALL, "Unknown learner 'gruu'. Did you mean 'gru'"),
+        ("gru,width=0", SMALL, "Learner 'gru,width=0' with n_features=40 .*width=0"),
+        ("gru", {"env": "GPICL-Digit-v0"}, "GPICL-Digit-v0"),
+    ],
+)
+def test_unknown_names_and_values_are_refused(learner: str, arguments: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        set_up(learner, batch_size=2, **arguments)

@@ -206,5 +206,5 @@ def test_a_learner_that_sees_its_label_is_not_trained():
 
     with pytest.raises(LearnerCheckError, match="Not causal"):
         train(Leaks(32), small_env(), TrainConfig(steps=1))
-    with pytest.raises(ValueError, match="Linear is no Learner: derive it from `Learner, nn.Module`, in that order"):
+    with pytest.raises(ValueError, match="Linear is not a Learner: derive it from `Learner, nn.Module`, in this order"):
         train(torch.nn.Linear(2, 2), small_env(), TrainConfig(steps=1))

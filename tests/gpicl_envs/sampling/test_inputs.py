@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chi2, ks_2samp
 from small_tasks import tasks_of
 
-from gpicl_envs.datasets import Dataset
+from gpicl_envs.datasets import Dataset, load_dataset
 from gpicl_envs.tasks.classification import TaskDistribution
 
 EQUAL = Dataset("equal", {"train": np.tile(np.eye(2, dtype=np.uint8), (9, 1, 1))}, {"train": np.arange(9) % 3}, 3)
@@ -36,6 +36,15 @@ def test_the_cholesky_route_forgets_the_projection_at_a_drift():
     across = (gram / scale)[:, :10, 10:]
     assert tasks.route == "cholesky" and within < 0.06 and across.mean().abs() < 0.01 and across.std() < 0.06
     assert (truth / scale)[:, :10, 10:].std() > 0.15
+
+
+def test_one_image_is_a_copy_of_the_data():
+    """Normalising a view would change the dataset: a picture of an episode then changed all later episodes."""
+    tasks = tasks_of(dataset="Clusters")
+    before, index = load_dataset("Clusters").x["train"].copy(), torch.arange(3)
+    one, several = tasks.images(index[1]), tasks.images(index)
+    assert torch.equal(one, several[1]) and torch.equal(tasks.images(index), several)
+    assert (load_dataset("Clusters").x["train"] == before).all()
 
 
 def test_distractors_are_noise_at_places_that_the_task_keeps():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from gpicl_agents.experiments.engine.findings import final_accuracies
 from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
 from gpicl_envs.errors import check_choice
 
@@ -19,11 +20,11 @@ class Experiment:
     Args:
         name: on the command line.
         title: of its report.
-        description: the question, and what the paper reports; Markdown.
+        description: what it investigates, and what the paper reports; Markdown.
         trials: `"small"` or `"paper"` → the trials of this scale, all of different names.
         draw: makes the figures: (records, folder) → names of the PNG and GIF files.
         findings: what the records show; lines of Markdown.
-        result: the result of one trial in a few words.
+        result: the result of one trial in a few words; by default its final accuracies.
         table: what is best read as a table, if anything; Markdown.
     """
 
@@ -47,6 +48,13 @@ def find_experiment(name: str) -> Experiment:
     check_choice("experiment", name, NAMES)
     module = import_module(f"gpicl_agents.experiments.{name.replace('-', '_')}")
     title, _, description = inspect.cleandoc(module.__doc__ or "").partition("\n\n")
-    table = getattr(module, "table", None)
-    title = title.removesuffix(".")
-    return Experiment(name, title, description, module.trials, module.draw, module.findings, module.result, table)
+    return Experiment(
+        name=name,
+        title=title.removesuffix("."),
+        description=description,
+        trials=module.trials,
+        draw=module.draw,
+        findings=module.findings,
+        result=getattr(module, "result", final_accuracies),
+        table=getattr(module, "table", None),
+    )

@@ -61,7 +61,7 @@ class TrialJob:
             return Outcome(error=one_line(error))
 
     def matches(self, record: TrialRecord) -> bool:
-        """Whether a record is of this very trial."""
+        """Whether a record is of this trial."""
         return record.definition == self.trial.definition
 
     def failed(self, error: str) -> TrialRecord:

@@ -7,31 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gpicl_agents.experiments.engine.findings import axis_values, select
-from gpicl_agents.experiments.engine.trial import Records
 from gpicl_agents.training.run_folder import METRICS, read_metrics
 from gpicl_envs.evaluation.records import Estimate
 from gpicl_envs.report.figures import panels, save
 
 BLOCK = 5  # neighbouring points of a curve that are averaged, against the noise of few episodes
-
-
-def draw_series(
-    axes: Any, records: Records, axis: str, evaluation: str, statistic: str, label: str, colour: str
-) -> None:
-    """Draw a statistic of an evaluation (in %) against an axis: a dot for each trial, a line through the means.
-
-    Each dot has its 95 % interval. Draws nothing if no trial was evaluated so.
-    """
-    records = [record for record in records if evaluation in record.results]
-    means = {}
-    for value in axis_values(records, axis):
-        estimates = [getattr(record.results[evaluation], statistic) for record in select(records, **{axis: value})]
-        means[value] = 100 * np.mean([estimate.mean for estimate in estimates])
-        for estimate in estimates:
-            draw_estimate(axes, value, estimate, color=colour)
-    if means:
-        axes.plot(list(means), list(means.values()), color=colour, linewidth=1.3, label=label)
 
 
 def draw_estimate(axes: Any, x: float, estimate: Estimate, horizontal: bool = False, **style: Any) -> None:
@@ -81,10 +61,10 @@ def draw_stages(axes: Any, stages: Sequence[tuple[int, Sequence[float]]]) -> Any
     return colours
 
 
-def add_step_bar(figure: Any, colours: Any, panels: Any, label: str = "training step", **style: Any) -> None:
-    """Add a colour bar of the training step, marked at every doubling, beside these panels."""
+def add_step_bar(figure: Any, colours: Any, axes: Any, label: str = "training step", **style: Any) -> None:
+    """Add a colour bar of the training step, marked at every doubling, beside these axes."""
     first, last = (int(value) for value in (colours.norm.vmin, colours.norm.vmax))
-    bar = figure.colorbar(colours, ax=panels, label=label, **style)
+    bar = figure.colorbar(colours, ax=axes, label=label, **style)
     ticks = [first * 2**i for i in range(20) if first * 2**i < last / 1.3] + [last]
     bar.set_ticks(ticks, labels=[f"{step:,}" for step in ticks])
     bar.ax.minorticks_off()

@@ -1,4 +1,4 @@
-"""The report of an experiment, `report.md`: the question, figures, findings, every trial, and where it comes from."""
+"""The report of an experiment, `report.md`: its description, figures, findings, every trial, and their provenance."""
 
 from pathlib import Path
 

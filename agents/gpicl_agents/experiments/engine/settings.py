@@ -83,3 +83,4 @@ PAPER = Setting(
     batch_size=512,
 )
 SETTINGS = {"small": SMALL, "paper": PAPER}
+SEEDS = {"small": 2, "paper": 3}  # runs of each trial, unless an experiment has its own number

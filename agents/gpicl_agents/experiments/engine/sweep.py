@@ -49,8 +49,8 @@ def sweep(
     """Run all trials of an experiment that have no record in the folder yet; return one record for each trial.
 
     A record is added to `records.jsonl` as soon as its trial is done, and a trial that was interrupted resumes from its
-    last checkpoint. A failed trial has a record with the reason, and is run again the next time; so is one that lacked
-    a dataset, once that is available.
+    last checkpoint. A failed trial has a record with the reason, and is run again the next time, and so is a trial
+    for which a dataset was missing, once it is available.
 
     Args:
         experiment: the experiment.
