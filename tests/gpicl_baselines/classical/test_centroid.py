@@ -25,5 +25,5 @@ def test_a_class_not_seen_yet_is_the_last_choice_of_centroids():
 
 
 def test_classifiers_refuse_values():
-    with pytest.raises(ValueError, match="NearestCentroid only classifies: n_classes=1"):
+    with pytest.raises(ValueError, match="NearestCentroid only classifies, but n_classes=1"):
         make_learner("centroid", n_features=20, n_classes=1)
