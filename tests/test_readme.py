@@ -39,7 +39,7 @@ def test_it_is_one_page():
 def test_no_line_that_lists_ids_is_out_of_date():
     from gpicl_envs.registration import environments
 
-    assert f"[{len(environments())} ids]" in README
+    assert f"[{len(environments())} environments]" in README
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/benchmark.md"])
