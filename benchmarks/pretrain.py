@@ -39,7 +39,7 @@ RECIPES = {
     "gpicl-small-kernel": Recipe(
         "kernel",
         5000,
-        "A Transformer that reads causal kernel ridge regressions: stronger, and no black box (`transformer+kernel`).",
+        "A Transformer that reads causal kernel ridge regressions: stronger, not a black box (`transformer+kernel`).",
     ),
 }
 BASELINES = ("kernel-ridge", "ridge", "knn", "centroid")

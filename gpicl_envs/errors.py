@@ -24,6 +24,8 @@ class UnexpectedArgumentError(TypeError, ValueError):
 def _nearest(given: object, valid: Iterable[str]) -> str:
     """The names that may be meant and all valid names, as sentences."""
     names = sorted(valid)
+    if not names:
+        return " None is registered: names are known once their package is installed, not if it is only on the path."
     lowered = {name.lower(): name for name in names}
     near = [lowered[match] for match in get_close_matches(str(given).lower(), lowered, n=3, cutoff=0.5)]
     suggestion = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -5,7 +5,7 @@ from types import ModuleType
 
 from gpicl_agents.evaluations import Evaluation
 from gpicl_agents.experiments.engine.experiment import Experiment
-from gpicl_agents.experiments.engine.plots import draw_series, save_figure
+from gpicl_agents.experiments.engine.plots import draw_estimate, save_figure
 from gpicl_agents.experiments.engine.trial import Trial
 from gpicl_envs.report.figures import PALETTE, panels
 
@@ -25,7 +25,8 @@ def trial(n_tasks: int, learner: str = "transformer") -> Trial:
 
 def draw(records, folder: Path) -> list[str]:
     figure, (axes,) = panels(1)
-    draw_series(axes, records, "n_tasks", "seen-task", "gain", "seen-task", PALETTE[0])
+    for record in records:
+        draw_estimate(axes, record.axes["n_tasks"], record.results["seen-task"].gain, color=PALETTE[0])
     return [save_figure(figure, folder, "tiny")]
 
 

@@ -21,6 +21,7 @@ def test_an_unknown_name_lists_the_nearest_and_all_valid_names():
     message = str(UnknownNameError("dataset", "mnits", ["SVHN", "MNIST"], "See the list."))
     assert message == "Unknown dataset 'mnits'. Did you mean 'MNIST'? Valid: MNIST, SVHN. See the list."
     assert "Did you mean" not in str(UnknownNameError("dataset", "x", ["Digits"]))
+    assert "known once their package is installed" in str(UnknownNameError("learner", "x", []))
     assert check_choice("split", "test", ("train", "test")) == "test"
 
 

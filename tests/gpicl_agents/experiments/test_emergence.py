@@ -1,6 +1,7 @@
 from trial_records import record, result
 
 from gpicl_agents.experiments import emergence
+from gpicl_agents.experiments.engine.experiment import find_experiment
 from gpicl_agents.experiments.engine.trial import Stage, Training, TrialRecord
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 
@@ -28,7 +29,7 @@ def test_the_best_step_is_told_from_the_last():
 
 def test_the_result_has_every_evaluation():
     found = record({}, {SEEN_TASK: result(0.1, 0.98), UNSEEN_TASK: result(0.1, 0.4)})
-    assert emergence.result(found) == "seen-task 98 %, unseen-task 40 %"
+    assert find_experiment("emergence").result(found) == "seen-task 98 %, unseen-task 40 %"
 
 
 def test_runs_have_unlimited_tasks_and_few_and_are_evaluated_during_training():

@@ -3,6 +3,7 @@ from trial_records import record, result
 
 from gpicl_agents.evaluations import Summary
 from gpicl_agents.experiments import heatmap
+from gpicl_agents.experiments.engine.experiment import find_experiment
 from gpicl_agents.experiments.engine.trial import TrialRecord
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 
@@ -28,7 +29,8 @@ def test_where_learning_begins_is_where_every_run_is_above_chance():
 
 
 def test_the_result_has_both_evaluations():
-    assert heatmap.result(run("transformer", 64, 16, 0, result(0.1, 0.25))) == "seen-task 90 %, unseen-task 25 %"
+    record = run("transformer", 64, 16, 0, result(0.1, 0.25))
+    assert find_experiment("heatmap").result(record) == "seen-task 90 %, unseen-task 25 %"
 
 
 @pytest.mark.parametrize("scale", ["small", "paper"])
