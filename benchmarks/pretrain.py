@@ -34,7 +34,7 @@ RECIPES = {
     "gpicl-small": Recipe(
         "fast",
         4500,
-        "A black-box Transformer: no notion of similarity is built in. It predicts through eight projections.",
+        "A black-box Transformer: no notion of similarity is built in. It is an ensemble of eight projections.",
     ),
     "gpicl-small-kernel": Recipe(
         "kernel",

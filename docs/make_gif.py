@@ -17,7 +17,7 @@ from gpicl_envs.rendering.image import BLUE, GREEN, GRID, INK, MUTED, RED
 
 GREYS = 12  # of the palette, which all frames share
 LAST_SECONDS = 3.0  # that the last frame stays
-ALL_OF_FIRST = 20  # answers that have a frame each; then every second one has
+ALL_OF_FIRST = 20  # predictions with a frame each; of those after them, every second one
 
 
 def main(
@@ -28,7 +28,7 @@ def main(
     fps: float = 4.0,
     out: Path = Path(__file__).parent / "images" / "episode.gif",
 ) -> None:
-    """Write an animation of one episode, answered by a learner.
+    """Write an animation of one episode, predicted by a learner.
 
     Args:
         learner: registered name, module:Class or checkpoint folder.
@@ -45,7 +45,7 @@ def main(
 
 @torch.no_grad()
 def play_episode(learner: str, env_id: str, seed: int, length: int) -> list[NDArray[np.uint8]]:
-    """Return pictures of an episode, before the first answer and after the others."""
+    """Return pictures of an episode, before the first prediction and after the others."""
     env = gymnasium.make(env_id, split="test", length=length, render_mode="rgb_array")
     env.reset(seed=seed)
     state_of_episode = env.unwrapped
