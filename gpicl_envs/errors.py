@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from numbers import Real
 from typing import Any
 
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 
 class UnknownNameError(ValueError):
     """A look-up by name failed; the message suggests the nearest names and lists all."""
@@ -77,7 +79,7 @@ def check_positive(name: str, given: float) -> float:
 
 
 def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call a constructor; the error for an argument that it does not take lists those that it takes."""
+    """Call a constructor; an argument that it does not take, or that is missing, is named in the error."""
     parameters = inspect.signature(made).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in arguments:
@@ -86,6 +88,9 @@ def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
                 f"{getattr(made, '__name__', made)} got an unexpected keyword argument {name!r}."
                 f"{_nearest(name, parameters)}"
             )
+    required = [name for name, p in parameters.items() if p.default is p.empty and p.kind not in VARIADIC]
+    if missing := [name for name in required if name not in arguments]:
+        raise ValueError(f"{getattr(made, '__name__', made)} needs {' and '.join(missing)}: give values or defaults.")
     return made(**arguments)
 
 

@@ -1,4 +1,4 @@
-"""`gpicl check`: whether a learner keeps the protocol."""
+"""`gpicl check`: whether a learner is causal and consistent."""
 
 import traceback
 from pathlib import Path
@@ -10,7 +10,7 @@ from gpicl_envs.learners.registry import make_learner, parse_assignments
 
 
 def check(learner: tyro.conf.Positional[str], learner_kwargs: Assignments = (), seed: int = 0) -> None:
-    """Check that a learner keeps the protocol, above all that it cannot see the future.
+    """Check that a learner does what the interface promises, above all that it cannot see the future.
 
     Examples: `gpicl check my_agent:MyAgent`; `gpicl check knn,k=3`.
 
@@ -28,7 +28,7 @@ def check(learner: tyro.conf.Positional[str], learner_kwargs: Assignments = (), 
         raise
     except Exception as error:  # the learner's own code may raise anything
         raise LearnerCheckError(f"{made.name} raised {type(error).__name__}: {error} ({_place(error)}).") from error
-    show(f"{made.name} keeps the protocol: causal, deterministic, step and predict agree.")
+    show(f"{made.name} passes the check: causal, deterministic, step and predict agree.")
 
 
 def _place(error: Exception) -> str:

@@ -37,7 +37,7 @@ def evaluate(
         learners: registered names, module:Class, checkpoint folders, or pretrained:NAME.
         env: environment id.
         protocol: tasks of meta-training (train images), new tasks on test images, or a new dataset.
-        env_kwargs: arguments of the environment, such as length=50 label_noise=0.1.
+        env_kwargs: arguments that define the tasks, such as length=50 label_noise=0.1 (not action or feedback).
         episodes: episodes for each learner.
         seed: of the episodes.
         batch_size: episodes at a time.

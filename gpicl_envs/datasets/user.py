@@ -76,14 +76,17 @@ def read_npz(path: Path, check: Callable[[Arrays], None] | None = None) -> Array
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = check_arrays(path.name, {key: file[key] for key in KEYS if key in file})
+            names = [
+                key for key in KEYS if key in file
+            ] or file.files  # without any of them, the error lists what there is
+            arrays = check_arrays(path.name, {name: file[name] for name in names})
             if check is not None:
                 check(arrays)
             return arrays
     except Exception as error:  # a damaged file can break its readers (zip, zlib, NumPy) in any way
         raise DamagedDataError(
             f"{path} is refused: {error or type(error).__name__} It must be a whole file of numpy.savez with plain "
-            "arrays x_train, y_train, x_test, y_test, or one of the pairs: write or copy it again."
+            "arrays x_train, y_train, x_test, y_test, or one of the pairs. If it is damaged, write or copy it again."
         ) from error
 
 

@@ -64,8 +64,9 @@ def check_arrays(what: str, arrays: Arrays, copy: bool = False) -> Arrays:
     """
     splits = [split for split in SPLITS if {f"x_{split}", f"y_{split}"} & set(arrays)]
     if not splits:
+        given = ", ".join(arrays) or "no arrays"
         raise ValueError(
-            f"{what} has no x_train and y_train, nor x_test and y_test, but {', '.join(arrays) or 'nothing'}."
+            f"{what} has no x_train and y_train, nor x_test and y_test, but {given}: give a pair, or both."
         )
     checked: Arrays = {}
     for split in splits:

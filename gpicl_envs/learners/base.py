@@ -100,6 +100,9 @@ class Learner:
         state, rows = self.start(len(x)), []
         for n in range(x.shape[1]):
             logits, state = self.step(state, x[:, n], previous[:, n])
+            if not isinstance(logits, torch.Tensor):
+                kind = type(logits).__name__
+                raise TypeError(f"{type(self).__name__}.step returned a {kind} first: return (logits, state).")
             rows.append(logits)
         return torch.stack(rows, dim=1)
 

@@ -14,11 +14,11 @@ STEP_TOLERANCE = 1e-4
 
 
 class LearnerCheckError(AssertionError):
-    """A learner breaks the protocol; the message explains how and where."""
+    """A learner failed its check; the message explains how and where."""
 
 
 def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: int = 0) -> None:
-    """Check that a learner keeps the protocol of `gpicl_envs.Learner`, above all that it cannot see the future.
+    """Check that a learner does what `gpicl_envs.Learner` promises, above all that it cannot see the future.
 
     Checked in this order: the methods and attributes exist; `predict` returns finite floating-point logits (B, N, K),
     the same when called again, and leaves its inputs unchanged; row n stays bit-identical when x[n+1:] or y[n:] change;
@@ -32,7 +32,7 @@ def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: 
         seed: seed of the trial data.
 
     Raises:
-        LearnerCheckError: the learner breaks the protocol.
+        LearnerCheckError: the learner fails the check.
     """
     check_integer("batch_size", batch_size, 2)
     check_integer("length", length, 2)
@@ -95,7 +95,8 @@ def _check_interface(learner: Any) -> None:
     name = type(learner).__name__
     require(not inspect.isclass(learner), f"{learner!r} is a class: give an instance of it.")
     for method in ("predict", "start", "step", "state_size"):
-        require(callable(getattr(learner, method, None)), f"{name} has no method {method}(): derive it from Learner.")
+        hint = "derive it from Learner, or give act:module:Class for an agent with act()."
+        require(callable(getattr(learner, method, None)), f"{name} has no method {method}(): {hint}")
     for attribute in ("n_features", "n_classes"):
         value = getattr(learner, attribute, None)
         hint = "call super().__init__(n_features, n_classes) in its constructor."

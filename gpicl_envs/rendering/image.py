@@ -107,7 +107,7 @@ def _draw_axes(
 
 def _draw_recent(canvas: Image.Image, draw: ImageDraw.ImageDraw, frame: Frame) -> None:
     """The base inputs of the last predictions, and what was predicted."""
-    caption = f"last predictions → true {'values' if frame.is_regression else 'labels'}"
+    caption = f"last base inputs: prediction → true {'value' if frame.is_regression else 'label'}"
     draw.text((MARGIN, RECENT_CAPTION), caption, MUTED, _font(12))
     n = len(frame.recent)
     recent = zip(frame.recent, frame.predictions[-n:], frame.labels[-n:], strict=True) if n else ()

@@ -98,7 +98,7 @@ def test_what_is_too_large_for_the_package_is_refused(run: Path, box: Path, tmp_
 
 
 @pytest.mark.parametrize("name", pretrained_names())
-def test_every_learner_in_the_box_fits_and_keeps_the_protocol(name: str):
+def test_every_learner_in_the_box_fits_and_passes_the_check(name: str):
     learner = load_pretrained(name)
     check_learner(learner)
     folder = Path(gpicl_agents.__file__).parent / "pretrained" / name

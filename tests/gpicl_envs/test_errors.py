@@ -25,6 +25,11 @@ def test_an_unknown_name_lists_the_nearest_and_all_valid_names():
     assert check_choice("split", "test", ("train", "test")) == "test"
 
 
+def test_a_missing_argument_is_named():
+    with pytest.raises(ValueError, match="make_nothing needs length: give"):
+        construct(make_nothing, {"n_features": 3})
+
+
 @pytest.mark.parametrize("given", [3, np.int64(3), np.uint8(3)], ids=repr)
 def test_whole_numbers_of_any_type_become_ints(given):
     assert type(check_integer("n", given, 3, 3)) is int

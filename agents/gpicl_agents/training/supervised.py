@@ -88,7 +88,7 @@ def train(
         report: called after every step.
 
     Raises:
-        LearnerCheckError: the learner breaks the protocol, as `gpicl_envs.check_learner` finds.
+        LearnerCheckError: the learner fails `gpicl_envs.check_learner`.
         ValueError: the learner does not fit the environment, or the folder holds a run and `resume` is not set.
         FloatingPointError: the loss is not finite; the last checkpoint is kept.
         MemoryError: the batch does not fit; the message says which setting to lower.

@@ -44,7 +44,7 @@ def made(model: str) -> Any:
 
 
 @each
-def test_every_model_keeps_the_protocol(model: str):
+def test_every_model_passes_the_check(model: str):
     check_learner(made(model), length=16)
 
 

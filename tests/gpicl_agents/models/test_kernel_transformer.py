@@ -19,7 +19,7 @@ def made(**arguments) -> KernelTransformer:
 
 
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
-def test_every_form_keeps_the_protocol(arguments: dict):
+def test_every_form_passes_the_check(arguments: dict):
     check_learner(made(**arguments), length=16)
 
 

@@ -36,7 +36,7 @@ def episodes(length: int = 13, seed: int = 1) -> tuple[torch.Tensor, torch.Tenso
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @every_model
-def test_every_model_keeps_the_protocol(model: type[MixerAgent], arguments: dict, form: dict):
+def test_every_model_passes_the_check(model: type[MixerAgent], arguments: dict, form: dict):
     """Causality, and step equal to predict, are among what this checks; the episode is three chunks and one more."""
     check_learner(made(model, **arguments, **form), length=16)
 

@@ -27,7 +27,7 @@ def learner(request) -> BanditAgent:
     return perturbed(learner, 0.3)
 
 
-def test_it_keeps_the_protocol(learner: BanditAgent):
+def test_it_passes_the_check(learner: BanditAgent):
     check_learner(learner, length=16)
 
 

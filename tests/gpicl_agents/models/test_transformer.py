@@ -23,7 +23,7 @@ def made(**arguments) -> Transformer:
 
 
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
-def test_every_form_keeps_the_protocol(arguments: dict):
+def test_every_form_passes_the_check(arguments: dict):
     """Causality, and step with the cache equal to predict, are among what this checks."""
     check_learner(made(**arguments), length=16)
 

@@ -28,7 +28,7 @@ class Foundation:
 
 
 @pytest.mark.parametrize("name", ["DecisionTreeClassifier", "RidgeClassifier", "Perceptron"])
-def test_any_classifier_of_scikit_learn_keeps_the_protocol(name: str):
+def test_any_classifier_of_scikit_learn_passes_the_check(name: str):
     """One with probabilities, one with scores, one whose fit is random."""
     learner = make_learner(f"sklearn:{name}", n_features=6, n_classes=3)
     check_learner(learner, batch_size=2, length=10)

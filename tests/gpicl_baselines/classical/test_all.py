@@ -30,7 +30,7 @@ def test_any_number_of_features_and_classes_will_do(name: str, sizes: tuple[int,
 
 
 @pytest.mark.parametrize("name", ["knn", "ridge", "kernel-ridge", "majority", "least-squares"])
-def test_learners_of_values_keep_the_protocol_and_beat_nothing(name: str):
+def test_learners_of_values_pass_the_check_and_beat_nothing(name: str):
     learner = make_learner(name, n_features=20, n_classes=1)
     check_learner(learner, length=30)
     curve = evaluate(learner, FunctionDistribution("LinearRegression", length=41), episodes=100)
@@ -38,7 +38,7 @@ def test_learners_of_values_keep_the_protocol_and_beat_nothing(name: str):
 
 
 @pytest.mark.parametrize("name", ["naive-bayes", "lda", "logistic", "gaussian-process", "label-propagation"])
-def test_every_classical_baseline_keeps_the_protocol_and_learns(name: str):
+def test_every_classical_baseline_passes_the_check_and_learns(name: str):
     check_learner(make_learner(name, n_features=32, n_classes=4), length=20)
     curve = evaluate(make_learner(name), TaskDistribution("MNIST", split="test"), episodes=32)
     assert 0.55 < curve.final.mean < 0.85 and curve.mean[0] < 0.35

@@ -15,7 +15,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("arguments", VARIANTS, ids=str)
-def test_gradient_learners_keep_the_protocol(arguments: dict):
+def test_gradient_learners_pass_the_check(arguments: dict):
     check_learner(GradientLearner(**SMALL, **arguments), length=8)
 
 

@@ -12,7 +12,7 @@ from gpicl_envs.tasks.classification import TaskDistribution
 
 @pytest.mark.parametrize("update", ["second-order", "first-order", "reptile"])
 @pytest.mark.parametrize("hidden", [None, 5])
-def test_maml_keeps_the_protocol(update: str, hidden: int | None):
+def test_maml_passes_the_check(update: str, hidden: int | None):
     learner = MAML(**SMALL, update=update, hidden=hidden, inner_rate=0.5)
     for parameter in learner.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)

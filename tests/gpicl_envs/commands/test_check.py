@@ -16,7 +16,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_check_says_that_a_learner_is_fine(folder: Path, monkeypatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(folder)
     main(["check", "my_agent:Nearest"])
-    assert "Nearest keeps the protocol" in capsys.readouterr().out
+    assert "Nearest passes the check" in capsys.readouterr().out
 
 
 def test_arguments_follow_the_learner_or_are_given_apart(capsys: pytest.CaptureFixture[str]):

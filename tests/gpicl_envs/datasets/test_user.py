@@ -90,6 +90,10 @@ def test_a_file_that_is_rewritten_is_read_again(own_data: Path):
     [
         ({"y_train": None}, "has only one of x_train and y_train"),
         ({"x_train": None, "y_train": None}, "has no x_train and y_train"),
+        (
+            {"x_train": None, "y_train": None, "images": np.ones((3, 4))},
+            "nor x_test and y_test, but images: give a pair",
+        ),
         ({"y_train": np.arange(30) % 3 + 1}, "The labels of bad.npz run from 1 to 3 with 3 different values"),
         ({"y_train": np.arange(30) % 3 * 2}, "run from 0 to 4 with 3 different values.*exactly 0 … K − 1"),
         ({"y_train": np.zeros(30, int)}, "K at least 2"),

@@ -45,7 +45,7 @@ X, Y = small_classes()
         ((X, Y, X[:, :5], Y), r"different shapes: \(6,\) in x_train and \(5,\) in x_test"),
         ((X, Y, X, Y + 4 * (Y == 3)), "run from 0 to 7 with 5 different"),
         ((X,), "only one of x_train and y_train"),
-        ((), "has no x_train and y_train"),
+        ((), "has no x_train and y_train, nor x_test and y_test, but no arrays: give"),
         (("text", Y), "x_train of mine has dtype <U4"),
     ],
 )

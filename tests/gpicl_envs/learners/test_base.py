@@ -23,6 +23,15 @@ def test_step_is_derived_from_predict(plug_in: str):
     assert learner.state_size(3) == 6
 
 
+def test_a_step_that_returns_the_state_first_is_refused():
+    def step(self, state, x, y_previous):
+        return (state,), torch.zeros(len(x), 3)
+
+    swapped = type("Swapped", (Learner,), {"step": step})(4, 3)
+    with pytest.raises(TypeError, match=r"Swapped.step returned a tuple first: return \(logits, state\)"):
+        swapped.predict(torch.zeros(1, 2, 4), torch.zeros(1, 2, dtype=torch.int64))
+
+
 def test_a_learner_needs_predict_or_step():
     with pytest.raises(TypeError, match="overrides neither predict"):
         type("Empty", (Learner,), {})
