@@ -45,7 +45,7 @@ class QuickstartConfig:
     """
 
     scale: float = 1.0
-    max_seconds: tuple[float, float] = (60.0, 120.0)
+    max_seconds: tuple[float, float] = (120.0, 300.0)
     episodes: int = 1024
     seed: int = 0
     device: str = "cpu"
@@ -120,6 +120,9 @@ def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float
     with LiveReport(learner.name, settings.steps, console) as live:
         progress = train(learner, venv, settings, folder=folder, resume=True, report=live)
     console.print(f"{learner.name}: {progress.step} steps in {progress.seconds:.0f} s\n")
+    if progress.on_plateau:
+        stuck = f"{learner.name} is still on the loss plateau: it has not learned to learn within its time."
+        console.print(f"{stuck} Run the quickstart again while the machine does nothing else.\n", markup=False)
     return learner
 
 

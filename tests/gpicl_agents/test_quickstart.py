@@ -1,3 +1,4 @@
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,21 @@ def test_the_whole_thread_at_its_smallest(tmp_path: Path):
     assert page == tmp_path / "report" / "index.html" and "transformer+similarity" in page.read_text()
     assert (tmp_path / "report" / "emergence.png").stat().st_size > 10_000
     assert load_learner(tmp_path / "fast").name == "transformer"
+
+
+def test_an_agent_that_is_still_on_the_plateau_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    original = module.train
+
+    def train_slowly(*arguments, **settings):
+        progress = original(*arguments, **settings)
+        progress.on_plateau = True
+        return progress
+
+    monkeypatch.setattr(module, "train", train_slowly)
+    console = Console(file=StringIO(), width=200)
+    quickstart(tmp_path, TINY, console)
+    output = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(f"{name} is still on the loss plateau" in output for name in ("transformer", "transformer+similarity"))
 
 
 def test_folders_of_somebody_else_are_left_alone(tmp_path: Path):
