@@ -121,8 +121,8 @@ def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float
         progress = train(learner, venv, settings, folder=folder, resume=True, report=live)
     console.print(f"{learner.name}: {progress.step} steps in {progress.seconds:.0f} s\n")
     if progress.on_plateau:
-        stuck = f"{learner.name} is still on the loss plateau: it has not learned to learn within its time."
-        console.print(f"{stuck} Run the quickstart again while the machine does nothing else.\n", markup=False)
+        stuck = f"{learner.name} is still on the loss plateau: it has not learned to learn within its steps and time."
+        console.print(f"{stuck} Run it at full scale, while the machine does nothing else.\n", markup=False)
     return learner
 
 
