@@ -97,8 +97,10 @@ class _Scorer:
         learner, start = self.learner, time.perf_counter()
         x, y = batch.x.to(learner.device), batch.y.to(learner.device)
         with evaluating(learner):
-            # Only the oracle sees the hidden tasks.
-            logits = learner.predict(batch, self.tasks) if isinstance(learner, Oracle) else learner.predict(x, y)
+            if isinstance(learner, Oracle):  # only it sees the hidden tasks
+                logits = learner.predict(batch, self.tasks)
+            else:  # copies: what a learner does to its arguments changes neither its own score nor another's
+                logits = learner.predict(x.clone(), y.clone())
         check_logits(logits, (*y.shape, self.tasks.n_classes), f"{learner.name}.predict(x, y)")
         if self.likelihood is None:
             self.scores[rows] = (logits[..., 0] - y).square().cpu().numpy()
