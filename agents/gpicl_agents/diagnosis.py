@@ -121,7 +121,7 @@ def diagnose_learner(
 
     Raises:
         ValueError: an unknown learner or argument, or regression, which the diagnosis does not cover.
-        LearnerCheckError: the learner breaks its protocol.
+        LearnerCheckError: the learner fails `gpicl_envs.check_learner`.
     """
     env_kwargs = {"split": "train"} | env_kwargs | {"device": device}
     tasks = make_tasks(**env_kwargs)

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from gpicl_agents.experiments.engine.plots import draw_emergence
 from gpicl_agents.training.presets import PRESETS
-from gpicl_agents.training.progress import LiveReport, score_table
+from gpicl_agents.training.progress import LiveReport, outcome, score_table
 from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import train
+from gpicl_envs.commands.arguments import show
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.evaluate import evaluate_all
@@ -119,10 +120,10 @@ def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float
     console.rule(f"meta-training {learner.name} on {ENV_ID}: {preset.description}")
     with LiveReport(learner.name, settings.steps, console) as live:
         progress = train(learner, venv, settings, folder=folder, resume=True, report=live)
-    console.print(f"{learner.name}: {progress.step} steps in {progress.seconds:.0f} s\n")
+    show(f"{learner.name}: {outcome(progress)}\n", console)
     if progress.on_plateau:
-        stuck = f"{learner.name} is still on the loss plateau: it has not learned to learn within its steps and time."
-        console.print(f"{stuck} Run it at full scale, while the machine does nothing else.\n", markup=False)
+        advice = "run the quickstart at full scale, while the machine does nothing else."
+        show(f"{learner.name} is still on the loss plateau: {advice}\n", console)
     return learner
 
 
@@ -147,5 +148,5 @@ def _print_summary(records: list[Record], page: Path, console: Console) -> None:
     for learner in ("transformer", "transformer+similarity"):
         mean, low, high = (100 * value for value in compare(on_mnist[learner], on_mnist["1-nn-cosine"]))
         gap = f"{mean:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}]"
-        console.print(f"{learner} minus 1-nn-cosine on unseen MNIST tasks: {gap}", highlight=False, markup=False)
-    console.print(f"\nThe report, with all learning curves: {page}", highlight=False, soft_wrap=True)
+        show(f"{learner} minus 1-nn-cosine on unseen MNIST tasks: {gap}", console)
+    show(f"\nThe report, with all learning curves: {page}", console)

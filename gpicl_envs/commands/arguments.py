@@ -19,9 +19,9 @@ class Words(tuple[str, ...]):
     """The words after a command's name: the type of the only parameter of a command that parses them itself."""
 
 
-def show(line: object) -> None:
+def show(line: object, console: Console | None = None) -> None:
     """Print text as it is: neither coloured nor cut into lines that fit the terminal."""
-    Console().print(line, markup=False, highlight=False, soft_wrap=True)
+    (console or Console()).print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def unchecked(config: Config) -> Config:

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gpicl_envs.commands.arguments import Assignments
+from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.errors import check_integer
 from gpicl_envs.learners.registry import parse_assignments
 from gpicl_envs.registration import find_environment
@@ -165,7 +165,7 @@ def read_label(console: Console, n_classes: int) -> int | None:
         if text.isdecimal() and int(text) < n_classes:
             return int(text)
         message = f"{text!r} is not a label: give a whole number from 0 to {n_classes - 1}, or q to quit."
-        console.print(message, markup=False, highlight=False)
+        show(message, console)
 
 
 def picture(image: NDArray[np.float32], lines: int, in_colour: bool) -> Text:

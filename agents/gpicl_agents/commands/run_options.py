@@ -8,7 +8,6 @@ from gpicl_envs.commands.arguments import Assignments
 from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
 
 NOT_EVALUATED = ("feedback", "action", "n_tasks", "split")  # arguments of an environment that only training has
-PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}  # for lines that can be copied
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ import inspect
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import tyro
 from rich.console import Console
 
-from gpicl_agents.commands.run_options import PLAIN, RunOptions
+from gpicl_agents.commands.run_options import RunOptions
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.presets import PRESETS, find_preset
-from gpicl_envs.commands.arguments import Words, unchecked
+from gpicl_envs.commands.arguments import Words, show, unchecked
 from gpicl_envs.learners.registry import LearnerSpec
 
 DEFAULT_PRESET = "fast"
@@ -45,21 +44,21 @@ def train(words: Words) -> None:
     preset, options = parse_options(words)
     from gpicl_agents.training.checkpoint import latest_checkpoint
     from gpicl_agents.training.distributed import Processes
-    from gpicl_agents.training.progress import LiveReport
+    from gpicl_agents.training.progress import LiveReport, outcome
     from gpicl_agents.training.supervised import train as run
 
     config, out = options.config, options.out or default_folder(preset, options.learner)
     agent, venv = options.set_up(config.seed)
     console = Console(quiet=not Processes(agent.device).is_main)
     if options.resume and latest_checkpoint(out) is None:
-        console.print(f"There is nothing to resume in {out}: training from scratch.", **PLAIN)
+        show(f"There is nothing to resume in {out}: training from scratch.", console)
     with LiveReport(agent.name, config.steps, console) as live:
         progress = run(agent, venv, config, folder=out, resume=options.resume, report=live)
-    console.print(outcome(progress, config.target), **PLAIN)
+    show(outcome(progress, config.target), console)
     if progress.stopped == "interrupted":
-        console.print(f"Stopped and saved in {out}: the same command with --resume continues.", **PLAIN)
+        show(f"Stopped and saved in {out}: the same command with --resume continues.", console)
         raise SystemExit(130)
-    console.print(f"Evaluate: {options.evaluate_command(out)}", **PLAIN)
+    show(f"Evaluate: {options.evaluate_command(out)}", console)
 
 
 def parse_options(words: Words) -> tuple[str, TrainOptions]:
@@ -88,13 +87,3 @@ def default_folder(preset: str, learner: str) -> Path:
     """Return runs/PRESET, or runs/LEARNER for another learner than the preset's."""
     name = preset if learner == PRESETS[preset].spec else LearnerSpec.parse(learner).name
     return Path("runs") / re.sub(r"\W+", "-", name)
-
-
-def outcome(progress: Any, target: float | None) -> str:
-    """Return how training ended, in one line."""
-    text = f"{progress.step} steps in {progress.seconds:.0f} s"
-    if progress.plateau_end is not None:
-        text += f"; accuracy rose within the episode from step {progress.plateau_end} on"
-    elif progress.on_plateau:
-        text += "; accuracy did not rise within the episode (last ten examples against the first)"
-    return text + (f"; the target of {target} was reached." if progress.stopped == "target" else ".")

@@ -5,9 +5,9 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from gpicl_agents.commands.run_options import PLAIN, RunOptions
+from gpicl_agents.commands.run_options import RunOptions
 from gpicl_agents.training.config import RewardConfig
-from gpicl_envs.commands.arguments import unchecked
+from gpicl_envs.commands.arguments import show, unchecked
 
 RUN = RunOptions("transformer", batch_size=32)
 CONFIG = unchecked(RewardConfig())
@@ -35,9 +35,9 @@ def train_rl(
     with LiveReport(agent.name, config.steps, console) as live:
         progress = train_from_reward(agent, venv, config, folder=out, report=live)
     accuracy = f"{100 * progress.accuracy:.0f} %"
-    console.print(f"{progress.step} steps; in the last one, {accuracy} of the last ten labels were right.", **PLAIN)
+    show(f"{progress.step} steps; in the last one, {accuracy} of the last ten labels were right.", console)
     if progress.stopped:
-        console.print(f"Stopped and saved in {out}. A run from rewards cannot be resumed.", **PLAIN)
-    console.print(f"Evaluate: {run.evaluate_command(out)}", **PLAIN)
+        show(f"Stopped and saved in {out}. A run from rewards cannot be resumed.", console)
+    show(f"Evaluate: {run.evaluate_command(out)}", console)
     if progress.stopped:
         raise SystemExit(130)

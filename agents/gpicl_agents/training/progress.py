@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gpicl_agents.training.supervised import Progress
+from gpicl_envs.commands.arguments import show
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.rendering.modes import sparkline
 from gpicl_envs.report import leaderboard
@@ -60,7 +61,7 @@ class LiveReport:
         if progress.evaluated and progress.curve is not None:
             self.rows.append((progress.step, progress.seconds, progress.curve.scores.mean(0)))
             if self.live is None:
-                self.console.print(self._line(*self.rows[-1]), highlight=False, soft_wrap=True)
+                show(self._line(*self.rows[-1]), self.console)
         if self.live is not None:
             self.live.update(self._view())
 
@@ -77,6 +78,16 @@ class LiveReport:
             values = f"{100 * accuracy[0]:.0f} %", f"{100 * accuracy[-LAST:].mean():.0f} %"
             table.add_row(str(step), f"{seconds:.0f}", *values, Text(_curve(accuracy), style="green"))
         return Group(self.bar, table)
+
+
+def outcome(progress: Progress, target: float | None = None) -> str:
+    """Return how training ended, in one line."""
+    text = f"{progress.step} steps in {progress.seconds:.0f} s"
+    if progress.plateau_end is not None:
+        text += f"; accuracy rose within the episode from step {progress.plateau_end} on"
+    elif progress.on_plateau:
+        text += "; accuracy did not rise within the episode (last ten examples against the first)"
+    return text + (f"; the target of {target} was reached." if progress.stopped == "target" else ".")
 
 
 def score_table(columns: Columns) -> Table:
