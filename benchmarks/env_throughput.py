@@ -21,6 +21,8 @@ from machine import write_result
 from timing import seconds
 
 LENGTH, FEATURES, BATCH = 100, 784, 64
+NUM_ENVS, MANY_ENVS = 256, 8192  # the larger number fills a GPU
+OURS, THEIRS = "make_vec", "SyncVectorEnv of the single environment"
 
 
 def sampling(device: torch.device) -> dict[str, float]:
@@ -68,24 +70,22 @@ def sampling(device: torch.device) -> dict[str, float]:
     return rates
 
 
-def stepping(device: torch.device, num_envs: int = 256) -> dict[str, dict[str, float]]:
-    """Environment steps/s of ours and of gymnasium's vector of single ones, without and with the resets."""
+def stepping(device: torch.device, num_envs: int, kind: str) -> dict[str, float]:
+    """Environment steps/s of ours or of gymnasium's vector of single ones, without and with the resets."""
     kinds: dict[str, tuple[dict[str, Any], Any]] = {
-        "make_vec": ({"device": str(device)}, torch.zeros(num_envs, dtype=torch.int64, device=device)),
-        "SyncVectorEnv of the single environment": ({"vectorization_mode": "sync"}, np.zeros(num_envs, np.int64)),
+        OURS: ({"device": str(device)}, torch.zeros(num_envs, dtype=torch.int64, device=device)),
+        THEIRS: ({"vectorization_mode": "sync"}, np.zeros(num_envs, np.int64)),
     }
-    rates = {}
-    for name, (arguments, actions) in kinds.items():
-        env = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=num_envs, **arguments)
+    arguments, actions = kinds[kind]
+    env = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=num_envs, **arguments)
 
-        def play(steps: int, env: Any = env, actions: Any = actions) -> Callable[[], object]:
-            return lambda: [env.step(actions) for _ in range(steps)]
+    def play(steps: int) -> Callable[[], object]:
+        return lambda: [env.step(actions) for _ in range(steps)]
 
-        env.reset(seed=0)
-        within = num_envs * 24 / seconds(play(24), device, repeats=3)  # 4 × 24 steps: no episode ends
-        whole = num_envs * LENGTH / seconds(play(LENGTH), device, repeats=3)
-        rates[name] = {"within an episode": within, "whole episodes, resets included": whole}
-    return rates
+    env.reset(seed=0)
+    within = num_envs * 24 / seconds(play(24), device, repeats=3)  # 4 × 24 steps: no episode ends
+    whole = num_envs * LENGTH / seconds(play(LENGTH), device, repeats=3)
+    return {"within an episode": within, "whole episodes, resets included": whole}
 
 
 PEAK_MEMORY = """
@@ -121,12 +121,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     device = torch.device(parser.parse_args().device)
-    sampled, stepped, peak = sampling(device), stepping(device), memory(device)
+    sampled, peak = sampling(device), memory(device)
+    stepped = {kind: stepping(device, NUM_ENVS, kind) for kind in (OURS, THEIRS)}
     print(f"examples/s (N={LENGTH}, D=N_x={FEATURES}, B={BATCH}, {device}, {torch.get_num_threads()} threads)")
     one_off = sampled["sample_episodes, one-off tasks"]
     for name, rate in sampled.items():
         print(f"  {name:<42} {rate:>12,.0f}   {one_off / rate:6.2f}× slower than sample_episodes")
-    print("environment steps/s, 256 environments")
+    print(f"environment steps/s, {NUM_ENVS} environments")
     ours, theirs = stepped.values()
     ratios = {kind: ours[kind] / theirs[kind] for kind in ours}
     for kind, ratio in ratios.items():
@@ -134,6 +135,10 @@ def main() -> None:
     many_over_few = sampled["sample_episodes, 2^24 tasks"] / sampled["sample_episodes, 2^4 tasks"]
     print(f"2^24 numbered tasks at {many_over_few:.2f} of the speed of 2^4")
     print(f"memory of 4,096 environments: {peak['ratio']:.2f}× their inputs")
+    if device.type == "cuda":
+        many = f"{OURS}, {MANY_ENVS} environments"
+        stepped[many] = stepping(device, MANY_ENVS, OURS)
+        print(f"{many}: {stepped[many]['whole episodes, resets included']:,.0f} steps/s, resets included")
     result: dict[str, Any] = {"device": str(device), "examples_per_second": sampled, "env_steps_per_second": stepped}
     result |= {"memory_4096_envs": peak, "speed_of_2^24_over_2^4_tasks": many_over_few}
     over_naive = one_off / sampled["naive d×d projection"]

@@ -1,17 +1,43 @@
 #!/usr/bin/env bash
-# All that needs a GPU, in one call under ten minutes: GPU tests, throughput, meta-training. Writes JSON and checkpoints.
-#   benchmarks/gpu.sh OUTPUT_FOLDER      (python3 with torch and this package installed: commands are entry points)
-# Not run on a GPU yet. Its results belong under benchmarks/results/, with the machine's name.
-set -euo pipefail
+# All that needs a GPU, in one call under ten minutes: tests, throughput, meta-training. Writes JSON, logs, checkpoints.
+#   benchmarks/gpu.sh OUTPUT_FOLDER [PART …]     PART: tests throughput stepping training scale; all by default
+# Needs python3 with torch, pytest-xdist and this package installed (commands and learners are entry points).
+set -uo pipefail
 cd "$(dirname "$0")/.."
-export PYTHONPATH="$PWD:$PWD/agents:$PWD/baselines:${PYTHONPATH:-}" PYTHONUNBUFFERED=1
-export GPICL_RESULTS="${1:?usage: benchmarks/gpu.sh OUTPUT_FOLDER}"
-mkdir -p "$GPICL_RESULTS"
+out="${1:?usage: benchmarks/gpu.sh OUTPUT_FOLDER [PART …]}"
+mkdir -p "$out" && out="$(cd "$out" && pwd)"
+shift
+export PYTHONPATH="$PWD:$PWD/agents:$PWD/baselines:${PYTHONPATH:-}" PYTHONUNBUFFERED=1 GPICL_RESULTS="$out"
 python3 -c 'import importlib.metadata as m; m.version("gpicl-envs")' || { echo "First: pip install --no-deps ."; exit 2; }
-timeout 90 python3 -m pytest -m gpu -p no:cacheprovider tests || echo "GPU TESTS FAILED"
-timeout 60 python3 benchmarks/env_throughput.py --device cuda || echo "THROUGHPUT FAILED"
-timeout 120 python3 benchmarks/training.py --device cuda --precision bf16 --compile-mode default --seconds 4 || echo "TRAINING FAILED"
-timeout 60 python3 benchmarks/stepping.py --device cuda || echo "STEPPING FAILED"
-train() { timeout 130 python3 -m gpicl_envs.cli train "$@" --device cuda --max-seconds 90 --evaluate-every 100; }
-train kernel --batch-size 128 --steps 20000 --out "$GPICL_RESULTS/kernel" || echo "META-TRAINING FAILED"
-train fast --batch-size 256 --steps 20000 --precision bf16 --out "$GPICL_RESULTS/fast" || echo "META-TRAINING FAILED"
+
+tests() { timeout 90 python3 -m pytest -m gpu -n 12 -p no:cacheprovider tests > "$out/tests.log" 2>&1; tail -n 1 "$out/tests.log"; }
+throughput() { timeout 60 python3 benchmarks/env_throughput.py --device cuda; }
+stepping() { timeout 60 python3 benchmarks/stepping.py --device cuda; }
+training() {
+    timeout 75 python3 benchmarks/training.py --device cuda --precision bf16 --agent-batch 256 --seconds 1.5
+    GPICL_RESULTS="$out/compiled" timeout 90 python3 benchmarks/training.py --device cuda --precision bf16 \
+        --agent-batch 256 --compile-mode reduce-overhead --seconds 1.5 --agents
+}
+# The presets and two larger models, at once: each is bound by the host that launches its kernels.
+scale() {
+    train fast fast --batch-size 256 --precision bf16 --compile-mode default
+    train wide fast --batch-size 256 --precision bf16 --compile-mode default --learning-rate 2e-3 \
+        --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768
+    train wide-input fast --batch-size 256 --precision bf16 --compile-mode default --learning-rate 2e-3 \
+        --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768 input_rank=196 n_projections=4
+    train kernel kernel --batch-size 128
+    wait
+    for run in "$out"/runs/*/; do tail -n 3 "$run/log"; done
+}
+train() { # NAME PRESET OPTION…
+    mkdir -p "$out/runs/$1"
+    timeout 230 python3 -m gpicl_envs.cli train "$2" --device cuda --steps 100000 --warmup-steps 300 --evaluate-every 500 \
+        --evaluate-episodes 256 --max-seconds "${GPICL_SCALE_SECONDS:-150}" --out "$out/runs/$1/run" "${@:3}" > "$out/runs/$1/log" 2>&1 &
+}
+
+for part in "${@:-tests throughput stepping training scale}"; do
+    for one in $part; do
+        echo "== $one"
+        "$one" || echo "FAILED: $one"
+    done
+done

@@ -5,7 +5,7 @@ products and attention of forward and backward (torch's FlopCounterMode; not fac
 rate over that of one large matrix product, in the same precision and the same run, is the utilisation (MFU); it
 bounds what any trainer of the same model can gain over the plain loop. Writes results/training.json.
 
-    python benchmarks/training.py [--seconds 10] [--agents gru lstm] [--device cuda --precision bf16]
+    python benchmarks/training.py [--seconds 10] [--agents gru lstm] [--device cuda --precision bf16 --agent-batch 256]
 """
 
 import argparse
@@ -29,7 +29,8 @@ from stepping import sequence_models
 
 LENGTH, BATCH, WIDTH, LAYERS, HEADS = 50, 128, 256, 4, 8  # the paper's Transformer; context and batch of the issue
 PAPER = {"tokens": "paper", "width": WIDTH, "n_layers": LAYERS, "n_heads": HEADS, "input_rank": 0, "n_projections": 1}
-AGENT_BATCH, AGENT_LENGTH = 16, 100  # for each agent with its default arguments
+AGENT_LENGTH = 100  # for each agent with its default arguments
+WARMUP = 4  # steps, in which models are compiled and CUDA graphs recorded
 FEATURES, CLASSES = 784, 10
 
 
@@ -121,7 +122,7 @@ def flop_per_example(learner: Any, env: Any) -> float:
 def our_rate(
     learner: str, arguments: dict[str, Any], batch: int, length: int, given: argparse.Namespace
 ) -> dict[str, float]:
-    """Examples/s and FLOP/s of `train`, after one step to warm up."""
+    """Examples/s and FLOP/s of `train` after the first steps; on a GPU also the peak of its memory, in bytes."""
     agent, venv = set_up(
         learner, batch_size=batch, learner_kwargs=arguments, env_kwargs={"length": length}, device=given.device
     )
@@ -131,15 +132,19 @@ def our_rate(
     warm: list[float] = []
 
     def note(progress: Progress) -> None:
-        if not warm:
+        if progress.step == WARMUP:
             warm.append(progress.seconds)
-        if progress.seconds - warm[0] > given.seconds and progress.step > 1:
+        if progress.step > WARMUP and progress.seconds - warm[0] > given.seconds:
             progress.stopped = "measured"
 
     config = TrainConfig(steps=10**9, evaluate_every=0, precision=given.precision, compile_mode=given.compile_mode)
+    is_cuda = torch.device(given.device).type == "cuda"
+    if is_cuda:
+        torch.cuda.reset_peak_memory_stats()
     progress = train(agent, venv, config, report=note)
-    rate = (progress.step - 1) * batch * length / (progress.seconds - warm[0])
-    return {"examples_per_second": rate, "flop_per_example": flop, "flop_per_second": rate * flop}
+    rate = (progress.step - WARMUP) * batch * length / (progress.seconds - warm[0])
+    memory = {"peak_memory_bytes": torch.cuda.max_memory_allocated()} if is_cuda else {}
+    return {"examples_per_second": rate, "flop_per_example": flop, "flop_per_second": rate * flop} | memory
 
 
 def main() -> None:
@@ -147,6 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--agents", nargs="*", default=sequence_models(), help="with their default arguments")
+    parser.add_argument("--agent-batch", type=int, default=16, help="episodes a step for agents and the preset fast")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32", choices=["float32", "bf16"])
     parser.add_argument("--compile-mode", default="no")
@@ -162,10 +168,10 @@ def main() -> None:
     fast = PRESETS["fast"]
     kinds = {
         "train, paper setting": ("transformer", PAPER, BATCH, LENGTH),
-        "train, preset fast": (fast.learner, fast.learner_kwargs, fast.batch_size, AGENT_LENGTH),
+        "train, preset fast": (fast.learner, fast.learner_kwargs, given.agent_batch, AGENT_LENGTH),
         "train, preset fast, paper's batch and length": (fast.learner, fast.learner_kwargs, BATCH, LENGTH),
     }
-    kinds |= {name: (name, {}, AGENT_BATCH, AGENT_LENGTH) for name in given.agents}
+    kinds |= {name: (name, {}, given.agent_batch, AGENT_LENGTH) for name in given.agents}
     rows = {}
     for name, kind in kinds.items():
         row = our_rate(*kind, given)

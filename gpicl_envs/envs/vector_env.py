@@ -183,7 +183,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         if ended.any():
             self._begin(ended)
         last = active & (self._position == self.tasks.length)
-        observation, info, terminated = self._observe(), self._step_info(label, active), self._mask(last)
+        observation, info, terminated = self._observe(), self._step_info(label, active), self._on_device(last)
         if self.autoreset_mode is AutoresetMode.SAME_STEP and last.any():
             final = {"final_obs": observation, "final_info": info, "_final_obs": terminated, "_final_info": terminated}
             self._begin(last)
@@ -217,12 +217,13 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         if not active.any():
             zeros = torch.zeros(self.num_envs, device=self.device)
             return zeros.long() - 1, zeros
-        is_active = self._mask(active)
+        is_active = self._on_device(active)
         action = self.action_type.parse(actions, is_active)
-        place = torch.from_numpy(np.minimum(self._position, self.tasks.length - 1)).to(self.device)[:, None]
+        place = self._on_device(np.minimum(self._position, self.tasks.length - 1))[:, None]
         label = self.episodes.y.gather(1, place)[:, 0]
         predicted = self.action_type.prediction(action)[:, None]
-        self._predictions[is_active] = self._predictions.scatter(1, place, predicted)[is_active]
+        before = self._predictions.gather(1, place)
+        self._predictions.scatter_(1, place, torch.where(is_active[:, None], predicted, before))
         self._feedback = torch.where(is_active[:, None], self.action_type.feedback_for(action, label), 0.0)
         self._position[active] += 1
         return torch.where(is_active, label, -1), torch.where(is_active, self.action_type.reward(action, label), 0.0)
@@ -234,7 +235,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         else:
             self._episodes = self.episodes.replaced(np.flatnonzero(mask), self._next_episodes(mask))
         self._position[mask] = 0
-        self._feedback[self._mask(mask)] = 0.0
+        self._feedback.masked_fill_(self._on_device(mask)[:, None], 0.0)
 
     def _next_episodes(self, mask: NDArray[np.bool_], out: torch.Tensor | None = None) -> Episodes:
         """The next episode of each masked stream, its inputs in the memory `out` if given."""
@@ -248,7 +249,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         if (n == n[0]).all():
             x = x[:, n[0]].clone() if n[0] < self.tasks.length else torch.zeros_like(x[:, 0])
         else:
-            place = torch.from_numpy(n).to(self.device)
+            place = self._on_device(n)
             rows = torch.arange(self.num_envs, device=self.device)
             x = x[rows, place.clamp(max=self.tasks.length - 1)]
             x[place == self.tasks.length] = 0.0
@@ -261,10 +262,13 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     def _info(self, mask: NDArray[np.bool_], **values: torch.Tensor) -> dict[str, Any]:
         """The values, each beside the mask of the environments that have it (gymnasium's convention)."""
-        return dict(values) | {f"_{name}": self._mask(mask) for name in values}
+        return dict(values) | {f"_{name}": self._on_device(mask) for name in values}
 
-    def _mask(self, mask: NDArray[np.bool_]) -> torch.Tensor:
-        return torch.from_numpy(mask.copy()).to(self.device)
+    def _on_device(self, values: NDArray[Any]) -> torch.Tensor:
+        """(B,) numbers or truth values; if all are equal, without a transfer, which would make a GPU wait."""
+        if (values == values[0]).all():
+            return torch.full((self.num_envs,), values[0].item(), device=self.device)
+        return torch.from_numpy(values.copy()).to(self.device)
 
     def _reset_mask(self, options: dict[str, Any] | None) -> NDArray[np.bool_]:
         if not options or "reset_mask" not in options:

@@ -1,14 +1,15 @@
 """Random words as a pure function of a counter: the same episode on any machine, device, batch size and batch order.
 
 The generator is Philox4x64-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-On the CPU NumPy computes it; elsewhere torch integer arithmetic computes the very same bits.
+On the CPU NumPy computes it, on a GPU Triton (`philox_triton.py`), elsewhere torch's integers: the very same bits.
 
 Normals come from 16 bits each, through a table of the normal quantile function. A look-up has no rounding that differs
 between devices, and on a CPU it is faster than `torch.randn` (`benchmarks/env_throughput.py`). In return, values lie on
 65,536 equally likely levels, within ±4.33 standard deviations.
 """
 
-from functools import cache
+from functools import cache, cached_property
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -87,14 +88,22 @@ class Streams:
         return words
 
     def _torch_words(self, n_words: int, substream: int) -> torch.Tensor:
-        key0, number = (
-            torch.from_numpy(array.view(np.int64).copy()).to(self.device)[:, None] for array in (self.key, self.number)
-        )
+        key0, number = self._names
+        if self.device.type == "cuda" and find_spec("triton") is not None:
+            from gpicl_envs.sampling.philox_triton import triton_words
+
+            return triton_words(key0, number, self.purpose, substream, n_words)
         blocks = torch.arange(1, -(-n_words // 4) + 1, device=self.device)
         zeros = torch.zeros(len(self), len(blocks), dtype=torch.int64, device=self.device)
-        counter = (blocks + zeros, number + zeros, substream + zeros, zeros)
-        block_words = philox4x64(counter, (key0, self.purpose + torch.zeros_like(key0)))
+        counter = (blocks + zeros, number[:, None] + zeros, substream + zeros, zeros)
+        block_words = philox4x64(counter, (key0[:, None], self.purpose + torch.zeros_like(key0)[:, None]))
         return torch.stack(block_words, dim=-1).flatten(1)[:, :n_words]
+
+    @cached_property
+    def _names(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B,) int64 keys and numbers, on the device."""
+        key, number = (torch.from_numpy(array.view(np.int64).copy()) for array in (self.key, self.number))
+        return key.to(self.device), number.to(self.device)
 
 
 def philox4x64(counter: tuple[torch.Tensor, ...], key: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

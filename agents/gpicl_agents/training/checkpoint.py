@@ -47,7 +47,7 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
         shutil.rmtree(left_over)
     temporary = folder.with_name(f"{folder.name}.partial")
     temporary.mkdir(parents=True)
-    save_file({name: value.clone().contiguous() for name, value in learner.state_dict().items()}, temporary / MODEL)
+    save_file({name: value.cpu().clone().contiguous() for name, value in learner.state_dict().items()}, temporary / MODEL)
     torch.save(trainer, temporary / TRAINER)
     target = f"{type(learner).__module__}:{type(learner).__qualname__}"
     config = {
@@ -119,7 +119,7 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
         raise ValueError(f"{path} holds weights, but {learner.name} is not a torch.nn.Module and takes none.")
     _check_digest(path, read_config(checkpoint))
     try:
-        learner.load_state_dict(load_file(path, device=str(learner.device)))
+        learner.load_state_dict(load_file(path))
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file ({error}). {_use_another(checkpoint)}") from None
     except RuntimeError as error:

@@ -42,7 +42,7 @@ class Plateau:
         return self.end is None and self.weight > 0.5
 
 
-def first_and_last(correct: torch.Tensor) -> tuple[float, float]:
-    """(B, N) right or wrong → accuracy at the first position and over the last ten."""
+def first_and_last(correct: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, N) right or wrong → accuracy at the first position and over the last ten, both of shape ()."""
     accuracy = correct.float().mean(0)
-    return accuracy[0].item(), accuracy[-LAST:].mean().item()
+    return accuracy[0], accuracy[-LAST:].mean()

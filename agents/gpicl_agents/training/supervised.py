@@ -165,12 +165,11 @@ class _Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = progress.learning_rate
         try:
-            loss, first, last = self._gradients(progress.step)
+            loss, first, last, progress.gradient_norm = self._gradients(progress.step)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             raise self._explained(error, progress.step) from error
         progress.loss, first, last, stop = self.processes.mean([loss, first, last, float(interrupted)])
         self._check_finite("loss", progress.loss, progress.step)
-        progress.gradient_norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm).item()
         self._check_finite("gradient's norm", progress.gradient_norm, progress.step)
         self.optimizer.step()
         progress.step, progress.accuracy = progress.step + 1, last
@@ -215,18 +214,23 @@ class _Trainer:
         except (torch.OutOfMemoryError, RuntimeError) as error:
             raise self._explained(error, 0) from error
 
-    def _gradients(self, step: int) -> tuple[float, float, float]:
-        """Mean gradients of the step's batches; their loss, and accuracy at the first and the last positions."""
+    def _gradients(self, step: int) -> list[float]:
+        """Make the clipped mean gradients of the step's batches.
+
+        Returns:
+            The mean loss, the accuracy at the first and the last positions, and the gradient's norm before clipping,
+            read from the device at once: a GPU waits for each read.
+        """
         self.optimizer.zero_grad()
-        totals = np.zeros(3)
+        totals = torch.zeros(3, dtype=torch.float64, device=self.env.device)
         for i in range(self.config.accumulate):
             episodes = self.env.sample_episodes(step * self.config.accumulate + i)
             with self.processes.accumulating(self.objective, i == self.config.accumulate - 1):
                 loss, correct = self.objective(episodes.x, episodes.y)
                 (loss / self.config.accumulate if self.config.accumulate > 1 else loss).backward()
-            totals += loss.item(), *first_and_last(correct)
-        loss_, first, last = (totals / self.config.accumulate).tolist()
-        return loss_, first, last
+            totals += torch.stack([loss.detach(), *first_and_last(correct)])
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        return torch.cat([totals / self.config.accumulate, norm[None]]).tolist()
 
     def _log(self, progress: Progress) -> None:
         self.run.log(

@@ -148,3 +148,11 @@ def test_the_oracle_has_records_where_the_best_predictions_are_known(suite: Suit
 def test_learners_of_one_name_are_told_apart(suite: Suite, tmp_path: Path):
     records = benchmark(suite, ["ridge", "ridge,regularization=3.0"], tmp_path / "r.jsonl", inline)
     assert {record.learner for record in records} == {"ridge (ridge)", "ridge (ridge,regularization=3.0)"}
+
+
+@pytest.mark.gpu
+def test_a_benchmark_runs_on_a_gpu(suite: Suite, tmp_path: Path):
+    with local_runner(2, 100.0) as run:
+        records = benchmark(suite, ["knn", "transformer"], tmp_path / "records.jsonl", run, device="cuda")
+    assert [type(record).__name__ for record in records] == 4 * ["ScoredRecord"], records
+    assert {record.provenance.device for record in records} == {"cpu", "cuda:0"}  # 1-NN lives nowhere
