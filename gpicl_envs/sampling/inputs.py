@@ -21,7 +21,7 @@ PROJECTIONS = ("gaussian", "orthogonal", "none")
 ROUTES = ("auto", "matrix", "cholesky")
 
 # Episodes are made in pieces whose largest temporary stays in the cache of a CPU, or fills a GPU.
-PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 30}
+PIECE_BYTES = {"cpu": 8 << 20, "cuda": 1 << 28}
 
 
 def choose_route(route: str, projection: str, one_off: bool, longest: int, n_inputs: int) -> str:
