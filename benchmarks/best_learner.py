@@ -31,9 +31,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", help="run folders of `gpicl train`, or any learner that make_learner takes")
     parser.add_argument("--episodes", type=int, default=4096)
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     runs = {Path(run).name: run for run in options.runs}
-    agents = {name: make_learner(run) for name, run in runs.items()}
+    agents = {name: make_learner(run).to(options.device) for name, run in runs.items()}  # type: ignore[attr-defined]
     learners = [*agents.values(), *(make_learner(name) for name in BASELINES)]
     result: dict[str, Any] = {"episodes": options.episodes, "seed": SEED, "training": {}, "datasets": {}, "missing": []}
     for name, run in runs.items():
@@ -41,7 +42,7 @@ def main() -> None:
             result["training"][name] = training(Path(run))
     for dataset, protocol in DATASETS.items():
         try:
-            tasks = TaskDistribution(dataset, split="test")
+            tasks = TaskDistribution(dataset, split="test", device=options.device)
         except MissingDataError as error:
             print(error)
             result["missing"].append(dataset)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All that needs a GPU, in one call under ten minutes: tests, throughput, meta-training. Writes JSON, logs, checkpoints.
-#   benchmarks/gpu.sh OUTPUT_FOLDER [PART …]     PART: tests throughput stepping training scale; all by default
+#   benchmarks/gpu.sh OUTPUT_FOLDER [PART …]     PART: tests throughput stepping training scale best; all but best by default
 # Needs python3 with torch, pytest-xdist and this package installed (commands and learners are entry points).
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -28,7 +28,17 @@ scale() {
     train kernel kernel --batch-size 128
     wait
     for run in "$out"/runs/*/; do tail -n 3 "$run/log"; done
+    evaluate
 }
+# One model alone, for longer.
+best() {
+    train best fast --batch-size 256 --precision bf16 --compile-mode reduce-overhead --learning-rate 2e-3 \
+        --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768
+    wait
+    tail -n 3 "$out/runs/best/log"
+    evaluate
+}
+evaluate() { timeout 120 python3 benchmarks/best_learner.py "$out"/runs/*/run --device cuda --episodes 2048; }
 train() { # NAME PRESET OPTION…
     mkdir -p "$out/runs/$1"
     timeout 230 python3 -m gpicl_envs.cli train "$2" --device cuda --steps 100000 --warmup-steps 300 --evaluate-every 500 \
