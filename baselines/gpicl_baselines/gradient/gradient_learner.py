@@ -21,26 +21,6 @@ BETAS, EPS = (0.9, 0.999), 1e-8
 Weights = dict[str, torch.Tensor]
 
 
-def initial_weights(n_features: int, n_classes: int, hidden: int | None, seed: int) -> Weights:
-    """Return the weights of one network: read-out 0, so that it starts with equal logits; hidden layer Gaussian.
-
-    Args:
-        n_features: size of its input.
-        n_classes: K.
-        hidden: units of the hidden layer, or None for a linear network.
-        seed: of the hidden layer; the global random stream is left alone.
-    """
-    if hidden is None:
-        return {"out": torch.zeros(n_classes, n_features), "out_bias": torch.zeros(n_classes)}
-    generator = torch.Generator().manual_seed(seed)
-    return {
-        "in": torch.randn(hidden, n_features, generator=generator) * (2 / n_features) ** 0.5,
-        "in_bias": torch.zeros(hidden),
-        "out": torch.zeros(n_classes, hidden),
-        "out_bias": torch.zeros(n_classes),
-    }
-
-
 def apply_network(weights: Weights, x: torch.Tensor) -> torch.Tensor:
     """Inputs (M, D) → logits (M, K) of one network. The vector of hidden units is scaled to norm near 1."""
     if "in" in weights:
@@ -123,8 +103,7 @@ class GradientLearner(Learner):
 
     def start(self, batch_size: int) -> GradientState:
         """Weights that give equal logits for every input, and no examples."""
-        first = initial_weights(self.n_features, self.n_classes, self.hidden, self.seed)
-        weights = {name: value.expand(batch_size, *value.shape) for name, value in first.items()}
+        weights = {name: value.expand(batch_size, *value.shape) for name, value in self.initial_weights().items()}
         zeros = {name: torch.zeros_like(value) for name, value in weights.items()}
         return GradientState(
             weights,
@@ -140,7 +119,7 @@ class GradientLearner(Learner):
         if state.n:
             kept = state.y if self.passes else state.y[:, :0]
             y = torch.cat([kept, y_previous[:, None].to(x.dtype)], 1)
-            weights, moments, steps = self._learn(state, y)
+            weights, moments, steps = self.learn(state, y)
         else:
             y, steps = state.y.to(x.device), 0
             weights = _to(state.weights, x.device)
@@ -153,22 +132,41 @@ class GradientLearner(Learner):
 
     def state_size(self, n_examples: int) -> int:
         """The weights, Adam's moments of them, the sum of the inputs, and with replay the examples."""
-        units = self.n_features if self.hidden is None else self.hidden
-        weights = self.n_classes * (units + 1) + (0 if self.hidden is None else self.hidden * (self.n_features + 1))
+        weights = sum(value.numel() for value in self.initial_weights().values())
         examples = super().state_size(n_examples) if self.passes else 0
         return weights * (3 if self.optimizer == "adam" else 1) + self.n_features + examples
 
-    def _learn(self, state: GradientState, y: torch.Tensor) -> tuple[Weights, tuple[Weights, Weights] | None, int]:
-        """Take the steps that follow the newest example."""
+    def initial_weights(self) -> Weights:
+        """Return the weights of one network at the start of an episode: equal logits, and a Gaussian hidden layer."""
+        n_features, n_classes, hidden = self.n_features, self.n_classes, self.hidden
+        if hidden is None:
+            return {"out": torch.zeros(n_classes, n_features), "out_bias": torch.zeros(n_classes)}
+        generator = torch.Generator().manual_seed(self.seed)  # leaves the global random stream alone
+        return {
+            "in": torch.randn(hidden, n_features, generator=generator) * (2 / n_features) ** 0.5,
+            "in_bias": torch.zeros(hidden),
+            "out": torch.zeros(n_classes, hidden),
+            "out_bias": torch.zeros(n_classes),
+        }
+
+    def learn(self, state: GradientState, y: torch.Tensor) -> tuple[Weights, tuple[Weights, Weights] | None, int]:
+        """Take the steps that follow the newest example, given the labels (B, M, K) of the examples learned from.
+
+        Returns the weights, Adam's moments, and the number of steps taken so far.
+        """
         weights, moments, steps = state.weights, state.moments, state.steps
         for _ in range(max(1, self.passes)):
             slopes = gradients(weights, state.x, y)
             steps += 1
             if moments is None:
-                weights = {name: value - self.learning_rate * slopes[name] for name, value in weights.items()}
+                weights = self.descend(weights, slopes)
             else:
                 weights, moments = self._adam(weights, slopes, moments, steps)
         return weights, moments, steps
+
+    def descend(self, weights: Weights, slopes: Weights) -> Weights:
+        """Take one step of gradient descent."""
+        return {name: value - self.learning_rate * slopes[name] for name, value in weights.items()}
 
     def _adam(
         self, weights: Weights, slopes: Weights, moments: tuple[Weights, Weights], steps: int
