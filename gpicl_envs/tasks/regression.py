@@ -16,7 +16,7 @@ from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_SUBSTREAMS
-from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task, check_device, check_drift_every, check_n_tasks
+from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device, check_drift_every
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 NONZERO = 3  # coordinates of a sparse linear function
@@ -134,7 +134,7 @@ class FunctionDistribution(EpisodeDistribution):
         self.name, self.function, self.n_classes = function, FUNCTIONS[function], 1
         self.length = check_integer("length", length, 1)
         self.n_features = check_integer("n_features", n_features, self.function.least_features)
-        self.n_tasks = check_n_tasks(n_tasks)
+        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
         self.split = check_choice("split", split, SPLITS)
         self.noise = check_number("noise", noise, 0)
         self.drift_every = check_drift_every(drift_every, self.length)
