@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import SPLITS
-from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number
+from gpicl_envs.errors import check_choice, check_integer, check_number
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_SUBSTREAMS
 from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device, check_drift_every
@@ -129,9 +129,8 @@ class FunctionDistribution(EpisodeDistribution):
         task_seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> None:
-        if function not in FUNCTIONS:
-            raise UnknownNameError("function", function, FUNCTIONS)
-        self.name, self.function, self.n_classes = function, FUNCTIONS[function], 1
+        self.name, self.n_classes = check_choice("function", function, tuple(FUNCTIONS)), 1
+        self.function = FUNCTIONS[self.name]
         self.length = check_integer("length", length, 1)
         self.n_features = check_integer("n_features", n_features, self.function.least_features)
         self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
