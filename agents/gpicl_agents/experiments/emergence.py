@@ -16,7 +16,7 @@ from gpicl_agents.experiments.engine.plots import add_step_bar, draw_stages, sav
 from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
-from gpicl_envs.report.figures import DASHES, PALETTE, panels
+from gpicl_envs.report.figures import line_style, panels
 
 DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", settings.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
 EVALUATIONS = (SEEN_TASK, UNSEEN_TASK, *DATASETS)
@@ -59,12 +59,6 @@ def _evaluated(record: TrialRecord) -> list[str]:
     return [name for name in EVALUATIONS if all(name in stage.accuracy for stage in record.training.history)]
 
 
-def _style(name: str) -> dict[str, str]:
-    """Colour and dash of an evaluation, the same in all figures."""
-    number = EVALUATIONS.index(name)
-    return {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number // len(PALETTE)]}
-
-
 def _draw_curves(records: Records) -> Any:
     """Two rows for each run, a panel for each evaluation, a curve for each stage of meta-training."""
     across = -(-max(len(_evaluated(record)) for record in records) // 2)
@@ -89,7 +83,7 @@ def _draw_transience(by_n_tasks: dict[Any, list[TrialRecord]]) -> Any:
         for record in records:
             for name in _evaluated(record):
                 steps, final = zip(*_finals(record, name), strict=True)
-                axes.plot(steps, final, linewidth=1.1, label=name, **_style(name))
+                axes.plot(steps, final, linewidth=1.1, label=name, **line_style(EVALUATIONS.index(name)))
         title = f"{n_tasks} tasks ({len(records)} seeds, one line each)"
         axes.set(title=title, xlabel="meta-training step", ylabel=f"accuracy over the last {LAST} (%)", ylim=(0, 100))
     return figure
@@ -109,7 +103,7 @@ def _animate(records: Records, path: Path) -> None:
         figure, grid = panels(len(records))
         for axes, record, stage in zip(grid, records, stages, strict=True):
             for name in _evaluated(record):
-                axes.plot(*smoothed_accuracy(stage.accuracy[name]), label=name, **_style(name))
+                axes.plot(*smoothed_accuracy(stage.accuracy[name]), label=name, **line_style(EVALUATIONS.index(name)))
             title = f"{record.axes['n_tasks']} tasks, step {stage.step:,}"
             axes.set(title=title, xlabel="example", ylabel="accuracy (%)", ylim=(0, 100))
             axes.legend(loc="lower right", fontsize=8, frameon=False)
