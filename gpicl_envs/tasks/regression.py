@@ -150,13 +150,11 @@ class FunctionDistribution(EpisodeDistribution):
 
     def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
         """Return the B hidden tasks, each at its current example (B,)."""
-        of_row = self.segment_of(position)
-        drawn = {int(segment): self.parameters(episodes.tasks, int(segment)) for segment in np.unique(of_row)}
-        names = next(iter(drawn.values()))
-        rows = {
-            name: torch.stack([drawn[int(segment)][name][row] for row, segment in enumerate(of_row)]) for name in names
-        }
-        return Task(episodes.tasks.ids, parameters=rows)
+        rows = [
+            self.parameters(episodes.tasks[np.array([row])], int(segment))
+            for row, segment in enumerate(self.segment_of(position))
+        ]
+        return Task(episodes.tasks.ids, parameters={name: torch.cat([row[name] for row in rows]) for name in rows[0]})
 
     def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
         """Return the input itself, (D,): there is no base input."""

@@ -66,7 +66,7 @@ class MAML(GradientLearner, nn.Module):
             for n in range(x.shape[1]):
                 logits, state = self.step(state, x[:, n], labels[:, n - 1] if n else torch.zeros_like(labels[:, 0]))
                 rows.append(logits)
-            adapted, _, _ = self.learn(state, labels[:, -1:])
+            adapted, _ = self.learn(state, labels[:, -1:])
         predicted = torch.stack(rows, 1)
         for name, start in self.initial.items():
             predicted = _TowardsAdapted.apply(predicted, start, adapted[name].mean(0))
