@@ -35,7 +35,6 @@ from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.learners.check import check_classification, check_learner
 from gpicl_envs.learners.registry import CHECKPOINT, LearnerSpec
 from gpicl_envs.tasks import make_tasks
-from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.classification import TaskDistribution
 
 MARGIN = 0.05  # of accuracy; an effect counts if the lower end of its 95 % interval exceeds this
@@ -140,20 +139,15 @@ def diagnose_learner(
         if evaluation.name == SEEN_TASK:
             chance = max(chance, float(curves[1].final.mean))
     found = diagnose(results, chance, ONE_OFF if tasks.n_tasks is None else SEEN_TASK)
+    number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
     return replace(
         found,
-        learner=f"{made.name}, meta-trained on {_number_of_tasks(tasks)} of {env_kwargs['dataset']}",
+        learner=f"{made.name}, meta-trained on {number} of {env_kwargs['dataset']}",
         missing={
             name: "it is not available (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
             for name, error in missing.items()
         },
     )
-
-
-def _number_of_tasks(tasks: EpisodeDistribution) -> str:
-    if tasks.n_tasks is None:
-        return "unlimited tasks"
-    return f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
 
 
 def meta_training_kwargs(learner: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A window for `render_mode="human"`."""
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,16 @@ class Window:
     """
 
     def __init__(self, caption: str, fps: int) -> None:
-        self._pygame = _import_pygame()
-        self._caption, self._fps = caption, fps
+        try:
+            import pygame
+        except ModuleNotFoundError:
+            raise DependencyNotInstalled(
+                "render_mode='human' shows a pygame window, and pygame is not installed: run `pip install "
+                "'gpicl-envs[human]'`, or use render_mode='rgb_array' or 'ansi'."
+            ) from None
+        self._pygame, self._caption, self._fps = pygame, caption, fps
         self._surface: Any = None
-        self._clock = self._pygame.time.Clock()
+        self._clock = pygame.time.Clock()
         self._closed_by_user = False
 
     @property
@@ -57,14 +62,3 @@ class Window:
                 "'ansi', or set SDL_VIDEODRIVER=dummy to run without one."
             ) from None
         self._pygame.display.set_caption(self._caption)
-
-
-def _import_pygame() -> ModuleType:
-    try:
-        import pygame
-    except ModuleNotFoundError:
-        raise DependencyNotInstalled(
-            "render_mode='human' shows a pygame window, and pygame is not installed: run `pip install "
-            "'gpicl-envs[human]'`, or use render_mode='rgb_array' or 'ansi'."
-        ) from None
-    return pygame

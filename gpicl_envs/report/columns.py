@@ -41,7 +41,7 @@ def group(records: Sequence[Record]) -> Columns:
         raise ValueError("There are no records to report.")
     columns: dict[str, dict[str, Record]] = {}
     definitions: dict[str, list[dict[str, Any]]] = {}
-    for record in _with_all_arguments(records):
+    for record in _with_all_arguments(records, records):
         title = column_title(record)
         columns.setdefault(title, {})[record.learner] = record
         if isinstance(record, ScoredRecord):
@@ -70,11 +70,10 @@ def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
     """
     merged: dict[tuple[str, str], tuple[str, ScoredRecord]] = {}
     failed: dict[tuple[str, str], FailedRecord] = {}
-    complete = iter(_with_all_arguments([record for records in files.values() for record in records]))
+    all_records = [record for records in files.values() for record in records]
     for name, records in files.items():
         newest: dict[tuple[str, str], ScoredRecord] = {}
-        for _ in records:
-            record = next(complete)
+        for record in _with_all_arguments(records, all_records):
             check_suite_record(record)
             if isinstance(record, ScoredRecord):
                 newest[json.dumps(_definition(record), sort_keys=True), record.learner] = record
@@ -99,10 +98,10 @@ def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
     return kept
 
 
-def _with_all_arguments(records: Sequence[Record]) -> list[Record]:
-    """The records, each with the default of every argument that did not exist when it was made."""
+def _with_all_arguments(records: Sequence[Record], others: Sequence[Record]) -> list[Record]:
+    """The records, each with the default of every argument that only others have: it did not exist yet."""
     names: dict[str, set[str]] = {}
-    for each in scored(records):
+    for each in scored(others):
         names.setdefault(each.env, set()).update(each.env_kwargs)
     complete: list[Record] = []
     for record in records:

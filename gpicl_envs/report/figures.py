@@ -17,26 +17,23 @@ DASHES = ("-", "--", ":", "-.")
 LEAST_PREDICTIONS = 20  # in a bin of confidence that is drawn
 
 
-def colours(columns: Columns) -> dict[str, str]:
-    """Return learner → colour, the same in every picture."""
-    return {learner: PALETTE[i % len(PALETTE)] for i, learner in enumerate(learners(columns))}
+def line_style(number: int) -> dict[str, str]:
+    """Return the colour and dash of one of many lines: when the colours repeat, the dash changes."""
+    return {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number // len(PALETTE) % len(DASHES)]}
 
 
-def _styles(columns: Columns) -> dict[str, dict[str, Any]]:
-    """Learner → label, colour and line style, which changes when the colours repeat."""
-    return {
-        learner: {"label": plain(learner), "color": colour, "linestyle": DASHES[i // len(PALETTE) % len(DASHES)]}
-        for i, (learner, colour) in enumerate(colours(columns).items())
-    }
+def styles(columns: Columns) -> dict[str, dict[str, Any]]:
+    """Return learner → label, colour and dash, the same in every picture."""
+    return {learner: {"label": plain(learner)} | line_style(i) for i, learner in enumerate(learners(columns))}
 
 
 def draw_curves(columns: Columns, paths: Sequence[Path]) -> None:
     """Draw each learner's learning curve with its interval, one panel a column, into PNG or SVG files."""
-    styles = _styles(columns)
+    style_of = styles(columns)
     with _one_panel_a_column(scored_columns(columns), paths) as shown:
         for axes, records in shown:
             for record in records:
-                style = styles[record.learner]
+                style = style_of[record.learner]
                 mean, low, high = (unit(record).factor * np.array(values) for values in record.curve)
                 positions = np.arange(1, len(mean) + 1)
                 axes.plot(positions, mean, **style, linewidth=1.3)
@@ -51,7 +48,7 @@ def draw_curves(columns: Columns, paths: Sequence[Path]) -> None:
 
 def draw_reliability(columns: Columns, paths: Sequence[Path]) -> None:
     """Draw accuracy against confidence over the final positions, one panel a column; small bins are left out."""
-    styles = _styles(columns)
+    style_of = styles(columns)
     shown = {
         title: [record for record in records if record.reliability]
         for title, records in scored_columns(columns).items()
@@ -64,19 +61,19 @@ def draw_reliability(columns: Columns, paths: Sequence[Path]) -> None:
                 assert bins is not None
                 drawn = np.array(bins.count) >= LEAST_PREDICTIONS
                 points = (100 * np.array(values, np.float64)[drawn] for values in (bins.confidence, bins.accuracy))
-                axes.plot(*points, marker=".", linewidth=1.1, **styles[record.learner])
+                axes.plot(*points, marker=".", linewidth=1.1, **style_of[record.learner])
             axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 100), ylim=(0, 100))
 
 
 def draw_state_sizes(columns: Columns, paths: Sequence[Path]) -> None:
     """Draw the final score, with its interval, against the size of the state that the last prediction can read."""
-    styles = _styles(columns)
+    style_of = styles(columns)
     with _one_panel_a_column(scored_columns(columns), paths) as shown:
         for axes, records in shown:
             for record in records:
                 mean, low, high = (unit(record).factor * value for value in record.final)
                 error = [[max(0.0, mean - low)], [max(0.0, high - mean)]]
-                style = styles[record.learner] | {"linestyle": "none", "marker": "o", "markersize": 5, "capsize": 2}
+                style = style_of[record.learner] | {"linestyle": "none", "marker": "o", "markersize": 5, "capsize": 2}
                 axes.errorbar(record.state_size, mean, error, **style)
             axes.set(xlabel="state size (numbers)", ylabel=f"final {unit(records[0]).name}, 95 % interval")
             smallest = min(record.state_size for record in records)

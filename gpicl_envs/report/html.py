@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.evaluation.records import Record
 from gpicl_envs.report.columns import Columns, group, scored_columns
-from gpicl_envs.report.figures import colours, draw_curves, draw_reliability, draw_state_sizes
+from gpicl_envs.report.figures import draw_curves, draw_reliability, draw_state_sizes, styles
 from gpicl_envs.report.model import details, failures, leaderboard, sources, unit
 from gpicl_envs.report.tables import latex_table, markdown_table
 
@@ -79,13 +79,13 @@ def _plots(columns: Columns) -> list[str]:
     """One interactive plot a column, as HTML; the first contains plotly.js, so that the page works offline."""
     import plotly.graph_objects as go
 
-    plots, colour = [], colours(columns)
+    plots, style_of = [], styles(columns)
     for i, (title, records) in enumerate(scored_columns(columns).items()):
         figure, first = go.Figure(), records[0]
         for record in records:
             mean, low, high = ([unit(record).factor * value for value in values] for values in record.curve)
             positions, name = list(range(1, len(mean) + 1)), html.escape(record.learner, quote=False)
-            shared = {"name": name, "legendgroup": name, "line_color": colour[record.learner]}
+            shared = {"name": name, "legendgroup": name, "line_color": style_of[record.learner]["color"]}
             figure.add_scatter(x=positions, y=mean, **shared)
             figure.add_scatter(
                 x=positions + positions[::-1], y=high + low[::-1], fill="toself", opacity=0.15, line_width=0,

@@ -9,11 +9,6 @@ from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import BIAS, IS_NOISY, LABELS, NOISE, SEGMENT_SUBSTREAMS, SHARED
 
 
-def identity_permutations(batch_size: int, n_classes: int, device: torch.device) -> torch.Tensor:
-    """Return (B, 1, K) int64: the labels as they are, in a single segment."""
-    return torch.arange(n_classes, device=device).expand(batch_size, 1, -1)
-
-
 def draw_permutations(task: Streams, n_classes: int, n_segments: int, bias: float, task_seed: int) -> torch.Tensor:
     """Return (B, S, K) int64: ρ of each segment of each task.
 

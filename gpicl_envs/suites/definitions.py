@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
-from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.errors import check_choice
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.evaluation.protocol import UNSEEN_DATASET, UNSEEN_TASK
 from gpicl_envs.evaluation.records import Record, ScoredRecord
@@ -69,9 +69,7 @@ class Suite:
     def cell(self, name: str) -> Cell:
         """Return a cell by name."""
         cells = {cell.name: cell for cell in self.cells}
-        if name not in cells:
-            raise UnknownNameError(f"cell of {self.name}", name, cells)
-        return cells[name]
+        return cells[check_choice(f"cell of {self.name}", name, tuple(cells))]
 
 
 def _datasets(names: Iterable[str], episodes: int, final_positions: int = LAST) -> tuple[Cell, ...]:
@@ -151,9 +149,7 @@ SUITES = {
 
 def find_suite(name: str) -> Suite:
     """Return a suite by name. Raises UnknownNameError, which lists the valid names."""
-    if name not in SUITES:
-        raise UnknownNameError("suite", name, SUITES)
-    return SUITES[name]
+    return SUITES[check_choice("suite", name, tuple(SUITES))]
 
 
 def check_suite_record(record: Record) -> None:

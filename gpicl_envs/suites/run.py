@@ -4,8 +4,7 @@ import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,17 +25,9 @@ from gpicl_envs.tasks.oracle import Oracle
 
 CHECK_LENGTH = 24  # positions of the artificial episodes of `check_learner`
 
+Available = tuple[Cell, EpisodeDistribution]  # a cell whose data this machine has, and its tasks
 Size = tuple[int, int]  # (D, K)
 Checks = dict[tuple[str, Size], Outcome]  # (spec, size) → the learner's name and fingerprint, or why it is refused
-
-
-class AvailableCell(NamedTuple):
-    """A cell with available data: its (D, K), its base dataset's fingerprint, and whether the oracle covers it."""
-
-    cell: Cell
-    size: Size
-    data: str | None
-    has_oracle: bool
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,9 @@ class CellJob:
         return f"{self.planned.learner}, {self.cell.name}"
 
     def run(self) -> Outcome:
-        """Evaluate the learner in this process."""
+        """Evaluate the learner in this process, unless it is refused."""
+        if self.refusal is not None:
+            return Outcome(error=self.refusal)
         return _use_learner(self.planned.spec, self.cell, self.planned.provenance.device, self.threads, self._evaluate)
 
     def _evaluate(self, learner: Any, tasks: EpisodeDistribution) -> ScoredRecord:
@@ -168,52 +161,54 @@ def benchmark(
     for record in kept:
         check_suite_record(record)
     cells = _available_cells(suite, report)
-    first = {available.size: available.cell for available in reversed(cells)}
+    first = {_size(tasks): cell for cell, tasks in reversed(cells)}
     checks = [CheckJob(spec, cell, size, device, threads) for spec in specs for size, cell in first.items()]
     found = {(job.spec, job.size): outcome for job, outcome in run(checks)}
     jobs = [
         CellJob(cell, planned, refusal, batch_size, threads)
         for cell, planned, refusal in _plan(suite, specs, cells, found, provenance(device, command))
     ]
-    checked = partial(_run_checked, run)
-    records = run_jobs(jobs, path, kept, checked, describe=_final, unit="cells", report=report)
+    records = run_jobs(
+        jobs, path, kept, run, describe=lambda record: f"{record.final.mean:.3f}", unit="cells", report=report
+    )
     return [replace(record, learner=job.planned.learner) for job, record in zip(jobs, records, strict=True)]
 
 
-def _available_cells(suite: Suite, report: Report) -> list[AvailableCell]:
+def _available_cells(suite: Suite, report: Report) -> list[Available]:
     """The cells whose data this machine has; reports what to do about the others."""
     found = []
     for cell in suite.cells:
         try:
-            tasks = make_tasks(**cell.arguments)
+            found.append((cell, make_tasks(**cell.arguments)))
         except MissingDataError as error:
             report(f"{cell.name} is left out: {error}")
-            continue
-        size = tasks.n_features, tasks.n_classes
-        found.append(AvailableCell(cell, size, tasks.fingerprint, Oracle().covers(tasks)))
     if not found:
         raise ValueError(f"No data of {suite.name} are available: `gpicl data list` shows where each comes from.")
     return found
 
 
+def _size(tasks: EpisodeDistribution) -> Size:
+    return tasks.n_features, tasks.n_classes
+
+
 def _plan(
-    suite: Suite, specs: Sequence[str], cells: Sequence[AvailableCell], checks: Checks, made: Provenance
+    suite: Suite, specs: Sequence[str], cells: Sequence[Available], checks: Checks, made: Provenance
 ) -> Iterator[tuple[Cell, Record, str | None]]:
     """Each learner on each cell: the cell, the record without its result, and why the learner is refused, if it is."""
     own = {spec: outcome.value[0] for (spec, _), outcome in checks.items() if outcome.error is None}
     names = distinct_names({spec: own.get(spec, LearnerSpec.parse(spec).name) for spec in specs})
     for spec in specs:
-        for cell, size, data, has_oracle in cells:
-            if spec == Oracle.name and not has_oracle:
+        for cell, tasks in cells:
+            if spec == Oracle.name and not Oracle().covers(tasks):
                 continue
-            check = checks[spec, size]
+            check = checks[spec, _size(tasks)]
             planned = Record(
                 learner=names[spec],
                 spec=spec,
                 fingerprint=None if check.error else check.value[1],
                 env=cell.env,
                 env_kwargs={"split": "test", "length": cell.length} | dict(cell.variant),
-                data=data,
+                data=tasks.fingerprint,
                 protocol=cell.protocol,
                 seed=cell.seed,
                 episodes=cell.episodes,
@@ -221,15 +216,3 @@ def _plan(
                 provenance=made,
             )
             yield cell, planned, check.error and f"check: {check.error}"
-
-
-def _run_checked(run: Runner, jobs: Sequence[CellJob]) -> Iterator[tuple[CellJob, Outcome]]:
-    """Run the jobs whose learner passed its check; the others fail with its reason."""
-    for job in jobs:
-        if job.refusal is not None:
-            yield job, Outcome(error=job.refusal)
-    yield from run([job for job in jobs if job.refusal is None])
-
-
-def _final(record: ScoredRecord) -> str:
-    return f"{record.final.mean:.3f}"

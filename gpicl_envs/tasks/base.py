@@ -36,11 +36,6 @@ def check_device(device: str | torch.device) -> torch.device:
         ) from None
 
 
-def check_n_tasks(n_tasks: int | None) -> int | None:
-    """Return the number of tasks if it is in range; None stands for one-off tasks."""
-    return None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
-
-
 def check_drift_every(drift_every: int | None, length: int) -> int | None:
     """Return the number of examples between changes of the task, if an episode of this length shows a change."""
     if drift_every is None:

@@ -16,9 +16,9 @@ from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_
 from gpicl_envs.errors import check_bool, check_choice, check_fraction, check_integer, check_number
 from gpicl_envs.sampling.examples import Examples, Pool
 from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
-from gpicl_envs.sampling.labels import add_label_noise, apply_permutations, draw_permutations, identity_permutations
+from gpicl_envs.sampling.labels import add_label_noise, apply_permutations, draw_permutations
 from gpicl_envs.sampling.philox import WORD, Streams
-from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task, check_device, check_drift_every, check_n_tasks
+from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device, check_drift_every
 from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
 
 DRIFTS = ("task", "projection", "labels")
@@ -102,7 +102,7 @@ class TaskDistribution(EpisodeDistribution):
         usual = LENGTH if self.shots is None else self.n_classes * self.shots + 1
         self.length = check_integer("length", usual if length is None else length, 1)
         self.n_features = check_integer("n_features", n_features, 1)
-        self.n_tasks = check_n_tasks(n_tasks)
+        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
         self.projection = check_choice("projection", projection, PROJECTIONS)
         self.permute_labels = check_bool("permute_labels", permute_labels)
         self.permutation_bias = check_fraction("permutation_bias", permutation_bias)
@@ -175,7 +175,7 @@ class TaskDistribution(EpisodeDistribution):
             n_segments = len(self._label_segments)
             rho = draw_permutations(streams, self.n_classes, n_segments, self.permutation_bias, self.task_seed)
         else:
-            rho = identity_permutations(len(streams), self.n_classes, self.device)
+            rho = torch.arange(self.n_classes, device=self.device).expand(len(streams), 1, -1)
         return ClassificationTasks(ids, streams, self._examples.classes(streams), rho)
 
     def _make_episodes(self, tasks: ClassificationTasks, episode: Streams, out: torch.Tensor) -> Episodes:

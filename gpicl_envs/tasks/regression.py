@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import SPLITS
-from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_number
+from gpicl_envs.errors import check_choice, check_integer, check_number
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_SUBSTREAMS
-from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task, check_device, check_drift_every, check_n_tasks
+from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device, check_drift_every
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 NONZERO = 3  # coordinates of a sparse linear function
@@ -129,12 +129,11 @@ class FunctionDistribution(EpisodeDistribution):
         task_seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> None:
-        if function not in FUNCTIONS:
-            raise UnknownNameError("function", function, FUNCTIONS)
-        self.name, self.function, self.n_classes = function, FUNCTIONS[function], 1
+        self.name, self.n_classes = check_choice("function", function, tuple(FUNCTIONS)), 1
+        self.function = FUNCTIONS[self.name]
         self.length = check_integer("length", length, 1)
         self.n_features = check_integer("n_features", n_features, self.function.least_features)
-        self.n_tasks = check_n_tasks(n_tasks)
+        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
         self.split = check_choice("split", split, SPLITS)
         self.noise = check_number("noise", noise, 0)
         self.drift_every = check_drift_every(drift_every, self.length)
@@ -151,13 +150,11 @@ class FunctionDistribution(EpisodeDistribution):
 
     def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
         """Return the B hidden tasks, each at its current example (B,)."""
-        of_row = self.segment_of(position)
-        drawn = {int(segment): self.parameters(episodes.tasks, int(segment)) for segment in np.unique(of_row)}
-        names = next(iter(drawn.values()))
-        rows = {
-            name: torch.stack([drawn[int(segment)][name][row] for row, segment in enumerate(of_row)]) for name in names
-        }
-        return Task(episodes.tasks.ids, parameters=rows)
+        rows = [
+            self.parameters(episodes.tasks[np.array([row])], int(segment))
+            for row, segment in enumerate(self.segment_of(position))
+        ]
+        return Task(episodes.tasks.ids, parameters={name: torch.cat([row[name] for row in rows]) for name in rows[0]})
 
     def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
         """Return the input itself, (D,): there is no base input."""

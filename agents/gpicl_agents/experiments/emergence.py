@@ -11,12 +11,12 @@ import numpy as np
 
 from gpicl_agents.evaluations import seen_tasks, unseen_dataset, unseen_tasks
 from gpicl_agents.experiments.engine import settings
-from gpicl_agents.experiments.engine.findings import percent
+from gpicl_agents.experiments.engine.findings import percent, select
 from gpicl_agents.experiments.engine.plots import add_step_bar, draw_stages, save_figure, smoothed_accuracy
 from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
-from gpicl_envs.report.figures import DASHES, PALETTE, panels
+from gpicl_envs.report.figures import line_style, panels
 
 DATASETS = ("FashionMNIST", "KMNIST", "CIFAR10", settings.CIFAR10_COPY, "SVHN", "USPS", "Digits", "Random", "Clusters")
 EVALUATIONS = (SEEN_TASK, UNSEEN_TASK, *DATASETS)
@@ -45,10 +45,8 @@ def trials(scale: str) -> list[Trial]:
 
 def draw(records: Records, folder: Path) -> list[str]:
     """The curves within an episode as small multiples and as an animation, and the final accuracy against steps."""
-    by_n_tasks: dict[Any, list[TrialRecord]] = {}
-    for record in records:
-        by_n_tasks.setdefault(record.axes["n_tasks"], []).append(record)
-    first = [rows[0] for rows in by_n_tasks.values()]
+    by_n_tasks = [select(records, n_tasks=n) for n in dict.fromkeys(record.axes["n_tasks"] for record in records)]
+    first = [rows[0] for rows in by_n_tasks]
     curves = save_figure(_draw_curves(first), folder, "emergence")
     _animate(first, folder / "emergence.gif")
     return [curves, "emergence.gif", save_figure(_draw_transience(by_n_tasks), folder, "emergence-transience")]
@@ -57,12 +55,6 @@ def draw(records: Records, folder: Path) -> list[str]:
 def _evaluated(record: TrialRecord) -> list[str]:
     """The evaluations during meta-training; datasets that are missing are left out."""
     return [name for name in EVALUATIONS if all(name in stage.accuracy for stage in record.training.history)]
-
-
-def _style(name: str) -> dict[str, str]:
-    """Colour and dash of an evaluation, the same in all figures."""
-    number = EVALUATIONS.index(name)
-    return {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number // len(PALETTE)]}
 
 
 def _draw_curves(records: Records) -> Any:
@@ -82,15 +74,15 @@ def _draw_curves(records: Records) -> Any:
     return figure
 
 
-def _draw_transience(by_n_tasks: dict[Any, list[TrialRecord]]) -> Any:
+def _draw_transience(by_n_tasks: list[list[TrialRecord]]) -> Any:
     """Accuracy over the last ten positions against steps, a line for each seed, a panel for each number of tasks."""
     figure, grid = panels(len(by_n_tasks))
-    for axes, (n_tasks, records) in zip(grid, by_n_tasks.items(), strict=True):
+    for axes, records in zip(grid, by_n_tasks, strict=True):
         for record in records:
             for name in _evaluated(record):
                 steps, final = zip(*_finals(record, name), strict=True)
-                axes.plot(steps, final, linewidth=1.1, label=name, **_style(name))
-        title = f"{n_tasks} tasks ({len(records)} seeds, one line each)"
+                axes.plot(steps, final, linewidth=1.1, label=name, **line_style(EVALUATIONS.index(name)))
+        title = f"{records[0].axes['n_tasks']} tasks ({len(records)} seeds, one line each)"
         axes.set(title=title, xlabel="meta-training step", ylabel=f"accuracy over the last {LAST} (%)", ylim=(0, 100))
     return figure
 
@@ -109,7 +101,7 @@ def _animate(records: Records, path: Path) -> None:
         figure, grid = panels(len(records))
         for axes, record, stage in zip(grid, records, stages, strict=True):
             for name in _evaluated(record):
-                axes.plot(*smoothed_accuracy(stage.accuracy[name]), label=name, **_style(name))
+                axes.plot(*smoothed_accuracy(stage.accuracy[name]), label=name, **line_style(EVALUATIONS.index(name)))
             title = f"{record.axes['n_tasks']} tasks, step {stage.step:,}"
             axes.set(title=title, xlabel="example", ylabel="accuracy (%)", ylim=(0, 100))
             axes.legend(loc="lower right", fontsize=8, frameon=False)

@@ -6,7 +6,6 @@ At small scale each learner is trained as its preset says, for minutes on a CPU 
 rows are over 512 or 768 sequences (about ± 3 points); it has no baselines such as k-NN or ridge regression.
 """
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from gpicl_agents.experiments.engine import settings
 from gpicl_agents.experiments.engine.findings import percent
 from gpicl_agents.experiments.engine.plots import draw_estimate, save_figure
 from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
+from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.presets import PRESETS
 from gpicl_envs.evaluation.records import Estimate
 from gpicl_envs.report.figures import PALETTE, panels
@@ -61,8 +61,8 @@ def _evaluations(episodes: int | None) -> tuple[Evaluation, ...]:
 def _meta_trained(preset: str, seed: int, scale: str, evaluations: tuple[Evaluation, ...]) -> Trial:
     """A preset; at paper scale with the paper's batch size and number of steps."""
     chosen = PRESETS[preset]
-    values = {each.name: (getattr(chosen.config, each.name), each.default) for each in fields(chosen.config)}
-    training = {name: value for name, (value, default) in values.items() if value != default}
+    default = vars(TrainConfig())
+    training = {name: value for name, value in vars(chosen.config).items() if value != default[name]}
     training |= {"evaluate_every": 0, "checkpoint_every": 250, "seed": seed}
     if scale == "paper":
         training |= {"steps": PAPER_STEPS, "warmup_steps": 1000, "checkpoint_every": 1000}

@@ -53,28 +53,16 @@ def write_and_read(
     reads, parts = [], [part.to(memory.dtype).split(chunk, 2) for part in (queries, keys, values, log_decay)]
     rate_parts = repeat(None) if rates is None else rates[..., None].to(memory.dtype).split(chunk, 2)
     with torch.autocast(queries.device.type, enabled=False):  # sums and solutions keep the memory's precision
-        for q, k, v, decay, rate in zip(*parts, rate_parts, strict=False):
-            read, memory = _chunk(memory, q, k, v, decay, rate)
-            reads.append(read)
+        for q, k, u, log_alpha, beta in zip(*parts, rate_parts, strict=False):
+            # The equations of the module; u is v, unless the delta rule solves for it.
+            log_gamma = log_alpha.cumsum(2)
+            gamma = log_gamma.exp()[..., None]
+            future = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).triu(1)
+            ratio = (log_gamma[..., :, None] - log_gamma[..., None, :]).masked_fill(future, -torch.inf).exp()
+            if beta is not None:
+                system = beta * ratio * (k @ k.mT)  # its diagonal is taken as 1
+                not_held_yet = beta * (u - gamma * (k @ memory))
+                u = torch.linalg.solve_triangular(system, not_held_yet, upper=False, unitriangular=True)
+            reads.append(gamma * (q @ memory) + (ratio * (q @ k.mT)) @ u)
+            memory = gamma[:, :, -1:] * memory + (ratio[:, :, -1, :, None] * k).mT @ u
     return torch.cat(reads, 2), memory
-
-
-def _chunk(
-    memory: torch.Tensor,
-    queries: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    log_decay: torch.Tensor,
-    rates: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The equations of the module for one chunk; rates are (B, H, C, 1)."""
-    total = log_decay.cumsum(2)  # log γ
-    kept = total.exp()[..., None]
-    future = torch.ones(total.shape[2], total.shape[2], dtype=torch.bool, device=total.device).triu(1)
-    decay = (total[..., :, None] - total[..., None, :]).masked_fill(future, -torch.inf).exp()  # γ_t/γ_i
-    if rates is not None:
-        system = rates * decay * (keys @ keys.mT)  # its diagonal is taken as 1
-        not_held_yet = rates * (values - kept * (keys @ memory))
-        values = torch.linalg.solve_triangular(system, not_held_yet, upper=False, unitriangular=True)
-    read = kept * (queries @ memory) + (decay * (queries @ keys.mT)) @ values
-    return read, kept[:, :, -1:] * memory + (decay[:, :, -1, :, None] * keys).mT @ values

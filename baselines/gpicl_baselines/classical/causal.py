@@ -1,7 +1,7 @@
 """What the baselines share: causal transformations of inputs, and sums over the examples before each position."""
 
 import torch
-from torch.nn.functional import normalize, one_hot, pad
+from torch.nn.functional import normalize, pad
 
 
 def centred(x: torch.Tensor) -> torch.Tensor:
@@ -17,11 +17,6 @@ def unit(x: torch.Tensor) -> torch.Tensor:
 def sum_before(values: torch.Tensor) -> torch.Tensor:
     """(B, N, K) → (B, N, K) sums over the positions before n. Shifting, not subtracting, keeps out rounding of y_n."""
     return pad(values[:, :-1].cumsum(1), (0, 0, 1, 0))
-
-
-def one_hot_labels(y: torch.Tensor, n_classes: int) -> torch.Tensor:
-    """(B, N) int64 → (B, N, K) float32."""
-    return one_hot(y, n_classes).float()
 
 
 def smoothed(probabilities: torch.Tensor, n_examples: torch.Tensor | int) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 import torch
 
-from gpicl_baselines.classical.causal import inner_products, one_hot_labels, sum_before
-from gpicl_envs.learners.base import Learner
+from gpicl_baselines.classical.causal import inner_products, sum_before
+from gpicl_envs.learners.base import Learner, encoded
 
 
 class NearestCentroid(Learner):
@@ -24,7 +24,7 @@ class NearestCentroid(Learner):
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
-        products, labels = inner_products(x), one_hot_labels(y, self.n_classes)
+        products, labels = inner_products(x), encoded(y, self.n_classes)
         sums = torch.bmm(products.tril(-1), labels)  # Σ_i<n,y_i=k ⟨x_n, x_i⟩
         norms = products.diagonal(dim1=1, dim2=2).unsqueeze(2)
         growth = labels * (2 * sums + norms)  # of |Σ x_i|² for the class of example n, when n is added

@@ -2,8 +2,8 @@
 
 import torch
 
-from gpicl_baselines.classical.causal import one_hot_labels, sum_before
-from gpicl_envs.learners.base import Learner
+from gpicl_baselines.classical.causal import sum_before
+from gpicl_envs.learners.base import Learner, encoded
 
 
 class Uniform(Learner):
@@ -31,11 +31,11 @@ class Majority(Learner):
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
+        sums = sum_before(encoded(y, self.n_classes))
         if self.n_classes == 1:
             seen = torch.arange(y.shape[1], device=y.device).clamp_min(1)
-            return sum_before(y.unsqueeze(2)) / seen[:, None]
-        counts = sum_before(one_hot_labels(y, self.n_classes))
-        return ((counts + 1) / (counts.sum(2, keepdim=True) + self.n_classes)).log()
+            return sums / seen[:, None]
+        return ((sums + 1) / (sums.sum(2, keepdim=True) + self.n_classes)).log()
 
     def state_size(self, n_examples: int) -> int:
         """The K counts."""

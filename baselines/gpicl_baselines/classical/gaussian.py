@@ -2,9 +2,9 @@
 
 import torch
 
-from gpicl_baselines.classical.causal import inner_products, one_hot_labels, smoothed, unit
+from gpicl_baselines.classical.causal import inner_products, smoothed, unit
 from gpicl_envs.errors import check_number
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.base import Learner, encoded
 
 
 class GaussianNaiveBayes(Learner):
@@ -75,7 +75,7 @@ class LinearDiscriminantAnalysis(Learner):
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
         products = inner_products(unit(x))
-        labels = one_hot_labels(y, self.n_classes)
+        labels = encoded(y, self.n_classes)
         rows = [torch.zeros_like(labels[:, 0])]
         rows += [self._after(products[:, : n + 1, : n + 1], labels[:, :n]) for n in range(1, x.shape[1])]
         return torch.stack(rows, dim=1)

@@ -7,9 +7,9 @@ follow, each from one factorisation as in `ridge.py`: row n of a factor gives me
 
 import torch
 
-from gpicl_baselines.classical.causal import one_hot_labels, squared_distances, unit
+from gpicl_baselines.classical.causal import squared_distances, unit
 from gpicl_envs.errors import check_number, check_positive
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.base import Learner, encoded
 
 
 class GaussianProcess(Learner):
@@ -42,7 +42,7 @@ class GaussianProcess(Learner):
         """(B, N, D), (B, N) → (B, N, K)."""
         b, n, k = *y.shape, self.n_classes
         kernel = self.amplitude * torch.exp(-self.gamma * squared_distances(unit(x)))
-        concentration = self.epsilon + one_hot_labels(y, k)
+        concentration = self.epsilon + encoded(y, k)
         noise = (1 / concentration).log1p()
         targets = concentration.log() - noise / 2
         targets = (targets - targets.mean(2, keepdim=True)).mT.reshape(b * k, n, 1)

@@ -11,9 +11,9 @@ Candès 2015).
 import torch
 from torch.nn.functional import pad
 
-from gpicl_baselines.classical.causal import centred, inner_products, one_hot_labels, unit
+from gpicl_baselines.classical.causal import centred, inner_products, unit
 from gpicl_envs.errors import check_integer, check_positive
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.base import Learner, encoded
 
 
 class LogisticRegression(Learner):
@@ -36,7 +36,7 @@ class LogisticRegression(Learner):
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
-        products, labels = inner_products(unit(centred(x))), one_hot_labels(y, self.n_classes)
+        products, labels = inner_products(unit(centred(x))), encoded(y, self.n_classes)
         b, n = y.shape
         eye = torch.eye(n, device=x.device).expand(b, n, n)
         factor = torch.linalg.cholesky(products / 2 + self.regularization * eye)

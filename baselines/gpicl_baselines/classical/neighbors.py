@@ -3,9 +3,8 @@
 import torch
 from torch.nn.functional import normalize
 
-from gpicl_baselines.classical.causal import one_hot_labels
 from gpicl_envs.errors import check_choice, check_integer
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.base import Learner, encoded
 
 METRICS = ("cosine", "euclidean")
 
@@ -39,7 +38,7 @@ class KNearestNeighbors(Learner):
         if self.n_classes == 1:
             known = nearest.values.isfinite()
             return (labels * known).sum(2, keepdim=True) / known.sum(2, keepdim=True).clamp_min(1)
-        votes = (one_hot_labels(labels, self.n_classes) * nearest.values.isfinite().unsqueeze(3)).sum(2)
+        votes = (encoded(labels, self.n_classes) * nearest.values.isfinite().unsqueeze(3)).sum(2)
         return ((votes + 1 / self.n_classes) / (votes.sum(2, keepdim=True) + 1)).log()
 
     def _closeness(self, x: torch.Tensor) -> torch.Tensor:

@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from gpicl_baselines.classical.causal import one_hot_labels, smoothed, squared_distances, unit
+from gpicl_baselines.classical.causal import smoothed, squared_distances, unit
 from gpicl_envs.errors import check_fraction, check_number
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.base import Learner, encoded
 
 PRECISION = 1e-6  # of the solution
 
@@ -37,7 +37,7 @@ class LabelPropagation(Learner):
         member = torch.ones_like(weights[0]).triu()
         scale = weights.cumsum(2).clamp_min(1e-30).rsqrt() * member
         query_row = self._solve(weights, scale, torch.eye(x.shape[1], device=x.device).expand_as(weights))
-        mass = torch.bmm(query_row.mT.tril(-1), one_hot_labels(y, self.n_classes))
+        mass = torch.bmm(query_row.mT.tril(-1), encoded(y, self.n_classes))
         probabilities = mass / mass.sum(2, keepdim=True).clamp_min(1e-30)
         return smoothed(probabilities, torch.arange(x.shape[1], device=x.device)[:, None])
 

@@ -8,9 +8,9 @@ serves all N positions.
 
 import torch
 
-from gpicl_baselines.classical.causal import centred, inner_products, one_hot_labels, squared_distances, unit
+from gpicl_baselines.classical.causal import centred, inner_products, squared_distances, unit
 from gpicl_envs.errors import check_positive
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.base import Learner, encoded
 
 
 class _KernelLearner(Learner):
@@ -35,7 +35,7 @@ class _KernelLearner(Learner):
         kernel.diagonal(dim1=1, dim2=2).add_(self.regularization)
         factor = torch.linalg.cholesky(kernel)
         regression = self.n_classes == 1
-        targets = y.unsqueeze(2).to(kernel) if regression else one_hot_labels(y, self.n_classes) - 1 / self.n_classes
+        targets = encoded(y, self.n_classes).to(kernel) - (0 if regression else 1 / self.n_classes)
         solved = torch.linalg.solve_triangular(factor, targets, upper=False)
         return torch.bmm(factor.tril(-1), solved).to(x) * (1 if regression else self.sharpness)
 

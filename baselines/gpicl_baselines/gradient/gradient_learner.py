@@ -19,26 +19,7 @@ OPTIMIZERS = ("sgd", "adam")
 BETAS, EPS = (0.9, 0.999), 1e-8
 
 Weights = dict[str, torch.Tensor]
-
-
-def initial_weights(n_features: int, n_classes: int, hidden: int | None, seed: int) -> Weights:
-    """Return the weights of one network: read-out 0, so that it starts with equal logits; hidden layer Gaussian.
-
-    Args:
-        n_features: size of its input.
-        n_classes: K.
-        hidden: units of the hidden layer, or None for a linear network.
-        seed: of the hidden layer; the global random stream is left alone.
-    """
-    if hidden is None:
-        return {"out": torch.zeros(n_classes, n_features), "out_bias": torch.zeros(n_classes)}
-    generator = torch.Generator().manual_seed(seed)
-    return {
-        "in": torch.randn(hidden, n_features, generator=generator) * (2 / n_features) ** 0.5,
-        "in_bias": torch.zeros(hidden),
-        "out": torch.zeros(n_classes, hidden),
-        "out_bias": torch.zeros(n_classes),
-    }
+Moments = tuple[Weights, Weights]  # running means of the gradients and of their squares
 
 
 def apply_network(weights: Weights, x: torch.Tensor) -> torch.Tensor:
@@ -64,20 +45,18 @@ class GradientState:
 
     Args:
         weights: of B networks.
-        moments: of Adam: the running means of the gradients and of their squares, as the weights; None for SGD.
-        steps: gradient steps taken.
         total: (B, D) sum of the inputs.
         x: (B, n, D) features of the examples; without replay, of the last only.
         y: (B, n−1, K) their one-hot labels; that of the last is not known yet.
+        moments: of Adam; None for SGD, and before the first step.
         n: examples seen.
     """
 
     weights: Weights
-    moments: tuple[Weights, Weights] | None
-    steps: int
     total: torch.Tensor
     x: torch.Tensor
     y: torch.Tensor
+    moments: Moments | None = None
     n: int = 0
 
 
@@ -123,16 +102,12 @@ class GradientLearner(Learner):
 
     def start(self, batch_size: int) -> GradientState:
         """Weights that give equal logits for every input, and no examples."""
-        first = initial_weights(self.n_features, self.n_classes, self.hidden, self.seed)
-        weights = {name: value.expand(batch_size, *value.shape) for name, value in first.items()}
-        zeros = {name: torch.zeros_like(value) for name, value in weights.items()}
+        weights = {name: value.expand(batch_size, *value.shape) for name, value in self.initial_weights().items()}
         return GradientState(
             weights,
-            (zeros, zeros) if self.optimizer == "adam" else None,
-            0,
-            torch.zeros(batch_size, self.n_features),
-            torch.zeros(batch_size, 0, self.n_features),
-            torch.zeros(batch_size, 0, self.n_classes),
+            total=torch.zeros(batch_size, self.n_features),
+            x=torch.zeros(batch_size, 0, self.n_features),
+            y=torch.zeros(batch_size, 0, self.n_classes),
         )
 
     def step(self, state: GradientState, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
@@ -140,40 +115,55 @@ class GradientLearner(Learner):
         if state.n:
             kept = state.y if self.passes else state.y[:, :0]
             y = torch.cat([kept, y_previous[:, None].to(x.dtype)], 1)
-            weights, moments, steps = self._learn(state, y)
+            weights, moments = self.learn(state, y)
         else:
-            y, steps = state.y.to(x.device), 0
-            weights = _to(state.weights, x.device)
-            moments = None if state.moments is None else (_to(state.moments[0], x.device),) * 2
+            weights = {name: value.to(x.device) for name, value in state.weights.items()}
+            y, moments = state.y.to(x.device), None
         total = state.total.to(x.device) + x
         features = normalize(x - total / (state.n + 2), dim=1)[:, None]
         logits = apply_networks(weights, features)[:, 0]
         seen = torch.cat([state.x.to(x.device), features], 1) if self.passes else features
-        return logits, GradientState(weights, moments, steps, total, seen, y, state.n + 1)
+        return logits, GradientState(weights, total, seen, y, moments, state.n + 1)
 
     def state_size(self, n_examples: int) -> int:
         """The weights, Adam's moments of them, the sum of the inputs, and with replay the examples."""
-        units = self.n_features if self.hidden is None else self.hidden
-        weights = self.n_classes * (units + 1) + (0 if self.hidden is None else self.hidden * (self.n_features + 1))
+        weights = sum(value.numel() for value in self.initial_weights().values())
         examples = super().state_size(n_examples) if self.passes else 0
         return weights * (3 if self.optimizer == "adam" else 1) + self.n_features + examples
 
-    def _learn(self, state: GradientState, y: torch.Tensor) -> tuple[Weights, tuple[Weights, Weights] | None, int]:
-        """Take the steps that follow the newest example."""
-        weights, moments, steps = state.weights, state.moments, state.steps
-        for _ in range(max(1, self.passes)):
-            slopes = gradients(weights, state.x, y)
-            steps += 1
-            if moments is None:
-                weights = {name: value - self.learning_rate * slopes[name] for name, value in weights.items()}
-            else:
-                weights, moments = self._adam(weights, slopes, moments, steps)
-        return weights, moments, steps
+    def initial_weights(self) -> Weights:
+        """Return the weights of one network at the start of an episode: equal logits, and a Gaussian hidden layer."""
+        n_features, n_classes, hidden = self.n_features, self.n_classes, self.hidden
+        if hidden is None:
+            return {"out": torch.zeros(n_classes, n_features), "out_bias": torch.zeros(n_classes)}
+        generator = torch.Generator().manual_seed(self.seed)  # leaves the global random stream alone
+        return {
+            "in": torch.randn(hidden, n_features, generator=generator) * (2 / n_features) ** 0.5,
+            "in_bias": torch.zeros(hidden),
+            "out": torch.zeros(n_classes, hidden),
+            "out_bias": torch.zeros(n_classes),
+        }
 
-    def _adam(
-        self, weights: Weights, slopes: Weights, moments: tuple[Weights, Weights], steps: int
-    ) -> tuple[Weights, tuple[Weights, Weights]]:
+    def learn(self, state: GradientState, y: torch.Tensor) -> tuple[Weights, Moments | None]:
+        """Take the steps that follow the newest example, given the labels (B, M, K) of the examples learned from."""
+        weights, moments, passes = state.weights, state.moments, max(1, self.passes)
+        for step in range((state.n - 1) * passes, state.n * passes):
+            slopes = gradients(weights, state.x, y)
+            if self.optimizer == "sgd":
+                weights = self.descend(weights, slopes)
+            else:
+                weights, moments = self._adam(weights, slopes, moments, step + 1)
+        return weights, moments
+
+    def descend(self, weights: Weights, slopes: Weights) -> Weights:
+        """Take one step of gradient descent."""
+        return {name: value - self.learning_rate * slopes[name] for name, value in weights.items()}
+
+    def _adam(self, weights: Weights, slopes: Weights, moments: Moments | None, steps: int) -> tuple[Weights, Moments]:
         """One step of Adam (Kingma and Ba, 2015)."""
+        if moments is None:
+            zeros = {name: torch.zeros_like(value) for name, value in weights.items()}
+            moments = zeros, zeros
         mean = {name: value.lerp(slopes[name], 1 - BETAS[0]) for name, value in moments[0].items()}
         square = {name: value.lerp(slopes[name].square(), 1 - BETAS[1]) for name, value in moments[1].items()}
         rate = self.learning_rate / (1 - BETAS[0] ** steps)
@@ -183,7 +173,3 @@ class GradientLearner(Learner):
             for name, value in weights.items()
         }
         return moved, (mean, square)
-
-
-def _to(weights: Weights, device: torch.device) -> Weights:
-    return {name: value.to(device) for name, value in weights.items()}

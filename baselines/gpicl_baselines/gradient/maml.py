@@ -1,23 +1,23 @@
 """MAML (Finn, Abbeel and Levine 2017) and Reptile (Nichol, Achiam and Schulman 2018), online.
 
-Within an episode a small network takes one step of gradient descent on each example, after predicting its label. Its
-initial weights, and with MAML the learning rate of each tensor (Meta-SGD, Li et al. 2017), are meta-trained.
+Within an episode a small network takes one step of gradient descent on each example, after predicting its label, as a
+`GradientLearner` does. Its initial weights, and with MAML the learning rate of each tensor (Meta-SGD, Li et al. 2017),
+are meta-trained.
 """
 
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import normalize
 
-from gpicl_baselines.gradient.gradient_learner import Weights, apply_networks, gradients, initial_weights
-from gpicl_envs.errors import check_choice, check_integer, check_positive
-from gpicl_envs.learners.base import Learner
+from gpicl_baselines.gradient.gradient_learner import GradientLearner, Weights
+from gpicl_envs.errors import check_choice, check_positive
+from gpicl_envs.learners.base import encoded
 
 UPDATES = ("second-order", "first-order", "reptile")
 
 
-class MAML(Learner, nn.Module):
+class MAML(GradientLearner, nn.Module):
     """A softmax classifier, linear or with one hidden layer, whose initial weights were meta-trained.
 
     The features are the input centred by its running mean and scaled to norm 1. With `update="second-order"` the
@@ -42,12 +42,10 @@ class MAML(Learner, nn.Module):
         update: str = "second-order",
         seed: int = 0,
     ) -> None:
-        super().__init__(n_features, n_classes)
-        self.hidden = None if hidden is None else check_integer("hidden", hidden, 1)
+        super().__init__(n_features, n_classes, optimizer="sgd", hidden=hidden, seed=seed)
         self.inner_rate = check_positive("inner_rate", inner_rate)
         self.update = check_choice("update", update, UPDATES)
-        self.seed = check_integer("seed", seed, 0)
-        first = initial_weights(n_features, n_classes, hidden, seed)
+        first = super().initial_weights()
         self.initial = nn.ParameterDict({name: nn.Parameter(value) for name, value in first.items()})
         rates = {name: torch.tensor(inner_rate * (0.01 if "bias" in name else 1)).log() for name in first}
         learned = update != "reptile"
@@ -63,39 +61,23 @@ class MAML(Learner, nn.Module):
         if self.update != "reptile" or not torch.is_grad_enabled():
             return super().predict(x, y)
         with torch.no_grad():
-            labels = nn.functional.one_hot(y, self.n_classes).float()
+            labels = encoded(y, self.n_classes)
             state, rows = self.start(len(x)), []
             for n in range(x.shape[1]):
                 logits, state = self.step(state, x[:, n], labels[:, n - 1] if n else torch.zeros_like(labels[:, 0]))
                 rows.append(logits)
-            adapted = self._learn(state, labels[:, -1])
+            adapted, _ = self.learn(state, labels[:, -1:])
         predicted = torch.stack(rows, 1)
         for name, start in self.initial.items():
             predicted = _TowardsAdapted.apply(predicted, start, adapted[name].mean(0))
         return predicted
 
-    def start(self, batch_size: int) -> Any:
-        """B networks with the initial weights, the sum of the inputs, their number, and no example to learn from."""
-        weights = {name: value.expand(batch_size, *value.shape) for name, value in self.initial.items()}
-        return weights, torch.zeros(batch_size, self.n_features, device=self.device), 0, None
+    def initial_weights(self) -> Weights:
+        """The meta-trained ones."""
+        return dict(self.initial)
 
-    def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """Learn from the previous example, then predict: (B, D), (B, K) → (B, K)."""
-        weights, total, n, features = state
-        if features is not None:
-            weights = self._learn(state, y_previous)
-        total = total + x
-        features = normalize(x - total / (n + 2), dim=1)[:, None]
-        return apply_networks(weights, features)[:, 0], (weights, total, n + 1, features)
-
-    def state_size(self, n_examples: int) -> int:
-        """The weights, and the sum of the inputs."""
-        return sum(value.numel() for value in self.initial.values()) + self.n_features
-
-    def _learn(self, state: Any, y: torch.Tensor) -> Weights:
-        """One inner step on the last example and its label (B, K)."""
-        weights, _, _, features = state
-        slopes = gradients(weights, features, y[:, None].to(features.dtype))
+    def descend(self, weights: Weights, slopes: Weights) -> Weights:
+        """One inner step, with the learning rate of each tensor."""
         if self.update == "first-order":
             slopes = {name: slope.detach() for name, slope in slopes.items()}
         return {name: value - self.log_rates[name].exp() * slopes[name] for name, value in weights.items()}

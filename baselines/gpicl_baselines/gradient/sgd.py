@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch.nn.functional import normalize
 
-from gpicl_baselines.classical.causal import centred, inner_products, one_hot_labels, unit
+from gpicl_baselines.classical.causal import centred, inner_products, unit
 from gpicl_envs.errors import check_positive
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.base import Learner, encoded
 
 
 class OnlineSGD(Learner):
@@ -30,7 +30,7 @@ class OnlineSGD(Learner):
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
         products = inner_products(unit(centred(x)))
-        labels = one_hot_labels(y, self.n_classes)
+        labels = encoded(y, self.n_classes)
         errors, logits = torch.zeros_like(labels), torch.zeros_like(labels)
         for n in range(y.shape[1]):
             logits[:, n] = -self.learning_rate * torch.einsum("bi,bik->bk", products[:, n, :n], errors[:, :n])

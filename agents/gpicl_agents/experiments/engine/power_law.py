@@ -1,9 +1,10 @@
 """`fit_power_law`: how long something lasts, by one setting, if some runs were stopped before it ended."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import minimize
@@ -55,27 +56,19 @@ def _least_squares(x: Floats, y: Floats) -> tuple[float, float, float]:
 def _censored(x: Floats, y: Floats, ended: NDArray[np.bool_]) -> tuple[float, float, float]:
     """The same with normal errors, if y is only a lower bound for the runs that have not ended."""
     middle = x.mean()
+    places, values, has_ended = (torch.from_numpy(array) for array in (x - middle, y, ended))
 
-    def loss(parameters: Floats) -> float:
+    def loss(parameters: torch.Tensor) -> torch.Tensor:
         slope, height, log_scale = parameters
-        z = (y - slope * (x - middle) - height) / np.exp(log_scale)
-        return float(
-            -(stats.norm.logpdf(z[ended]) - log_scale).sum() - stats.norm.logsf(z[~ended]).sum() + log_scale**2
-        )
+        z = (values - slope * places - height) / log_scale.exp()
+        of_ended = (z[has_ended].square() / 2 + log_scale).sum()
+        return of_ended - torch.special.log_ndtr(-z[~has_ended]).sum() + log_scale**2
 
     slope, intercept, _ = _least_squares(x, y)
     spread = np.std(y - slope * x - intercept) + 0.1
     start = np.array([slope, intercept + slope * middle, np.log(spread)])
-    found = minimize(loss, start, method="Nelder-Mead", options={"maxiter": 4000, "xatol": 1e-6, "fatol": 1e-9}).x
-    variance = np.linalg.inv(_hessian(loss, found))[0, 0] * len(x) / (len(x) - 2)
+    options = {"maxiter": 4000, "xatol": 1e-6, "fatol": 1e-9}
+    found = minimize(lambda at: loss(torch.from_numpy(at)).item(), start, method="Nelder-Mead", options=options).x
+    curvature = torch.autograd.functional.hessian(loss, torch.from_numpy(found)).numpy()
+    variance = np.linalg.inv(curvature)[0, 0] * len(x) / (len(x) - 2)
     return float(found[0]), float(found[1] - found[0] * middle), float(np.sqrt(variance))
-
-
-def _hessian(function: Callable[[Floats], float], at: Floats, step: float = 1e-3) -> Floats:
-    """Second derivatives by central differences."""
-
-    def derivative(of: Callable[[Floats], float], move: Floats) -> Callable[[Floats], float]:
-        return lambda x: (of(x + move) - of(x - move)) / (2 * step)
-
-    moves = step * np.eye(len(at))
-    return np.array([[derivative(derivative(function, a), b)(at) for b in moves] for a in moves])
