@@ -15,7 +15,8 @@ from typing import Any
 from gpicl_agents.training.run_folder import METRICS
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import LearningCurve, evaluate_all
-from gpicl_envs.evaluation.metrics import LAST, bootstrap
+from gpicl_envs.evaluation.intervals import mean_interval
+from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.tasks.classification import TaskDistribution
 from machine import write_result
@@ -77,7 +78,7 @@ def scores(agents: dict[str, LearningCurve], baselines: list[LearningCurve]) -> 
         for name, other in (("best baseline", best), ("1-NN", one_nn)):
             difference = agent.scores[:, -LAST:].mean(1) - other.scores[:, -LAST:].mean(1)
             key = f"{agent_name} minus {name} ({other.learner})"
-            found[key] = interval(bootstrap(difference, agent.task_id))
+            found[key] = interval(mean_interval(difference, agent.task_id, step=1 / LAST, bounds=(-1, 1)))
     return found
 
 

@@ -26,7 +26,8 @@ from gpicl_agents.models.rl2 import RL2, RL2Transformer
 from gpicl_agents.models.transformer import Transformer
 from gpicl_agents.training.reinforce import RewardConfig, roll_out, train_from_reward
 from gpicl_agents.training.supervised import Progress
-from gpicl_envs.evaluation.metrics import LAST, Interval, bootstrap
+from gpicl_envs.evaluation.intervals import accuracy_interval
+from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.wrappers.sb3 import Sb3VecEnv
 from machine import write_result
 
@@ -111,7 +112,7 @@ def recurrent_ppo(settings: dict[str, Any], seconds: float) -> dict[str, Any]:
 
 def row(rewards: np.ndarray[Any, Any], seconds: float, rollouts: int, examples: int) -> dict[str, Any]:
     """Accuracy in % [mean, low, high] over the last ten positions and at the first, and the size of the training."""
-    final: Interval = bootstrap(rewards[:, -LAST:].mean(1))
+    final = accuracy_interval(rewards[:, -LAST:].mean(1), positions=LAST)
     return {
         "accuracy": [round(100 * float(value), 1) for value in (final.mean, final.low, final.high)],
         "first": round(100 * float(rewards[:, 0].mean()), 1),

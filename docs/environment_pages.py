@@ -214,7 +214,8 @@ def _provenance(record: ScoredRecord, path: Path) -> str:
     )
     versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
     return (
-        f"{record.episodes:,} episodes, the same for every learner; bootstrap intervals over them. Made by `{command}` "
+        f"{record.episodes:,} episodes, the same for every learner; their intervals are of this method: "
+        f"{record.interval_method}. Made by `{command}` "
         f"and kept in `benchmarks/results/{path.name}` (seed {record.seed}, {made.device}, {versions})."
     )
 

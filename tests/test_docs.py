@@ -119,7 +119,7 @@ def test_every_learner_command_and_public_name_has_its_place(pages: Path):
     assert all(f"\nusage: gpicl {name} " in commands for name in commands_of_gpicl())
     api = (pages / "api.md").read_text()
     assert all(f"\n## {name}\n" in api for name in gpicl_envs.__all__)
-    assert "Statistics of scores, with bootstrap intervals, in NumPy." in (pages / "modules" / "index.md").read_text()
+    assert "Learners against each other, from their records alone" in (pages / "modules" / "index.md").read_text()
 
 
 def test_markdown_in_docstrings_becomes_restructured_text():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpicl_envs.evaluation.curve import LearningCurve
-from gpicl_envs.evaluation.metrics import Interval, bootstrap
+from gpicl_envs.evaluation.intervals import Interval, mean_interval
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_DATASET, UNSEEN_TASK
 from gpicl_envs.evaluation.records import Band, Estimate
 from gpicl_envs.tasks import make_tasks
@@ -107,13 +107,16 @@ def summarize(curve: LearningCurve, baseline: LearningCurve | None = None) -> Su
         baseline: of another learner on the same episodes, whose gain is subtracted.
     """
     first = curve.scores[:, 0].astype(np.float64)
-    gain = _gains(curve) - (0 if baseline is None else _gains(baseline))
+    gain, most = _gains(curve), 1.0
+    if baseline is not None:
+        gain, most = gain - _gains(baseline), 2.0
+    step = 1 / min(curve.final_positions, curve.scores.shape[1])
     return Summary(
         episodes=len(curve.scores),
-        first=Estimate(*_rounded(bootstrap(first, curve.task_id))),
+        first=Estimate(*_rounded(curve.interval(first))),
         final=Estimate(*_rounded(curve.final)),
-        gain=Estimate(*_rounded(bootstrap(gain, curve.task_id))),
-        accuracy=Band(*_rounded(bootstrap(curve.scores, curve.task_id))),
+        gain=Estimate(*_rounded(mean_interval(gain, curve.task_id, step=step, bounds=(-most, most)))),
+        accuracy=Band(*_rounded(curve.interval(curve.scores))),
     )
 
 

@@ -19,7 +19,8 @@ def check(learner: tyro.conf.Positional[str], learner_kwargs: Assignments = (), 
         learner_kwargs: arguments of the learner, such as k=3.
         seed: of the trial data.
     """
-    from gpicl_envs.learners.check import LearnerCheckError, check_learner
+    from gpicl_envs.learners.calls import LearnerCheckError
+    from gpicl_envs.learners.check import check_learner
 
     made = make_learner(learner, **parse_assignments(learner_kwargs))
     try:

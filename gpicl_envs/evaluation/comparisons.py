@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from gpicl_envs.evaluation.metrics import BLOCK, Interval, bootstrap, interval, resampled_means
+from gpicl_envs.evaluation.intervals import Interval, accuracy_draws, mean_interval
+from gpicl_envs.evaluation.metrics import BLOCK, percentile_interval
 from gpicl_envs.evaluation.records import Record, ScoredRecord
 
 FLIPS = 9999
@@ -19,8 +20,16 @@ SIGNIFICANCE = 0.05
 
 def compare(record: ScoredRecord, reference: ScoredRecord) -> tuple[float, float, float]:
     """Return mean and 95 % interval of the difference in the final metric, paired on the same episodes."""
-    values = bootstrap(_difference(record, reference) / record.final_positions, record.task_id)
-    return float(values.mean), float(values.low), float(values.high)
+    values = _paired_interval(_difference(record, reference), record, record.final_positions)
+    mean, low, high = (float(value) / record.final_positions for value in values)
+    return mean, low, high
+
+
+def _paired_interval(differences: NDArray[np.float64], record: ScoredRecord, most: float) -> Interval:
+    """The mean difference in summed scores: whole numbers from −most to most, or real values for squared errors."""
+    if record.larger_is_better:
+        return mean_interval(differences, record.task_id, step=1.0, bounds=(-most, most))
+    return mean_interval(differences, record.task_id)
 
 
 def _difference(record: ScoredRecord, reference: ScoredRecord) -> NDArray[np.float64]:
@@ -106,20 +115,18 @@ def corrected_p_values(records: Sequence[Record]) -> dict[str, float]:
 def regret(record: ScoredRecord, reference: ScoredRecord) -> Interval:
     """Return what is lost against the reference over a whole episode: correct predictions, or added squared error."""
     loss = np.array(reference.area_scores, np.float64) - np.array(record.area_scores, np.float64)
-    return bootstrap(loss if record.larger_is_better else -loss, record.task_id)
+    return _paired_interval(loss if record.larger_is_better else -loss, record, len(record.curve.mean))
 
 
 def interquartile_mean(records: Sequence[ScoredRecord]) -> Interval:
     """Return the mean over the middle half of the datasets of one learner's final accuracy (Agarwal et al. 2021).
 
-    The interval resamples the tasks and episodes of each dataset separately (stratified bootstrap).
+    The interval is that of draws of the accuracy on each dataset, as likely as its own interval says.
     """
     finals = [np.array(record.final_scores, np.float64) / record.final_positions for record in records]
-    resampled = np.stack(
-        [
-            resampled_means(values, record.task_id, seed=seed)
-            for seed, (values, record) in enumerate(zip(finals, records, strict=True))
-        ]
-    )
+    draws = [
+        accuracy_draws(values, record.task_id, positions=record.final_positions, seed=seed)
+        for seed, (values, record) in enumerate(zip(finals, records, strict=True))
+    ]
     mean = stats.trim_mean([values.mean() for values in finals], 0.25)
-    return interval(np.asarray(mean), stats.trim_mean(resampled, 0.25, axis=0))
+    return percentile_interval(np.asarray(mean), stats.trim_mean(np.stack(draws), 0.25, axis=0))

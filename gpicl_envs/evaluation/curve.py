@@ -7,15 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpicl_envs.datasets import ARRAY_ID
+from gpicl_envs.evaluation.intervals import METHOD, Interval, accuracy_interval, few_note, mean_interval
 from gpicl_envs.evaluation.metrics import (
     BINS,
     LAST,
-    Interval,
-    bootstrap,
     calibration_error,
     columns,
     examples_to,
-    interval,
+    percentile_interval,
     resampled_means,
 )
 from gpicl_envs.evaluation.provenance import provenance
@@ -82,10 +81,27 @@ class LearningCurve:
     @property
     def final(self) -> Interval:
         """Accuracy, or mean squared error, over the final positions."""
-        return bootstrap(self.final_scores, self.task_id)
+        return self.interval(self.final_scores, min(self.final_positions, self.scores.shape[1]))
+
+    def interval(self, scores: NDArray[Any], positions: int = 1) -> Interval:
+        """Return the mean over the episodes of accuracies, or mean squared errors, with its 95 % interval.
+
+        Args:
+            scores: (E, ...) of each episode.
+            positions: how many positions each is the mean of.
+        """
+        if self.metric == "accuracy":
+            return accuracy_interval(scores, self.task_id, positions=positions)
+        return mean_interval(scores, self.task_id, bounds=(0.0, np.inf))
 
     def record(self, command: str = "") -> ScoredRecord:
-        """Return the result as a record with rounded numbers, and with the command that the user typed."""
+        """Return the result as a record with rounded numbers, and with the command that the user typed.
+
+        Raises:
+            ValueError: there is one episode of squared errors alone, which has no interval.
+        """
+        if self.metric == "squared_error" and len(self.scores) == 1:
+            raise ValueError("One episode of squared errors has no interval: evaluate at least 2 episodes.")
         env_kwargs = dict(self.tasks)
         if self.env_id != ARRAY_ID:
             env_kwargs.pop("dataset", None)  # the id names it
@@ -106,6 +122,8 @@ class LearningCurve:
             area_scores=self._sums(self.scores),
             task_id=None if (self.task_id < 0).all() else self.task_id.tolist(),
             wall_seconds=round(self.wall_seconds, 3),
+            interval_method=METHOD,
+            interval_note=few_note(self.task_id, len(self.scores)),
             **self._statistics(),
         )
 
@@ -114,27 +132,33 @@ class LearningCurve:
         return scores.sum(1).tolist() if self.metric == "accuracy" else _rounded(scores.sum(1, dtype=np.float64))
 
     def _statistics(self) -> dict[str, Any]:
-        """The record's estimates, with intervals from one resampling of tasks, then episodes."""
+        """The record's estimates, with their intervals."""
         n = self.scores.shape[1]
-        parts = [self.scores, self.final_scores, self.scores.mean(1, dtype=np.float64)]
-        if self.likelihood is not None:
-            parts += [self.likelihood.nll[:, -self.final_positions :].mean(1, dtype=np.float64), self.likelihood.bins]
-        values = columns(parts)
-        means, resampled = values.mean(0), resampled_means(values, self.task_id)
+        found: dict[str, Any] = {
+            "curve": Band(*map(_rounded, self.interval(self.scores))),
+            "final": _estimate(self.final),
+            "area": _estimate(self.interval(self.scores.mean(1, dtype=np.float64), n)),
+        }
+        return found if self.likelihood is None else found | self._likelihoods(self.likelihood)
 
-        def estimate(column: int) -> Estimate:
-            return _estimate(interval(means[column], resampled[:, column]))
+    def _likelihoods(self, likelihood: Likelihood) -> dict[str, Any]:
+        """The estimates that only a classifier has; one episode alone has no interval of those that are no fractions.
 
-        curve = Band(*map(_rounded, interval(means[:n], resampled[:, :n])))
-        found = {"curve": curve, "final": estimate(n), "area": estimate(n + 1)}
-        if self.likelihood is None:
+        The calibration error and the number of examples are no means: their intervals are of the bootstrap.
+        """
+        found: dict[str, Any] = {
+            "nll": _rounded(likelihood.nll.mean(0, dtype=np.float64)),
+            "reliability": _reliability(likelihood.bins.sum(0, dtype=np.float64)),
+        }
+        if len(self.scores) == 1:
             return found
-        of_bins, all_bins = means[n + 3 :].reshape(3, BINS), resampled[:, n + 3 :].reshape(-1, 3, BINS)
+        values, n = columns([self.scores, likelihood.bins]), self.scores.shape[1]
+        means, resampled = values.mean(0), resampled_means(values, self.task_id)
+        of_bins, all_bins = means[n:].reshape(3, BINS), resampled[:, n:].reshape(-1, 3, BINS)
+        final_nll = likelihood.nll[:, -self.final_positions :].mean(1, dtype=np.float64)
         return found | {
-            "nll": _rounded(self.likelihood.nll.mean(0, dtype=np.float64)),
-            "final_nll": estimate(n + 2),
+            "final_nll": _estimate(mean_interval(final_nll, self.task_id, bounds=(0.0, np.inf))),
             "ece": _estimate(_calibration_error(of_bins, all_bins)),
-            "reliability": _reliability(self.likelihood.bins.sum(0, dtype=np.float64)),
             "examples_to": {str(level): _examples(means[:n], resampled[:, :n], level) for level in LEVELS},
         }
 
@@ -150,7 +174,7 @@ def _estimate(values: Interval) -> Estimate:
 def _calibration_error(bins: NDArray[np.float64], resampled: NDArray[np.float64]) -> Interval:
     """The error, with an interval corrected for the bias that resampling itself adds."""
     error, errors = calibration_error(bins), calibration_error(resampled)
-    return interval(error, (errors - (errors.mean() - error)).clip(0, 1))
+    return percentile_interval(error, (errors - (errors.mean() - error)).clip(0, 1))
 
 
 def _reliability(bins: NDArray[np.float64]) -> Reliability:

@@ -14,6 +14,7 @@ from gpicl_envs.evaluation.leakage import refuse_leakage
 from gpicl_envs.evaluation.metrics import BINS, LAST
 from gpicl_envs.evaluation.protocol import find_protocol
 from gpicl_envs.learners.base import Learner, evaluating
+from gpicl_envs.learners.calls import Caller
 from gpicl_envs.learners.check import check_fit, check_logits
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.episodes import Episodes
@@ -61,7 +62,7 @@ def evaluate_all(
     Raises:
         TypeError: an argument is not a learner, or not a distribution of episodes.
         ValueError: a learner is made for another D or K, or an argument is out of range.
-        LearnerCheckError: a learner did not return finite (B, N, K) logits, or saw the future.
+        LearnerCheckError: a learner did not return finite (B, N, K) logits, changed its arguments, or saw the future.
     """
     check_integer("episodes", episodes, 1)
     check_integer("batch_size", batch_size, 1)
@@ -85,6 +86,7 @@ class _Scorer:
 
     def __init__(self, learner: Learner | Oracle, tasks: EpisodeDistribution, episodes: int, last: int) -> None:
         self.learner, self.tasks, self.last = learner, tasks, last
+        self.caller = None if isinstance(learner, Oracle) else Caller(learner)
         self.seconds = 0.0
         shape = episodes, tasks.length
         self.scores: Any = np.zeros(shape, np.float32 if tasks.is_regression else np.bool_)
@@ -96,11 +98,10 @@ class _Scorer:
         """Predict a batch of episodes and keep the scores in their rows; check it for leaks if a seed is given."""
         learner, start = self.learner, time.perf_counter()
         x, y = batch.x.to(learner.device), batch.y.to(learner.device)
-        with evaluating(learner):
-            if isinstance(learner, Oracle):  # only it sees the hidden tasks
-                logits = learner.predict(batch, self.tasks)
-            else:  # copies: what a learner does to its arguments changes neither its own score nor another's
-                logits = learner.predict(x.clone(), y.clone())
+        if isinstance(learner, Oracle):  # only it sees the hidden tasks
+            logits = learner.predict(batch, self.tasks)
+        else:
+            logits = self.caller.predict(x, y)
         check_logits(logits, (*y.shape, self.tasks.n_classes), f"{learner.name}.predict(x, y)")
         if self.likelihood is None:
             self.scores[rows] = (logits[..., 0] - y).square().cpu().numpy()
@@ -111,8 +112,8 @@ class _Scorer:
             confidence = logits[:, -self.last :].float().softmax(2).amax(2)
             self.likelihood.bins[rows] = _binned(confidence, correct[:, -self.last :]).cpu().numpy()
         self.seconds += time.perf_counter() - start
-        if guard is not None and not isinstance(learner, Oracle):
-            refuse_leakage(learner, logits, x, y, last=self.last, seed=guard)
+        if guard is not None and self.caller is not None:
+            refuse_leakage(self.caller, logits, x, y, last=self.last, seed=guard)
 
     def curve(self, task_id: np.ndarray[Any, np.dtype[np.int64]], protocol: str, seed: int) -> LearningCurve:
         """Return the learning curve of all episodes."""

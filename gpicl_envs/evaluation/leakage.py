@@ -7,12 +7,12 @@ cheats on real episodes, by mistake or not.
 import numpy as np
 import torch
 
-from gpicl_envs.learners.base import Learner, evaluating
-from gpicl_envs.learners.check import STEP_TOLERANCE, LearnerCheckError
+from gpicl_envs.learners.calls import Caller, LearnerCheckError
+from gpicl_envs.learners.check import STEP_TOLERANCE
 
 
 def refuse_leakage(
-    learner: Learner, logits: torch.Tensor, x: torch.Tensor, y: torch.Tensor, *, last: int, seed: int
+    caller: Caller, logits: torch.Tensor, x: torch.Tensor, y: torch.Tensor, *, last: int, seed: int
 ) -> None:
     """Predict a batch again with other labels from some position on, and other inputs after it.
 
@@ -20,7 +20,7 @@ def refuse_leakage(
     one of all.
 
     Args:
-        learner: the learner.
+        caller: calls the learner.
         logits: (B, N, K) predictions for the batch.
         x: (B, N, D).
         y: (B, N).
@@ -40,8 +40,8 @@ def refuse_leakage(
     other_y = torch.where(hidden, y + shift if n_classes == 1 else (y + shift) % n_classes, y)
     later = torch.arange(n, device=x.device) > position
     other_x = torch.where(later[..., None], x.flip(2), x)
-    with torch.no_grad(), evaluating(learner):
-        again = learner.predict(other_x, other_y)
+    with torch.no_grad():
+        again = caller.predict(other_x, other_y)
     gap = (again - logits).abs().amax(2).masked_fill(later, 0.0)
     moved = gap > STEP_TOLERANCE * logits.abs().max().clamp_min(1.0)
     if n_classes > 1:
@@ -49,7 +49,7 @@ def refuse_leakage(
     if moved.any():
         episode, row = (int(index) for index in moved.nonzero()[0])
         raise LearnerCheckError(
-            f"Not causal: on episodes of the evaluation, the prediction of {learner.name} at position {row} changed "
-            f"with the labels from position {int(position[episode])} on or the inputs after it, which it must not "
-            "see. It gets no score."
+            f"Not causal: on episodes of the evaluation, the prediction of {caller.learner.name} at position {row} "
+            f"changed with the labels from position {int(position[episode])} on or the inputs after it, which it must "
+            "not see. It gets no score."
         )

@@ -1,15 +1,15 @@
-"""Statistics of scores, with bootstrap intervals, in NumPy."""
+"""Statistics of learning curves, and the bootstrap for those that are no means, in NumPy."""
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gpicl_envs.evaluation.intervals import TAIL, Interval, task_numbers
+
 LAST = 10  # number of final positions, unless a suite has another
 RESAMPLES = 1000
-CONFIDENCE = 0.95
 BINS = 15  # of confidence, for the calibration error
 BLOCK = 1 << 22  # resampling weights in memory at a time
 KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB
@@ -17,50 +17,27 @@ KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB
 Array = NDArray[np.float64]
 
 
-class Interval(NamedTuple):
-    """A mean and its bootstrap interval; scalars or one value for each position."""
-
-    mean: Array
-    low: Array
-    high: Array
-
-    def __str__(self) -> str:
-        """Such as `0.733 [0.707, 0.758]` for scalars."""
-        if np.ndim(self.mean):
-            return repr(self)
-        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
-
-
-def bootstrap(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: int = 0) -> Interval:
-    """Return the mean over episodes with its 95 % percentile interval, by the hierarchical bootstrap.
-
-    Tasks are drawn with replacement, then the episodes of each drawn task with replacement (Davison and Hinkley 1997,
-    section 3.8). Each episode of a one-off task counts as a task.
-
-    Args:
-        values: (E, ...) a score for each episode.
-        tasks: (E,) the task of each episode, negative for one-off tasks; by default all are one-off.
-        seed: seed of the resampling.
-    """
-    values = np.asarray(values, np.float64)
-    return interval(values.mean(0) if len(values) else values, resampled_means(values, tasks, seed=seed))
-
-
-def interval(mean: Array, resampled: Array) -> Interval:
+def percentile_interval(mean: Array, resampled: Array) -> Interval:
     """Return the 95 % percentile interval of a statistic from its (R, ...) values in the resamples."""
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    low, high = np.quantile(resampled, [TAIL, 1 - TAIL], axis=0)
     return Interval(mean, low, high)
 
 
 def resampled_means(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: int = 0) -> Array:
-    """Return the means (R, ...) of (E, ...) values in R resamples of tasks, then episodes; see `bootstrap`.
+    """Return the means (R, ...) of (E, ...) values in R resamples, by the hierarchical bootstrap.
 
-    The weights are made in blocks, so that their memory does not grow with R · E.
+    Tasks are drawn with replacement, then the episodes of each drawn task with replacement (Davison and Hinkley 1997,
+    section 3.8). The weights are made in blocks, so that their memory does not grow with R · E.
+
+    Args:
+        values: (E, ...) a value for each episode.
+        tasks: (E,) the task of each episode, negative for one-off tasks; by default all are one-off.
+        seed: seed of the resampling.
     """
     values = np.asarray(values, np.float64)
     if len(values) == 0:
         raise ValueError("No episodes: an interval needs at least one.")
-    groups, generator = _groups(tasks, len(values)), np.random.default_rng(seed)
+    groups, generator = task_numbers(tasks, len(values)), np.random.default_rng(seed)
     flat = values.reshape(len(values), -1)
     kept = _kept_counts(groups.tobytes(), seed) if len(values) * RESAMPLES <= KEPT else None
     means, rows = np.empty((RESAMPLES, flat.shape[1])), max(1, BLOCK // len(values))
@@ -105,15 +82,6 @@ def examples_to(curves: Array, level: float) -> Array:
 def columns(parts: Sequence[ArrayLike]) -> Array:
     """Return (E, C): arrays (E, ...), flattened and side by side, so that one resampling serves them all."""
     return np.concatenate([np.asarray(part, np.float64).reshape(len(np.asarray(part)), -1) for part in parts], axis=1)
-
-
-def _groups(tasks: ArrayLike | None, n_episodes: int) -> NDArray[np.int64]:
-    """(E,) task numbers 0 … T − 1."""
-    if tasks is None:
-        return np.arange(n_episodes)
-    tasks = np.asarray(tasks, np.int64)
-    own = tasks.max(initial=0) + 1 + np.arange(n_episodes)
-    return np.unique(np.where(tasks < 0, own, tasks), return_inverse=True)[1]
 
 
 def _counts(groups: NDArray[np.int64], resamples: int, generator: np.random.Generator) -> NDArray[np.uint16]:

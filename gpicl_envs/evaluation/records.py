@@ -105,7 +105,9 @@ class ScoredRecord(Record):
         task_id: (E,) task of each episode, −1 for one-off tasks; None if all are one-off.
         wall_seconds: time that the predictions took.
         nll: (N,) negative log-likelihood of the label at each position, in nats. None, as all below, for regression.
-        final_nll: the same over the final positions.
+        interval_method: of the means; those of `ece` and `examples_to` are of the bootstrap in all records.
+        interval_note: why the intervals are less sure than they say, if there are too few episodes or tasks.
+        final_nll: the same over the final positions; None, as `ece` and `examples_to`, for one episode alone.
         ece: expected calibration error over the final positions, a fraction.
         reliability: accuracy against confidence.
         examples_to: accuracy such as `"0.5"` → [examples seen before it is reached, and the ends of the 95 % interval];
@@ -132,6 +134,8 @@ class ScoredRecord(Record):
     ece: Estimate | None = None
     reliability: Reliability | None = None
     examples_to: dict[str, list[int | None]] | None = None
+    interval_method: str = "hierarchical bootstrap"  # of records made before this field existed
+    interval_note: str = ""
 
     def __post_init__(self) -> None:
         for name in ("episodes", "final_positions"):

@@ -6,15 +6,12 @@ from typing import Any
 import torch
 
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learners.base import Learner, encoded, evaluating
+from gpicl_envs.learners.base import Learner, encoded
+from gpicl_envs.learners.calls import Caller, LearnerCheckError, require
 from gpicl_envs.tasks.base import EpisodeDistribution
 
 MOST_POSITIONS = 16
 STEP_TOLERANCE = 1e-4
-
-
-class LearnerCheckError(AssertionError):
-    """A learner failed its check; the message explains how and where."""
 
 
 def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: int = 0) -> None:
@@ -43,11 +40,12 @@ def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: 
         other_y = y + 1 + other_y.abs()
     else:
         other_y = (y + 1 + other_y % (learner.n_classes - 1)) % learner.n_classes  # differs from y everywhere
-    with torch.no_grad(), evaluating(learner):
-        logits = _check_predict(learner, x, y)
-        _check_causality(learner, x, y, other_x, other_y, logits)
-        _check_batch(learner, x, y, other_x, other_y, logits)
-        _check_step(learner, x, y, logits)
+    caller = Caller(learner)
+    with torch.no_grad():
+        logits = _check_predict(caller, x, y)
+        _check_causality(caller, x, y, other_x, other_y, logits)
+        _check_batch(caller, x, y, other_x, other_y, logits)
+        _check_step(caller, x, y, logits)
     _check_state_size(learner, length)
 
 
@@ -69,12 +67,6 @@ def check_classification(tasks: EpisodeDistribution) -> None:
             f"{tasks.env_id} is regression: its targets are real values, but sequence models predict labels. Step the "
             "environment, or fit tasks.sample(...), where .y holds the values; or give a classification environment."
         )
-
-
-def require(condition: bool, message: str) -> None:
-    """Raise LearnerCheckError with the message unless the condition holds."""
-    if not condition:
-        raise LearnerCheckError(message)
 
 
 def _trial_episodes(learner: Any, batch_size: int, length: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -118,17 +110,15 @@ def check_logits(logits: Any, shape: tuple[int, ...], method: str) -> None:
         raise LearnerCheckError(f"{method} returned {logits[place].item()} at {place} (episode, …, class): not finite.")
 
 
-def _check_predict(learner: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    x_before, y_before = x.clone(), y.clone()
-    logits = learner.predict(x, y)
-    check_logits(logits, (*y.shape, learner.n_classes), "predict(x, y)")
-    require(torch.equal(x, x_before) and torch.equal(y, y_before), "predict(x, y) changed its arguments in place.")
-    require(torch.equal(learner.predict(x, y), logits), "predict(x, y) gave other logits when called again.")
+def _check_predict(caller: Caller, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    logits: torch.Tensor = caller.predict(x, y)
+    check_logits(logits, (*y.shape, caller.learner.n_classes), "predict(x, y)")
+    require(torch.equal(caller.predict(x, y), logits), "predict(x, y) gave other logits when called again.")
     return logits
 
 
 def _check_causality(
-    learner: Any, x: torch.Tensor, y: torch.Tensor, other_x: torch.Tensor, other_y: torch.Tensor, logits: torch.Tensor
+    caller: Caller, x: torch.Tensor, y: torch.Tensor, other_x: torch.Tensor, other_y: torch.Tensor, logits: torch.Tensor
 ) -> None:
     positions = torch.arange(y.shape[1], device=y.device)
     tried = torch.linspace(0, y.shape[1] - 1, min(y.shape[1], MOST_POSITIONS)).round().int().tolist()
@@ -137,10 +127,10 @@ def _check_causality(
         labels = (
             f"labels from position {n} on. Row n may use x[:, :n+1] and y[:, :n] only: y[:, n] is what it predicts."
         )
-        _check_unchanged(learner.predict(x, changed_y), rows, labels)
+        _check_unchanged(caller.predict(x, changed_y), rows, labels)
         changed_x = torch.where((positions > n)[:, None], other_x, x)
         inputs = f"inputs after position {n}. Row n may use x[:, :n+1] only: look for a mean, norm or attention over "
-        _check_unchanged(learner.predict(changed_x, y), rows, inputs + "the whole episode.")
+        _check_unchanged(caller.predict(changed_x, y), rows, inputs + "the whole episode.")
 
 
 def _check_unchanged(logits: torch.Tensor, rows: torch.Tensor, cause: str) -> None:
@@ -152,31 +142,32 @@ def _check_unchanged(logits: torch.Tensor, rows: torch.Tensor, cause: str) -> No
 
 
 def _check_batch(
-    learner: Any, x: torch.Tensor, y: torch.Tensor, other_x: torch.Tensor, other_y: torch.Tensor, logits: torch.Tensor
+    caller: Caller, x: torch.Tensor, y: torch.Tensor, other_x: torch.Tensor, other_y: torch.Tensor, logits: torch.Tensor
 ) -> None:
     first = torch.arange(len(x), device=x.device) == 0
-    mixed = learner.predict(torch.where(first[:, None, None], x, other_x), torch.where(first[:, None], y, other_y))
+    mixed = caller.predict(torch.where(first[:, None, None], x, other_x), torch.where(first[:, None], y, other_y))
     require(
         torch.equal(mixed[0], logits[0]),
         "Episodes leak: the predictions of episode 0 changed with the other episodes of the batch.",
     )
-    _check_close(learner.predict(x[:1], y[:1]), logits[:1], "predict on a batch of one differs from the same row of")
+    _check_close(caller.predict(x[:1], y[:1]), logits[:1], "predict on a batch of one differs from the same row of")
     half = x.shape[1] // 2
     _check_close(
-        learner.predict(x[:, :half], y[:, :half]), logits[:, :half], "predict on a shorter episode differs from"
+        caller.predict(x[:, :half], y[:, :half]), logits[:, :half], "predict on a shorter episode differs from"
     )
 
 
-def _check_step(learner: Any, x: torch.Tensor, y: torch.Tensor, logits: torch.Tensor) -> None:
-    state, previous = learner.start(len(x)), torch.zeros(len(x), learner.n_classes, device=x.device)
+def _check_step(caller: Caller, x: torch.Tensor, y: torch.Tensor, logits: torch.Tensor) -> None:
+    n_classes = caller.learner.n_classes
+    state, previous = caller.start(len(x)), torch.zeros(len(x), n_classes, device=x.device)
     for n in range(x.shape[1]):
-        result = learner.step(state, x[:, n], previous)
+        result = caller.step(state, x[:, n], previous)
         is_pair = isinstance(result, tuple) and len(result) == 2
         require(is_pair, f"step(...) returned {type(result).__name__}, expected (logits, state).")
         row, state = result
-        check_logits(row, (len(x), learner.n_classes), "step(...)")
+        check_logits(row, (len(x), n_classes), "step(...)")
         _check_close(row, logits[:, n], f"step at position {n} differs from that row of")
-        previous = encoded(y[:, n], learner.n_classes)
+        previous = encoded(y[:, n], n_classes)
 
 
 def _check_close(given: torch.Tensor, expected: torch.Tensor, what: str) -> None:

@@ -13,6 +13,7 @@ from gpicl_envs.evaluation.comparisons import (
     interquartile_mean,
     regret,
 )
+from gpicl_envs.evaluation.intervals import few_note
 from gpicl_envs.evaluation.records import FailedRecord, Record, ScoredRecord
 from gpicl_envs.report import paper
 from gpicl_envs.report.columns import Columns, learners, scored_columns
@@ -177,13 +178,21 @@ def _caption(columns: Columns) -> str:
     positions = sorted({record.final_positions for record in records})
     where = " or ".join("the last position" if n == 1 else f"the last {n} positions" for n in positions)
     episodes = " or ".join(f"{n:,}" for n in sorted({record.episodes for record in records}))
+    few = [f" Note: {title} has {note}." for title, note in _interval_notes(columns).items()]
     return (
-        f"{' or '.join(metrics).capitalize()} over {where}, with half the width of its 95 % bootstrap interval; "
+        f"{' or '.join(metrics).capitalize()} over {where}, with half the width of its 95 % interval; "
         f"{episodes} episodes a cell, the same for all learners of a column. In brackets the difference to the best of "
         "the column, paired on these episodes, with its 95 % interval. Bold: the best, and those not significantly "
         "worse (sign-flip test, Holm's correction over all pairs of the column, 5 %; intervals are not corrected, so "
-        "that of a bold cell can exclude 0)."
+        f"that of a bold cell can exclude 0).{''.join(few)}"
     )
+
+
+def _interval_notes(columns: Columns) -> dict[str, str]:
+    """Column → why its intervals are less sure than they say, where there are too few episodes or tasks."""
+    first = {title: records[0] for title, records in scored_columns(columns).items()}
+    notes = {title: few_note(record.task_id, record.episodes) for title, record in first.items()}
+    return {title: note for title, note in notes.items() if note}
 
 
 def failures(columns: Columns) -> list[str]:
@@ -219,7 +228,7 @@ def details(columns: Columns) -> Table:
             ]
             rows.append(TableRow(cells))
     caption = (
-        "Every number with its 95 % bootstrap interval. Final: over the last positions. Area: mean over all positions. "
+        "Every number with its 95 % interval. Final: over the last positions. Area: mean over all positions. "
         "Regret: correct predictions lost (or squared error added) over an episode, against the best learner of the "
         "column that was not meta-trained. p: no difference to the best of the column, sign-flip test with Holm's "
         "correction over all pairs. NLL in nats and expected calibration error in points, over the last positions. To "

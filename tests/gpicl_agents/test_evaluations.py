@@ -1,22 +1,21 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from gpicl_agents.evaluations import find_available, new_examples, seen_tasks, summarize, unseen_dataset, unseen_tasks
 from gpicl_envs.errors import MissingDataError
-from gpicl_envs.evaluation.metrics import bootstrap
+from gpicl_envs.evaluation.curve import LearningCurve
 
 META_TRAINING = {"dataset": "Digits", "n_features": 16, "length": 12, "n_tasks": 4, "examples_per_task": 20}
 
 
-def curve(first: float, final: float, episodes: int = 1000) -> SimpleNamespace:
+def curve(first: float, final: float, episodes: int = 1000) -> LearningCurve:
     """One prediction at the first position, ten at the last ones."""
     right = np.arange(episodes) / episodes
     scores = np.stack([right < first, *[right < final] * 10], axis=1)
-    finals = scores[:, -10:].mean(1)
+    names = {"learner": "a", "env_id": "GPICL-Digits-v0", "protocol": "unseen-task", "device": "cpu"}
+    sizes = {"n_parameters": 0, "state_size": 0, "seed": 0, "wall_seconds": 0.0, "tasks": {}, "data": None}
     task_id = np.full(episodes, -1)
-    return SimpleNamespace(scores=scores, final_scores=finals, final=bootstrap(finals, task_id), task_id=task_id)
+    return LearningCurve(metric="accuracy", scores=scores, likelihood=None, task_id=task_id, **names, **sizes)
 
 
 def test_a_summary_holds_the_means_and_their_intervals():

@@ -120,7 +120,7 @@ class Objective(nn.Module):
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N, D), (B, N) → mean cross-entropy in nats, and (B, N) whether each prediction was right."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            logits = self.learner.predict(x, y)
+            logits = self.learner.predict(x, y.clone())  # whatever it does to its labels, the loss is of the true ones
         return cross_entropy(logits.flatten(0, 1).float(), y.flatten()), logits.argmax(2) == y
 
 

@@ -46,7 +46,7 @@ class ActingLearner(Learner):
 
     def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """(B, D), (B, K) → (B, K), one call of `act` for each episode; the agents keep their own state."""
-        inputs, labels = x.cpu().numpy(), y_previous.cpu().numpy().astype(np.float32)
+        inputs, labels = x.cpu().numpy().copy(), y_previous.cpu().numpy().astype(np.float32)  # the agents' own
         actions = [self._checked(agent.act({"x": inputs[i], "y": labels[i]})) for i, agent in enumerate(state)]
         rest = (1 - self.confidence) / (self.n_classes - 1)
         logits = torch.full((len(x), self.n_classes), max(rest, 1e-6)).log()

@@ -83,14 +83,14 @@ class EstimatorLearner(Learner):
             else:
                 estimator, classes, reduce = fitted
                 probabilities[n] = 0.0
-                probabilities[n, classes] = class_probabilities(estimator, reduce(x[n : n + 1]), classes)
+                probabilities[n, classes] = class_probabilities(estimator, reduce(x[n : n + 1]).copy(), classes)
         return probabilities
 
     def _fit(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64], Any]:
         """The fitted estimator, its classes, and the transformation of its inputs."""
         estimator = clone(self.estimator, safe=False)
         reduce = (lambda inputs: inputs) if self.max_features is None else _principal(x, self.max_features)
-        estimator.fit(reduce(x), y)
+        estimator.fit(reduce(x).copy(), y.copy())  # copies: copy_X=False, for one, centres its inputs in place
         return estimator, np.asarray(getattr(estimator, "classes_", np.unique(y)), np.int64), reduce
 
 

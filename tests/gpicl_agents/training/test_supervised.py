@@ -10,7 +10,7 @@ import gpicl_envs
 from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
 from gpicl_agents.training.supervised import Progress, TrainConfig, env_seeds, train
 from gpicl_envs.learners.base import Learner
-from gpicl_envs.learners.check import LearnerCheckError
+from gpicl_envs.learners.calls import LearnerCheckError
 from gpicl_envs.learners.registry import learner_targets, make_learner
 
 
@@ -208,3 +208,20 @@ def test_a_learner_that_sees_its_label_is_not_trained():
         train(Leaks(32), small_env(), TrainConfig(steps=1))
     with pytest.raises(ValueError, match="Linear is not a Learner: derive it from `Learner, nn.Module`, in this order"):
         train(torch.nn.Linear(2, 2), small_env(), TrainConfig(steps=1))
+
+
+def test_the_loss_is_of_the_true_labels_whatever_a_learner_does_to_its_own():
+    """Behaves in the check, whose episodes are shorter."""
+
+    class Zeroes(gpicl_envs.Learner, torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__(32, 10)
+            self.bias = torch.nn.Parameter(torch.zeros(10))
+
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                y.zero_()
+            return (self.bias + 9 * torch.eye(10)[0]).expand(*y.shape, 10)
+
+    progress = train(Zeroes(), small_env(), TrainConfig(steps=1, evaluate_every=0))
+    assert progress.loss > 5 and progress.accuracy < 0.5

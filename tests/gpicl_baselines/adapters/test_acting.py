@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from gpicl_baselines.adapters.acting import ActingLearner
 from gpicl_envs.evaluation.evaluate import evaluate
@@ -45,3 +46,16 @@ def test_bad_actions_and_classes_are_refused_by_name():
         evaluate(ActingLearner(Shouting), TaskDistribution("MNIST", split="test", length=3), episodes=1)
     with pytest.raises(ValueError, match="no method act"):
         make_learner("act:collections:OrderedDict")
+
+
+def test_an_agent_that_writes_into_its_observation_changes_nothing_else():
+    class Negates:
+        def act(self, observation) -> int:
+            observation["x"] *= -1
+            observation["y"] += 1
+            return 0
+
+    x, y = torch.ones(2, 8), torch.zeros(2, 4)
+    learner = ActingLearner(Negates, 8, 4)
+    learner.step(learner.start(2), x, y)
+    assert (x == 1).all() and not y.any()

@@ -80,3 +80,24 @@ def test_a_classifier_of_another_package_is_looked_up_like_any_class():
         make_learner("sklearn:tabbpfn:TabPFNClassifier")
     with pytest.raises(ValueError, match="'RidgeClasifier'. Did you mean 'RidgeClassifier'"):
         make_learner("sklearn:sklearn.linear_model:RidgeClasifier")
+
+
+def test_an_estimator_that_writes_into_its_inputs_gives_the_predictions_of_one_that_does_not():
+    class InPlace(GaussianNB):
+        """Centres what it is given, as scikit-learn does with copy_X=False."""
+
+        def fit(self, X, y):  # noqa: N803
+            super().fit(X, y)
+            X -= 5.0
+            return self
+
+        def predict_proba(self, X):  # noqa: N803
+            probabilities = super().predict_proba(X)
+            X -= 5.0
+            return probabilities
+
+    episodes = TaskDistribution("MNIST", **TASKS).sample(2, seed=4)
+    inplace, plain = (
+        EstimatorLearner(made, 16).predict(episodes.x, episodes.y).clone() for made in (InPlace(), GaussianNB())
+    )
+    assert torch.equal(inplace, plain)

@@ -8,6 +8,7 @@ from small_records import scored_record as record
 from gpicl_envs.evaluation.comparisons import (
     best,
     best_baseline,
+    compare,
     corrected_p_values,
     holm,
     interquartile_mean,
@@ -78,3 +79,24 @@ def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():
     assert mean == pytest.approx(trim_mean([row.final.mean for row in rows], 0.25)) == pytest.approx(0.55, abs=0.02)
     std = (0.25 / 4000 + 0.24 / 4000) ** 0.5 / 2
     assert high - low == pytest.approx(2 * 1.96 * std, rel=0.15)
+
+
+def test_learners_that_score_alike_in_a_few_episodes_are_not_known_to_be_equal():
+    """Sixteen episodes without a difference say nothing of differences below 1 / 16."""
+    mean, low, high = compare(record([9] * 16), record([9] * 16))
+    assert mean == 0 and low == pytest.approx(-high, abs=1e-6) and 0.01 < high < 0.05
+    one = record([9], final_positions=10)
+    assert compare(one, one) == (0, -1, 1)
+
+
+def test_the_differences_of_a_few_tasks_are_less_sure_than_those_of_as_many_episodes():
+    generator = np.random.default_rng(3)
+    a, b = (record(generator.binomial(10, p, 64)) for p in (0.7, 0.6))
+    tasks = (np.arange(64) % 4).tolist()
+    widths = [high - low for _, low, high in (compare(a, b), compare(replace(a, task_id=tasks), b))]
+    assert widths[1] > widths[0]
+
+
+def test_the_interquartile_mean_of_four_perfect_learners_is_not_a_point():
+    mean, low, high = interquartile_mean([record([10] * 32)] * 4)
+    assert mean == 1 and low < 0.999 < high

@@ -8,8 +8,9 @@ import torch
 from gpicl_envs.datasets import Dataset
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.registry import make_learner
-from gpicl_envs.report import group
+from gpicl_envs.report import group, markdown_table
 from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.tasks.regression import FunctionDistribution
 
 
 def test_a_record_becomes_json_and_says_how_it_was_made(tasks: TaskDistribution):
@@ -70,3 +71,24 @@ def test_the_interval_of_the_calibration_error_surrounds_it_though_resampling_ad
     ece = evaluate(make_learner("ridge"), tasks, episodes=20).record().ece
     assert ece.low < ece.mean < ece.high
     assert (ece.low + ece.high) / 2 == pytest.approx(ece.mean, rel=0.1)
+
+
+def test_too_few_episodes_or_tasks_are_noted_in_record_and_table():
+    few = TaskDistribution("Digits", n_tasks=3, length=10)
+    record = evaluate(make_learner("knn"), few, episodes=30).record()
+    assert record.interval_note == "3 tasks, fewer than 16, so the intervals are wide, and less sure than 95 %"
+    assert f"Note: Digits, seen-task has {record.interval_note}." in markdown_table(group([record]))
+    enough = evaluate(make_learner("knn"), TaskDistribution("Digits", length=10), episodes=16).record()
+    assert enough.interval_note == "" and "Note:" not in markdown_table(group([enough]))
+    assert "binomial" in enough.interval_method
+
+
+def test_one_episode_of_labels_has_a_record_and_one_of_values_is_refused_with_what_to_do():
+    one = evaluate(make_learner("knn"), TaskDistribution("Digits", length=10), episodes=1).record()
+    assert one.final[1:] == (0, 1) and one.ece is None and one.final_nll is None and one.interval_note
+    tasks = FunctionDistribution("LinearRegression", length=5)
+    curve = evaluate(make_learner("ridge", n_features=20, n_classes=1), tasks, episodes=1)
+    with pytest.raises(ValueError, match="at least 2 episodes"):
+        curve.record()
+    record = evaluate(make_learner("ridge", n_features=20, n_classes=1), tasks, episodes=2).record()
+    assert record.final.low >= 0 and np.isfinite(record.curve.high).all()

@@ -5,7 +5,8 @@ import torch
 
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.base import Learner
-from gpicl_envs.learners.check import LearnerCheckError, check_learner
+from gpicl_envs.learners.calls import LearnerCheckError
+from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.tasks.classification import TaskDistribution
 

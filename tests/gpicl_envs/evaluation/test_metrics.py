@@ -2,56 +2,35 @@ import numpy as np
 import pytest
 
 from gpicl_envs.evaluation import metrics
-from gpicl_envs.evaluation.metrics import bootstrap, calibration_error, examples_to, resampled_means
+from gpicl_envs.evaluation.metrics import calibration_error, examples_to, percentile_interval, resampled_means
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
-    generator = np.random.default_rng(0)
-    hits = 0
-    for trial in range(200):
-        interval = bootstrap(generator.random(80) < 0.7, seed=trial)
-        hits += interval.low <= 0.7 <= interval.high
-    assert 0.89 <= hits / 200 <= 0.99
-
-
-def test_the_width_is_that_of_the_normal_approximation():
-    values = np.random.default_rng(1).normal(3.0, 2.0, size=1000)
-    interval = bootstrap(values)
-    assert interval.mean == pytest.approx(values.mean())
-    assert interval.high - interval.low == pytest.approx(2 * 1.96 * values.std() / 1000**0.5, rel=0.1)
-
-
-def test_episodes_of_one_task_are_not_independent():
+def test_the_resamples_of_clustered_episodes_spread_as_their_tasks_do():
     """20 tasks of 50 episodes that all score alike carry the information of 20 episodes, not of 1,000."""
     of_task = np.random.default_rng(2).normal(size=20)
     tasks = np.repeat(np.arange(20), 50)
-    clustered, naive = bootstrap(of_task[tasks], tasks), bootstrap(of_task[tasks])
-    few = bootstrap(of_task)
-    width = lambda interval: interval.high - interval.low  # noqa: E731
-    assert width(clustered) == pytest.approx(width(few), rel=0.15)
-    assert width(clustered) > 4 * width(naive)
+    clustered, few, naive = (
+        resampled_means(*pair).std() for pair in ((of_task[tasks], tasks), (of_task,), (of_task[tasks],))
+    )
+    assert clustered == pytest.approx(few, rel=0.15) and clustered > 4 * naive
 
 
-def test_one_off_tasks_count_one_by_one():
-    values = np.random.default_rng(3).random(100)
-    assert bootstrap(values, np.full(100, -1)) == bootstrap(values)
+def test_the_percentiles_are_those_of_the_normal_approximation():
+    values = np.random.default_rng(1).normal(3.0, 2.0, size=1000)
+    interval = percentile_interval(values.mean(), resampled_means(values))
+    assert interval.mean == values.mean()
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * values.std() / 1000**0.5, rel=0.1)
 
 
-def test_curves_get_an_interval_at_each_position():
-    values = np.random.default_rng(4).random((50, 7))
-    interval = bootstrap(values)
-    assert interval.mean == pytest.approx(values.mean(0)) and interval.low.shape == (7,)
-    assert (interval.low < interval.mean).all() and (interval.mean < interval.high).all()
-
-
-def test_the_same_seed_gives_the_same_interval():
+def test_the_same_seed_gives_the_same_resamples():
     values = np.random.default_rng(5).random(50)
-    assert bootstrap(values, seed=1) == bootstrap(values, seed=1) != bootstrap(values, seed=2)
+    first, again, other = (resampled_means(values, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
-def test_no_episodes_no_interval():
+def test_no_episodes_no_resamples():
     with pytest.raises(ValueError, match="at least one"):
-        bootstrap([])
+        resampled_means([])
 
 
 def test_the_resamples_do_not_depend_on_how_many_are_in_memory(monkeypatch: pytest.MonkeyPatch):

@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import one_hot
 
 from gpicl_envs.learners.base import Learner
-from gpicl_envs.learners.check import LearnerCheckError, check_learner
+from gpicl_envs.learners.calls import LearnerCheckError
+from gpicl_envs.learners.check import check_learner
 
 
 class Base(Learner):
