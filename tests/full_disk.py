@@ -1,4 +1,4 @@
-"""A disk that is full, for tests: every file may have a few bytes only, so that writes fail as they do without space."""
+"""A full disk, for tests: no file may grow beyond a few bytes, so that writes fail as they do without space."""
 
 import signal
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+import signal
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -6,7 +8,7 @@ from rich.console import Console
 
 import gpicl_agents.quickstart as module
 from gpicl_agents.quickstart import QuickstartConfig, quickstart
-from gpicl_agents.training.checkpoint import load_learner
+from gpicl_agents.training.checkpoint import find_checkpoint, load_learner, read_config
 from gpicl_envs.evaluation.records import read_records
 
 TINY = QuickstartConfig(scale=0.002, episodes=4)
@@ -49,23 +51,51 @@ def test_folders_of_somebody_else_are_left_alone(tmp_path: Path):
     assert (tmp_path / "report" / "thesis.txt").read_text() == "years of work"
 
 
-def test_an_interrupted_run_is_resumed_and_a_finished_one_starts_from_scratch(tmp_path: Path, monkeypatch):
-    trained = []
-
+def test_a_run_is_resumed_and_one_with_other_settings_is_left_alone(tmp_path: Path, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    original_compare, original_train = module._compare, module.train
-    monkeypatch.setattr(module, "train", lambda *a, **k: trained.append(1) or original_train(*a, **k))
+    original = module._compare
     monkeypatch.setattr(module, "_compare", stop)
-    try:
+    with pytest.raises(KeyboardInterrupt):
         quickstart(tmp_path, TINY, Console(quiet=True))
-    except KeyboardInterrupt:
-        pass
-    kept = (tmp_path / "fast" / "metrics.jsonl").stat().st_mtime_ns
-    monkeypatch.setattr(module, "_compare", original_compare)
+    monkeypatch.setattr(module, "_compare", original)
+    before = (tmp_path / "fast" / "metrics.jsonl").read_text()
+    for _ in range(2):  # a finished one shows its report again
+        quickstart(tmp_path, TINY, Console(quiet=True))
+        assert (tmp_path / "fast" / "metrics.jsonl").read_text() == before
+        assert len(read_records(tmp_path / "records.jsonl")) == 4 * 8
+    with pytest.raises(ValueError, match=r"a quickstart with other settings \(.*4, .*now .*5, .*give another folder"):
+        quickstart(tmp_path, replace(TINY, episodes=5), Console(quiet=True))
+    assert (tmp_path / "fast" / "metrics.jsonl").read_text() == before
+
+
+def test_a_signal_during_the_first_training_stops_the_whole_and_it_is_resumed(tmp_path: Path, monkeypatch):
+    """Not only the training: an unfinished model must not be reported as finished."""
+    show = module.LiveReport.__call__
+
+    def interrupt(self, progress) -> None:
+        show(self, progress)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.LiveReport, "__call__", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            quickstart(tmp_path, replace(TINY, scale=0.02), Console(quiet=True))
+    assert not (tmp_path / "fast").exists() and not (tmp_path / "records.jsonl").exists()
+    monkeypatch.setattr(module, "_compare", lambda *arguments: pytest.skip("trained to the end"))
+    with pytest.raises(pytest.skip.Exception):
+        quickstart(tmp_path, replace(TINY, scale=0.02), Console(quiet=True))
+    assert read_config(find_checkpoint(tmp_path / "similarity"))["step"] == 8
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"schema": "gpicl-rec'], ids=["between lines", "in a line"])
+def test_records_of_which_only_some_were_written_are_completed(tmp_path: Path, torn: bytes):
     quickstart(tmp_path, TINY, Console(quiet=True))
-    assert (tmp_path / "fast" / "metrics.jsonl").read_text().count('"loss"') == 2
+    path = tmp_path / "records.jsonl"
+    whole = read_records(path)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:11]) + torn)  # three learners on Digits
     quickstart(tmp_path, TINY, Console(quiet=True))
-    assert (tmp_path / "fast" / "metrics.jsonl").stat().st_mtime_ns > kept
-    assert len(read_records(tmp_path / "records.jsonl")) == 4 * 8
+    again = read_records(path)
+    assert [(record.env, record.learner) for record in again] == [(record.env, record.learner) for record in whole]
+    assert [record.final_scores for record in again] == [record.final_scores for record in whole]
