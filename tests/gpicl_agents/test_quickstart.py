@@ -14,18 +14,26 @@ from gpicl_envs.evaluation.records import read_records
 TINY = QuickstartConfig(scale=0.002, episodes=4)
 
 
-def test_the_whole_thread_at_its_smallest(tmp_path: Path):
-    page = quickstart(tmp_path, TINY, Console(quiet=True))
-    records = read_records(tmp_path / "records.jsonl")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a quickstart."""
+    folder = tmp_path_factory.mktemp("finished")
+    quickstart(folder, TINY, Console(quiet=True))
+    return folder
+
+
+def test_the_whole_thread_at_its_smallest(finished: Path):
+    page = finished / "report" / "index.html"
+    records = read_records(finished / "records.jsonl")
     assert len(records) == 4 * 8 and {record.episodes for record in records} == {4, 2}
     assert {record.learner for record in records} >= {"transformer", "transformer+similarity", "1-nn-cosine"}
     assert {(record.env, record.protocol) for record in records} >= {
         ("GPICL-MNIST-v0", "unseen-task"),
         ("GPICL-Digits-v0", "unseen-dataset"),
     }
-    assert page == tmp_path / "report" / "index.html" and "transformer+similarity" in page.read_text()
-    assert (tmp_path / "report" / "emergence.png").stat().st_size > 10_000
-    assert load_learner(tmp_path / "fast").name == "transformer"
+    assert "transformer+similarity" in page.read_text()
+    assert (finished / "report" / "emergence.png").stat().st_size > 10_000
+    assert load_learner(finished / "fast").name == "transformer"
 
 
 def test_an_agent_that_is_still_on_the_plateau_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -51,23 +59,11 @@ def test_folders_of_somebody_else_are_left_alone(tmp_path: Path):
     assert (tmp_path / "report" / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_run_is_resumed_and_one_with_other_settings_is_left_alone(tmp_path: Path, monkeypatch):
-    def stop(*arguments):
-        raise KeyboardInterrupt
-
-    original = module._compare
-    monkeypatch.setattr(module, "_compare", stop)
-    with pytest.raises(KeyboardInterrupt):
-        quickstart(tmp_path, TINY, Console(quiet=True))
-    monkeypatch.setattr(module, "_compare", original)
-    before = (tmp_path / "fast" / "metrics.jsonl").read_text()
-    for _ in range(2):  # a finished one shows its report again
-        quickstart(tmp_path, TINY, Console(quiet=True))
-        assert (tmp_path / "fast" / "metrics.jsonl").read_text() == before
-        assert len(read_records(tmp_path / "records.jsonl")) == 4 * 8
+def test_one_with_other_settings_is_left_alone(finished: Path):
+    before = (finished / "fast" / "metrics.jsonl").read_text()
     with pytest.raises(ValueError, match=r"a quickstart with other settings \(.*4, .*now .*5, .*give another folder"):
-        quickstart(tmp_path, replace(TINY, episodes=5), Console(quiet=True))
-    assert (tmp_path / "fast" / "metrics.jsonl").read_text() == before
+        quickstart(finished, replace(TINY, episodes=5), Console(quiet=True))
+    assert (finished / "fast" / "metrics.jsonl").read_text() == before
 
 
 def test_a_signal_during_the_first_training_stops_the_whole_and_it_is_resumed(tmp_path: Path, monkeypatch):
@@ -89,13 +85,17 @@ def test_a_signal_during_the_first_training_stops_the_whole_and_it_is_resumed(tm
     assert read_config(find_checkpoint(tmp_path / "similarity"))["step"] == 8
 
 
-@pytest.mark.parametrize("torn", [b"", b'{"schema": "gpicl-rec'], ids=["between lines", "in a line"])
-def test_records_of_which_only_some_were_written_are_completed(tmp_path: Path, torn: bytes):
-    quickstart(tmp_path, TINY, Console(quiet=True))
-    path = tmp_path / "records.jsonl"
+def test_a_run_that_was_killed_while_it_wrote_records_is_completed_and_a_finished_one_stays(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "write_report", lambda *arguments, **settings: finished / "report" / "index.html")
+    monkeypatch.setattr(module, "draw_emergence", lambda *arguments: None)
+    path, metrics = finished / "records.jsonl", (finished / "fast" / "metrics.jsonl").read_text()
     whole = read_records(path)
-    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:11]) + torn)  # three learners on Digits
-    quickstart(tmp_path, TINY, Console(quiet=True))
-    again = read_records(path)
-    assert [(record.env, record.learner) for record in again] == [(record.env, record.learner) for record in whole]
-    assert [record.final_scores for record in again] == [record.final_scores for record in whole]
+    for kept, torn in ((27, b'{"schema": "gpicl-rec'), (32, b"")):  # of 32; the last eight are of Random
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:kept]) + torn)
+        quickstart(finished, TINY, Console(quiet=True))
+        again = read_records(path)
+        assert [(record.env, record.learner) for record in again] == [(record.env, record.learner) for record in whole]
+        assert [record.final_scores for record in again] == [record.final_scores for record in whole]
+        assert (finished / "fast" / "metrics.jsonl").read_text() == metrics
