@@ -7,7 +7,9 @@ the defaults of all options.
 
 import inspect
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any
@@ -48,7 +50,12 @@ def overview() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; for bad input, print one line to standard error and exit with code 2."""
+    """Run a command; for bad input, print one line to standard error and exit with code 2.
+
+    SIGTERM, by which schedulers and containers end a process, is like Ctrl-C: both exit with code 130.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.path.insert(0, os.getcwd())  # so that module:Class finds the user's own files
     name, *words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:

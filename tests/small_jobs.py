@@ -8,9 +8,10 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-from gpicl_envs.jobs.job import Outcome
+from gpicl_envs.jobs.job import Outcome, run_job
 
 
 def inline(jobs):
@@ -42,4 +43,25 @@ class SmallJob:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.title == "cannot be pickled":
             return Outcome(threading.Lock())
+        if self.title == "is local":
+            return Outcome(lambda: 0)
         return Outcome(self.title)
+
+
+@dataclass(frozen=True)
+class TellingJob:
+    """Sends the number of its process, and sleeps."""
+
+    pipe: Connection
+
+    title = "tells"
+
+    def run(self) -> Outcome:
+        self.pipe.send(os.getpid())
+        time.sleep(1000)
+        return Outcome()
+
+
+def tells_its_process(pipe: Connection) -> None:
+    """Run a `TellingJob`, in a process of its own."""
+    run_job(TellingJob(pipe))

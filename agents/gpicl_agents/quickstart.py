@@ -1,7 +1,6 @@
 """`quickstart`: meta-train two agents, compare them with baselines on unseen tasks, and write a report."""
 
 import json
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from gpicl_agents.training.progress import LiveReport, outcome, score_table
 from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import train
 from gpicl_envs.commands.arguments import show
+from gpicl_envs.datasets.files import exclusive, write_text, writing
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.evaluate import evaluate_all
-from gpicl_envs.evaluation.jsonl import append_jsonl
+from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 from gpicl_envs.evaluation.protocol import UNSEEN_DATASET, UNSEEN_TASK
-from gpicl_envs.evaluation.records import Record, read_records
+from gpicl_envs.evaluation.records import SCHEMA, FailedRecord, Record, ScoredRecord
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.report import compare, group, write_report
@@ -60,7 +60,7 @@ class QuickstartConfig:
 
 
 def quickstart(folder: str | Path, config: QuickstartConfig | None = None, console: Console | None = None) -> Path:
-    """Meta-train, compare and report; a killed run with the same settings is resumed, any other starts from scratch.
+    """Meta-train, compare and report; a folder with a run of the same settings is resumed, to the same result.
 
     Args:
         folder: gets `similarity/`, `fast/` (checkpoints, metrics), `records.jsonl` and `report/`.
@@ -69,45 +69,53 @@ def quickstart(folder: str | Path, config: QuickstartConfig | None = None, conso
 
     Returns:
         The report's page.
+
+    Raises:
+        ValueError: the folder holds something else, a quickstart with other settings for example, or is in use.
+        OSError: a file cannot be written.
+        KeyboardInterrupt: a signal stopped it.
     """
     config, console = config or QuickstartConfig(), console or Console()
     folder = Path(folder)
-    _prepare(folder, config, console)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with exclusive(folder):
+        _prepare(folder, config, console)
+        return _run(folder, config, console)
+
+
+def _run(folder: Path, config: QuickstartConfig, console: Console) -> Path:
     agents = [
         _train(name, folder / name, config, seconds, console)
         for name, seconds in zip(AGENTS, config.max_seconds, strict=True)
     ]
     learners = [*agents, *(make_learner(name) for name in BASELINES)]
     records = _compare(learners, folder / RECORDS, config, console)
+    _print_scores(records, console)
     emergence = folder / "report" / "emergence.png"
     draw_emergence({agent.name: folder / name for agent, name in zip(agents, AGENTS, strict=True)}, emergence)
     pictures = {"How learning emerges while the agents are meta-trained": emergence}
     page = write_report(records, folder / "report", title="Quickstart: in-context learning on MNIST", pictures=pictures)
-    (folder / SETTINGS).write_text(_settings(config, finished=True), encoding="utf-8")
-    _print_summary(records, page, console)
+    show(f"\nThe report, with all learning curves: {page}", console)
     return page
 
 
 def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
-    """Keep what an interrupted run with the same settings left; remove what any other quickstart made."""
-    made = [folder / name for name in (*AGENTS, "report", RECORDS)]
-    if (folder / SETTINGS).is_file():
-        if (folder / SETTINGS).read_text(encoding="utf-8") == _settings(config, finished=False):
-            console.print(f"Resuming the interrupted run in {folder}.")
-            return
-    elif present := [str(path) for path in made if path.exists()]:
-        raise ValueError(f"{', '.join(present)} were not made by a quickstart: give another folder (--out).")
-    for path in made:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / SETTINGS).write_text(_settings(config, finished=False), encoding="utf-8")
-
-
-def _settings(config: QuickstartConfig, finished: bool) -> str:
-    return json.dumps(asdict(config) | {"finished": finished})
+    """Make sure that the folder holds nothing, or a quickstart with the same settings."""
+    settings = folder / SETTINGS
+    wanted = json.dumps(asdict(config))
+    if not settings.exists():
+        present = [str(folder / name) for name in (*AGENTS, "report", RECORDS) if (folder / name).exists()]
+        if present:
+            raise ValueError(f"{', '.join(present)} were not made by a quickstart: give another folder (--out).")
+        write_text(settings, wanted)
+    elif (found := settings.read_text(encoding="utf-8")) != wanted:
+        raise ValueError(
+            f"{folder} holds a quickstart with other settings ({found}; now {wanted}): give another folder (--out), or "
+            "delete that one."
+        )
+    else:
+        console.print(f"Resuming the run in {folder}; to start from scratch, delete that folder.")
 
 
 def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float, console: Console) -> Learner:
@@ -129,19 +137,23 @@ def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float
 
 def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, console: Console) -> list[Record]:
     """Every learner on the same episodes of every dataset, a dataset at a time."""
-    done = {record.env for record in read_records(path)} if path.is_file() else set()
+    append_jsonl(path, [])  # removes a last line that a kill cut short
+    found = read_jsonl(path, ScoredRecord | FailedRecord, SCHEMA)
+    done = {(record.env, record.learner) for record in found}
     for dataset, protocol in PROTOCOL_OF.items():
         tasks = TaskDistribution(dataset, split="test", device=config.device)
-        if f"GPICL-{dataset}-v0" in done:
+        if all((tasks.env_id, learner.name) in done for learner in learners):
             continue
         episodes = config.episodes if protocol == UNSEEN_TASK else max(1, config.episodes // 2)
         console.print(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({protocol})")
         curves = evaluate_all(learners, tasks, episodes=episodes, seed=config.seed + 7_000_000, protocol=protocol)
-        append_jsonl(path, [curve.record() for curve in curves])
-    return read_records(path)
+        new = [curve.record() for curve in curves if (tasks.env_id, curve.learner) not in done]
+        append_jsonl(path, new)
+        found += new
+    return found
 
 
-def _print_summary(records: list[Record], page: Path, console: Console) -> None:
+def _print_scores(records: list[Record], console: Console) -> None:
     columns = group(records)
     console.print(score_table(columns))
     on_mnist = {record.learner: record for record in scored(columns["MNIST, unseen-task"])}
@@ -149,4 +161,3 @@ def _print_summary(records: list[Record], page: Path, console: Console) -> None:
         mean, low, high = (100 * value for value in compare(on_mnist[learner], on_mnist["1-nn-cosine"]))
         gap = f"{mean:+.1f} points, 95 % interval [{low:+.1f}, {high:+.1f}]"
         show(f"{learner} minus 1-nn-cosine on unseen MNIST tasks: {gap}", console)
-    show(f"\nThe report, with all learning curves: {page}", console)

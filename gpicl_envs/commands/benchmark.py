@@ -53,11 +53,11 @@ def benchmark(
 
 
 def _report(suite: Suite, records: Sequence[Record], folder: Path) -> None:
-    """Write the report and show its table. Raises ValueError if no learner got a score."""
-    from gpicl_envs.report import write_report
+    """Show the table and write the report. Raises ValueError if no learner got a score."""
+    from gpicl_envs.report import group, markdown_table, write_report
 
+    show(markdown_table(group(records)))
     page = write_report(records, folder, title=f"{suite.name}: {suite.description}")
-    show((folder / "table.md").read_text(encoding="utf-8"))
     failed = [record for record in records if isinstance(record, FailedRecord)]
     if len(failed) == len(records):
         raise ValueError(f"No learner got a score: {failed[0].error} ({folder / 'records.jsonl'} has all reasons.)")

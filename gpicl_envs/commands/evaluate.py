@@ -51,8 +51,8 @@ def evaluate(
     tasks = _make_tasks(env, protocol, parse_assignments(env_kwargs), device)
     append_jsonl(out, [])  # if nothing can be written, this fails now and not after the evaluation
     records = _evaluate(learners, tasks, episodes=episodes, seed=seed, protocol=protocol, batch_size=batch_size)
-    append_jsonl(out, records)
     show(markdown_table(group(records)))
+    append_jsonl(out, records)
     show(f"Records added to {out}. To draw them: gpicl report {out}")
 
 

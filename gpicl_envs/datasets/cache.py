@@ -9,12 +9,12 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 from platformdirs import user_cache_dir
 
@@ -79,7 +79,7 @@ def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Array
     arrays = build()
     try:
         _write(folder, arrays)
-    except OSError:  # no permission, no space, or another process was faster, whose entry is as good
+    except OSError:  # no permission, or no space
         pass
     return _mapped(folder) or arrays
 
@@ -96,13 +96,23 @@ def _mapped(folder: Path) -> Arrays | None:
 
 
 def _write(folder: Path, arrays: Arrays) -> None:
-    """Write a cache entry under a temporary name, then rename it: other processes see all of it or nothing."""
+    """Write a cache entry under a temporary name, then rename it: other processes see all of it or nothing.
+
+    One process writes at a time, so what lies there under the temporary name was left by one that was killed.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=folder.parent) as scratch:
-        written = {name: Path(scratch, f"{name}.npy") for name in arrays}
-        for name, path in written.items():
-            np.save(path, arrays[name], allow_pickle=False)
-        checksums = {name: sha256_of(path) for name, path in written.items()}
-        Path(scratch, CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)  # a damaged entry
-        Path(scratch).rename(folder)
+    scratch = folder.parent / ".building"
+    with FileLock(folder.parent / ".lock"):
+        if _mapped(folder) is not None:  # another process was faster
+            return
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            scratch.mkdir()
+            for name, array in arrays.items():
+                np.save(scratch / f"{name}.npy", array, allow_pickle=False)
+            checksums = {name: sha256_of(scratch / f"{name}.npy") for name in arrays}
+            (scratch / CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)  # a damaged entry
+            scratch.rename(folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)

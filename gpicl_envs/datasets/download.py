@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from gpicl_envs.datasets.cache import data_folder, md5_of
+from gpicl_envs.datasets.files import writing
 from gpicl_envs.datasets.registry import find_dataset
 from gpicl_envs.datasets.torchvision import VisionFiles
 from gpicl_envs.datasets.torchvision_formats import KnownFile
@@ -35,7 +36,7 @@ def download(name: str, report: Report = print) -> None:
         UnknownNameError: no such dataset.
         MissingDataError: a file could not be downloaded; the message gives the reasons and another way to get it.
         DamagedDataError: NAME.npz in the data folder has this name, and is damaged.
-        OSError: the data folder cannot be written to.
+        OSError: the data folder cannot be written to, or the disk is full.
     """
     spec = find_dataset(name)
     files, location = spec.files, spec.location()
@@ -49,7 +50,8 @@ def download(name: str, report: Report = print) -> None:
         report(f"{spec.name}: {location.paths[0]} is intact.")
         return
     folder = data_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{files.class_name}.lock"):
         if _intact(files):
             report(f"{spec.name}: all files are intact.")
@@ -77,8 +79,9 @@ def _download_missing(files: VisionFiles, folder: Path, report: Report) -> None:
             if path.is_file() and md5_of(path) == known[path.name].md5:
                 continue
             downloaded = _fetch(files, known[path.name], scratch / path.name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            downloaded.replace(path)
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                downloaded.replace(path)
             report(f"{files.name}: {path} downloaded and verified.")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -87,6 +90,7 @@ def _download_missing(files: VisionFiles, folder: Path, report: Report) -> None:
 def _fetch(files: VisionFiles, known: KnownFile, target: Path) -> Path:
     """Download and verify a file, trying all its addresses several times."""
     from pooch import HTTPDownloader, retrieve
+    from requests import RequestException
 
     downloader = HTTPDownloader(sys.stderr.isatty(), CHUNK, headers=HEADERS, timeout=SILENCE)
     reasons: dict[str, None] = {}  # in order, each once
@@ -95,7 +99,11 @@ def _fetch(files: VisionFiles, known: KnownFile, target: Path) -> Path:
         for url in known.urls:
             try:
                 return Path(retrieve(url, f"md5:{known.md5}", target.name, target.parent, downloader=downloader))
-            except (OSError, ValueError) as error:  # of requests, and of pooch for another checksum
+            except OSError as error:
+                if not isinstance(error, RequestException | ConnectionError | TimeoutError):  # of the disk
+                    raise OSError(f"{target} cannot be written: {error.strerror or error}.") from error
+                reasons[f"{url}: {error}"] = None
+            except ValueError as error:  # of pooch, for another checksum
                 reasons[f"{url}: {error}"] = None
     raise MissingDataError(
         f"{files.name} could not be downloaded after {len(PAUSES)} tries: {'; '.join(reasons)}. Try again later. "

@@ -4,35 +4,60 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Annotated, Any, BinaryIO, get_args
+from typing import Annotated, Any, get_args
+
+from gpicl_envs.datasets.files import exclusive, writing
+
+BLOCK = 1 << 16  # bytes read at a time from a file's end
 
 
 def append_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
     """Append records, dataclasses with a field `schema`, to a file; they are on the disk when this returns.
 
-    The file and its folder are made if needed; no records only check that it can be written. A last line that was cut
-    short, because the process that wrote it was killed, is removed first. Raises OSError.
+    All are added, or none. The file and its folder are made if needed; no records only check that it can be written. A
+    last line that was cut short, because the process that wrote it was killed, is removed first.
+
+    Raises:
+        OSError: the file cannot be written, or the disk is full.
+        ValueError: another process is using the file.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as file:
-        _repair_last_line(file)
-        file.write("".join(json.dumps(asdict(record)) + "\n" for record in records).encode())
-        file.flush()
+    path, lines = Path(path), "".join(json.dumps(asdict(record)) + "\n" for record in records).encode()
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(path), open(path, "a+b", buffering=0) as file:
+            _repair_last_line(file)
+            _append(file, lines)
+
+
+def _append(file: FileIO, content: bytes) -> None:
+    """Append to a file and wait for the disk; without space for it all, the file stays as it is."""
+    size = file.seek(0, os.SEEK_END)
+    try:
+        while content:
+            content = content[file.write(content) :]
         os.fsync(file.fileno())
+    except BaseException:
+        file.truncate(size)
+        raise
 
 
-def _repair_last_line(file: BinaryIO) -> None:
+def _repair_last_line(file: FileIO) -> None:
     """Complete a last line that lacks only its newline; remove one that is not JSON."""
-    file.seek(0)
-    rest = file.read().rpartition(b"\n")[2]
+    start, rest = file.seek(0, os.SEEK_END), b""
+    while start and b"\n" not in rest:
+        start = max(0, start - BLOCK)
+        file.seek(start)
+        rest = file.read()
+    rest = rest.rpartition(b"\n")[2]
     try:
         if rest:
             json.loads(rest)
-            file.write(b"\n")
-    except ValueError:
-        file.truncate(file.tell() - len(rest))
+            _append(file, b"\n")
+    except (ValueError, RecursionError):
+        file.truncate(file.seek(0, os.SEEK_END) - len(rest))
 
 
 def read_jsonl(path: str | os.PathLike[str], kind: Any, schema: str) -> list[Any]:

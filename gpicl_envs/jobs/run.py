@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from gpicl_envs.datasets.files import exclusive
 from gpicl_envs.evaluation.jsonl import append_jsonl
 from gpicl_envs.jobs.job import Job, Runner
 
@@ -47,6 +48,10 @@ def run_jobs(
         is_complete: whether a job with this scored record need not run again.
         unit: what to call the jobs in the report.
         report: takes one line for each job.
+
+    Raises:
+        OSError: a record cannot be written; those before it are kept.
+        ValueError: another process is using the file.
     """
     known = list(records)
 
@@ -57,12 +62,13 @@ def run_jobs(
     waiting = [job for job in jobs if not is_done(job)]
     if len(waiting) < len(jobs):
         report(f"{len(jobs) - len(waiting)} of {len(jobs)} {unit} are done already")
-    for count, (job, outcome) in enumerate(run(waiting), start=1):
-        record = outcome.value if outcome.error is None else job.failed(outcome.error)
-        append_jsonl(path, [record])
-        known.append(record)
-        result = describe(record) if outcome.error is None else f"failed: {outcome.error}"
-        report(f"[{count}/{len(waiting)}] {job.title}: {result}")
+    with exclusive(path):
+        for count, (job, outcome) in enumerate(run(waiting), start=1):
+            record = outcome.value if outcome.error is None else job.failed(outcome.error)
+            result = describe(record) if outcome.error is None else f"failed: {outcome.error}"
+            report(f"[{count}/{len(waiting)}] {job.title}: {result}")
+            append_jsonl(path, [record])
+            known.append(record)
     return [_latest(job, known) for job in jobs]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gpicl_envs.datasets.files import replacing
 from gpicl_envs.evaluation.records import ScoredRecord
 from gpicl_envs.report.columns import Columns, learners, scored_columns
 from gpicl_envs.report.model import unit
@@ -131,4 +132,5 @@ def save(figure: Any, paths: Sequence[Path]) -> None:
     for path in paths:
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         with rc_context({"svg.hashsalt": "gpicl", "svg.fonttype": "path"}):
-            figure.savefig(path, metadata=metadata)
+            with replacing(path) as partial:
+                figure.savefig(partial, metadata=metadata)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gpicl_envs.datasets.files import write_text
 from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.evaluation.records import Record
 from gpicl_envs.report.columns import Columns, group, scored_columns
@@ -45,9 +46,8 @@ def write_report(
     """
     columns = group(records)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text(markdown_table(columns), encoding="utf-8")
-    (folder / "table.tex").write_text(latex_table(columns), encoding="utf-8")
+    write_text(folder / "table.md", markdown_table(columns))
+    write_text(folder / "table.tex", latex_table(columns))
     for name, draw in (
         ("learning-curves", draw_curves),
         ("state-size", draw_state_sizes),
@@ -66,7 +66,7 @@ def write_report(
         sources=sources(records),
     )
     page = folder / "index.html"
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     return page
 
 

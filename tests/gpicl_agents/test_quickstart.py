@@ -1,3 +1,5 @@
+import signal
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -6,24 +8,32 @@ from rich.console import Console
 
 import gpicl_agents.quickstart as module
 from gpicl_agents.quickstart import QuickstartConfig, quickstart
-from gpicl_agents.training.checkpoint import load_learner
+from gpicl_agents.training.checkpoint import find_checkpoint, load_learner, read_config
 from gpicl_envs.evaluation.records import read_records
 
 TINY = QuickstartConfig(scale=0.002, episodes=4)
 
 
-def test_the_whole_thread_at_its_smallest(tmp_path: Path):
-    page = quickstart(tmp_path, TINY, Console(quiet=True))
-    records = read_records(tmp_path / "records.jsonl")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a quickstart."""
+    folder = tmp_path_factory.mktemp("finished")
+    quickstart(folder, TINY, Console(quiet=True))
+    return folder
+
+
+def test_the_whole_thread_at_its_smallest(finished: Path):
+    page = finished / "report" / "index.html"
+    records = read_records(finished / "records.jsonl")
     assert len(records) == 4 * 8 and {record.episodes for record in records} == {4, 2}
     assert {record.learner for record in records} >= {"transformer", "transformer+similarity", "1-nn-cosine"}
     assert {(record.env, record.protocol) for record in records} >= {
         ("GPICL-MNIST-v0", "unseen-task"),
         ("GPICL-Digits-v0", "unseen-dataset"),
     }
-    assert page == tmp_path / "report" / "index.html" and "transformer+similarity" in page.read_text()
-    assert (tmp_path / "report" / "emergence.png").stat().st_size > 10_000
-    assert load_learner(tmp_path / "fast").name == "transformer"
+    assert "transformer+similarity" in page.read_text()
+    assert (finished / "report" / "emergence.png").stat().st_size > 10_000
+    assert load_learner(finished / "fast").name == "transformer"
 
 
 def test_an_agent_that_is_still_on_the_plateau_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -49,23 +59,43 @@ def test_folders_of_somebody_else_are_left_alone(tmp_path: Path):
     assert (tmp_path / "report" / "thesis.txt").read_text() == "years of work"
 
 
-def test_an_interrupted_run_is_resumed_and_a_finished_one_starts_from_scratch(tmp_path: Path, monkeypatch):
-    trained = []
+def test_one_with_other_settings_is_left_alone(finished: Path):
+    before = (finished / "fast" / "metrics.jsonl").read_text()
+    with pytest.raises(ValueError, match=r"a quickstart with other settings \(.*4, .*now .*5, .*give another folder"):
+        quickstart(finished, replace(TINY, episodes=5), Console(quiet=True))
+    assert (finished / "fast" / "metrics.jsonl").read_text() == before
 
-    def stop(*arguments):
-        raise KeyboardInterrupt
 
-    original_compare, original_train = module._compare, module.train
-    monkeypatch.setattr(module, "train", lambda *a, **k: trained.append(1) or original_train(*a, **k))
-    monkeypatch.setattr(module, "_compare", stop)
-    try:
-        quickstart(tmp_path, TINY, Console(quiet=True))
-    except KeyboardInterrupt:
-        pass
-    kept = (tmp_path / "fast" / "metrics.jsonl").stat().st_mtime_ns
-    monkeypatch.setattr(module, "_compare", original_compare)
-    quickstart(tmp_path, TINY, Console(quiet=True))
-    assert (tmp_path / "fast" / "metrics.jsonl").read_text().count('"loss"') == 2
-    quickstart(tmp_path, TINY, Console(quiet=True))
-    assert (tmp_path / "fast" / "metrics.jsonl").stat().st_mtime_ns > kept
-    assert len(read_records(tmp_path / "records.jsonl")) == 4 * 8
+def test_a_signal_during_the_first_training_stops_the_whole_and_it_is_resumed(tmp_path: Path, monkeypatch):
+    """Not only the training: an unfinished model must not be reported as finished."""
+    show = module.LiveReport.__call__
+
+    def interrupt(self, progress) -> None:
+        show(self, progress)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.LiveReport, "__call__", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            quickstart(tmp_path, replace(TINY, scale=0.02), Console(quiet=True))
+    assert not (tmp_path / "fast").exists() and not (tmp_path / "records.jsonl").exists()
+    monkeypatch.setattr(module, "_compare", lambda *arguments: pytest.skip("trained to the end"))
+    with pytest.raises(pytest.skip.Exception):
+        quickstart(tmp_path, replace(TINY, scale=0.02), Console(quiet=True))
+    assert read_config(find_checkpoint(tmp_path / "similarity"))["step"] == 8
+
+
+def test_a_run_that_was_killed_while_it_wrote_records_is_completed_and_a_finished_one_stays(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "write_report", lambda *arguments, **settings: finished / "report" / "index.html")
+    monkeypatch.setattr(module, "draw_emergence", lambda *arguments: None)
+    path, metrics = finished / "records.jsonl", (finished / "fast" / "metrics.jsonl").read_text()
+    whole = read_records(path)
+    for kept, torn in ((27, b'{"schema": "gpicl-rec'), (32, b"")):  # of 32; the last eight are of Random
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:kept]) + torn)
+        quickstart(finished, TINY, Console(quiet=True))
+        again = read_records(path)
+        assert [(record.env, record.learner) for record in again] == [(record.env, record.learner) for record in whole]
+        assert [record.final_scores for record in again] == [record.final_scores for record in whole]
+        assert (finished / "fast" / "metrics.jsonl").read_text() == metrics

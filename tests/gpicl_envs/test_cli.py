@@ -1,4 +1,5 @@
 import json
+import signal
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -35,9 +36,10 @@ def test_an_unknown_command_lists_the_valid_ones(capsys: pytest.CaptureFixture[s
     check_error("trian", "Unknown command 'trian'. Did you mean 'train'", capsys)
 
 
-def test_ctrl_c_ends_with_code_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_with_code_130(number: signal.Signals, monkeypatch, capsys):
     def interrupt(*arguments: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     monkeypatch.setattr("gpicl_envs.cli.run_command", interrupt)
     with pytest.raises(SystemExit) as stop:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpicl_envs.commands.arguments import Assignments
+from rich.console import Console
+
+from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
 
 NOT_EVALUATED = ("feedback", "action", "n_tasks", "split")  # arguments of an environment that only training has
@@ -53,3 +55,15 @@ class RunOptions:
             command += f" --env {self.env}"
         kept = [text for text in self.env_kwargs if text.partition("=")[0] not in NOT_EVALUATED]
         return command + (f" --env-kwargs {' '.join(kept)}" if kept else "")
+
+
+def show_where_stopped(out: Path, console: Console) -> None:
+    """Print what is kept of a run that was interrupted, and how to go on with it."""
+    from gpicl_agents.training.checkpoint import latest_checkpoint, read_config
+
+    checkpoint = latest_checkpoint(out)
+    if checkpoint is None:
+        show("Stopped before the first checkpoint: nothing is saved.", console)
+    else:
+        step = read_config(checkpoint)["step"]
+        show(f"Stopped; saved at step {step} in {out}: the same command with --resume continues.", console)

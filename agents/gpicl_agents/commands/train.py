@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from gpicl_agents.commands.run_options import RunOptions
+from gpicl_agents.commands.run_options import RunOptions, show_where_stopped
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.presets import PRESETS, find_preset
 from gpicl_envs.commands.arguments import Words, show, unchecked
@@ -52,12 +52,13 @@ def train(words: Words) -> None:
     console = Console(quiet=not Processes(agent.device).is_main)
     if options.resume and latest_checkpoint(out) is None:
         show(f"There is nothing to resume in {out}: training from scratch.", console)
-    with LiveReport(agent.name, config.steps, console) as live:
-        progress = run(agent, venv, config, folder=out, resume=options.resume, report=live)
+    try:
+        with LiveReport(agent.name, config.steps, console) as live:
+            progress = run(agent, venv, config, folder=out, resume=options.resume, report=live)
+    except KeyboardInterrupt:
+        show_where_stopped(out, console)
+        raise
     show(outcome(progress, config.target), console)
-    if progress.stopped == "interrupted":
-        show(f"Stopped and saved in {out}: the same command with --resume continues.", console)
-        raise SystemExit(130)
     show(f"Evaluate: {options.evaluate_command(out)}", console)
 
 

@@ -1,11 +1,12 @@
 """`gpicl train-rl`: meta-reinforcement learning, from rewards alone."""
 
+from math import isnan
 from pathlib import Path
 
 import tyro
 from rich.console import Console
 
-from gpicl_agents.commands.run_options import RunOptions
+from gpicl_agents.commands.run_options import RunOptions, show_where_stopped
 from gpicl_agents.training.config import RewardConfig
 from gpicl_envs.commands.arguments import show, unchecked
 
@@ -17,6 +18,7 @@ def train_rl(
     run: tyro.conf.OmitArgPrefixes[RunOptions] = RUN,
     config: tyro.conf.OmitArgPrefixes[RewardConfig] = CONFIG,
     out: Path = Path("runs/train-rl"),
+    resume: bool = False,
 ) -> None:
     """Meta-train a sequence model by policy gradients, from rewards alone.
 
@@ -25,19 +27,20 @@ def train_rl(
     Args:
         run: what is trained, and on what; --env-kwargs feedback=reward gives bandit feedback.
         config: how to train.
-        out: folder of the run, for metrics.jsonl and a last checkpoint.
+        out: folder of the run, for metrics.jsonl and checkpoints.
+        resume: continue from the newest checkpoint in the folder.
     """
     from gpicl_agents.training.progress import LiveReport
     from gpicl_agents.training.reinforce import train_from_reward
 
     config, console = RewardConfig(**vars(config)), Console()
     agent, venv = run.set_up(config.seed)
-    with LiveReport(agent.name, config.steps, console) as live:
-        progress = train_from_reward(agent, venv, config, folder=out, report=live)
-    accuracy = f"{100 * progress.accuracy:.0f} %"
-    show(f"{progress.step} steps; in the last one, {accuracy} of the last ten labels were right.", console)
-    if progress.stopped:
-        show(f"Stopped and saved in {out}. A run from rewards cannot be resumed.", console)
+    try:
+        with LiveReport(agent.name, config.steps, console) as live:
+            progress = train_from_reward(agent, venv, config, folder=out, resume=resume, report=live)
+    except KeyboardInterrupt:
+        show_where_stopped(out, console)
+        raise
+    right = f"; in the last one, {100 * progress.accuracy:.0f} % of the last ten labels were right"
+    show(f"{progress.step} steps{'' if isnan(progress.accuracy) else right}.", console)
     show(f"Evaluate: {run.evaluate_command(out)}", console)
-    if progress.stopped:
-        raise SystemExit(130)

@@ -1,22 +1,27 @@
 """Checkpoints: folders of safetensors and JSON, written so that a kill at any moment leaves the last good one.
 
 `step-00000400/` holds `model.safetensors`, `config.json` (the learner, its arguments, and the sha256 of the other
-files) and `trainer.pt` (optimizer, step, seconds, random state; read with `weights_only=True`). A run folder keeps its
-checkpoints under `checkpoints/`. Nothing named in a checkpoint is imported or unpickled: its learner is looked up in
-the registry of this installation. A folder with any other file, or with a changed one, is refused; the error names it.
+files), `trainer.pt` (optimizer, step, seconds, random state), and `extra_state.pt`, if the learner's modules have a
+`get_extra_state`; the last two are read with `weights_only=True`. A run folder keeps its checkpoints under
+`checkpoints/`. Nothing named in a checkpoint is imported or unpickled: its learner is looked up in the registry of this
+installation. A folder with any other file, or with a changed one, is refused; the error names it.
 """
 
+import io
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from gpicl_envs.datasets.cache import sha256_of
+from gpicl_envs.datasets.files import sync, writing
 from gpicl_envs.errors import UnknownNameError, construct
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import find_class, learner_targets
@@ -24,7 +29,9 @@ from gpicl_envs.learners.registry import find_class, learner_targets
 FORMAT = "gpicl-checkpoint-1"
 KEEP = 2
 MODEL, CONFIG, TRAINER, CARD = "model.safetensors", "config.json", "trainer.pt", "MODEL_CARD.md"
-FILES = (MODEL, CONFIG, TRAINER, CARD)
+EXTRA = "extra_state.pt"  # what the modules' `get_extra_state` returned, other than tensors
+FILES = (MODEL, CONFIG, TRAINER, EXTRA, CARD)
+TUPLE, DICT = "__tuple__", "__dict__"  # how JSON holds tuples, and dicts with other keys than texts
 
 Folder = str | os.PathLike[str]
 
@@ -46,9 +53,31 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
     for left_over in folder.parent.glob("*.partial"):  # of a run that was killed while writing or removing one
         shutil.rmtree(left_over)
     temporary = folder.with_name(f"{folder.name}.partial")
-    temporary.mkdir(parents=True)
-    save_file({name: value.cpu().clone().contiguous() for name, value in learner.state_dict().items()}, temporary / MODEL)
-    torch.save(trainer, temporary / TRAINER)
+    try:
+        _write(temporary, learner, trainer, training)
+        if folder.exists():
+            _remove(folder)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync(folder.parent)
+    for old in _complete(folder.parent)[:-KEEP]:
+        _remove(old)
+    return folder
+
+
+def _write(folder: Path, learner: Any, trainer: dict[str, Any], training: dict[str, Any]) -> None:
+    """Write the files of a checkpoint into a new folder, and wait until they are on the disk."""
+    with writing(folder):
+        folder.mkdir(parents=True)
+    state = learner.state_dict()
+    tensors = {name: value.cpu().clone().contiguous() for name, value in state.items() if isinstance(value, torch.Tensor)}
+    extra = {name: value for name, value in state.items() if name not in tensors}
+    contents = {MODEL: save(tensors), TRAINER: _packed(trainer)} | ({EXTRA: _packed(extra)} if extra else {})
+    for name, content in contents.items():
+        with writing(folder / name):
+            (folder / name).write_bytes(content)
     target = f"{type(learner).__module__}:{type(learner).__qualname__}"
     config = {
         "format": FORMAT,
@@ -57,18 +86,39 @@ def save_checkpoint(run: Folder, learner: Learner, trainer: dict[str, Any], trai
         "name": learner.name,
         "step": trainer["step"],
         "training": training,
-        "sha256": {name: sha256_of(temporary / name) for name in (MODEL, TRAINER)},
+        "sha256": {name: sha256_of(folder / name) for name in contents},
     }
-    write_config(temporary, config)
-    for path in (*temporary.iterdir(), temporary):
-        _sync(path)
-    if folder.exists():
-        _remove(folder)
-    temporary.rename(folder)
-    _sync(folder.parent)
-    for old in _complete(folder.parent)[:-KEEP]:
-        _remove(old)
-    return folder
+    write_config(folder, config)
+    for path in (*folder.iterdir(), folder):
+        sync(path)
+
+
+def check_savable(learner: Any, arguments: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a checkpoint can hold the learner's extra state and these arguments."""
+    try:
+        json.dumps(to_json(arguments))
+    except TypeError as error:
+        raise ValueError(
+            f"{learner.name} cannot be saved in a checkpoint: its arguments are not JSON ({error})."
+        ) from None
+    extra = {name: value for name, value in learner.state_dict().items() if not isinstance(value, torch.Tensor)}
+    try:
+        _unpacked(_packed(extra))
+    except Exception as error:  # of pickle, of many kinds
+        raise ValueError(
+            f"{learner.name} cannot be saved in a checkpoint: a get_extra_state of its modules returns more than "
+            f"tensors and plain values ({str(error).splitlines()[0]})."
+        ) from None
+
+
+def _packed(value: Any) -> bytes:
+    buffer = io.BytesIO()  # torch.save itself does not say why it cannot write to a disk
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def _unpacked(content: bytes) -> Any:
+    return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
 
 
 def latest_checkpoint(folder: Folder) -> Path | None:
@@ -118,8 +168,9 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
     if not isinstance(learner, torch.nn.Module):
         raise ValueError(f"{path} holds weights, but {learner.name} is not a torch.nn.Module and takes none.")
     _check_digest(path, read_config(checkpoint))
+    extra = _load_plain(checkpoint / EXTRA) if EXTRA in read_config(checkpoint)["sha256"] else {}
     try:
-        learner.load_state_dict(load_file(path))
+        learner.load_state_dict(load_file(path) | extra)
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file ({error}). {_use_another(checkpoint)}") from None
     except RuntimeError as error:
@@ -133,17 +184,22 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
 def load_trainer(checkpoint: Path) -> dict[str, Any]:
     """Return the trainer's state in a checkpoint; only tensors and plain values are read from it."""
     path = checkpoint / TRAINER
-    _check_digest(path, read_config(checkpoint))
-    try:
-        trainer = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # zip, pickle and storage errors of many kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path} cannot be read as tensors and plain values ({reason}). {_use_another(checkpoint)}"
-        ) from None
+    trainer = _load_plain(path)
     if not isinstance(trainer, dict) or not isinstance(trainer.get("step"), int):
         raise ValueError(f"{path} was not written by a trainer: it holds no step. {_use_another(checkpoint)}")
     return trainer
+
+
+def _load_plain(path: Path) -> Any:
+    """The tensors and plain values in a file of a checkpoint."""
+    _check_digest(path, read_config(path.parent))
+    try:
+        return _unpacked(path.read_bytes())
+    except Exception as error:  # zip, pickle and storage errors of many kinds
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path} cannot be read as tensors and plain values ({reason}). {_use_another(path.parent)}"
+        ) from None
 
 
 def read_config(checkpoint: Path) -> dict[str, Any]:
@@ -155,10 +211,10 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
         )
     path = checkpoint / CONFIG
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = from_json(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}).") from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}).") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         given = config.get("format") if isinstance(config, dict) else None
@@ -174,7 +230,35 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
 
 def write_config(checkpoint: Path, config: dict[str, Any]) -> None:
     """Write the config of a checkpoint."""
-    (checkpoint / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    path = checkpoint / CONFIG
+    with writing(path):
+        path.write_text(json.dumps(to_json(config), indent=1) + "\n", encoding="utf-8")
+
+
+def to_json(value: Any) -> Any:
+    """Return a value for JSON from which `from_json` makes the same again: tuples and the keys of dicts are kept."""
+    if isinstance(value, tuple):
+        return {TUPLE: [to_json(item) for item in value]}
+    if isinstance(value, list):
+        return [to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        if all(isinstance(key, str) for key in value) and not {TUPLE, DICT} & value.keys():
+            return {key: to_json(item) for key, item in value.items()}
+        return {DICT: [[to_json(key), to_json(item)] for key, item in value.items()]}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def from_json(value: Any) -> Any:
+    """Return what was given to `to_json`."""
+    if isinstance(value, list):
+        return [from_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {TUPLE}:
+        return tuple(from_json(item) for item in value[TUPLE])
+    if value.keys() == {DICT}:
+        return {from_json(key): from_json(item) for key, item in value[DICT]}
+    return {key: from_json(item) for key, item in value.items()}
 
 
 def _check_digest(path: Path, config: dict[str, Any]) -> None:
@@ -209,11 +293,3 @@ def _remove(checkpoint: Path) -> None:
     removed = checkpoint.with_name(f"{checkpoint.name}.removed.partial")
     checkpoint.rename(removed)
     shutil.rmtree(removed)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -112,6 +112,7 @@ class RewardConfig:
         entropy: weight of the policy's entropy, in nats, decaying to 0.
         clip_norm: largest gradient norm.
         seed: of the episodes and the actions (`gpicl train-rl` takes it for the initial weights, too).
+        checkpoint_every: steps between checkpoints; 0 for one at the end.
         tensorboard: write TensorBoard events beside `metrics.jsonl` (needs the `tracking` extra).
     """
 
@@ -124,13 +125,14 @@ class RewardConfig:
     entropy: float = 0.01
     clip_norm: float = 1.0
     seed: int = 0
+    checkpoint_every: int = 200
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that is out of range."""
         for name in ("steps", "epochs"):
             check_integer(name, getattr(self, name), 1)
-        for name in ("warmup_steps", "seed"):
+        for name in ("warmup_steps", "seed", "checkpoint_every"):
             check_integer(name, getattr(self, name), 0)
         check_fraction("discount", self.discount)
         check_number("entropy", self.entropy, 0)

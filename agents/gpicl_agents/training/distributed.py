@@ -44,11 +44,11 @@ class Processes:
         return values[self.rank * size : (self.rank + 1) * size]
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Return the module with its gradients averaged over the processes."""
+        """Return the module with its gradients averaged over the processes; not all parameters need to be used."""
         if self.count == 1:
             return module
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=devices)
+        return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
 
     def accumulating(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
         """Do not average inside, except for the last batch of a step."""

@@ -12,6 +12,7 @@ true labels enter through the rewards of the actions played, and through what th
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,8 @@ from gpicl_agents.models.rl2 import BanditAgent
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.distributed import process_count
-from gpicl_agents.training.interruption import interruptible
+from gpicl_agents.training.interruption import INTERRUPTED, interruptible
+from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.supervised import Progress, env_seeds
 from gpicl_envs.envs.vector_env import InContextVectorEnv
@@ -94,21 +96,29 @@ def train_from_reward(
     config: RewardConfig | None = None,
     *,
     folder: Folder | None = None,
+    resume: bool = False,
     report: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Meta-train a sequence model from rewards alone, on whole episodes.
+
+    A run that was killed and resumed ends with the same weights (on one device, with as many threads). SIGINT (Ctrl-C)
+    or SIGTERM stops after the step, with a checkpoint; a second one stops at once.
 
     Args:
         learner: a `SequenceAgent` on the environment's device. To learn from bandit feedback in `evaluate` too, where
             other learners see labels, take an `RL2` or `RL2Transformer`.
         venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=64, feedback="label" or "reward")`, `action="label"`.
         config: how to train.
-        folder: for metrics and a last checkpoint; such a run is not resumed. SIGINT (Ctrl-C) saves it and stops.
+        folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
+        resume: continue from the folder's newest checkpoint, if it has one.
         report: called after every step; `Progress.loss` is minus the mean reward.
 
     Raises:
-        ValueError: the learner or the environment does not fit.
-        FloatingPointError: the gradient is not finite.
+        ValueError: the learner or the environment does not fit, the folder is in use, or it holds a run and `resume` is
+            not set.
+        FloatingPointError: the gradient is not finite; the last checkpoint is kept.
+        OSError: metrics or a checkpoint cannot be written; the last checkpoint is kept.
+        KeyboardInterrupt: a signal stopped the training.
     """
     config = config or RewardConfig()
     env = _check(learner, venv)
@@ -116,27 +126,39 @@ def train_from_reward(
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0, fused=True)
     fixed = {"batch_size": env.num_envs, "seed": config.seed, "trained on": "rewards", "feedback": env.feedback}
     run = RunFolder(folder, config, learner, env.tasks, fixed)
-    progress = Progress()
-    with torch.random.fork_rng(), interruptible() as interrupted:
-        torch.manual_seed(config.seed)
-        run.begin(optimizer, resume=False)
-        env.reset(seed=env_seeds(config.seed, env.num_envs))
-        learner.train()
-        while progress.step < config.steps and not progress.stopped:
-            progress.learning_rate = config.learning_rate_at(progress.step)
-            played = roll_out(learner, env, progress.step)
-            _update(learner, optimizer, played, config, progress, config.discount if env.feedback == "reward" else 0.0)
-            progress.step += 1
-            progress.loss, progress.accuracy = -played.rewards.mean().item(), played.rewards[:, -LAST:].mean().item()
-            values = {"reward": -progress.loss, "accuracy": progress.accuracy, "learning_rate": progress.learning_rate}
-            run.log(progress.step, **values)
-            progress.stopped = "interrupted" if interrupted.is_set() else ""
-            if report is not None:
-                report(progress)
-        run.save(optimizer, {"step": progress.step})
-        run.close()
-    learner.eval()
+    try:
+        with seeded(config.seed), interruptible() as interrupted, closing(run):
+            progress = Progress(run.begin(optimizer, resume).get("step", 0))
+            env.reset(seed=env_seeds(config.seed, env.num_envs))
+            learner.train()
+            while progress.step < config.steps and not progress.stopped:
+                _step(learner, optimizer, env, config, progress)
+                values = {"reward": -progress.loss, "accuracy": progress.accuracy}
+                run.log(progress.step, **values, learning_rate=progress.learning_rate)
+                progress.stopped = INTERRUPTED if interrupted.is_set() else ""
+                is_due = config.checkpoint_every > 0 and progress.step % config.checkpoint_every == 0
+                if is_due or progress.step == config.steps or progress.stopped:
+                    run.save(optimizer, {"step": progress.step})
+                if report is not None:
+                    report(progress)
+    finally:
+        learner.eval()
     return progress
+
+
+def _step(
+    learner: SequenceAgent,
+    optimizer: torch.optim.Optimizer,
+    env: InContextVectorEnv,
+    config: RewardConfig,
+    progress: Progress,
+) -> None:
+    """Play an episode in each environment, and learn from it."""
+    progress.learning_rate = config.learning_rate_at(progress.step)
+    played = roll_out(learner, env, progress.step)
+    _update(learner, optimizer, played, config, progress, config.discount if env.feedback == "reward" else 0.0)
+    progress.step += 1
+    progress.loss, progress.accuracy = -played.rewards.mean().item(), played.rewards[:, -LAST:].mean().item()
 
 
 def _update(

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,16 @@ import torch
 from gpicl_agents.training.checkpoint import (
     MODEL,
     Folder,
+    check_savable,
     latest_checkpoint,
     load_trainer,
     load_weights,
     read_config,
     save_checkpoint,
+    to_json,
 )
+from gpicl_agents.training.random_state import random_state, restore_random_state
+from gpicl_envs.datasets.files import exclusive, write_text, writing
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.tasks.base import EpisodeDistribution
 
@@ -50,6 +56,7 @@ class RunFolder:
         self._defaults = asdict(type(config)()) | _defaults(tasks) | _of_learner(_defaults(learner))
         self._buffer: list[str] = []
         self._board: Any = None
+        self._held = ExitStack()  # the folder's lock
 
     def log(self, step: int, **values: Any) -> None:
         """Keep values of a step; numbers also go to TensorBoard."""
@@ -65,16 +72,27 @@ class RunFolder:
         """Write the values kept."""
         if self._buffer:
             assert self.folder is not None
-            with open(self.folder / METRICS, "a", encoding="utf-8") as file:
-                file.writelines(self._buffer)
-            self._buffer.clear()
+            path, lines = self.folder / METRICS, "".join(self._buffer)
+            self._buffer.clear()  # also if the disk is full: what was written in part is not written twice
+            with writing(path), open(path, "a", encoding="utf-8") as file:
+                file.write(lines)
 
     def begin(self, optimizer: torch.optim.Optimizer, resume: bool) -> dict[str, Any]:
-        """Prepare the folder; to resume, load its newest checkpoint and return the trainer's state ({} for none)."""
+        """Prepare the folder; to resume, load its newest checkpoint and return the trainer's state ({} for none).
+
+        From here to `close`, no other process trains in the folder. Raises ValueError if one does, if this cannot be a
+        run's folder, or if it holds a run that is not to be resumed.
+        """
         if self.folder is None:
             return {}
-        checkpoint = self._find_checkpoint(resume)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_folder()
+        if self.writes:
+            with writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            self._held.enter_context(exclusive(self.folder))
+        checkpoint = latest_checkpoint(self.folder)
+        if not resume and (checkpoint is not None or (self.folder / METRICS).exists()):
+            raise ValueError(f"{self.folder} holds a run already: resume it (--resume), or give another folder.")
         state = {} if checkpoint is None else self._load(checkpoint, optimizer)
         if self.writes:
             self._forget_after(state.get("step", 0))
@@ -88,17 +106,18 @@ class RunFolder:
             return
         assert self.folder is not None
         self.flush()
-        state = progress | {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state()}
+        state = progress | {"optimizer": optimizer.state_dict()} | random_state(self.learner.device)
         save_checkpoint(self.folder, self.learner, state, {"problem": self.problem, "config": asdict(self.config)})
 
     def close(self) -> None:
-        """Write the values kept, and close TensorBoard's file."""
-        self.flush()
-        if self._board is not None:
-            self._board.close()
+        """Write the values kept, close TensorBoard's file, and leave the folder to others."""
+        with self._held:
+            if self._board is not None:
+                self._board.close()
+            self.flush()
 
-    def _find_checkpoint(self, resume: bool) -> Path | None:
-        """The newest checkpoint; a ValueError if this cannot be a run's folder, or holds a run that is not resumed."""
+    def _check_folder(self) -> None:
+        """Raise ValueError if this cannot be a run's folder, or if the learner cannot be saved."""
         assert self.folder is not None
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"{self.folder} is a file, but a run needs a folder: give another one (--out).")
@@ -107,16 +126,7 @@ class RunFolder:
                 f"{self.folder} is a checkpoint itself: give the folder of its run, {self.folder.resolve().parent}, or "
                 "a new one."
             )
-        try:
-            json.dumps(self.problem)
-        except TypeError as error:
-            raise ValueError(
-                f"{self.learner.name} cannot be saved in a checkpoint: its arguments are not JSON ({error})."
-            ) from None
-        checkpoint = latest_checkpoint(self.folder)
-        if checkpoint is not None and not resume:
-            raise ValueError(f"{self.folder} holds a run already: resume it (--resume), or give another folder.")
-        return checkpoint
+        check_savable(self.learner, self.problem)
 
     def _load(self, checkpoint: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """Restore weights, optimizer and random state, and return the trainer's state."""
@@ -127,7 +137,7 @@ class RunFolder:
         optimizer.load_state_dict(state["optimizer"])
         for group, setting in zip(optimizer.param_groups, settings, strict=True):  # the config's, not the file's
             group |= {name: setting[name] for name in ("betas", "eps", "weight_decay")}
-        torch.set_rng_state(state["rng"])
+        restore_random_state(state, self.learner.device)
         return state
 
     def _check_problem(self, checkpoint: Path) -> None:
@@ -137,11 +147,11 @@ class RunFolder:
         default.
         """
         began = read_config(checkpoint)["training"].get("problem", {})
-        now, defaults = (json.loads(json.dumps(values, default=str)) for values in (self.problem, self._defaults))
+        now = self.problem
         changed = [
             f"{name}={before!r}, now {now.get(name)!r}"
             for name in sorted(began.keys() | now.keys())
-            if (before := began.get(name, defaults.get(name))) != now.get(name)
+            if _comparable(before := began.get(name, self._defaults.get(name))) != _comparable(now.get(name))
         ]
         if changed:
             raise ValueError(
@@ -163,14 +173,23 @@ class RunFolder:
                 raise ValueError(
                     f"{path}, line {number} is not a step's metrics: remove that line, or give another folder."
                 ) from None
-        shortened = path.with_suffix(".partial")
-        shortened.write_text("".join(kept), encoding="utf-8")
-        shortened.replace(path)  # at once, so that a kill here loses nothing
+        write_text(path, "".join(kept))
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's `metrics.jsonl`: losses of every step, evaluations, and the end of the plateau."""
     return [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+
+
+def _comparable(value: Any) -> str:
+    """A text that is the same for what is the same argument: also for NaN, and for a tuple that JSON made a list."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else to_json(value)
+
+    return json.dumps(plain(value), sort_keys=True, default=str)
 
 
 def _of_learner(params: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ The same function trains on one CPU, one GPU, or on several of either under `acc
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,9 @@ from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.distributed import Processes
 from gpicl_agents.training.evaluation import Protocols, curve_metrics, find_protocols, learning_curves
-from gpicl_agents.training.interruption import interruptible
+from gpicl_agents.training.interruption import INTERRUPTED, interruptible
 from gpicl_agents.training.plateau import Plateau, first_and_last
+from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.evaluation.curve import LearningCurve
@@ -76,7 +79,7 @@ def train(
 
     Step s trains on the next episodes of every environment's stream, a function of the seed alone: a run that was
     killed and resumed ends with the same weights (on one device, with as many threads, without `max_seconds`).
-    SIGINT (Ctrl-C) saves a checkpoint and stops; a second one stops at once.
+    SIGINT (Ctrl-C) or SIGTERM stops after the step, with a checkpoint; a second one stops at once.
 
     Args:
         learner: a `Learner` that is a `torch.nn.Module`, on the environment's device.
@@ -89,23 +92,25 @@ def train(
 
     Raises:
         LearnerCheckError: the learner fails `gpicl_envs.check_learner`.
-        ValueError: the learner does not fit the environment, or the folder holds a run and `resume` is not set.
+        ValueError: the learner does not fit, the folder is in use, or it holds a run and `resume` is not set.
         FloatingPointError: the loss is not finite; the last checkpoint is kept.
         MemoryError: the batch does not fit; the message says which setting to lower.
+        OSError: metrics or a checkpoint cannot be written; the last checkpoint is kept.
+        KeyboardInterrupt: a signal stopped the training.
     """
     config = config or TrainConfig()
     trainer = _Trainer(learner, _check(learner, venv), config, folder)
-    with torch.random.fork_rng(), interruptible() as interrupted:
-        torch.manual_seed(config.seed)
-        progress = trainer.begin(resume)
-        while not trainer.is_finished(progress):
-            trainer.step(progress, interrupted.is_set())
-            trainer.evaluate(progress)
-            trainer.save(progress)
-            if report is not None:
-                report(progress)
-        trainer.run.close()
-    trainer.learner.eval()
+    try:
+        with seeded(config.seed), interruptible() as interrupted, closing(trainer.run):
+            progress = trainer.begin(resume)
+            while not trainer.is_finished(progress) and progress.stopped != INTERRUPTED:
+                trainer.step(progress, interrupted)
+                trainer.evaluate(progress)
+                trainer.save(progress)
+                if report is not None:
+                    report(progress)
+    finally:
+        trainer.learner.eval()
     return progress
 
 
@@ -150,16 +155,19 @@ class _Trainer:
         self.plateau = Plateau(**state.get("plateau", {}))
         self.env.reset(seed=self.processes.local_slice(env_seeds(self.config.seed, self.batch_size)))
         self.learner.train()
-        end = self.plateau.end
+        end, target = self.plateau.end, self.config.target
         stopped = "gain" if self.config.until_gain and end is not None else ""
+        stopped = "target" if target is not None and state.get("score", -1.0) >= target else stopped
         return Progress(state.get("step", 0), state.get("seconds", 0.0), plateau_end=end, stopped=stopped)
 
     def is_finished(self, progress: Progress) -> bool:
         """Whether nothing is left to do."""
-        return bool(progress.stopped) or self.config.fraction_done(progress.step, progress.seconds) >= 1.0
+        return (
+            progress.stopped in ("gain", "target") or self.config.fraction_done(progress.step, progress.seconds) >= 1.0
+        )
 
-    def step(self, progress: Progress, interrupted: bool) -> None:
-        """Take one optimizer step, and log it."""
+    def step(self, progress: Progress, interrupted: Event) -> None:
+        """Take one optimizer step, and log it; find out whether one of the processes was interrupted."""
         started = time.perf_counter()
         progress.learning_rate = self.config.learning_rate_at(progress.step, progress.seconds)
         for group in self.optimizer.param_groups:
@@ -168,7 +176,7 @@ class _Trainer:
             loss, first, last, progress.gradient_norm = self._gradients(progress.step)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             raise self._explained(error, progress.step) from error
-        progress.loss, first, last, stop = self.processes.mean([loss, first, last, float(interrupted)])
+        progress.loss, first, last, stop = self.processes.mean([loss, first, last, float(interrupted.is_set())])
         self._check_finite("loss", progress.loss, progress.step)
         self._check_finite("gradient's norm", progress.gradient_norm, progress.step)
         self.optimizer.step()
@@ -177,9 +185,10 @@ class _Trainer:
         progress.plateau_end, progress.on_plateau = self.plateau.end, self.plateau.lasts
         if self.config.until_gain and progress.plateau_end is not None:
             progress.stopped = "gain"
-        progress.stopped = "interrupted" if stop else progress.stopped
-        (passed,) = self.processes.mean([time.perf_counter() - started])
-        progress.seconds += passed
+        if stop:
+            interrupted.set()
+            progress.stopped = progress.stopped or INTERRUPTED
+        progress.seconds += self.processes.mean([time.perf_counter() - started])[0]
         self._log(progress)
 
     def evaluate(self, progress: Progress) -> None:
@@ -200,8 +209,10 @@ class _Trainer:
 
     def save(self, progress: Progress) -> None:
         """Write a checkpoint if it is due."""
-        if self._is_due(self.config.checkpoint_every, progress):
+        if self._is_due(self.config.checkpoint_every, progress) or progress.stopped == INTERRUPTED:
             state = {"step": progress.step, "seconds": progress.seconds, "plateau": asdict(self.plateau)}
+            if progress.evaluated and progress.curve is not None:
+                state["score"] = float(progress.curve.final.mean)  # for a run that ended because it reached its target
             self.run.save(self.optimizer, state)
 
     def _is_due(self, every: int, progress: Progress) -> bool:

@@ -5,16 +5,19 @@ when they are loaded.
 """
 
 import json
+import shutil
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from gpicl_envs.datasets.cache import sha256_of
+from gpicl_envs.datasets.files import writing
 from gpicl_envs.errors import check_choice, check_integer, check_number
 from gpicl_envs.learners.base import Learner
 
@@ -154,20 +157,26 @@ def load_policy(folder: str | Path) -> PolicyLearner:
 def _save(learner: PolicyLearner, folder: Path, trained: dict[str, Any]) -> None:
     """Write the folder under another name first, so that it never exists half-written."""
     partial = folder.with_name(f"{folder.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    save_file({name: values.contiguous() for name, values in learner.state_dict().items()}, partial / MODEL)
+    shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
+    weights = save({name: values.contiguous() for name, values in learner.state_dict().items()})
     config = {
         "format": FORMAT,
         "algorithm": learner.algorithm,
         "n_features": learner.n_features,
         "n_classes": learner.n_classes,
         "trained": trained,
-        "sha256": sha256_of(partial / MODEL),
+        "sha256": sha256(weights).hexdigest(),
     }
-    (partial / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    if folder.exists():
-        folder.rmdir()
-    partial.rename(folder)
+    try:
+        with writing(folder):
+            partial.mkdir(parents=True)
+            (partial / MODEL).write_bytes(weights)
+            (partial / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+            if folder.exists():
+                folder.rmdir()
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _algorithm(name: str) -> tuple[Any, str]:

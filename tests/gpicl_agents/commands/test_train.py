@@ -89,7 +89,7 @@ def test_ctrl_c_saves_ends_with_code_130_and_the_run_is_resumed(tmp_path: Path, 
         with pytest.raises(SystemExit) as stop:
             main(line)
     output = capsys.readouterr().out
-    assert stop.value.code == 130 and "the same command with --resume continues" in output
+    assert stop.value.code == 130 and "saved at step 5 in" in output
     main([*line, "--resume"])
     assert "30 steps in" in capsys.readouterr().out
     assert read_config(find_checkpoint(tmp_path / "run"))["step"] == 30

@@ -32,17 +32,22 @@ def test_the_seed_decides_the_run(tmp_path: Path):
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
-def test_ctrl_c_saves_and_ends_with_code_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_ctrl_c_saves_ends_with_code_130_and_the_run_is_resumed(tmp_path: Path, monkeypatch, capsys):
     def interrupt(self: LiveReport, progress) -> None:
         if progress.step == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(LiveReport, "__call__", interrupt)
-    with pytest.raises(SystemExit) as stop:
-        main(f"train-rl {SMALL} --batch-size 4 --steps 50 --out {tmp_path / 'run'}".split())
-    output = capsys.readouterr().out
-    assert stop.value.code == 130 and "A run from rewards cannot be resumed." in output
-    assert read_config(find_checkpoint(tmp_path / "run"))["step"] == 3
+    line = f"train-rl {SMALL} --batch-size 4 --steps 5 --out {tmp_path / 'run'}".split()
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveReport, "__call__", interrupt)
+        with pytest.raises(SystemExit) as stop:
+            main(line)
+    assert stop.value.code == 130 and "saved at step 3 in" in capsys.readouterr().out
+    check_error(" ".join(line), "holds a run already: resume it (--resume)", capsys)
+    for _ in range(2):  # resuming a run that is finished changes nothing
+        main([*line, "--resume"])
+        assert read_config(find_checkpoint(tmp_path / "run"))["step"] == 5
+    assert "5 steps." in capsys.readouterr().out
 
 
 def test_help_shows_the_settings_of_the_dataclass(monkeypatch: pytest.MonkeyPatch, capsys):

@@ -15,14 +15,14 @@ OPTIONS = "tiny --env GPICL-Digits-v0 --env-kwargs length=20 n_features=64 --eva
 LAUNCH = "launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no".split()
 
 
-def run(folder: Path, *options: object, processes: int = 1) -> None:
+def run(folder: Path, *options: object, processes: int = 1, cwd: Path | None = None) -> None:
     command = [str(BIN / "gpicl")]
     if processes > 1:
         port = str(20000 + os.getpid() % 20000)  # workers of a parallel test run take other ports
         command = [str(BIN / "accelerate"), *LAUNCH, "--main_process_port", port, "-m", "gpicl_envs.cli"]
     command += ["train", *OPTIONS, "--out", str(folder), *map(str, options)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -42,6 +42,34 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path):
     run(tmp_path / "two", "--steps", 16, "--resume")
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
     assert len(losses(tmp_path / "one")) == 16
+
+
+UNUSED = """
+import torch
+from gpicl_agents.models.transformer import Transformer
+
+class Unused(Transformer):
+    "Has a parameter that no prediction needs, and one that only every other one does."
+    def __init__(self, n_features=784, n_classes=10, seed=0):
+        super().__init__(n_features, n_classes, width=16, n_heads=1, input_rank=8, seed=seed)
+        self.never, self.sometimes = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(1))
+        self.calls = 0
+    def predict(self, x, y):
+        self.calls += self.training
+        return super().predict(x, y) * (self.sometimes if self.calls % 2 else 1.0)
+"""
+
+
+def test_parameters_that_are_not_used_do_not_stop_two_processes(tmp_path: Path):
+    (tmp_path / "unused.py").write_text(UNUSED)
+    options = "--learner", "unused:Unused", "--evaluate-every", 0, "--checkpoint-every", 0
+    for processes in (1, 2):
+        run(tmp_path / str(processes), *options, "--steps", 4, processes=processes, cwd=tmp_path)
+    run(tmp_path / "2", *options, "--steps", 6, "--resume", processes=2, cwd=tmp_path)
+    run(tmp_path / "1", *options, "--steps", 6, "--resume", cwd=tmp_path)
+    assert (
+        losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), abs=1e-4) and len(losses(tmp_path / "1")) == 6
+    )
 
 
 def test_a_batch_is_shared_evenly(monkeypatch: pytest.MonkeyPatch):

@@ -10,7 +10,7 @@ import gpicl_envs  # noqa: F401
 from gpicl_agents.models.gru import GRU
 from gpicl_agents.models.rl2 import RL2
 from gpicl_agents.models.transformer import Transformer
-from gpicl_agents.training.checkpoint import load_learner
+from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
 from gpicl_agents.training.reinforce import (
     RewardConfig,
     RollOut,
@@ -20,6 +20,7 @@ from gpicl_agents.training.reinforce import (
     roll_out,
     train_from_reward,
 )
+from gpicl_agents.training.supervised import Progress
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.tasks.episodes import Episodes
 
@@ -231,3 +232,27 @@ def test_training_from_rewards_takes_one_process(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="takes one process: run it without `accelerate launch`"):
         train_from_reward(GRU(32, 3, input_rank=8), venv())
+
+
+def test_a_run_that_is_killed_and_resumed_draws_the_same_actions(tmp_path: Path):
+    """Bandits, whose actions decide what they are shown."""
+    config = RewardConfig(steps=7, checkpoint_every=2)
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 5:
+            raise RuntimeError
+
+    def learner() -> RL2:
+        return RL2(32, 3, width=8, input_rank=8)
+
+    whole, again = learner(), learner()
+    train_from_reward(whole, venv(feedback="reward"), config, folder=tmp_path / "whole")
+    with pytest.raises(RuntimeError):
+        train_from_reward(learner(), venv(feedback="reward"), config, folder=tmp_path / "part", report=stop)
+    assert latest_checkpoint(tmp_path / "part").name == "step-00000004"
+    with pytest.raises(ValueError, match="holds a run already"):
+        train_from_reward(learner(), venv(feedback="reward"), config, folder=tmp_path / "part")
+    train_from_reward(again, venv(feedback="reward"), config, folder=tmp_path / "part", resume=True)
+    assert torch.equal(*(torch.nn.utils.parameters_to_vector(made.parameters()) for made in (whole, again)))
+    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "part")]
+    assert texts[0] == texts[1] and texts[0].count("\n") == 7

@@ -1,19 +1,28 @@
 import json
+import math
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from full_disk import full_disk
 from small_training import QUICK, metrics, small_env, small_learner, weights
 
 from gpicl_agents.models.transformer import Transformer
 from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
 from gpicl_agents.training.supervised import Progress, TrainConfig, train
+from gpicl_envs.datasets import files
+from gpicl_envs.learners.registry import make_learner
 
 
 def test_the_run_folder_tells_the_story(tmp_path: Path):
@@ -190,3 +199,156 @@ def test_arguments_that_json_changes_are_the_same_after_it(tmp_path: Path):
     assert train(Layers(), small_env(), replace(QUICK, steps=13), folder=tmp_path, resume=True).step == 13
     without(tmp_path, "learner's sizes")
     assert train(Layers(), small_env(), replace(QUICK, steps=14), folder=tmp_path, resume=True).step == 14
+
+
+def stop_at(step: int, *, error: type[BaseException] = RuntimeError) -> Callable[[Progress], None]:
+    """A report that ends training after a step."""
+
+    def stop(progress: Progress) -> None:
+        if progress.step == step:
+            raise error
+
+    return stop
+
+
+def test_metrics_without_a_checkpoint_are_a_run_too_and_are_not_erased(tmp_path: Path):
+    config = replace(QUICK, checkpoint_every=0)
+    with pytest.raises(RuntimeError):
+        train(small_learner(), small_env(), config, folder=tmp_path, report=stop_at(6))
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    assert before and latest_checkpoint(tmp_path) is None
+    with pytest.raises(ValueError, match="holds a run already: resume it"):
+        train(small_learner(), small_env(), config, folder=tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+    train(small_learner(), small_env(), config, folder=tmp_path, resume=True)
+    assert [line["step"] for line in metrics(tmp_path) if "loss" in line] == list(range(1, 13))
+
+
+def test_a_second_process_is_refused_and_the_folder_is_free_again_at_the_end(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(files, "PATIENCE", 0.1)
+
+    def try_another(progress: Progress) -> None:
+        with ThreadPoolExecutor(1) as other, pytest.raises(ValueError, match=f"{tmp_path.name} is in use by another"):
+            other.submit(train, small_learner(), small_env(), QUICK, folder=tmp_path, resume=True).result()
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        train(small_learner(), small_env(), QUICK, folder=tmp_path, report=try_another)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(train, small_learner(), small_env(), QUICK, folder=tmp_path, resume=True).result()
+
+
+def test_a_run_that_reached_its_target_is_finished_until_the_target_is_raised(tmp_path: Path):
+    config = replace(QUICK, target=0.0)
+    assert train(small_learner(), small_env(), config, folder=tmp_path).stopped == "target"
+    learner = small_learner()
+    progress = train(learner, small_env(), config, folder=tmp_path, resume=True)
+    assert (progress.step, progress.stopped) == (4, "target")
+    assert train(learner, small_env(), replace(config, target=1.0), folder=tmp_path, resume=True).step == 12
+
+
+NAMES = {1: "a", (2, 3): "b"}
+
+
+class Odd(Transformer):
+    """A learner with arguments of every kind that JSON changes, and a state of its own beside its weights."""
+
+    def __init__(
+        self,
+        n_features=32,
+        n_classes=10,
+        sizes=(16, 1),
+        scale=math.nan,
+        names=NAMES,
+        seed=0,
+        extra=None,
+    ):
+        assert isinstance(sizes, tuple) and names.keys() == NAMES.keys()
+        super().__init__(n_features, n_classes, width=sizes[0], n_heads=sizes[1], input_rank=8, seed=seed)
+        self.sizes, self.scale, self.names, self.extra = sizes, scale, names, extra
+        self.unused = torch.nn.Parameter(torch.ones(3))
+        self.drawn: list[float] = []
+        self.history = {"steps": (0,)}
+
+    def predict(self, x, y):
+        if self.training:
+            self.drawn.append(random.random() + float(np.random.normal()))
+            self.history["steps"] = (*self.history["steps"], len(self.drawn))
+        return super().predict(x, y) * (1 + (self.drawn[-1] if self.drawn else 0))
+
+    def get_extra_state(self):
+        return {"drawn": list(self.drawn), "history": self.history, "tensor": torch.tensor(self.drawn)}
+
+    def set_extra_state(self, state):
+        assert torch.equal(state["tensor"], torch.tensor(state["drawn"]))
+        self.drawn, self.history = state["drawn"], state["history"]
+
+
+def test_odd_arguments_extra_state_and_numbers_of_numpy_and_python_are_resumed(tmp_path: Path):
+    whole, part, again = Odd(), Odd(), Odd(seed=4)
+    train(whole, small_env(), QUICK, folder=tmp_path / "whole")
+    with pytest.raises(RuntimeError):
+        train(part, small_env(), QUICK, folder=tmp_path / "part", report=stop_at(7))
+    random.seed(9), np.random.seed(9)  # another process starts elsewhere
+    train(again, small_env(), QUICK, folder=tmp_path / "part", resume=True)
+    assert len(whole.drawn) == 12 and again.drawn == whole.drawn and again.history == whole.history
+    assert torch.equal(weights(whole), weights(again))
+    loaded = make_learner(f"{Odd.__module__}:Odd@{tmp_path / 'part'}")
+    assert (loaded.sizes, loaded.names, loaded.drawn) == (whole.sizes, whole.names, whole.drawn)
+    assert math.isnan(loaded.scale)
+
+
+def test_an_argument_that_is_odd_and_changes_is_noticed(tmp_path: Path):
+    train(Odd(), small_env(), QUICK, folder=tmp_path)
+    for changed in ({"scale": 1.0}, {"names": {1: "a", (2, 3): "c"}}, {"extra": (1,)}):
+        with pytest.raises(ValueError, match=f"was started with learner's {next(iter(changed))}="):
+            train(Odd(**changed), small_env(), QUICK, folder=tmp_path, resume=True)
+
+
+def test_an_argument_added_since_has_its_default_in_an_older_run(tmp_path: Path):
+    train(small_learner(), small_env(), QUICK, folder=tmp_path)
+    path = latest_checkpoint(tmp_path) / "config.json"
+    config = json.loads(path.read_text())
+    del config["arguments"]["similarity_bias"], config["training"]["problem"]["learner's similarity_bias"]
+    del config["training"]["problem"]["label_noise"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="learner's similarity_bias=0.0, now 8.0"):
+        train(small_learner(), small_env(), QUICK, folder=tmp_path, resume=True)
+    with pytest.raises(ValueError, match="label_noise=0.0, now 0.5"):
+        train(small_learner(), small_env(label_noise=0.5), QUICK, folder=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"), [({"a": lambda: 0}, "get_extra_state"), ({"a": Path("a")}, "get_extra_state")], ids=str
+)
+def test_what_a_checkpoint_cannot_hold_is_refused_before_training(tmp_path: Path, extra: object, reason: str):
+    learner = Odd()
+    learner.history = extra
+    with pytest.raises(ValueError, match=f"cannot be saved in a checkpoint: .*{reason}"):
+        train(learner, small_env(), QUICK, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("room", [0, 300, 3_000, 20_000], ids=lambda room: f"{room} bytes")
+def test_a_full_disk_names_the_file_and_what_was_written_before_is_resumed(tmp_path: Path, room: int):
+    whole, again = small_learner(), small_learner()
+    train(whole, small_env(), QUICK, folder=tmp_path / "whole")
+    with pytest.raises(RuntimeError):
+        train(small_learner(), small_env(), QUICK, folder=tmp_path / "part", report=stop_at(6))
+    with (
+        full_disk(room),
+        pytest.raises(OSError, match=r"(metrics.jsonl|model.safetensors|trainer.pt) cannot be written"),
+    ):
+        train(small_learner(), small_env(), QUICK, folder=tmp_path / "part", resume=True)
+    assert not [path for path in (tmp_path / "part").rglob("*") if "partial" in path.name]
+    train(again, small_env(), QUICK, folder=tmp_path / "part", resume=True)
+    assert torch.equal(weights(whole), weights(again))
+    assert [line["step"] for line in metrics(tmp_path / "part") if "loss" in line] == list(range(1, 13))
+
+
+def test_a_folder_that_is_gone_is_named(tmp_path: Path):
+    def remove(progress: Progress) -> None:
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+
+    with pytest.raises(OSError, match="run.metrics.jsonl cannot be written: No such file"):
+        train(small_learner(), small_env(), QUICK, folder=tmp_path / "run", report=remove)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from command_line import check_error
+from full_disk import full_disk
 
 from gpicl_envs.cli import main
 from gpicl_envs.evaluation.records import read_records
@@ -59,3 +60,15 @@ def test_a_benchmark_without_any_score_is_an_error_with_records(folder: Path, le
 def test_bad_input_ends_with_one_clear_line(folder: Path, options: str, message: str, capsys):
     check_error(f"benchmark {options}", message, capsys)
     assert not list(folder.glob("runs/*/index.html"))
+
+
+def test_a_full_disk_costs_the_report_and_not_the_table(folder: Path, capsys):
+    command = "benchmark --suite small --learners knn --workers 1 --out out"
+    main(command.split())
+    page = (folder / "out" / "index.html").read_bytes()
+    capsys.readouterr()
+    with full_disk(100_000), pytest.raises(SystemExit):
+        main(command.split())
+    printed = capsys.readouterr()
+    assert "| 1-nn-cosine |" in printed.out and "cannot be written: File too large" in printed.err
+    assert (folder / "out" / "index.html").read_bytes() == page and not list(folder.rglob("*partial*"))

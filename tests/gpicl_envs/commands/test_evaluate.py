@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from command_line import AGENT, check_error
+from full_disk import full_disk
 
 from gpicl_envs.cli import main
 
@@ -49,3 +50,12 @@ def test_two_learners_of_one_name_are_told_apart(folder: Path, monkeypatch, caps
     main(["evaluate", "--learners", "a", "b", *options.replace("two", "ab").split()])
     output = capsys.readouterr().out
     assert "transformer+similarity (a)" in output and "transformer+similarity (b)" in output
+
+
+def test_a_full_disk_costs_the_records_and_not_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    options = "--learners knn --env GPICL-Digits-v0 --env-kwargs length=10 n_features=16 --episodes 4"
+    with full_disk(100), pytest.raises(SystemExit):
+        main(f"evaluate {options} --out {tmp_path / 'r.jsonl'}".split())
+    printed = capsys.readouterr()
+    assert "| 1-nn-cosine |" in printed.out and "r.jsonl cannot be written: File too large" in printed.err
+    assert printed.err.count("\n") == 1 and (tmp_path / "r.jsonl").read_bytes() == b""

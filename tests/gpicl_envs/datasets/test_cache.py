@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from full_disk import full_disk
 from small_data import flip, small_npz
 
 from gpicl_envs.datasets import cache
@@ -41,7 +42,7 @@ def test_a_damaged_cache_is_built_again(harm: str, own_data: Path):
         (file.parent / cache.CHECKSUMS).write_text("[]")
     assert np.array_equal(spec.load().x["train"], arrays["x_train"])
     assert np.array_equal(np.load(file), arrays["x_train"])  # the cache is whole again
-    assert [path.name for path in cache.cache_folder().glob(".*")] == []
+    assert [path.name for path in cache.cache_folder().glob(".*")] == [".lock"]
 
 
 def test_a_cache_that_cannot_be_written_only_costs_time(own_data: Path, monkeypatch):
@@ -62,7 +63,23 @@ for k in range(30):
     start = str(time.time() + 2)
     processes = [subprocess.Popen([sys.executable, "-c", program, start]) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]
-    assert len(list(cache.cache_folder().iterdir())) == 30
+    assert len(list(cache.cache_folder().glob("race-*"))) == 30
+
+
+@pytest.mark.parametrize("room", [0, 100, 300])
+def test_a_full_disk_only_costs_time_and_leaves_nothing(own_data: Path, room: int):
+    arrays = small_npz(own_data / "mine.npz")
+    with full_disk(room):
+        assert np.array_equal(find_dataset("mine").load().x["train"], arrays["x_train"])
+    assert [path.name for path in cache.cache_folder().iterdir()] in ([], [".lock"])
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(own_data: Path):
+    (cache.cache_folder() / ".building").mkdir(parents=True)
+    (cache.cache_folder() / ".building" / "x_train.npy").write_text("half")
+    small_npz(own_data / "mine.npz")
+    find_dataset("mine").load()
+    assert not (cache.cache_folder() / ".building").exists() and len(list(cache.cache_folder().glob("mine-*"))) == 1
 
 
 def test_the_default_folders_are_the_users_cache(monkeypatch):

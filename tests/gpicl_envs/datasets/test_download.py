@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vision_files
+from full_disk import full_disk
 
 from gpicl_envs.datasets import download as module
 from gpicl_envs.datasets import load_dataset
@@ -212,3 +213,10 @@ def test_an_npz_serves_instead_and_is_verified(own_data: Path):
     np.savez(own_data / "usps.npz", x_train=x, y_train=np.arange(20) % 9)
     with pytest.raises(ValueError, match="usps.npz is refused"):
         download("USPS", report=lines.append)
+
+
+def test_a_full_disk_is_no_failure_of_the_network_and_leaves_nothing(server: Server, own_data: Path):
+    with full_disk(1000), pytest.raises(OSError, match=r"usps\S* cannot be written: File too large"):
+        download("USPS", report=lambda line: None)
+    assert server.requests == {"usps.bz2": 1} and left_over(own_data) == [] and not list(own_data.glob("usps*"))
+    download("USPS", report=lambda line: None)

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pytest
+from full_disk import full_disk
 
+from gpicl_envs.evaluation import jsonl
 from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 
 
@@ -85,6 +87,27 @@ def test_a_last_line_that_only_misses_its_end_is_kept(tmp_path: Path):
     path = tmp_path / "r.jsonl"
     path.write_text(json.dumps(asdict(LINES[0])))
     append_jsonl(path, LINES[1:])
+    assert read_jsonl(path, Line, "test-1") == LINES
+
+
+def test_a_full_disk_adds_no_record_and_names_the_file(tmp_path: Path):
+    path = tmp_path / "r.jsonl"
+    append_jsonl(path, LINES[:1])
+    size = path.stat().st_size
+    for room in (0, 10, size, size + 10):  # nothing of the first, a part of it, all of it and a part of the second
+        with full_disk(size + room), pytest.raises(OSError, match="r.jsonl cannot be written: File too large"):
+            append_jsonl(path, LINES)
+        assert read_jsonl(path, Line, "test-1") == LINES[:1]
+
+
+def test_only_the_end_of_a_long_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Lines longer than what is read at a time are repaired, too."""
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b"not JSON and never read\n" + json.dumps(asdict(LINES[0])).encode() + b'\n{"schema": "te')
+    monkeypatch.setattr(jsonl, "BLOCK", 7)
+    append_jsonl(path, LINES[1:])
+    assert path.read_bytes().startswith(b"not JSON and never read\n")
+    path.write_bytes(path.read_bytes().partition(b"\n")[2])
     assert read_jsonl(path, Line, "test-1") == LINES
 
 

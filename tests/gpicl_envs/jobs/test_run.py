@@ -1,10 +1,13 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from full_disk import full_disk
 from small_jobs import fails, inline
 
+from gpicl_envs.datasets import files
 from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 from gpicl_envs.jobs.job import Outcome
 from gpicl_envs.jobs.run import run_jobs
@@ -91,3 +94,25 @@ def test_a_result_that_is_not_complete_is_made_again(tmp_path: Path):
     append_jsonl(path, [Square(5, 24), Square(6, 36)])
     found, lines = do(path, 5, 6, is_complete=lambda job, record: record.value == job.number**2)
     assert found == [Square(5, 25), Square(6, 36)] and len(lines) == 2
+
+
+def test_a_record_that_cannot_be_written_is_told_and_ends_the_run(tmp_path: Path):
+    path = tmp_path / "r.jsonl"
+    do(path, 1)
+    lines: list[str] = []
+    with full_disk(path.stat().st_size + 10), pytest.raises(OSError, match="r.jsonl cannot be written"):
+        do(path, 1, 2, report=lines.append)
+    assert lines[-1] == "[1/1] square of 2: 4" and read_jsonl(path, Square, "square-1") == [Square(1, 1)]
+
+
+def test_a_second_run_into_the_same_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "r.jsonl"
+    monkeypatch.setattr(files, "PATIENCE", 0.1)
+
+    def is_held(jobs):
+        with ThreadPoolExecutor(1) as other, pytest.raises(ValueError, match="r.jsonl is in use by another process"):
+            other.submit(do, path, 3).result()  # another thread is refused as another process is
+        yield from inline(jobs)
+
+    assert do(path, 2, run=is_held)[0] == [Square(2, 4)]
+    assert do(path, 3)[0] == [Square(3, 9)]

@@ -15,6 +15,7 @@ from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.run_folder import read_metrics
 from gpicl_agents.training.supervised import Progress, train
 from gpicl_envs.datasets.cache import data_folder
+from gpicl_envs.datasets.files import write_text
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.evaluation.provenance import provenance, source_commit
 from gpicl_envs.jobs.job import Outcome, one_line
@@ -109,8 +110,6 @@ def _meta_train(job: TrialJob, train_kwargs: dict[str, Any], learner: Learner, r
     venv = gymnasium.make_vec("GPICL-Array-v0", **env_kwargs | {"num_envs": job.trial.batch_size})
     commits = job.folder / "commits.txt"
     progress = train(learner, venv, config, folder=job.folder, resume=True, report=_commit_noter(commits))
-    if progress.stopped == "interrupted":
-        raise InterruptedError(f"meta-training was interrupted at step {progress.step:,}; it can be resumed.")
     training = _training(progress, read_metrics(job.folder))
     reasons = _reasons(missing)
     if training.history:
@@ -150,7 +149,7 @@ def _commit_noter(path: Path) -> Callable[[Progress], None]:
     def note(progress: Progress) -> None:
         commits = _read_commits(path)
         if commits[-1:] != [now]:
-            path.write_text("\n".join([*commits, now]) + "\n", encoding="utf-8")
+            write_text(path, "\n".join([*commits, now]) + "\n")
 
     return note
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gpicl_agents.experiments.engine.experiment import Experiment
 from gpicl_agents.experiments.engine.trial import Records, TrialRecord
+from gpicl_envs.datasets.files import write_text
 
 
 def write_page(experiment: Experiment, scale: str, records: Records, folder: Path) -> Path:
@@ -28,7 +29,7 @@ def write_page(experiment: Experiment, scale: str, records: Records, folder: Pat
     parts.append("\n".join(["## Trials", "", head, *(_row(experiment, record) for record in done)]))
     parts.append(_provenance(done))
     page = folder / "report.md"
-    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_text(page, "\n\n".join(parts) + "\n")
     return page
 
 
