@@ -16,7 +16,7 @@ from rich.progress import Progress
 from torch.nn.functional import interpolate
 
 from gpicl_envs.datasets.cache import Arrays, cached_arrays, content_digest, data_folder, sha256_of
-from gpicl_envs.datasets.dataset import Dataset
+from gpicl_envs.datasets.dataset import Dataset, as_tensor
 from gpicl_envs.errors import DamagedDataError, MissingDataError, UnknownNameError, check_integer
 
 Triple = tuple[float, float, float]
@@ -174,7 +174,7 @@ def _compute(dataset: Dataset, extractor: Extractor, name: str, size: int) -> Ar
 
 def as_input(x: NDArray[Any], extractor: Extractor, size: int) -> torch.Tensor:
     """Return (B, H, W[, C]) images as (B, 3, size, size) normalised colours; grey becomes three equal ones."""
-    images = torch.from_numpy(x).float()
+    images = as_tensor(x).float()
     images = images / 255 if x.dtype == np.uint8 else images
     images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
     images = interpolate(images, size=(size, size), mode="bilinear", align_corners=False, antialias=True)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from gpicl_envs.envs import signature_with_arguments_of
 from gpicl_envs.envs.actions import make_action_type
+from gpicl_envs.envs.reset_arguments import parse_reset_mask, parse_seeds
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.rendering.frame import Frame, make_frame
 from gpicl_envs.rendering.modes import BATCH_RENDER_MODES, RENDER_FPS, render
-from gpicl_envs.sampling.philox import WORD, UInt64Array
+from gpicl_envs.sampling.philox import UInt64Array
 from gpicl_envs.tasks import FunctionDistribution, TaskDistribution, make_tasks
 from gpicl_envs.tasks.base import Task
 from gpicl_envs.tasks.episodes import Episodes
@@ -159,8 +160,12 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         Returns:
             Observations {x: (B, D), y: (B, K)} and info {task_id: (B,)}.
         """
-        mask = self._reset_mask(options)
-        self._reseed(seed, mask)
+        mask = parse_reset_mask(options, self.num_envs)
+        if not mask.all() and self._episodes is None:
+            raise ResetNeeded("reset_mask selects only some environments before the first reset(): call reset() first.")
+        for i, one in enumerate(parse_seeds(seed, self.num_envs)):
+            if one is not None and mask[i]:
+                self._seeds[i], self._numbers[i] = one, 0
         self._begin(mask)
         return self._observe(), self._info(mask, task_id=self.episodes.task_id)
 
@@ -260,38 +265,9 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         return self._info(np.ones(self.num_envs, bool), task_id=self.episodes.task_id) | shown
 
     def _info(self, mask: NDArray[np.bool_], **values: torch.Tensor) -> dict[str, Any]:
-        """The values, each beside the mask of the environments that have it (gymnasium's convention)."""
-        return dict(values) | {f"_{name}": self._mask(mask) for name in values}
+        """Copies of the values, each beside the mask of the environments that have it (gymnasium's convention)."""
+        copies = {name: value.clone() for name, value in values.items()}
+        return copies | {f"_{name}": self._mask(mask) for name in values}
 
     def _mask(self, mask: NDArray[np.bool_]) -> torch.Tensor:
         return torch.from_numpy(mask.copy()).to(self.device)
-
-    def _reset_mask(self, options: dict[str, Any] | None) -> NDArray[np.bool_]:
-        if not options or "reset_mask" not in options:
-            return np.ones(self.num_envs, bool)
-        mask = np.asarray(torch.as_tensor(options["reset_mask"]).cpu())
-        if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
-            raise ValueError(
-                f"options['reset_mask'] must be a boolean array of shape ({self.num_envs},) with at least one True, "
-                f"given shape {mask.shape}, dtype {mask.dtype}, {int(mask.astype(bool).sum())} true."
-            )
-        if not mask.all() and self._episodes is None:
-            raise ResetNeeded("reset_mask selects only some environments before the first reset(): call reset() first.")
-        return mask
-
-    def _reseed(self, seed: int | list[int | None] | None, mask: NDArray[np.bool_]) -> None:
-        if seed is None:
-            return
-        if isinstance(seed, (list, tuple, np.ndarray)):
-            seeds: list[Any] = list(seed)
-        else:
-            first = check_integer("seed", seed, 0, WORD - self.num_envs)
-            seeds = [first + i for i in range(self.num_envs)]
-        if len(seeds) != self.num_envs:
-            raise ValueError(
-                f"reset(seed=...) got {len(seeds)} seeds for {self.num_envs} environments: give one for each."
-            )
-        checked = [None if one is None else check_integer("seed", one, 0, WORD - 1) for one in seeds]
-        for i, one in enumerate(checked):
-            if one is not None and mask[i]:
-                self._seeds[i], self._numbers[i] = one, 0

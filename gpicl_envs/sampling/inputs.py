@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.dataset import Dataset
+from gpicl_envs.datasets.dataset import Dataset, as_tensor
 from gpicl_envs.errors import check_choice
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import DISTRACTORS, FEATURE_PLACES, PROJECTION, SEGMENT_SUBSTREAMS
@@ -216,4 +216,4 @@ class Inputs:
     @cached_property
     def _base_inputs(self) -> torch.Tensor:
         """(M, N_x) in the dataset's own dtype: 8-bit images stay 8-bit."""
-        return torch.from_numpy(self.dataset.split(self.split)[0]).to(self.device)
+        return as_tensor(self.dataset.split(self.split)[0]).to(self.device)
