@@ -20,6 +20,7 @@ from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.rendering.frame import Frame, make_frame
 from gpicl_envs.rendering.modes import BATCH_RENDER_MODES, RENDER_FPS, render
 from gpicl_envs.sampling.philox import UInt64Array
+from gpicl_envs.sampling.torch_modes import in_plain_mode
 from gpicl_envs.tasks import FunctionDistribution, TaskDistribution, make_tasks
 from gpicl_envs.tasks.base import Task
 from gpicl_envs.tasks.episodes import Episodes
@@ -41,7 +42,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     ### Action space
     `action="label"`: `Discrete(K)`; `action="logits"`: `Box(-inf, inf, (K,))`; for regression `action="value"`:
-    `Box(-inf, inf, (1,))`.
+    `Box(-inf, inf, (1,))`. Gradients that actions carry end here: what is shown has none.
 
     ### Rewards
     - `"label"`: 1 if right, else 0.
@@ -77,6 +78,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     metadata: dict[str, Any] = {"render_modes": list(BATCH_RENDER_MODES), "render_fps": RENDER_FPS}
 
+    @in_plain_mode
     def __init__(
         self,
         num_envs: int = 1,
@@ -116,12 +118,13 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self._numbers = np.zeros(num_envs, np.uint64)  # of the next episode in each stream
         self._position = np.full(num_envs, -1)  # predictions made in the current episode; −1 before the first reset
         self._episodes: Episodes | None = None
-        self._feedback = torch.zeros(num_envs, self.tasks.n_classes, device=self.device)
+        self._feedback = torch.zeros(num_envs, self.tasks.n_classes, dtype=torch.float32, device=self.device)
         target = torch.float32 if self.tasks.is_regression else torch.int64
         self._predictions = torch.zeros(num_envs, self.tasks.length, dtype=target, device=self.device)
 
     __signature__ = signature_with_arguments_of(__init__, TaskDistribution, FunctionDistribution)
 
+    @in_plain_mode
     def sample_episodes(self, number: int | None = None) -> Episodes:
         """Return B whole episodes at once: exactly those that `reset()` and N steps would show.
 
@@ -148,6 +151,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         """The hidden tasks of the current episodes, at their current examples."""
         return self.tasks.hidden(self.episodes, self._position)
 
+    @in_plain_mode
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Tensors, dict[str, Any]]:
@@ -169,6 +173,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self._begin(mask)
         return self._observe(), self._info(mask, task_id=self.episodes.task_id)
 
+    @in_plain_mode
     def step(self, actions: Any) -> tuple[Tensors, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Predict the labels of the current examples.
 
@@ -220,7 +225,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     def _predict(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
         """(B,) labels and rewards of the current examples; moves on. Inactive environments: label −1, reward 0."""
         if not active.any():
-            zeros = torch.zeros(self.num_envs, device=self.device)
+            zeros = torch.zeros(self.num_envs, dtype=torch.float32, device=self.device)
             return zeros.long() - 1, zeros
         is_active = self._mask(active)
         action = self.action_type.parse(actions, is_active)
