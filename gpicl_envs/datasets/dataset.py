@@ -85,7 +85,7 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input: (height, width) or (height, width, channels) for images, (N_x,) otherwise."""
+        """Shape of one input: (height, width) or (height, width, channels) for images; any other is no image."""
         return next(iter(self.x.values())).shape[1:]
 
     @property
@@ -127,10 +127,7 @@ class Dataset:
     def resized(self, image_size: int) -> "Dataset":
         """Return the same dataset with square images of `image_size` pixels a side, by area averaging."""
         check_integer("image_size", image_size, 1)
-        if len(self.shape) not in (2, 3):
-            raise ValueError(
-                f"image_size={image_size} needs images, but an input of {self.name} has shape {self.shape}."
-            )
+        check_image_shape(f"image_size={image_size}", self.name, self.shape)
         return replace(self, x={name: _area_resize(x, image_size) for name, x in self.x.items()})
 
 
@@ -201,6 +198,26 @@ class DatasetSpec:
     def location(self) -> Location | None:
         """Return where the data are, or None if they are missing. Loads nothing."""
         return self.files.location() if self.files is not None else Location(self.kept)
+
+
+def is_image_shape(shape: tuple[int, ...]) -> bool:
+    """Return whether an input of this shape is an image: (height, width), or that with 1, 3 or 4 channels last.
+
+    A side of a single pixel makes it a series. Others, as images with channels first, are vectors of their values.
+    """
+    return len(shape) in (2, 3) and min(shape[:2]) > 1 and shape[2:] in ((), (1,), (3,), (4,))
+
+
+def check_image_shape(argument: str, name: str, shape: tuple[int, ...]) -> None:
+    """Raise ValueError if an argument needs images and the inputs of a dataset have another shape."""
+    if is_image_shape(shape):
+        return
+    first = len(shape) == 3 and is_image_shape((*shape[1:], shape[0]))
+    remedy = " Move the channels to the end: numpy.moveaxis(x, 1, -1)." if first else ""
+    raise ValueError(
+        f"{argument} needs images (height, width) or (height, width, channels) with 1, 3 or 4 channels, but an input "
+        f"of {name} has shape {shape}.{remedy}"
+    )
 
 
 def as_tensor(array: NDArray[Any]) -> "torch.Tensor":

@@ -131,3 +131,27 @@ def test_no_array_of_an_environment_leads_back_into_the_dataset(recwarn: pytest.
             tensor.fill_(True)
     assert np.array_equal(dataset.x["train"], before[0]) and np.array_equal(dataset.y["train"], before[1])
     assert [str(warning.message) for warning in recwarn] == []
+
+
+# -- What is an image --------------------------------------------------------------------------------------------------
+
+IMAGE_SHAPES = [(28, 28), (20, 30), (28, 28, 1), (28, 28, 3), (8, 8, 4), (2, 2)]
+OTHER_SHAPES = [(3, 28, 28), (1, 28, 28), (28, 28, 2), (12, 12, 5), (4, 8, 8, 3), (6, 6, 6), (100, 1), (1, 9), (7,), ()]
+
+
+def of_shape(shape: tuple[int, ...]) -> Dataset:
+    x = np.random.default_rng(0).normal(size=(12, *shape)).astype(np.float32)
+    return Dataset("mine", {"train": x}, {"train": np.arange(12) % 3}, n_classes=3)
+
+
+@pytest.mark.parametrize("shape", IMAGE_SHAPES, ids=str)
+def test_images_are_resized(shape: tuple[int, ...]):
+    assert of_shape(shape).resized(2).shape == (2, 2, *shape[2:])
+
+
+@pytest.mark.parametrize("shape", OTHER_SHAPES, ids=str)
+def test_what_would_be_resized_along_the_wrong_axes_is_refused(shape: tuple[int, ...]):
+    channels_first = shape in ((3, 28, 28), (1, 28, 28))
+    with pytest.raises(ValueError, match=r"image_size=2 needs images.*an input of mine has shape") as caught:
+        of_shape(shape).resized(2)
+    assert str(shape) in str(caught.value) and ("numpy.moveaxis(x, 1, -1)" in str(caught.value)) == channels_first
