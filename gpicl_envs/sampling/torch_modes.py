@@ -7,7 +7,8 @@ from typing import ParamSpec, TypeVar
 import torch
 
 AUTOCAST_DEVICES = ("cpu", "cuda")
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def in_plain_mode(function: Callable[P, R]) -> Callable[P, R]:
