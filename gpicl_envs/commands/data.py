@@ -1,5 +1,6 @@
 """`gpicl data`: list the base datasets, download them, check their files."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import tyro
@@ -10,8 +11,8 @@ from gpicl_envs.commands.arguments import show
 from gpicl_envs.datasets.cache import data_folder
 from gpicl_envs.datasets.dataset import DatasetSpec, Location, simple_name
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, npz_spec
-from gpicl_envs.datasets.user import npz_files
-from gpicl_envs.errors import DamagedDataError, MissingDataError
+from gpicl_envs.datasets.user import npz_files, unreadable_npz_files
+from gpicl_envs.errors import DamagedDataError
 
 WIDTH = 180  # least number of characters in a line of the list
 
@@ -46,8 +47,13 @@ def _listed(names: tuple[str, ...]) -> list[DatasetSpec]:
 def _list(names: tuple[str, ...]) -> None:
     columns = "dataset", "id", "present", "shape", "train + test", "classes", "download", "licence", "source", "where"
     table = Table(*columns, box=None)
+    problems = []
     for spec in _listed(names):
-        location = spec.location()
+        try:
+            location = spec.location()
+        except ValueError as error:  # several files could be meant, or one cannot be read
+            location = None
+            problems.append(str(error))
         counts = [f"{count:,}" for count in (spec.n_train, spec.n_test) if count is not None]
         table.add_row(
             spec.name,
@@ -63,6 +69,8 @@ def _list(names: tuple[str, ...]) -> None:
         )
     Console(width=max(Console().width, WIDTH)).print(table)
     show(f"Data folder: {data_folder()} (GPICL_DATA_DIR names another).")
+    for problem in [*problems, *_unreadable(names, problems).values()]:
+        show(f"Skipped: {problem}")
 
 
 def _download(names: tuple[str, ...]) -> None:
@@ -75,23 +83,32 @@ def _download(names: tuple[str, ...]) -> None:
 
 
 def _verify(names: tuple[str, ...]) -> None:
-    failed = []
+    failed = {}
     for spec in _listed(names):
-        location = spec.location()
-        if location is None and not names:
-            continue
         try:
+            location = spec.location()
+            if location is None and not names:
+                continue
             if spec.files is None:
                 spec.load()
             else:
                 spec.files.verify()
-        except (DamagedDataError, MissingDataError) as error:
-            failed.append(spec.name)
-            show(f"{spec.name}: {' '.join(str(error).split())}")
+        except (ValueError, OSError) as error:
+            failed[spec.name] = " ".join(str(error).split())
+            show(f"{spec.name}: {failed[spec.name]}")
         else:
             show(f"{spec.name}: {_outcome(location)}")
+    for name, why in _unreadable(names, failed.values()).items():
+        failed[name] = why
+        show(f"{name}: {why}")
     if failed:
         raise DamagedDataError(f"{len(failed)} of the datasets failed, see above: {', '.join(failed)}.")
+
+
+def _unreadable(names: tuple[str, ...], named: Iterable[str]) -> dict[str, str]:
+    """What the data folder has that cannot be read, and no error has named yet; nothing if datasets were named."""
+    told = "\n".join(named)
+    return {} if names else {name: why for name, why in unreadable_npz_files().items() if why not in told}
 
 
 def _outcome(location: Location | None) -> str:

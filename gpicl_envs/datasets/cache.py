@@ -63,8 +63,8 @@ def content_digest(*arrays: NDArray[Any]) -> str:
 def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Arrays:
     """Return `build()`, from the cache if it was built before, mapped into memory.
 
-    A cached array is used only if its sha256 is the one written with it; otherwise it is built again. The arrays can be
-    written to, but changes never reach the disk. Without a writable cache folder the arrays stay in memory.
+    A cached array is used only if its sha256 is the one written with it; otherwise it is built again. The arrays are
+    read-only. Without a writable cache folder they stay in memory.
 
     Args:
         label: makes the cache entry's name readable.
@@ -73,15 +73,17 @@ def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Array
     """
     readable = re.sub(r"[^\w.+-]", "_", label)[:60]
     folder = cache_folder() / f"{readable}-{hashlib.sha256(f'{FORMAT} {source}'.encode()).hexdigest()[:32]}"
-    found = _mapped(folder)
-    if found is not None:
-        return found
-    arrays = build()
-    try:
-        _write(folder, arrays)
-    except OSError:  # no permission, or no space
-        pass
-    return _mapped(folder) or arrays
+    arrays = _mapped(folder)
+    if arrays is None:
+        built = build()
+        try:
+            _write(folder, built)
+        except OSError:  # no permission, or no space
+            pass
+        arrays = _mapped(folder) or built
+    for array in arrays.values():
+        array.setflags(write=False)
+    return arrays
 
 
 def _mapped(folder: Path) -> Arrays | None:
@@ -90,6 +92,7 @@ def _mapped(folder: Path) -> Arrays | None:
         checksums = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
         if any(sha256_of(folder / f"{name}.npy") != checksum for name, checksum in checksums.items()):
             return None
+        # "c", not "r": a tensor of the same memory could be written to, which should not end the process.
         return {name: np.load(folder / f"{name}.npy", mmap_mode="c").view(np.ndarray) for name in checksums}
     except (OSError, ValueError, AttributeError):
         return None

@@ -1,12 +1,13 @@
 """`Dataset`, the arrays of a base dataset, and `DatasetSpec`, what is known of a dataset before it is loaded."""
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +15,20 @@ from numpy.typing import NDArray
 from gpicl_envs.datasets.cache import Arrays
 from gpicl_envs.errors import UnknownNameError, check_integer
 
+if TYPE_CHECKING:
+    import torch  # which listing datasets does not need
+
 SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Inputs and labels of a base dataset, in memory, by split.
+    """Inputs and labels of a base dataset, in memory, by split. All environments share the arrays, which are read-only.
 
     Args:
         name: the registered name.
-        x: split → (M, *shape) uint8 or float32 inputs.
-        y: split → (M,) int64 labels in 0 … n_classes − 1.
+        x: split → (M, *shape) uint8 or float32 inputs; copied, unless they are read-only already.
+        y: split → (M,) int64 labels in 0 … n_classes − 1; copied in the same way.
         n_classes: number of base classes.
         with_replacement: whether an episode may show an item twice (`Random`).
         bayes_accuracy: the best accuracy that any learner can reach, if it is known.
@@ -38,7 +42,7 @@ class Dataset:
     bayes_accuracy: float | None = None
 
     def __post_init__(self) -> None:
-        """Check that the arrays form one dataset; raises ValueError."""
+        """Check that the arrays form one dataset, and keep them read-only; raises ValueError."""
         if not self.x or set(self.x) != set(self.y) or not set(self.x) <= set(SPLITS):
             raise ValueError(
                 f"Dataset {self.name} has inputs of {', '.join(self.x) or 'no split'} and labels of "
@@ -57,6 +61,9 @@ class Dataset:
                     f"Dataset {self.name} has in {split} inputs of shape {x.shape} and labels of shape {y.shape}: give "
                     f"(M, *{self.shape}) and (M,), M at least 1, and labels from 0 to {self.n_classes - 1}."
                 )
+        for name in ("x", "y"):
+            arrays = {split: _read_only(array) for split, array in getattr(self, name).items()}
+            object.__setattr__(self, name, arrays)  # the class is frozen
 
     @classmethod
     def from_arrays(cls, name: str, arrays: Arrays) -> "Dataset":
@@ -66,13 +73,19 @@ class Dataset:
         y = {split: arrays[f"y_{split}"] for split in splits}
         return cls(name, x, y, n_classes=1 + max(int(labels.max()) for labels in y.values()))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Pickles do not keep that arrays are read-only."""
+        self.__dict__.update(state)
+        for array in (*self.x.values(), *self.y.values()):
+            array.setflags(write=False)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "Dataset":
         """Return itself: nothing changes a dataset, and gymnasium copies the arguments of every environment."""
         return self
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one input: (height, width) or (height, width, channels) for images, (N_x,) otherwise."""
+        """Shape of one input: (height, width) or (height, width, channels) for images; any other is no image."""
         return next(iter(self.x.values())).shape[1:]
 
     @property
@@ -114,10 +127,7 @@ class Dataset:
     def resized(self, image_size: int) -> "Dataset":
         """Return the same dataset with square images of `image_size` pixels a side, by area averaging."""
         check_integer("image_size", image_size, 1)
-        if len(self.shape) not in (2, 3):
-            raise ValueError(
-                f"image_size={image_size} needs images, but an input of {self.name} has shape {self.shape}."
-            )
+        check_image_shape(f"image_size={image_size}", self.name, self.shape)
         return replace(self, x={name: _area_resize(x, image_size) for name, x in self.x.items()})
 
 
@@ -190,12 +200,48 @@ class DatasetSpec:
         return self.files.location() if self.files is not None else Location(self.kept)
 
 
+def is_image_shape(shape: tuple[int, ...]) -> bool:
+    """Return whether an input of this shape is an image: (height, width), or that with 1, 3 or 4 channels last.
+
+    A side of a single pixel makes it a series. Others, as images with channels first, are vectors of their values.
+    """
+    return len(shape) in (2, 3) and min(shape[:2]) > 1 and shape[2:] in ((), (1,), (3,), (4,))
+
+
+def check_image_shape(argument: str, name: str, shape: tuple[int, ...]) -> None:
+    """Raise ValueError if an argument needs images and the inputs of a dataset have another shape."""
+    if is_image_shape(shape):
+        return
+    first = len(shape) == 3 and is_image_shape((*shape[1:], shape[0]))
+    remedy = " Move the channels to the end: numpy.moveaxis(x, 1, -1)." if first else ""
+    raise ValueError(
+        f"{argument} needs images (height, width) or (height, width, channels) with 1, 3 or 4 channels, but an input "
+        f"of {name} has shape {shape}.{remedy}"
+    )
+
+
+def as_tensor(array: NDArray[Any]) -> "torch.Tensor":
+    """Return an array of a dataset as a tensor on the CPU that shares its memory: only read it."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, or a copy if its owner can still write to it."""
+    if array.flags.writeable:
+        array = array.copy()
+        array.setflags(write=False)
+    return array
+
+
 def _area_resize(x: NDArray[Any], size: int) -> NDArray[np.float32]:
     """(M, H, W[, C]) → (M, size, size[, C])."""
-    import torch
     from torch.nn.functional import interpolate
 
-    images = torch.from_numpy(x).float()
+    images = as_tensor(x).float()
     images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
     small = interpolate(images, size=(size, size), mode="area")
     return (small.squeeze(1) if x.ndim == 3 else small.permute(0, 2, 3, 1)).contiguous().numpy()

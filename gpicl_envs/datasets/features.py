@@ -16,7 +16,7 @@ from rich.progress import Progress
 from torch.nn.functional import interpolate
 
 from gpicl_envs.datasets.cache import Arrays, cached_arrays, content_digest, data_folder, sha256_of
-from gpicl_envs.datasets.dataset import Dataset
+from gpicl_envs.datasets.dataset import Dataset, as_tensor, check_image_shape
 from gpicl_envs.errors import DamagedDataError, MissingDataError, UnknownNameError, check_integer
 
 Triple = tuple[float, float, float]
@@ -143,10 +143,11 @@ def extract_features(dataset: Dataset, name: str, image_size: int | None = None)
 
 
 def _check_images(dataset: Dataset, name: str) -> None:
-    if len(dataset.shape) not in (2, 3) or (len(dataset.shape) == 3 and dataset.shape[2] not in (1, 3)):
+    check_image_shape(f"features={name!r}", dataset.name, dataset.shape)
+    if dataset.shape[2:] == (4,):
         raise ValueError(
-            f"features={name!r} needs images (height, width) or (height, width, 1 or 3), but an input of "
-            f"{dataset.name} has shape {dataset.shape}."
+            f"features={name!r} needs 1 or 3 colours, but an input of {dataset.name} has shape {dataset.shape}: drop "
+            "its fourth channel, x[..., :3]."
         )
     for split, x in dataset.x.items():
         if x.dtype != np.uint8 and (x.min() < 0 or x.max() > 1):
@@ -174,7 +175,7 @@ def _compute(dataset: Dataset, extractor: Extractor, name: str, size: int) -> Ar
 
 def as_input(x: NDArray[Any], extractor: Extractor, size: int) -> torch.Tensor:
     """Return (B, H, W[, C]) images as (B, 3, size, size) normalised colours; grey becomes three equal ones."""
-    images = torch.from_numpy(x).float()
+    images = as_tensor(x).float()
     images = images / 255 if x.dtype == np.uint8 else images
     images = images.unsqueeze(1) if images.dim() == 3 else images.permute(0, 3, 1, 2)
     images = interpolate(images, size=(size, size), mode="bilinear", align_corners=False, antialias=True)

@@ -13,8 +13,9 @@ from typing import Any
 from gpicl_envs.datasets import torchvision_formats as formats
 from gpicl_envs.datasets.cache import Arrays, cached_arrays, content_digest, data_folder, md5_of
 from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec, Location
+from gpicl_envs.datasets.npz import load_npz, read_npz
 from gpicl_envs.datasets.torchvision_formats import Format, KnownFile
-from gpicl_envs.datasets.user import find_npz, load_npz, read_npz
+from gpicl_envs.datasets.user import find_npz
 from gpicl_envs.datasets.validation import check_arrays
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 

@@ -1,19 +1,17 @@
 """The user's data: NAME.npz files of the data folder, and arrays given in Python."""
 
-from collections.abc import Callable
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gpicl_envs.datasets.cache import Arrays, cached_arrays, data_folder, sha256_of
-from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec, Location, simple_name
+from gpicl_envs.datasets.cache import data_folder
+from gpicl_envs.datasets.dataset import Dataset, DatasetSpec, Location, simple_name
+from gpicl_envs.datasets.npz import load_npz, read_npz
 from gpicl_envs.datasets.validation import check_arrays
 from gpicl_envs.errors import DamagedDataError, MissingDataError
 
 ARRAY = "Array"  # the name of `GPICL-Array-v0` without `dataset=`
-KEYS = tuple(f"{kind}_{split}" for split in SPLITS for kind in ("x", "y"))
 
 
 @dataclass(frozen=True)
@@ -37,57 +35,49 @@ class NpzFile:
 
 
 def npz_files() -> dict[str, NpzFile]:
-    """Return the .npz files of the data folder, by name."""
-    try:
-        return {path.stem: NpzFile(path, path.stat().st_mtime_ns) for path in sorted(data_folder().glob("*.npz"))}
-    except OSError:
-        return {}
+    """Return the .npz files of the data folder that can be read, by name."""
+    return _scan()[0]
+
+
+def unreadable_npz_files() -> dict[str, str]:
+    """Return what has the ending .npz in the data folder and is no file that can be read: name → why, in a sentence."""
+    return _scan()[1]
+
+
+def _scan() -> tuple[dict[str, NpzFile], dict[str, str]]:
+    """The files that can be read, and why others cannot, both by name. Hidden files are not looked at."""
+    files, others = {}, {}
+    for path in sorted(data_folder().glob("[!.]*.npz")):
+        try:
+            if path.is_file() and os.access(path, os.R_OK):
+                files[path.stem] = NpzFile(path, path.stat().st_mtime_ns)
+                continue
+            why = "is not a file" if path.exists() else "is a link to nothing"
+            why = "may not be read by you" if path.is_file() else why
+        except OSError as error:
+            why = f"cannot be read ({error.strerror})"
+        others[path.stem] = f"{path} {why}."
+    return files, others
 
 
 def find_npz(name: str) -> NpzFile | None:
-    """Return the file of this name in the data folder, compared without case, `_` and `-`.
+    """Return the file of this name in the data folder, compared without case, `_` and `-`; None if there is none.
 
     Raises:
         ValueError: several files match, none of them exactly.
+        DamagedDataError: what has this name cannot be read.
     """
-    files = npz_files()
+    files, others = _scan()
     if name in files:
         return files[name]
     same = [file for stem, file in files.items() if simple_name(stem) == simple_name(name)]
     if len(same) > 1:
         names = ", ".join(file.path.name for file in same)
         raise ValueError(f"{name!r} could be any of {names} in {data_folder()}: give one of these names.")
+    for stem, why in others.items() if not same else ():
+        if simple_name(stem) == simple_name(name):
+            raise DamagedDataError(f"{why} Put a file there, or remove it.")
     return same[0] if same else None
-
-
-def load_npz(path: Path, name: str, check: Callable[[Arrays], None] | None = None) -> Dataset:
-    """Return the dataset of a file, decoded once and then mapped from the cache; `check` is as for `read_npz`."""
-    arrays = cached_arrays(name, f"npz {name} {sha256_of(path)}", lambda: read_npz(path, check))
-    return Dataset.from_arrays(name, arrays)
-
-
-def read_npz(path: Path, check: Callable[[Arrays], None] | None = None) -> Arrays:
-    """Return the checked arrays of a file; Python objects in it are refused, never loaded.
-
-    `check` raises ValueError if the arrays are not those of the dataset that the file is named after.
-
-    Raises:
-        DamagedDataError: it is not an .npz file, it is damaged, or its arrays are not those of a dataset.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = [
-                key for key in KEYS if key in file
-            ] or file.files  # without any of them, the error lists what there is
-            arrays = check_arrays(path.name, {name: file[name] for name in names})
-            if check is not None:
-                check(arrays)
-            return arrays
-    except Exception as error:  # a damaged file can break its readers (zip, zlib, NumPy) in any way
-        raise DamagedDataError(
-            f"{path} is refused: {error or type(error).__name__} It must be a whole file of numpy.savez with plain "
-            "arrays x_train, y_train, x_test, y_test, or one of the pairs. If it is damaged, write or copy it again."
-        ) from error
 
 
 def array_spec(name: str, x: object, y: object, x_test: object = None, y_test: object = None) -> DatasetSpec:

@@ -1,6 +1,7 @@
 """Checks of the arrays that become a dataset."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from gpicl_envs.datasets.cache import Arrays
 from gpicl_envs.datasets.dataset import SPLITS
+
+SHOWN_NAMES = 8  # of arrays, in an error
 
 
 def as_array(given: object) -> NDArray[Any]:
@@ -41,8 +44,9 @@ def check_inputs(what: str, given: object, copy: bool = False) -> NDArray[Any]:
 
 
 def check_labels(what: str, given: object) -> NDArray[np.int64]:
-    """Return (M,) integer labels as a new int64 array."""
+    """Return (M,) integer labels, or (M, 1) as some datasets store them, as a new (M,) int64 array."""
     y = as_array(given)
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.dtype.kind not in "iu" or y.ndim != 1:
         raise ValueError(
             f"{what} has dtype {y.dtype} and shape {y.shape}: give integer labels of shape (M,), one for each example."
@@ -64,10 +68,7 @@ def check_arrays(what: str, arrays: Arrays, copy: bool = False) -> Arrays:
     """
     splits = [split for split in SPLITS if {f"x_{split}", f"y_{split}"} & set(arrays)]
     if not splits:
-        given = ", ".join(arrays) or "no arrays"
-        raise ValueError(
-            f"{what} has no x_train and y_train, nor x_test and y_test, but {given}: give a pair, or both."
-        )
+        raise no_pair(what, list(arrays))
     checked: Arrays = {}
     for split in splits:
         if not {f"x_{split}", f"y_{split}"} <= set(arrays):
@@ -86,6 +87,17 @@ def check_arrays(what: str, arrays: Arrays, copy: bool = False) -> Arrays:
         raise ValueError(f"The inputs of {what} are all {inputs[0].flat[0]}: nothing can be learnt from them.")
     check_label_range(what, [checked[f"y_{split}"] for split in splits])
     return checked
+
+
+def no_pair(what: str, names: Sequence[str]) -> ValueError:
+    """Return the error of data that have none of the arrays of a dataset, but arrays of these names."""
+    given = ", ".join(names[:SHOWN_NAMES]) or "no arrays"
+    more = f" and {len(names) - SHOWN_NAMES} more" if names[SHOWN_NAMES:] else ""
+    unnamed = " (arrays that were saved without names)" if any(name.startswith("arr_") for name in names) else ""
+    return ValueError(
+        f"{what} has no x_train and y_train, nor x_test and y_test, but {given}{more}{unnamed}: give a pair, or both, "
+        "as numpy.savez(path, x_train=x, y_train=y) does."
+    )
 
 
 def check_label_range(what: str, labels: list[NDArray[np.int64]]) -> None:

@@ -34,6 +34,11 @@ class ActionType(ABC):
         self.feedback, self.n_classes, self.action_space = feedback, n_classes, action_space
         self.feedback_space = Box(low, high, (n_classes,), np.float32)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one action."""
+        return self.action_space.shape or ()
+
     def parse(self, actions: Any, active: torch.Tensor) -> torch.Tensor:
         """Return the actions as a tensor on the device of `active`.
 
@@ -44,11 +49,9 @@ class ActionType(ABC):
         Raises:
             ValueError: an action is not in the action space.
         """
-        shape = (len(active), *self.action_space.shape)  # type: ignore[misc]
+        shape = (len(active), *self.shape)
         try:
-            # torch cannot take every array as it is: some have negative strides or read-only memory.
-            copied = np.array(actions) if isinstance(actions, np.ndarray) else actions
-            given = torch.as_tensor(copied, device=active.device)
+            given = as_tensor(actions, active.device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"actions must be numbers of shape {shape}, given {actions!r}.") from error
         if tuple(given.shape) != shape:
@@ -160,6 +163,34 @@ class ValueAction(ActionType):
     def feedback_for(self, action: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the true value (B, 1); with bandit feedback the reward."""
         return (target if self.feedback == "label" else self.reward(action, target))[:, None]
+
+
+def as_tensor(actions: Any, device: torch.device) -> torch.Tensor:
+    """Return numbers, an array, a tensor, or a list of any of them as a tensor on the device, in their own dtype."""
+    if isinstance(actions, list | tuple) and actions and all(isinstance(one, torch.Tensor) for one in actions):
+        actions = torch.stack(tuple(actions))
+    if not isinstance(actions, torch.Tensor):
+        # A copy: torch cannot take every array as it is, since some have negative strides or read-only memory.
+        actions = torch.from_numpy(np.array(actions))
+    return actions.to(device)
+
+
+def as_single_action(action: Any, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return the action of one environment as a tensor of this shape; dimensions of length 1 make no difference.
+
+    So a batch of one may be given, as policies return it that know batches alone.
+
+    Raises:
+        ValueError: it is no number or array, or of another shape.
+    """
+    wanted = f"numbers of shape {shape}" if shape else "one number"
+    try:
+        given = as_tensor(action, torch.device("cpu"))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"An action must be {wanted}, given {action!r}.") from error
+    if [n for n in given.shape if n != 1] != [n for n in shape if n != 1]:
+        raise ValueError(f"An action must be {wanted}, given shape {tuple(given.shape)}.")
+    return given.detach().reshape(shape)
 
 
 def make_action_type(action: str | None, feedback: str, n_classes: int) -> ActionType:

@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from gpicl_envs.envs import signature_with_arguments_of
+from gpicl_envs.envs.actions import as_single_action
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.errors import check_choice
 from gpicl_envs.rendering.modes import RENDER_FPS, RENDER_MODES, render
@@ -57,10 +58,14 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
     def step(self, action: Any) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
         """Predict the label of the current example.
 
+        Args:
+            action: a label, (K,) logits or a value; a batch of one is taken too.
+
         Returns:
             Observation, reward, terminated, truncated, and {label, task_id}; no label with bandit feedback.
         """
-        observation, reward, terminated, truncated, info = self._batch.step(np.asarray(action)[None])
+        actions = as_single_action(action, self._batch.action_type.shape)[None]
+        observation, reward, terminated, truncated, info = self._batch.step(actions)
         self._update_window()
         return _first(observation), reward.item(), bool(terminated), bool(truncated), _first_info(info)
 

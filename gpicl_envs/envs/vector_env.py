@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from gpicl_envs.envs import signature_with_arguments_of
 from gpicl_envs.envs.actions import make_action_type
+from gpicl_envs.envs.reset_arguments import parse_reset_mask, parse_seeds
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.rendering.frame import Frame, make_frame
 from gpicl_envs.rendering.modes import BATCH_RENDER_MODES, RENDER_FPS, render
-from gpicl_envs.sampling.philox import WORD, UInt64Array
+from gpicl_envs.sampling.philox import UInt64Array
+from gpicl_envs.sampling.torch_modes import in_plain_mode
 from gpicl_envs.tasks import FunctionDistribution, TaskDistribution, make_tasks
 from gpicl_envs.tasks.base import Task
 from gpicl_envs.tasks.episodes import Episodes
@@ -40,7 +42,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     ### Action space
     `action="label"`: `Discrete(K)`; `action="logits"`: `Box(-inf, inf, (K,))`; for regression `action="value"`:
-    `Box(-inf, inf, (1,))`.
+    `Box(-inf, inf, (1,))`. Gradients that actions carry end here: what is shown has none.
 
     ### Rewards
     - `"label"`: 1 if right, else 0.
@@ -76,6 +78,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     metadata: dict[str, Any] = {"render_modes": list(BATCH_RENDER_MODES), "render_fps": RENDER_FPS}
 
+    @in_plain_mode
     def __init__(
         self,
         num_envs: int = 1,
@@ -115,12 +118,13 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self._numbers = np.zeros(num_envs, np.uint64)  # of the next episode in each stream
         self._position = np.full(num_envs, -1)  # predictions made in the current episode; −1 before the first reset
         self._episodes: Episodes | None = None
-        self._feedback = torch.zeros(num_envs, self.tasks.n_classes, device=self.device)
+        self._feedback = torch.zeros(num_envs, self.tasks.n_classes, dtype=torch.float32, device=self.device)
         target = torch.float32 if self.tasks.is_regression else torch.int64
         self._predictions = torch.zeros(num_envs, self.tasks.length, dtype=target, device=self.device)
 
     __signature__ = signature_with_arguments_of(__init__, TaskDistribution, FunctionDistribution)
 
+    @in_plain_mode
     def sample_episodes(self, number: int | None = None) -> Episodes:
         """Return B whole episodes at once: exactly those that `reset()` and N steps would show.
 
@@ -147,6 +151,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         """The hidden tasks of the current episodes, at their current examples."""
         return self.tasks.hidden(self.episodes, self._position)
 
+    @in_plain_mode
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Tensors, dict[str, Any]]:
@@ -159,11 +164,16 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         Returns:
             Observations {x: (B, D), y: (B, K)} and info {task_id: (B,)}.
         """
-        mask = self._reset_mask(options)
-        self._reseed(seed, mask)
+        mask = parse_reset_mask(options, self.num_envs)
+        if not mask.all() and self._episodes is None:
+            raise ResetNeeded("reset_mask selects only some environments before the first reset(): call reset() first.")
+        for i, one in enumerate(parse_seeds(seed, self.num_envs)):
+            if one is not None and mask[i]:
+                self._seeds[i], self._numbers[i] = one, 0
         self._begin(mask)
         return self._observe(), self._info(mask, task_id=self.episodes.task_id)
 
+    @in_plain_mode
     def step(self, actions: Any) -> tuple[Tensors, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Predict the labels of the current examples.
 
@@ -215,7 +225,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     def _predict(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, torch.Tensor]:
         """(B,) labels and rewards of the current examples; moves on. Inactive environments: label −1, reward 0."""
         if not active.any():
-            zeros = torch.zeros(self.num_envs, device=self.device)
+            zeros = torch.zeros(self.num_envs, dtype=torch.float32, device=self.device)
             return zeros.long() - 1, zeros
         is_active = self._on_device(active)
         action = self.action_type.parse(actions, is_active)
@@ -261,41 +271,12 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         return self._info(np.ones(self.num_envs, bool), task_id=self.episodes.task_id) | shown
 
     def _info(self, mask: NDArray[np.bool_], **values: torch.Tensor) -> dict[str, Any]:
-        """The values, each beside the mask of the environments that have it (gymnasium's convention)."""
-        return dict(values) | {f"_{name}": self._on_device(mask) for name in values}
+        """Copies of the values, each beside the mask of the environments that have it (gymnasium's convention)."""
+        copies = {name: value.clone() for name, value in values.items()}
+        return copies | {f"_{name}": self._on_device(mask) for name in values}
 
     def _on_device(self, values: NDArray[Any]) -> torch.Tensor:
         """(B,) numbers or truth values; if all are equal, without a transfer, which would make a GPU wait."""
         if (values == values[0]).all():
             return torch.full((self.num_envs,), values[0].item(), device=self.device)
         return torch.from_numpy(values.copy()).to(self.device)
-
-    def _reset_mask(self, options: dict[str, Any] | None) -> NDArray[np.bool_]:
-        if not options or "reset_mask" not in options:
-            return np.ones(self.num_envs, bool)
-        mask = np.asarray(torch.as_tensor(options["reset_mask"]).cpu())
-        if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
-            raise ValueError(
-                f"options['reset_mask'] must be a boolean array of shape ({self.num_envs},) with at least one True, "
-                f"given shape {mask.shape}, dtype {mask.dtype}, {int(mask.astype(bool).sum())} true."
-            )
-        if not mask.all() and self._episodes is None:
-            raise ResetNeeded("reset_mask selects only some environments before the first reset(): call reset() first.")
-        return mask
-
-    def _reseed(self, seed: int | list[int | None] | None, mask: NDArray[np.bool_]) -> None:
-        if seed is None:
-            return
-        if isinstance(seed, (list, tuple, np.ndarray)):
-            seeds: list[Any] = list(seed)
-        else:
-            first = check_integer("seed", seed, 0, WORD - self.num_envs)
-            seeds = [first + i for i in range(self.num_envs)]
-        if len(seeds) != self.num_envs:
-            raise ValueError(
-                f"reset(seed=...) got {len(seeds)} seeds for {self.num_envs} environments: give one for each."
-            )
-        checked = [None if one is None else check_integer("seed", one, 0, WORD - 1) for one in seeds]
-        for i, one in enumerate(checked):
-            if one is not None and mask[i]:
-                self._seeds[i], self._numbers[i] = one, 0

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gpicl_envs.datasets.dataset import is_image_shape
+
 if TYPE_CHECKING:  # they need torch, which pictures do not
     from gpicl_envs.tasks.base import EpisodeDistribution
     from gpicl_envs.tasks.episodes import Episodes
@@ -87,15 +89,18 @@ def make_frame(tasks: "EpisodeDistribution", episodes: "Episodes", row: int, pre
 
 
 def as_image(values: NDArray[np.float32], shape: tuple[int, ...] = ()) -> NDArray[np.float32]:
-    """Return values of any shape as an image scaled to 0 … 1: (h, w) or (h, w, 3). Vectors fill a square, padded.
+    """Return values of any shape as an image scaled to 0 … 1: (h, w), (h, w, 3) or (h, w, 4).
+
+    What is no image, as a vector or channels first, fills a square, padded.
 
     Args:
-        values: an image or a vector.
-        shape: of the base inputs, in which a vector with as many values is shown.
+        values: an image, or an array of any other shape.
+        shape: of the base inputs, in which a vector with as many values is shown if it is that of an image.
     """
-    if values.ndim == 1 and len(shape) > 1 and values.size == np.prod(shape):
+    if values.ndim == 1 and is_image_shape(shape) and values.size == np.prod(shape):
         values = values.reshape(shape)
-    if values.ndim == 1:
+    if not is_image_shape(values.shape):
+        values = values.ravel()
         side = int(np.ceil(np.sqrt(values.size)))
         values = np.pad(values, (0, side * side - values.size), constant_values=values.min()).reshape(side, side)
     if values.ndim == 3 and values.shape[2] == 1:

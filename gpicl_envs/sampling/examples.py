@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from gpicl_envs.datasets.dataset import Dataset
+from gpicl_envs.datasets.dataset import Dataset, as_tensor
 from gpicl_envs.errors import check_integer
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import CLASS_RANKS, CLASS_SEQUENCE, CLASSES, EXAMPLES, SHOT_ORDER, TASK_EXAMPLES
@@ -59,7 +59,7 @@ class Pool:
     def __init__(self, dataset: Dataset, split: str, device: torch.device) -> None:
         self.name, self.n_classes = f"the {split} split of {dataset.name}", dataset.n_classes
         self.with_replacement = dataset.with_replacement
-        self.labels = labels = torch.from_numpy(dataset.split(split)[1]).to(device)  # (M,) classes 0 … C − 1
+        self.labels = labels = as_tensor(dataset.split(split)[1]).to(device)  # (M,) classes 0 … C − 1
         self.counts = torch.bincount(labels, minlength=self.n_classes)
         self.starts = self.counts.cumsum(0) - self.counts
         self.by_class = labels.argsort(stable=True)  # (M,) example numbers

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.dataset import Dataset
+from gpicl_envs.datasets.dataset import Dataset, as_tensor
 from gpicl_envs.errors import check_choice
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import DISTRACTORS, FEATURE_PLACES, PROJECTION, SEGMENT_SUBSTREAMS
@@ -116,7 +116,8 @@ def _cholesky(covariance: torch.Tensor) -> torch.Tensor:
     jitter = 1e-6  # of the mean of the diagonal
     while bool((info > 0).any()):
         failed = info > 0
-        diagonal = torch.eye(covariance.shape[1], device=covariance.device) * (scale[failed] * jitter)[:, None, None]
+        one = torch.eye(covariance.shape[1], dtype=covariance.dtype, device=covariance.device)
+        diagonal = one * (scale[failed] * jitter)[:, None, None]
         factor[failed], info[failed] = torch.linalg.cholesky_ex(covariance[failed] + diagonal)
         jitter *= 10
     return factor
@@ -180,7 +181,9 @@ class Inputs:
         if self.route == "cholesky":
             return None
         segment = np.minimum(segment, len(self.segments) - 1)
-        matrices = torch.zeros(len(task), self.n_features, self.dataset.n_inputs, device=self.device)
+        matrices = torch.zeros(
+            len(task), self.n_features, self.dataset.n_inputs, dtype=torch.float32, device=self.device
+        )
         for one in np.unique(segment):
             rows = np.flatnonzero(segment == one)
             place = torch.from_numpy(rows).to(self.device)
@@ -203,7 +206,7 @@ class Inputs:
     def _matrices(self, task: Streams, segment: int) -> torch.Tensor:
         """(B, D − distractors, N_x) A of one segment."""
         if self.projection == "none":
-            return torch.eye(self.dataset.n_inputs, device=self.device).expand(len(task), -1, -1)
+            return torch.eye(self.dataset.n_inputs, dtype=torch.float32, device=self.device).expand(len(task), -1, -1)
         return self._projector.matrices(self._noise(task, self._longest, segment))
 
     def _noise(self, task: Streams, length: int, segment: int) -> torch.Tensor:
@@ -216,4 +219,4 @@ class Inputs:
     @cached_property
     def _base_inputs(self) -> torch.Tensor:
         """(M, N_x) in the dataset's own dtype: 8-bit images stay 8-bit."""
-        return torch.from_numpy(self.dataset.split(self.split)[0]).to(self.device)
+        return as_tensor(self.dataset.split(self.split)[0]).to(self.device)

@@ -29,7 +29,7 @@ def apply_permutations(permutation: torch.Tensor, number: torch.Tensor, segments
     if permutation.shape[1] == 1:
         return permutation[:, 0].gather(1, number)
     n_classes = permutation.shape[2]
-    segment = torch.cat([torch.full((s.stop - s.start,), i) for i, s in enumerate(segments)])
+    segment = torch.cat([torch.full((s.stop - s.start,), i, device="cpu") for i, s in enumerate(segments)])
     return permutation.flatten(1).gather(1, segment.to(number.device) * n_classes + number)
 
 

@@ -138,5 +138,5 @@ def _signed(x: int) -> int:
 @cache
 def _normal_table(device: torch.device) -> torch.Tensor:
     """The 2^16 mid-quantiles of the standard normal, scaled to variance 1: (65536,) float32."""
-    quantiles = torch.special.ndtri((torch.arange(1 << 16, dtype=torch.float64) + 0.5) / (1 << 16))
+    quantiles = torch.special.ndtri((torch.arange(1 << 16, dtype=torch.float64, device="cpu") + 0.5) / (1 << 16))
     return (quantiles / quantiles.square().mean().sqrt()).float().to(device)

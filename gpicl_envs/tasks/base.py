@@ -18,6 +18,7 @@ from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import check_integer
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.substreams import EPISODE, FIXED_TASK, ONE_OFF_TASK, TASK_ID
+from gpicl_envs.sampling.torch_modes import in_plain_mode
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 LENGTH = 100
@@ -135,6 +136,7 @@ class EpisodeDistribution(ABC):
         numbers = np.arange(first, first + batch_size, dtype=np.uint64)
         return self.episodes(np.full(batch_size, seed, np.uint64), numbers)
 
+    @in_plain_mode
     def episodes(
         self,
         seeds: NDArray[np.uint64],
@@ -152,7 +154,7 @@ class EpisodeDistribution(ABC):
         """
         episode = Streams(seeds, numbers, self._purpose(EPISODE), self.device)
         if out is None:
-            out = torch.empty(len(seeds), self.length, self.n_features, device=self.device)
+            out = torch.empty(len(seeds), self.length, self.n_features, dtype=torch.float32, device=self.device)
         return self._make_episodes(self._make_tasks(*self._task_streams(episode, task_ids)), episode, out)
 
     @abstractmethod
@@ -180,7 +182,7 @@ class EpisodeDistribution(ABC):
         if self.n_tasks is None:
             if ids is not None:
                 raise ValueError("task_ids need a finite n_tasks: one-off tasks have no ids.")
-            ids = torch.full((len(episode),), ONE_OFF, device=self.device)
+            ids = torch.full((len(episode),), ONE_OFF, dtype=torch.int64, device=self.device)
             return ids, Streams(episode.key, episode.number, self._purpose(ONE_OFF_TASK), self.device)
         if ids is None:
             ids = episode.below(self.n_tasks, 1, substream=TASK_ID)[:, 0]

@@ -3,6 +3,7 @@
 import torch
 from torch.nn.functional import one_hot
 
+from gpicl_envs.datasets.dataset import as_tensor
 from gpicl_envs.sampling.labels import apply_permutations
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.episodes import Episodes
@@ -41,9 +42,9 @@ class Oracle:
         index = episodes.index.cpu()
         n_base = tasks.dataset.n_classes  # type: ignore[attr-defined]
         if tasks.name == "Clusters":
-            base = torch.from_numpy(x)[:, :n_base][index].argmax(2)
+            base = as_tensor(x)[:, :n_base][index].argmax(2)
         else:
-            base = torch.from_numpy(y)[index]
+            base = as_tensor(y)[index]
         classes, permutation = episodes.tasks.classes.cpu(), episodes.tasks.permutation.cpu()  # (B, K), (B, S, K)
         number = (base.unsqueeze(2) == classes.unsqueeze(1)).int().argmax(2)  # class number of the task
         label = apply_permutations(permutation, number, tasks.segments())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gpicl_envs.wrappers.vector import FlattenObservation, RecordEpisodeStatistics, TorchToNumpy
 
 try:
+    from stable_baselines3.common.monitor import Monitor
     from stable_baselines3.common.vec_env import VecEnv
 except ImportError as error:
     raise ImportError(
@@ -142,8 +143,12 @@ class Sb3VecEnv(VecEnv):
         return [result[i] if is_batch else result for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
-        """Return, for each environment, whether the vector environment has a wrapper of this class."""
-        found = any(isinstance(layer, wrapper_class) for layer in self._layers())
+        """Return, for each environment, whether the vector environment has a wrapper of this class.
+
+        Of `Monitor` it has what that wrapper adds: the infos hold the returns of episodes as they were, which
+        `evaluate_policy` then reports, not sums of rewards that a `VecNormalize` has changed.
+        """
+        found = wrapper_class is Monitor or any(isinstance(layer, wrapper_class) for layer in self._layers())
         return [found for _ in self._get_indices(indices)]
 
     def _layers(self) -> list[Any]:

@@ -8,6 +8,8 @@ from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
+from gpicl_envs.envs.actions import as_single_action
+
 Observation = dict[str, NDArray[np.float32]]
 
 
@@ -55,9 +57,9 @@ class PreviousActionAndReward(gymnasium.Wrapper[Observation, Any, Observation, A
         observation, reward, terminated, truncated, info = self.env.step(action)
         if isinstance(self.action_space, Discrete):
             shown = np.zeros(int(self.action_space.n), np.float32)
-            shown[int(action)] = 1.0
+            shown[int(as_single_action(action, ()))] = 1.0
         else:
-            shown = np.array(action, np.float32)
+            shown = as_single_action(action, self.action_space.shape or ()).float().numpy().copy()
         added = {"action": shown, "reward": np.array([reward], np.float32)}
         return observation | added, reward, terminated, truncated, info
 

@@ -12,38 +12,15 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.spaces.utils import flatten_space
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 from torch.nn.functional import one_hot
 
+from gpicl_envs.envs.actions import as_tensor
+from gpicl_envs.sampling.torch_modes import in_plain_mode
+from gpicl_envs.wrappers.base import Step, TorchVectorWrapper, device_of, reset_mask, to_numpy
 from gpicl_envs.wrappers.single import with_action_and_reward
-
-Step = tuple[Any, Any, Any, Any, dict[str, Any]]
-
-
-class TorchVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
-    """The common base of these wrappers.
-
-    Args:
-        env: a vector environment that returns tensors.
-
-    Raises:
-        TypeError: the environment returns NumPy arrays.
-    """
-
-    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
-        super().__init__(env)
-        if isinstance(env, TorchToNumpy) or isinstance(env.unwrapped, SyncVectorEnv | AsyncVectorEnv):
-            raise TypeError(
-                f"{type(self).__name__} of gpicl_envs.wrappers.vector takes a vector environment of tensors, given "
-                f"{env}: apply it before TorchToNumpy, and gymnasium's own wrappers to NumPy environments."
-            )
-
-    @property
-    def autoreset_mode(self) -> AutoresetMode:
-        """When ended environments reset; some libraries read this attribute."""
-        return self.metadata["autoreset_mode"]
 
 
 class RecordEpisodeStatistics(TorchVectorWrapper):
@@ -73,30 +50,33 @@ class RecordEpisodeStatistics(TorchVectorWrapper):
         (tensor([3, 3]), False)
     """
 
+    @in_plain_mode
     def __init__(self, env: VectorEnv[Any, Any, Any], buffer_length: int = 100, stats_key: str = "episode") -> None:
         super().__init__(env)
         self._stats_key = stats_key
         self._same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
-        self._returns = torch.zeros(self.num_envs)
-        self._lengths = torch.zeros(self.num_envs, dtype=torch.int64)
+        self._returns = torch.zeros(self.num_envs, dtype=torch.float32, device="cpu")
+        self._lengths = torch.zeros(self.num_envs, dtype=torch.int64, device="cpu")
         self._start: NDArray[np.float64] = np.zeros(self.num_envs)  # seconds
         # What ended in the last step and has not been reset, on the device; on the CPU too if anything ended.
-        self._ended = torch.zeros(self.num_envs, dtype=torch.bool)
+        self._ended = torch.zeros(self.num_envs, dtype=torch.bool, device="cpu")
         self._ended_cpu: NDArray[np.bool_] | None = None
         self.episode_count = 0
         self.return_queue: deque[float] = deque(maxlen=buffer_length)
         self.length_queue: deque[int] = deque(maxlen=buffer_length)
         self.time_queue: deque[float] = deque(maxlen=buffer_length)
 
+    @in_plain_mode
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes, with statistics of zero."""
         observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
-        mask = _reset_mask(options, self.num_envs)
-        self._forget(mask, mask.to(_device(observation)))
+        mask = reset_mask(options, self.num_envs)
+        self._forget(mask, mask.to(device_of(observation)))
         return observation, info
 
+    @in_plain_mode
     def step(self, actions: Any) -> Step:
         """Step, and add the statistics of the episodes that end."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
@@ -128,7 +108,7 @@ class RecordEpisodeStatistics(TorchVectorWrapper):
             "l": torch.where(ended, self._lengths, 0),
             "t": torch.where(ended_cpu, seconds, 0.0).to(ended.device),
         }
-        info[f"_{self._stats_key}"] = ended
+        info[f"_{self._stats_key}"] = ended.clone()
         self.episode_count += int(ended_cpu.sum())
         self.return_queue.extend(self._returns[ended].tolist())
         self.length_queue.extend(self._lengths[ended].tolist())
@@ -162,6 +142,8 @@ class TorchToNumpy(TorchVectorWrapper):
         >>> type(observation["x"]).__name__, type(info["task_id"]).__name__
         ('ndarray', 'ndarray')
     """
+
+    returns_tensors = False
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -198,6 +180,7 @@ class FlattenObservation(TorchVectorWrapper):
         self.single_observation_space = flatten_space(space)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
 
+    @in_plain_mode
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[torch.Tensor, dict[str, Any]]:
@@ -205,6 +188,7 @@ class FlattenObservation(TorchVectorWrapper):
         observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         return self._flat(observation), info
 
+    @in_plain_mode
     def step(self, actions: Any) -> Step:
         """Step; `final_obs` is flat too."""
         observation, *outcome, info = self.env.step(actions)
@@ -233,31 +217,34 @@ class PreviousActionAndReward(TorchVectorWrapper):
         tensor([1, 2])
     """
 
+    @in_plain_mode
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
         self.single_observation_space = with_action_and_reward(env.single_observation_space, env.single_action_space)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         n_action = self.single_observation_space["action"].shape[0]  # type: ignore[index]
-        self._action = torch.zeros(self.num_envs, n_action)
-        self._reward = torch.zeros(self.num_envs, 1)
-        self._ended = torch.zeros(self.num_envs, dtype=torch.bool)
+        self._action = torch.zeros(self.num_envs, n_action, dtype=torch.float32, device="cpu")
+        self._reward = torch.zeros(self.num_envs, 1, dtype=torch.float32, device="cpu")
+        self._ended = torch.zeros(self.num_envs, dtype=torch.bool, device="cpu")
 
+    @in_plain_mode
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Begin new episodes, with zeros as their previous action and reward."""
         observation, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
-        device = _device(observation)
+        device = device_of(observation)
         self._action, self._reward = self._action.to(device), self._reward.to(device)
-        mask = _reset_mask(options, self.num_envs).to(device)
+        mask = reset_mask(options, self.num_envs).to(device)
         self._forget(mask)
         self._ended = self._ended.to(device) & ~mask
         return self._shown(observation), info
 
+    @in_plain_mode
     def step(self, actions: Any) -> Step:
         """Step, and add these actions and their rewards to the observations that follow them."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
-        given = torch.as_tensor(actions, device=reward.device)
+        given = as_tensor(actions, reward.device)
         if isinstance(self.single_action_space, Discrete):
             n = int(self.single_action_space.n)
             given = one_hot(given.long().clamp(0, n - 1), n)  # an action that is not read may be any number
@@ -276,25 +263,3 @@ class PreviousActionAndReward(TorchVectorWrapper):
 
     def _shown(self, observation: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return observation | {"action": self._action.clone(), "reward": self._reward.clone()}
-
-
-def to_numpy(value: Any) -> Any:
-    """Return the value with every tensor in it, in tuples and dicts too, as an array of the same numbers."""
-    if isinstance(value, torch.Tensor):
-        return value.cpu().numpy()
-    if isinstance(value, dict):
-        return {name: to_numpy(inner) for name, inner in value.items()}
-    if isinstance(value, tuple):
-        return tuple(to_numpy(inner) for inner in value)
-    return value
-
-
-def _device(observation: torch.Tensor | dict[str, torch.Tensor]) -> torch.device:
-    return (next(iter(observation.values())) if isinstance(observation, dict) else observation).device
-
-
-def _reset_mask(options: dict[str, Any] | None, num_envs: int) -> torch.Tensor:
-    """(B,) the environments of a reset, on the CPU; the environment has checked the mask."""
-    if not options or "reset_mask" not in options:
-        return torch.ones(num_envs, dtype=torch.bool)
-    return torch.as_tensor(options["reset_mask"]).cpu()

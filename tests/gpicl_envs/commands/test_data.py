@@ -90,3 +90,30 @@ def test_download_says_what_it_did(own_data: Path, monkeypatch, capsys):
 def test_bad_input_is_one_line(arguments: list[str], message: str, own_data: Path, capsys):
     code, _, error = run(capsys, *arguments)
     assert code == 2 and error.startswith("error: ") and error.count("\n") == 1 and message in error
+
+
+def test_what_cannot_be_read_or_could_be_any_of_several_does_not_hide_the_rest(own_data: Path, capsys):
+    """Two names of USPS, a broken link in the place of KMNIST, and one that stands for nothing."""
+    random_npz(own_data / "us-ps.npz")
+    random_npz(own_data / "us_ps.npz")
+    random_npz(own_data / "flowers.npz")
+    (own_data / "kmnist.npz").symlink_to(own_data / "gone")
+    (own_data / "broken.npz").symlink_to(own_data / "gone")
+    code, output, error = run(capsys, "list")
+    assert code == 0 and error == ""
+    assert row(output, "USPS").split()[2] == row(output, "KMNIST").split()[2] == "no"
+    assert row(output, "flowers").split()[2] == "npz" and row(output, "Clusters").split()[2] == "computed"
+    skipped = [line for line in output.splitlines() if line.startswith("Skipped: ")]
+    assert len(skipped) == 3 and "could be any of us-ps.npz, us_ps.npz" in skipped[1]
+    assert "kmnist.npz is a link to nothing. Put a file there" in skipped[0] and "broken.npz" in skipped[2]
+
+    code, output, error = run(capsys, "verify")
+    assert code == 2 and error == "error: 3 of the datasets failed, see above: KMNIST, USPS, broken.\n"
+    assert "flowers: npz, readable" in output and output.count("is a link to nothing") == 2
+
+
+def test_a_registered_dataset_of_two_files_is_refused_by_both_names(own_data: Path, capsys):
+    random_npz(own_data / "us-ps.npz")
+    random_npz(own_data / "us_ps.npz")
+    code, output, _ = run(capsys, "verify", "USPS")
+    assert code == 2 and "'USPS' could be any of us-ps.npz, us_ps.npz" in output

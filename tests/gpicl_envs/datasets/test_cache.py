@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from full_disk import full_disk
 from small_data import flip, small_npz
 
 from gpicl_envs.datasets import cache
+from gpicl_envs.datasets.dataset import as_tensor
 from gpicl_envs.datasets.registry import find_dataset
 
 
@@ -20,7 +20,9 @@ def test_arrays_are_mapped_and_what_is_written_to_them_stays_in_memory(own_data:
     spec = find_dataset("mine")
     x = spec.load().x["train"]
     assert isinstance(x.base, np.memmap)
-    torch.from_numpy(x).zero_()
+    with pytest.raises(ValueError, match="read-only"):
+        x[0] = 0
+    as_tensor(x).zero_()
     assert np.array_equal(spec.load().x["train"], arrays["x_train"])
 
 

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from small_tasks import make, make_vec, play
+from small_tasks import assert_same, make, make_vec, play
+from torch_surroundings import SURROUNDINGS
+
+from gpicl_envs.wrappers import PreviousActionAndReward
 
 
 def test_logits_are_rewarded_by_the_log_likelihood():
@@ -57,12 +60,15 @@ def test_numpy_actions_of_any_memory_are_taken():
         ("label", 10, "Action 10 is out of range: give a label from 0 to 9"),
         ("label", -1, "Action -1 is out of range"),
         ("label", 0.5, "must be integer labels.*action='logits'"),
-        ("label", [1, 2], "must have shape"),
+        ("label", [1, 2], r"must be one number, given shape \(2,\)"),
+        ("logits", np.zeros((2, 5)), r"given shape \(2, 5\)"),
+        ("logits", 1.0, r"given shape \(\)"),
         ("logits", [float("nan")] * 10, "logit nan: give finite float32 logits"),
         ("logits", [float("inf")] * 10, "logit inf"),
         ("logits", [1e300] * 10, "logit inf"),
-        ("label", None, "actions must be numbers"),
-        ("logits", [0.0] * 9, "must have shape"),
+        ("label", None, "An action must be one number, given None"),
+        ("logits", "text", r"An action must be numbers of shape \(10,\), given 'text'"),
+        ("logits", [0.0] * 9, r"must be numbers of shape \(10,\), given shape \(9,\)"),
     ],
     ids=str,
 )
@@ -75,3 +81,56 @@ def test_bad_actions_are_refused_and_nothing_is_lost(kind: str, action, message:
     other = make(action=kind)
     other.reset(seed=0)
     assert np.array_equal(env.step(good)[0]["x"], other.step(good)[0]["x"])
+
+
+# -- One action in many forms ------------------------------------------------------------------------------------------
+
+THREE = [3, np.int8(3), np.array(3), np.array([3]), np.array([[3]]), [3], torch.tensor(3), torch.tensor([3]), (3,)]
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, PreviousActionAndReward], ids=["plain", "PreviousActionAndReward"])
+@pytest.mark.parametrize("action", THREE, ids=repr)
+def test_a_label_may_come_as_an_array_of_one(action, wrap):
+    """As policies that know batches alone return it."""
+    env, other = wrap(make()), wrap(make())
+    env.reset(seed=0), other.reset(seed=0)
+    for _ in range(3):
+        assert_same(env.step(action), other.step(3))
+
+
+SCORES = np.linspace(-1, 1, 10, dtype=np.float32)
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, PreviousActionAndReward], ids=["plain", "PreviousActionAndReward"])
+@pytest.mark.parametrize(
+    "action",
+    [SCORES.tolist(), SCORES[None], SCORES[:, None], torch.from_numpy(SCORES)[None]]
+    + [torch.tensor(SCORES, requires_grad=True), SCORES.astype(np.float64)],
+    ids=["list", "(1, 10)", "(10, 1)", "tensor (1, 10)", "with gradients", "float64"],
+)
+def test_so_may_logits(action, wrap):
+    env, other = wrap(make(action="logits")), wrap(make(action="logits"))
+    env.reset(seed=0), other.reset(seed=0)
+    for _ in range(3):
+        assert_same(env.step(action), other.step(SCORES))
+
+
+@pytest.mark.parametrize("action", [0.5, [0.5], np.array([[0.5]]), torch.tensor(0.5)], ids=repr)
+def test_so_may_values(action):
+    env, other = make("GPICL-LinearRegression-v0"), make("GPICL-LinearRegression-v0")
+    env.reset(seed=0), other.reset(seed=0)
+    assert_same(env.step(action), other.step(np.array([0.5], np.float32)))
+
+
+def test_a_batch_of_actions_may_be_a_list_of_tensors():
+    env, other = make_vec(), make_vec()
+    env.reset(seed=0), other.reset(seed=0)
+    assert torch.equal(env.step([torch.tensor(k) for k in (1, 2, 3)])[1], other.step(np.array([1, 2, 3]))[1])
+
+
+def test_lists_of_scores_keep_their_precision_whatever_torch_makes_by_default():
+    env, other = make_vec(action="logits"), make_vec(action="logits")
+    env.reset(seed=0), other.reset(seed=0)
+    with SURROUNDINGS["bfloat16 by default"]():
+        reward = env.step([SCORES.tolist()] * 3)[1]
+    assert torch.equal(reward, other.step(np.stack([SCORES] * 3))[1])

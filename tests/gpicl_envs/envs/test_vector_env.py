@@ -6,9 +6,11 @@ import pytest
 import torch
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
-from small_tasks import SMALL, make, make_vec, play
+from small_tasks import EVERY_KIND, EVERY_VARIANT, SMALL, make, make_vec, play
+from torch_surroundings import SURROUNDINGS
 
 import gpicl_envs
+from gpicl_envs.registration import environments
 
 
 @pytest.mark.parametrize("action", ["label", "logits"])
@@ -226,3 +228,79 @@ def test_help_shows_every_variant():
         _, *variants = inspect.signature(gpicl_envs.TaskDistribution).parameters.values()
         assert all(shown[variant.name].default == variant.default for variant in variants)
     assert "num_envs" not in inspect.signature(gpicl_envs.InContextEnv).parameters
+
+
+# -- What surrounds the calls in torch ---------------------------------------------------------------------------------
+
+KINDS = [
+    *({"env_id": env_id} for env_id in environments()),
+    *({"env_id": "GPICL-Digits-v0"} | kind for kind in EVERY_KIND + EVERY_VARIANT if "dataset" not in kind),
+    *({"env_id": "GPICL-Digits-v0", "action": action, "feedback": "reward"} for action in ("label", "logits")),
+]
+
+
+def play_all_calls(env_id: str, **arguments) -> list:
+    """Everything that an environment shows: whole episodes, steps over an end, resets by mask, the hidden task."""
+    sizes = {"n_features": 64, "length": 14}
+    env = gymnasium.make_vec(env_id, num_envs=2, **(sizes | arguments), autoreset_mode="NextStep")
+    shown: list = [env.reset(seed=0)]
+    episodes = env.unwrapped.sample_episodes()
+    shown += [(episodes.x.clone(), episodes.y.clone(), episodes.index.clone())]
+    for t in range(env.unwrapped.tasks.length + 3):
+        env.single_action_space.seed(t)
+        shown.append(env.step(np.stack([env.single_action_space.sample() for _ in range(2)])))
+    shown.append(env.reset(options={"reset_mask": [True, False]}))
+    task = env.unwrapped.task
+    return [*shown, *(task.parameters or {}).values(), task.projection]
+
+
+def leaves(nest) -> list[torch.Tensor]:
+    if isinstance(nest, dict):
+        nest = list(nest.values())
+    if isinstance(nest, (list, tuple)):
+        return [leaf for inner in nest for leaf in leaves(inner)]
+    return [] if nest is None else [nest]
+
+
+@pytest.mark.parametrize("arguments", KINDS, ids=str)
+def test_what_surrounds_the_calls_in_torch_changes_nothing(arguments: dict):
+    expected = leaves(play_all_calls(**arguments))
+    for name, surrounding in SURROUNDINGS.items():
+        with surrounding():
+            shown = leaves(play_all_calls(**arguments))
+        for tensor, plain in zip(shown, expected, strict=True):
+            assert tensor.dtype == plain.dtype and torch.equal(tensor, plain), name
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_steps_inside_and_outside_inference_mode_may_alternate(mode: AutoresetMode):
+    env, twin = make_vec(autoreset_mode=mode), make_vec(autoreset_mode=mode)
+    env.reset(seed=0), twin.reset(seed=0)
+    for t in range(2 * SMALL["length"]):
+        with torch.inference_mode(t % 2 == 0):
+            if mode is AutoresetMode.DISABLED and t == SMALL["length"]:
+                options = {"reset_mask": torch.tensor([True, True, True])}
+                env.reset(options=options), twin.reset(options=options)
+            if t == 3:
+                options = {"reset_mask": torch.tensor([True, False, False])}
+                env.reset(options=options), twin.reset(options=options)
+            if mode is AutoresetMode.DISABLED and t == SMALL["length"] + 3:
+                return
+            observation, reward, *_ = env.step(torch.full((3,), t % 10))
+        expected, expected_reward, *_ = twin.step(torch.full((3,), t % 10))
+        assert torch.equal(observation["x"], expected["x"]) and torch.equal(reward, expected_reward)
+        assert not any(tensor.is_inference() for tensor in (*observation.values(), reward))
+
+
+@pytest.mark.parametrize(("env_id", "size"), [("GPICL-Digits-v0", 10), ("GPICL-LinearRegression-v0", 1)])
+def test_actions_that_carry_gradients_leave_no_graph_behind(env_id: str, size: int):
+    """Neither in what is shown nor in the environment, where it would grow from step to step."""
+    kind = {"action": "logits"} if size == 10 else {}
+    env = make_vec(env_id, **kind)
+    env.reset(seed=0)
+    weights = torch.zeros(3, size, requires_grad=True)
+    for _ in range(2 * SMALL["length"]):
+        observation, reward, *_ = env.step(2 * weights)
+        assert not any(tensor.requires_grad for tensor in (*observation.values(), reward))
+        kept = [value for value in vars(env.unwrapped).values() if isinstance(value, torch.Tensor)]
+        assert kept and not any(tensor.requires_grad for tensor in kept)

@@ -6,6 +6,7 @@ import pytest
 from small_tasks import play_right
 
 import gpicl_envs
+from gpicl_envs.datasets import Dataset
 
 
 def test_text_shows_position_outcome_and_accuracy():
@@ -68,3 +69,19 @@ def test_unknown_render_modes_list_the_known_ones(arguments: dict):
 def test_a_batch_has_no_window():
     with pytest.raises(ValueError, match="shows one episode, in a window.*gymnasium.make"):
         gymnasium.make_vec("GPICL-Digits-v0", num_envs=2, render_mode="human")
+
+
+SHAPES = [(3, 8, 8), (4, 6, 6, 3), (6, 6, 6), (100, 1), (1, 9), (8, 8, 2), (8, 8, 5), (8, 8, 4), (8, 8, 1), (1,)]
+
+
+@pytest.mark.parametrize("mode", ["rgb_array", "ansi"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_inputs_of_every_shape_have_a_picture(shape: tuple[int, ...], mode: str):
+    x = np.random.default_rng(0).integers(256, size=(40, *shape), dtype=np.uint8)
+    data = Dataset("mine", {"train": x}, {"train": np.arange(40) % 4}, n_classes=4)
+    env = gymnasium.make("GPICL-Array-v0", dataset=data, length=5, render_mode=mode)
+    env.reset(seed=0)
+    for _ in range(5):
+        env.step(1)
+        shown = env.render()
+    assert shown.shape == (356, 760, 3) if mode == "rgb_array" else "right" in shown or "wrong" in shown

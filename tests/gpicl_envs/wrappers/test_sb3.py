@@ -118,7 +118,8 @@ def test_a_made_and_wrapped_environment_is_taken():
         step, expected = ours.step(actions_at(t, "label")), theirs.step(actions_at(t, "label"))
         assert_same(step[0], expected[0])
     assert ours.env_is_wrapped(PreviousActionAndReward) == [True] * 3
-    assert ours.env_is_wrapped(Monitor, indices=0) == [False]
+    assert ours.env_is_wrapped(RecordEpisodeStatistics, indices=0) == [True]
+    assert ours.env_is_wrapped(gymnasium.wrappers.TimeLimit, indices=0) == [False]
 
 
 def test_attributes_and_methods():
@@ -250,6 +251,20 @@ def test_vec_monitor_and_vec_normalize_take_it(tmp_path):
         assert_same(info["terminal_observation"], env.normalize_obs(wanted["terminal_observation"]))
     env.close()
     assert len((tmp_path / "log.monitor.csv").read_text().splitlines()) == 2 + 3
+
+
+def test_returns_of_evaluated_policies_are_never_normalised():
+    """As over SB3's own vector of environments, each in a `Monitor`."""
+    means = []
+    for env in (make(flatten=True), make_dummy(lambda env: Monitor(gymnasium.wrappers.FlattenObservation(env)))):
+        env.seed(0)
+        normalised = VecNormalize(env, norm_obs=False, gamma=0.5)
+        model = PPO("MlpPolicy", normalised, n_steps=8, batch_size=8, seed=0, device="cpu")
+        model.learn(48)  # from here on rewards are divided by a running deviation
+        normalised.training = False
+        env.seed(1)
+        means.append(evaluate_policy(model, normalised, n_eval_episodes=30))  # warns unless rewards are monitored
+    assert means[0] == means[1] and (30 * means[0][0]) % 1 == pytest.approx(0)  # of 30 whole numbers
 
 
 def test_vec_frame_stack_takes_it():

@@ -10,6 +10,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import vector as gymnasium_vector
 from small_tasks import assert_same
+from torch_surroundings import SURROUNDINGS
 
 import gpicl_envs  # noqa: F401 (registers the ids)
 from gpicl_envs.wrappers import PreviousActionAndReward as SinglePrevious
@@ -297,6 +298,46 @@ def test_what_an_agent_does_to_its_action_does_not_touch_what_is_shown():
 def test_wrappers_in_the_wrong_order_are_refused(wrap, message: str):
     with pytest.raises(TypeError, match=message):
         wrap()
+
+
+# -- What surrounds the calls in torch ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+@pytest.mark.parametrize("wrapper", VECTOR_WRAPPERS, ids=lambda wrapper: wrapper.__name__)
+@pytest.mark.parametrize("action", ["label", "logits"])
+def test_what_surrounds_the_calls_in_torch_changes_nothing(action: str, wrapper, mode: AutoresetMode):
+    expected = play(wrapper(make_vec(autoreset_mode=mode, action=action)))
+    for surrounding in SURROUNDINGS.values():
+        with surrounding():
+            shown = play(wrapper(make_vec(autoreset_mode=mode, action=action)))
+        assert_same(shown, expected)
+
+
+@pytest.mark.parametrize("wrapper", [FlattenObservation, PreviousActionAndReward, RecordEpisodeStatistics])
+def test_what_was_shown_inside_inference_mode_can_be_trained_on(wrapper):
+    """A rollout inside it, an update outside: as PPO does."""
+    with torch.inference_mode():
+        env = wrapper(make_vec())
+        env.reset(seed=0)
+        observation, *_ = env.step(torch.zeros(3, dtype=torch.int64))
+    x = observation if isinstance(observation, torch.Tensor) else torch.cat([*observation.values()], 1)
+    weights = torch.ones(x.shape[1], requires_grad=True)
+    (x @ weights).sum().backward()
+    assert torch.equal(weights.grad, x.sum(0))
+    copy.deepcopy(env).step(torch.zeros(3, dtype=torch.int64))  # what it remembers is no inference tensor either
+
+
+@pytest.mark.parametrize("wrapper", VECTOR_WRAPPERS, ids=lambda wrapper: wrapper.__name__)
+def test_actions_that_carry_gradients_leave_no_graph_behind(wrapper):
+    env = wrapper(make_vec(action="logits"))
+    env.reset(seed=0)
+    weights = torch.zeros(3, 10, requires_grad=True)
+    for _ in range(6):
+        observation, reward, *_ = env.step(2 * weights)
+        shown = [*(observation.values() if isinstance(observation, dict) else [observation]), reward]
+        kept = [value for value in vars(env).values() if isinstance(value, torch.Tensor)]
+        assert not any(isinstance(tensor, torch.Tensor) and tensor.requires_grad for tensor in [*shown, *kept])
 
 
 # -- Pickles and specs -------------------------------------------------------------------------------------------------
