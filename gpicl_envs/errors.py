@@ -78,19 +78,29 @@ def check_positive(name: str, given: float) -> float:
     return float(given)
 
 
-def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call a constructor; an argument that it does not take, or that is missing, is named in the error."""
-    parameters = inspect.signature(made).parameters
+def construct(made: Callable[..., Any], arguments: dict[str, Any], title: str = "", *, also: Iterable[str] = ()) -> Any:
+    """Call a constructor; an argument that it does not take, or that is missing, is named in the error.
+
+    Args:
+        made: the constructor.
+        arguments: by name.
+        title: what the error calls it; by default its name.
+        also: further valid arguments, which the caller has taken already.
+    """
+    title = title or getattr(made, "__name__", repr(made))
+    try:
+        parameters = inspect.signature(made).parameters
+    except ValueError:  # of a class in C
+        raise ValueError(f"{title} is not a class in Python whose arguments are known: give another.") from None
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in arguments:
         if name not in parameters and not takes_any:
-            raise UnexpectedArgumentError(
-                f"{getattr(made, '__name__', made)} got an unexpected keyword argument {name!r}."
-                f"{_nearest(name, parameters)}"
-            )
+            valid = {*parameters, *also}
+            takes = _nearest(name, valid) if valid else " It takes none."
+            raise UnexpectedArgumentError(f"{title} got an unexpected keyword argument {name!r}.{takes}")
     required = [name for name, p in parameters.items() if p.default is p.empty and p.kind not in VARIADIC]
     if missing := [name for name in required if name not in arguments]:
-        raise ValueError(f"{getattr(made, '__name__', made)} needs {' and '.join(missing)}: give values or defaults.")
+        raise ValueError(f"{title} needs {' and '.join(missing)}: give values or defaults.")
     return made(**arguments)
 
 

@@ -91,3 +91,22 @@ def test_a_dataset_of_three_classes_has_environments_of_three_classes(three_blob
 def test_a_spec_takes_no_arrays():
     with pytest.raises(ValueError, match="the spec of Digits and arrays"):
         gpicl_envs.register_dataset(gpicl_envs.DATASETS["Digits"], *small_classes())
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+@pytest.mark.parametrize("env_id", ["GPICL-Digits-v0", "GPICL-Array-v0"])
+def test_no_dataset_is_not_mnist(make, env_id: str):
+    with pytest.raises(ValueError, match="dataset=None is not allowed: give a name such as 'MNIST'"):
+        make(env_id, dataset=None)
+    with pytest.raises(ValueError, match="dataset=None and function='LinearRegression' name two kinds"):
+        make("GPICL-LinearRegression-v0", dataset=None)
+
+
+def test_a_missing_split_is_explained():
+    x, y = np.arange(60.0).reshape(30, 2), np.arange(30) % 3
+    gpicl_envs.register_dataset("half", x, y)
+    with pytest.raises(
+        ValueError,
+        match="Unknown split of half 'test'. Valid: train. For .* y_test .*seen-task",
+    ):
+        gymnasium.make("GPICL-half-v0", split="test")
