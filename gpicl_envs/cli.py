@@ -10,13 +10,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
+from io import TextIOWrapper
 from typing import Any
 
 import gymnasium
 import tyro
 
 from gpicl_envs.commands.arguments import Words
-from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.errors import UnknownNameError, printable
 
 COMMANDS_GROUP = "gpicl.commands"
 POINTS = entry_points(group=COMMANDS_GROUP)
@@ -50,6 +51,9 @@ def overview() -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; for bad input, print one line to standard error and exit with code 2."""
     sys.path.insert(0, os.getcwd())  # so that module:Class finds the user's own files
+    for stream in (sys.stdout, sys.stderr):  # what the terminal's encoding lacks is escaped, and ends no run
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     name, *words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if name in ("-h", "--help"):
@@ -60,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\ninterrupted: what was written before is kept", file=sys.stderr)
         sys.exit(130)
     except (ValueError, AssertionError, FloatingPointError, OSError, gymnasium.error.Error) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -1,6 +1,7 @@
 """Messages for bad input: what was wrong, what was given, what is allowed, what to do."""
 
 import inspect
+import unicodedata
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from numbers import Real
@@ -32,6 +33,16 @@ def _nearest(given: object, valid: Iterable[str]) -> str:
     near = [lowered[match] for match in get_close_matches(str(given).lower(), lowered, n=3, cutoff=0.5)]
     suggestion = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"{suggestion} Valid: {', '.join(names)}."
+
+
+def printable(text: str) -> str:
+    """Return text on one line: line breaks, control characters and lone surrogates become escapes."""
+    if text.isprintable():
+        return text
+    kept = (letter.isprintable() or unicodedata.category(letter) == "Zs" for letter in text)
+    return "".join(
+        letter if keep else letter.encode("unicode_escape").decode() for letter, keep in zip(text, kept, strict=True)
+    )
 
 
 def check_choice(kind: str, given: str, valid: tuple[str, ...]) -> str:

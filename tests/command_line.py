@@ -25,12 +25,17 @@ class Cheat(Learner):
 """
 
 
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, cwd: Path | None = None, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
     """Run the installed command as a user does."""
     command = Path(sys.executable).with_name("gpicl")
     environment = os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [str(command), *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment, timeout=250
+        [str(command), *map(str, arguments)],
+        capture_output=True,
+        encoding=encoding,
+        cwd=cwd,
+        env=environment,
+        timeout=250,
     )
 
 

@@ -93,7 +93,7 @@ def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
     made = [folder / name for name in (*AGENTS, "report", RECORDS)]
     if (folder / SETTINGS).is_file():
         if (folder / SETTINGS).read_text(encoding="utf-8") == _settings(config, finished=False):
-            console.print(f"Resuming the interrupted run in {folder}.")
+            show(f"Resuming the interrupted run in {folder}.", console)
             return
     elif present := [str(path) for path in made if path.exists()]:
         raise ValueError(f"{', '.join(present)} were not made by a quickstart: give another folder (--out).")
@@ -135,7 +135,7 @@ def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, cons
         if f"GPICL-{dataset}-v0" in done:
             continue
         episodes = config.episodes if protocol == UNSEEN_TASK else max(1, config.episodes // 2)
-        console.print(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({protocol})")
+        show(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({protocol})", console)
         curves = evaluate_all(learners, tasks, episodes=episodes, seed=config.seed + 7_000_000, protocol=protocol)
         append_jsonl(path, [curve.record() for curve in curves])
     return read_records(path)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 from rich.console import Console
 
-from gpicl_envs.errors import check_integer, check_number
+from gpicl_envs.errors import check_integer, check_number, printable
 
 Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")]
 
@@ -20,8 +20,9 @@ class Words(tuple[str, ...]):
 
 
 def show(line: object, console: Console | None = None) -> None:
-    """Print text as it is: neither coloured nor cut into lines that fit the terminal."""
-    (console or Console()).print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print text as it is, neither coloured nor cut into lines that fit the terminal, but no control characters."""
+    text = "\n".join(map(printable, str(line).split("\n")))
+    (console or Console()).print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def unchecked(config: Config) -> Config:

@@ -15,7 +15,9 @@ ARRAY_ID = "GPICL-Array-v0"  # shows any dataset, by `dataset=`
 
 
 def register_spec(spec: DatasetSpec) -> None:
-    """Add a dataset; its name must be new, without regard to case, `_` and `-`."""
+    """Add a dataset; its name must be printable, and new without regard to case, `_` and `-`."""
+    if not spec.name.isprintable():
+        raise ValueError(f"A dataset's name must be text that can be printed, given {spec.name!r}.")
     taken = _find_registered(spec.name)
     if taken is not None:
         raise ValueError(f"Dataset {spec.name!r} is registered already, as {taken.name!r}: choose another name.")

@@ -68,6 +68,8 @@ class LearnerSpec:
                 f"{text!r} does not describe a learner: give text, such as 'knn,k=3' or a checkpoint folder."
             )
         text = os.fspath(text)
+        if not text.isprintable():
+            raise ValueError(f"{text!r} has characters that cannot be printed: rename the folder, or correct the text.")
         name, arguments = _split_arguments(text)
         kwargs = arguments | kwargs
         known, (scheme, _, rest) = learner_targets(), name.partition(":")

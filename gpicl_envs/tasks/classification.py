@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gpicl_envs.datasets.dataset import Dataset, Location
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_dataset, prepare_dataset
 from gpicl_envs.datasets.user import NpzFile, is_path
-from gpicl_envs.errors import check_bool, check_choice, check_fraction, check_integer, check_number
+from gpicl_envs.errors import check_bool, check_choice, check_fraction, check_integer, check_number, printable
 from gpicl_envs.sampling.examples import Examples, Pool
 from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
 from gpicl_envs.sampling.labels import add_label_noise, apply_permutations, draw_permutations, identity_permutations
@@ -96,7 +96,7 @@ class TaskDistribution(EpisodeDistribution):
     ) -> None:
         self._spec = None if isinstance(dataset, Dataset) else find_dataset(dataset)
         self._given, self.features = dataset, features
-        self.name = (self._spec or dataset).name  # type: ignore[union-attr]
+        self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
         self.image_size = None if image_size is None else check_integer("image_size", image_size, 1)
         self.dataset = data = prepare_dataset(dataset, image_size, features)
         self.split, self.device = split, check_device(device)
