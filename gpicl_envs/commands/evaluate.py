@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from gpicl_envs.commands.arguments import Assignments, show
+from gpicl_envs.commands.arguments import Assignments, one_line_errors, show
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.jsonl import append_jsonl
 from gpicl_envs.evaluation.provenance import command_line
@@ -65,7 +65,9 @@ def _evaluate(specs: Sequence[str], tasks: Any, **options: Any) -> list[Record]:
     made = {spec: _make_checked(spec, tasks) for spec in dict.fromkeys(specs)}
     names = distinct_names({spec: learner.name for spec, learner in made.items()})
     records: list[Record] = []
-    for curve, spec in zip(evaluate_all(list(made.values()), tasks, **options), made, strict=True):
+    with one_line_errors("A learner"):
+        curves = evaluate_all(list(made.values()), tasks, **options)
+    for curve, spec in zip(curves, made, strict=True):
         fingerprint = LearnerSpec.parse(spec).fingerprint(made[spec])
         with np.errstate(all="ignore"):  # an infinite error has no interval, and becomes a failed record
             record = curve.record(command_line())
@@ -100,7 +102,8 @@ def _make_checked(spec: str, tasks: Any) -> Any:
     from gpicl_envs.learners.check import check_learner
     from gpicl_envs.tasks.oracle import Oracle
 
-    learner = LearnerSpec.parse(spec).make_for(tasks)
-    if not isinstance(learner, Oracle):
-        check_learner(learner, length=max(2, min(tasks.length, 100)))
+    with one_line_errors(spec):
+        learner = LearnerSpec.parse(spec).make_for(tasks)
+        if not isinstance(learner, Oracle):
+            check_learner(learner, length=max(2, min(tasks.length, 100)))
     return learner

@@ -64,9 +64,7 @@ class LearnerSpec:
             ValueError: an argument is malformed, or the text could be a folder or something else.
         """
         if not isinstance(text, str | os.PathLike):
-            raise ValueError(
-                f"{text!r} does not describe a learner: give text, such as 'knn,k=3' or a checkpoint folder."
-            )
+            raise ValueError(f"{text!r} describes no learner: give text, such as 'knn,k=3' or a checkpoint folder.")
         text = os.fspath(text)
         if not text.isprintable():
             raise ValueError(f"{text!r} has characters that cannot be printed: rename the folder, or correct the text.")

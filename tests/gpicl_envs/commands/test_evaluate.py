@@ -30,6 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("evaluate --learners empty", "holds no checkpoint"),
         ("evaluate --learners broken", "is incomplete: it does not give arguments, learner, sha256, training"),
         ("evaluate --learners knn --episodes 0", "episodes=0"),
+        ("evaluate --learners knn --env-kwargs dataset=None", "dataset=None is not allowed: give a name"),
+        ("evaluate --learners knn --env-kwargs dataset=3", "dataset=3 is not allowed: give a name"),
+        ("evaluate --learners my_agent:Stumbles", "my_agent:Stumbles raised KeyError: 'no key' (my_agent.py, line"),
+        ("evaluate --learners my_agent:NotMade", "my_agent:NotMade raised TypeError: not today (my_agent.py, line"),
+        ("evaluate --learners typing:Any", "typing:Any"),
+        ("evaluate --learners pretrained:gpicl-small,k=3", "unexpected keyword argument 'k'. It takes none."),
+        ("evaluate --learners sklearn:SVC,C=abc", "SVC cannot be fitted"),
     ],
 )
 def test_bad_input_ends_with_one_clear_line(
