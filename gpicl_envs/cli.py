@@ -12,13 +12,14 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
+from io import TextIOWrapper
 from typing import Any
 
 import gymnasium
 import tyro
 
 from gpicl_envs.commands.arguments import Words
-from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.errors import UnknownNameError, printable
 
 COMMANDS_GROUP = "gpicl.commands"
 POINTS = entry_points(group=COMMANDS_GROUP)
@@ -57,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.path.insert(0, os.getcwd())  # so that module:Class finds the user's own files
+    for stream in (sys.stdout, sys.stderr):  # what the terminal's encoding lacks is escaped, and ends no run
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     name, *words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         if name in ("-h", "--help"):
@@ -67,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\ninterrupted: what was written before is kept", file=sys.stderr)
         sys.exit(130)
     except (ValueError, AssertionError, FloatingPointError, OSError, gymnasium.error.Error) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -1,6 +1,7 @@
 """Messages for bad input: what was wrong, what was given, what is allowed, what to do."""
 
 import inspect
+import unicodedata
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from numbers import Real
@@ -32,6 +33,16 @@ def _nearest(given: object, valid: Iterable[str]) -> str:
     near = [lowered[match] for match in get_close_matches(str(given).lower(), lowered, n=3, cutoff=0.5)]
     suggestion = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"{suggestion} Valid: {', '.join(names)}."
+
+
+def printable(text: str) -> str:
+    """Return text on one line: line breaks, control characters and lone surrogates become escapes."""
+    if text.isprintable():
+        return text
+    kept = (letter.isprintable() or unicodedata.category(letter) == "Zs" for letter in text)
+    return "".join(
+        letter if keep else letter.encode("unicode_escape").decode() for letter, keep in zip(text, kept, strict=True)
+    )
 
 
 def check_choice(kind: str, given: str, valid: tuple[str, ...]) -> str:
@@ -78,19 +89,29 @@ def check_positive(name: str, given: float) -> float:
     return float(given)
 
 
-def construct(made: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call a constructor; an argument that it does not take, or that is missing, is named in the error."""
-    parameters = inspect.signature(made).parameters
+def construct(made: Callable[..., Any], arguments: dict[str, Any], title: str = "", *, also: Iterable[str] = ()) -> Any:
+    """Call a constructor; an argument that it does not take, or that is missing, is named in the error.
+
+    Args:
+        made: the constructor.
+        arguments: by name.
+        title: what the error calls it; by default its name.
+        also: further valid arguments, which the caller has taken already.
+    """
+    title = title or getattr(made, "__name__", repr(made))
+    try:
+        parameters = inspect.signature(made).parameters
+    except ValueError:  # of a class in C
+        raise ValueError(f"{title} is not a class in Python whose arguments are known: give another.") from None
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in arguments:
         if name not in parameters and not takes_any:
-            raise UnexpectedArgumentError(
-                f"{getattr(made, '__name__', made)} got an unexpected keyword argument {name!r}."
-                f"{_nearest(name, parameters)}"
-            )
+            valid = {*parameters, *also}
+            takes = _nearest(name, valid) if valid else " It takes none."
+            raise UnexpectedArgumentError(f"{title} got an unexpected keyword argument {name!r}.{takes}")
     required = [name for name, p in parameters.items() if p.default is p.empty and p.kind not in VARIADIC]
     if missing := [name for name in required if name not in arguments]:
-        raise ValueError(f"{getattr(made, '__name__', made)} needs {' and '.join(missing)}: give values or defaults.")
+        raise ValueError(f"{title} needs {' and '.join(missing)}: give values or defaults.")
     return made(**arguments)
 
 

@@ -19,18 +19,32 @@ class Nearest(Learner):
     def predict(self, x, y):
         return (x @ x.mT).tril(-1) @ torch.nn.functional.one_hot(y, self.n_classes).float()
 
+class Stumbles(Learner):
+    def predict(self, x, y):
+        raise KeyError("no key")
+
+class NotMade(Learner):
+    def __init__(self):
+        raise TypeError("not today")
+    predict = Stumbles.predict
+
 class Cheat(Learner):
     def predict(self, x, y):
         return torch.nn.functional.one_hot(y, self.n_classes).float()
 """
 
 
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, cwd: Path | None = None, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
     """Run the installed command as a user does."""
     command = Path(sys.executable).with_name("gpicl")
     environment = os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [str(command), *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment, timeout=250
+        [str(command), *map(str, arguments)],
+        capture_output=True,
+        encoding=encoding,
+        cwd=cwd,
+        env=environment,
+        timeout=250,
     )
 
 

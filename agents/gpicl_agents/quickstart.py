@@ -115,7 +115,7 @@ def _prepare(folder: Path, config: QuickstartConfig, console: Console) -> None:
             "delete that one."
         )
     else:
-        console.print(f"Resuming the run in {folder}; to start from scratch, delete that folder.")
+        show(f"Resuming the run in {folder}; to start from scratch, delete that folder.", console)
 
 
 def _train(name: str, folder: Path, config: QuickstartConfig, max_seconds: float, console: Console) -> Learner:
@@ -145,7 +145,7 @@ def _compare(learners: list[Learner], path: Path, config: QuickstartConfig, cons
         if all((tasks.env_id, learner.name) in done for learner in learners):
             continue
         episodes = config.episodes if protocol == UNSEEN_TASK else max(1, config.episodes // 2)
-        console.print(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({protocol})")
+        show(f"comparing {len(learners)} learners on {episodes:,} episodes of {dataset} ({protocol})", console)
         curves = evaluate_all(learners, tasks, episodes=episodes, seed=config.seed + 7_000_000, protocol=protocol)
         new = [curve.record() for curve in curves if (tasks.env_id, curve.learner) not in done]
         append_jsonl(path, new)

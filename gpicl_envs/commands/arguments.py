@@ -1,13 +1,17 @@
 """What several commands share: types of parameters, and where jobs run."""
 
 import os
-from contextlib import AbstractContextManager
+import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
 from rich.console import Console
 
-from gpicl_envs.errors import check_integer, check_number
+from gpicl_envs.errors import check_integer, check_number, printable
+from gpicl_envs.jobs.job import one_line
 
 Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")]
 
@@ -20,8 +24,9 @@ class Words(tuple[str, ...]):
 
 
 def show(line: object, console: Console | None = None) -> None:
-    """Print text as it is: neither coloured nor cut into lines that fit the terminal."""
-    (console or Console()).print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print text as it is, neither coloured nor cut into lines that fit the terminal, but no control characters."""
+    text = "\n".join(map(printable, str(line).split("\n")))
+    (console or Console()).print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def unchecked(config: Config) -> Config:
@@ -33,6 +38,22 @@ def unchecked(config: Config) -> Config:
     twin = type(kind.__name__, (kind,), {"__post_init__": lambda self: None})
     made: Config = twin(**vars(config))
     return made
+
+
+@contextmanager
+def one_line_errors(learner: str) -> Iterator[None]:
+    """Turn any exception of a learner's own code into a LearnerCheckError that says where it was raised."""
+    from gpicl_envs.learners.check import LearnerCheckError
+
+    try:
+        yield
+    except (ValueError, AssertionError, OSError):
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if "site-packages" not in frame.filename] or list(frames)
+        place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}"
+        raise LearnerCheckError(f"{learner} raised {one_line(error)} ({place}).") from error
 
 
 def processes(workers: int | None, device: str) -> tuple[int, int]:

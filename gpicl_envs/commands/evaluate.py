@@ -1,17 +1,19 @@
 """`gpicl evaluate`: learners on the same episodes, as a table and as records."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import tyro
 
-from gpicl_envs.commands.arguments import Assignments, show
+from gpicl_envs.commands.arguments import Assignments, one_line_errors, show
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.jsonl import append_jsonl
 from gpicl_envs.evaluation.provenance import command_line
-from gpicl_envs.evaluation.records import Record, distinct_names
+from gpicl_envs.evaluation.records import Record, distinct_names, read_records, valid_or_failed
 from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
 from gpicl_envs.registration import find_environment
 
@@ -53,7 +55,7 @@ def evaluate(
     records = _evaluate(learners, tasks, episodes=episodes, seed=seed, protocol=protocol, batch_size=batch_size)
     show(markdown_table(group(records)))
     append_jsonl(out, records)
-    show(f"Records added to {out}. To draw them: gpicl report {out}")
+    show(_what_next(out))
 
 
 def _evaluate(specs: Sequence[str], tasks: Any, **options: Any) -> list[Record]:
@@ -63,10 +65,26 @@ def _evaluate(specs: Sequence[str], tasks: Any, **options: Any) -> list[Record]:
     made = {spec: _make_checked(spec, tasks) for spec in dict.fromkeys(specs)}
     names = distinct_names({spec: learner.name for spec, learner in made.items()})
     records: list[Record] = []
-    for curve, spec in zip(evaluate_all(list(made.values()), tasks, **options), made, strict=True):
+    with one_line_errors("A learner"):
+        curves = evaluate_all(list(made.values()), tasks, **options)
+    for curve, spec in zip(curves, made, strict=True):
         fingerprint = LearnerSpec.parse(spec).fingerprint(made[spec])
-        records.append(replace(curve.record(command_line()), learner=names[spec], spec=spec, fingerprint=fingerprint))
+        with np.errstate(all="ignore"):  # an infinite error has no interval, and becomes a failed record
+            record = curve.record(command_line())
+        labels = {"learner": names[spec], "spec": spec, "fingerprint": fingerprint}
+        records.append(valid_or_failed(replace(record, **labels)))
     return records
+
+
+def _what_next(out: Path) -> str:
+    """Where the records are, and what can be done with that file."""
+    from gpicl_envs.report import group, merge
+
+    try:
+        group(merge({str(out): read_records(out)}))
+    except ValueError as error:
+        return f"Records added to {out}, which `gpicl report` refuses as a whole, for its earlier records: {error}"
+    return f"Records added to {out}. To draw them: {shlex.join(['gpicl', 'report', str(out)])}"
 
 
 def _make_tasks(env: str, protocol: str, env_kwargs: dict[str, Any], device: str) -> Any:
@@ -84,7 +102,8 @@ def _make_checked(spec: str, tasks: Any) -> Any:
     from gpicl_envs.learners.check import check_learner
     from gpicl_envs.tasks.oracle import Oracle
 
-    learner = LearnerSpec.parse(spec).make_for(tasks)
-    if not isinstance(learner, Oracle):
-        check_learner(learner, length=max(2, min(tasks.length, 100)))
+    with one_line_errors(spec):
+        learner = LearnerSpec.parse(spec).make_for(tasks)
+        if not isinstance(learner, Oracle):
+            check_learner(learner, length=max(2, min(tasks.length, 100)))
     return learner

@@ -121,7 +121,11 @@ class Dataset:
     def split(self, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return (M, N_x) inputs and (M,) labels of the split `"train"` or `"test"`."""
         if name not in self.x:
-            raise UnknownNameError(f"split of {self.name}", name, self.x)
+            hint = (
+                f"For the {name} split, give x_{name} and y_{name} (to register_dataset, or in the .npz file); "
+                f"without it, take split={next(iter(self.x))!r}: the evaluation protocol is then seen-task."
+            )
+            raise UnknownNameError(f"split of {self.name}", name, self.x, hint if name in SPLITS else "")
         return self.x[name].reshape(len(self.x[name]), -1), self.y[name]
 
     def resized(self, image_size: int) -> "Dataset":

@@ -60,6 +60,28 @@ def _scan() -> tuple[dict[str, NpzFile], dict[str, str]]:
     return files, others
 
 
+def is_path(text: str) -> bool:
+    """Whether a text is written as the path of a file, not as a name: with a folder, or with the suffix .npz."""
+    return Path(text).name != text or text.casefold().endswith(".npz")
+
+
+def npz_at(text: str) -> NpzFile | None:
+    """Return the file at a path; None if there is none, or if the text is not written as a path.
+
+    Without a folder, the file is in the working directory or in the data folder.
+
+    Raises:
+        ValueError: each of these folders has such a file.
+    """
+    if not is_path(text) or "\0" in text:
+        return None
+    places = [Path(text).expanduser()] + ([data_folder() / text] if Path(text).name == text else [])
+    found = [path.absolute() for path in places if path.is_file()]
+    if len(found) > 1 and not found[0].samefile(found[1]):
+        raise ValueError(f"{text!r} could be {found[0]} or {found[1]}: give one of these paths.")
+    return NpzFile(found[0], found[0].stat().st_mtime_ns) if found else None
+
+
 def find_npz(name: str) -> NpzFile | None:
     """Return the file of this name in the data folder, compared without case, `_` and `-`; None if there is none.
 
@@ -120,7 +142,7 @@ class ArrayFiles:
             raise MissingDataError(
                 "GPICL-Array-v0 comes without data: choose some, as in gymnasium.make('GPICL-Array-v0', "
                 "dataset='mine') after gpicl_envs.register_dataset('mine', x, y); or give a gpicl_envs.Dataset, a "
-                f"registered name, or NAME for a file NAME.npz in {data_folder()} (or in GPICL_DATA_DIR)."
+                f"registered name, NAME for a file NAME.npz in {data_folder()} (or in GPICL_DATA_DIR), or a path."
             )
         return file
 

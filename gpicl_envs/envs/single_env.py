@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from gpicl_envs.envs import signature_with_arguments_of
 from gpicl_envs.envs.actions import as_single_action
 from gpicl_envs.envs.vector_env import InContextVectorEnv
-from gpicl_envs.errors import check_choice
+from gpicl_envs.errors import UnexpectedArgumentError, check_choice, check_integer
 from gpicl_envs.rendering.modes import RENDER_FPS, RENDER_MODES, render
 from gpicl_envs.rendering.window import Window
 from gpicl_envs.sampling.philox import WORD
+from gpicl_envs.tasks import DEFAULT_DATASET
 from gpicl_envs.tasks.base import Task
 from gpicl_envs.tasks.episodes import Episodes
 
@@ -23,15 +24,20 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
     """One in-context learning problem, in NumPy: the batch of one of `InContextVectorEnv`, which describes it.
 
     Args:
-        dataset: a registered name or a `Dataset`.
+        dataset: a registered name, the path of an .npz file, or a `Dataset`.
         render_mode: None, `"rgb_array"`, `"ansi"`, or `"human"`: a window that follows every reset and step.
         **arguments: the other arguments of `InContextVectorEnv`.
     """
 
     metadata: dict[str, Any] = InContextVectorEnv.metadata | {"render_modes": list(RENDER_MODES)}
 
-    def __init__(self, dataset: Any = None, *, render_mode: str | None = None, **arguments: Any) -> None:
+    def __init__(self, dataset: Any = DEFAULT_DATASET, *, render_mode: str | None = None, **arguments: Any) -> None:
         self.render_mode = None if render_mode is None else check_choice("render_mode", render_mode, RENDER_MODES)
+        for name in ("num_envs", "autoreset_mode"):
+            if name in arguments:
+                raise UnexpectedArgumentError(
+                    f"InContextEnv got an unexpected keyword argument {name!r}: it is one of gymnasium.make_vec."
+                )
         drawn = "rgb_array" if render_mode == "human" else render_mode
         self._batch = InContextVectorEnv(
             1, dataset, autoreset_mode=AutoresetMode.DISABLED, render_mode=drawn, **arguments
@@ -48,6 +54,7 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
     ) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
         """Begin a new episode; a seed begins a new stream of episodes. Returns the observation and {task_id}."""
         continues = self._np_random is not None
+        seed = None if seed is None else check_integer("seed", seed, 0, WORD - 1)
         super().reset(seed=seed)
         # Unseeded, gymnasium draws 128 bits, of which a stream takes 64.
         stream = seed if seed is not None or continues else self.np_random_seed % WORD

@@ -21,7 +21,7 @@ from gpicl_envs.rendering.frame import Frame, make_frame
 from gpicl_envs.rendering.modes import BATCH_RENDER_MODES, RENDER_FPS, render
 from gpicl_envs.sampling.philox import UInt64Array
 from gpicl_envs.sampling.torch_modes import in_plain_mode
-from gpicl_envs.tasks import FunctionDistribution, TaskDistribution, make_tasks
+from gpicl_envs.tasks import DEFAULT_DATASET, FunctionDistribution, TaskDistribution, make_tasks
 from gpicl_envs.tasks.base import Task
 from gpicl_envs.tasks.episodes import Episodes
 
@@ -63,7 +63,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     Args:
         num_envs: B.
-        dataset: a registered name or a `Dataset`: classification problems; `"MNIST"` by default.
+        dataset: a registered name, the path of an .npz file, or a `Dataset`: classification problems.
         function: a class of functions, such as `"LinearRegression"`: regression problems, instead of a dataset.
         action: how predictions are given: `"label"` (default) or `"logits"`; `"value"` for regression.
         feedback: what the agent sees after a prediction: the `"label"` or only the `"reward"`.
@@ -82,7 +82,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     def __init__(
         self,
         num_envs: int = 1,
-        dataset: Any = None,
+        dataset: Any = DEFAULT_DATASET,
         *,
         function: str | None = None,
         action: str | None = None,
@@ -103,7 +103,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
             check_choice("autoreset_mode", autoreset_mode, tuple(mode.value for mode in AutoresetMode))
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
-        self.tasks = make_tasks(dataset=dataset, function=function, device=device, **task_arguments)
+        also = "action", "feedback", "render_mode"
+        self.tasks = make_tasks(also, dataset=dataset, function=function, device=device, **task_arguments)
         self.device = self.tasks.device
         self.action_type = make_action_type(action, feedback, self.tasks.n_classes)
         self.action, self.feedback = self.action_type.name, feedback

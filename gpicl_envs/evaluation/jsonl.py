@@ -2,14 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
-from reprlib import repr as shortened
-from typing import Annotated, Any, get_args
+from typing import Any
 
 from gpicl_envs.datasets.files import exclusive, writing
+from gpicl_envs.evaluation.schema import from_json, to_json
 
 BLOCK = 1 << 16  # bytes read at a time from a file's end
 
@@ -22,9 +21,9 @@ def append_jsonl(path: str | os.PathLike[str], records: Iterable[Any]) -> None:
 
     Raises:
         OSError: the file cannot be written, or the disk is full.
-        ValueError: another process is using the file.
+        ValueError: another process is using the file, or a record could not be read again.
     """
-    path, lines = Path(path), "".join(json.dumps(asdict(record)) + "\n" for record in records).encode()
+    path, lines = Path(path), "".join(to_json(record) + "\n" for record in records).encode()
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(path), open(path, "a+b", buffering=0) as file:
@@ -71,46 +70,14 @@ def read_jsonl(path: str | os.PathLike[str], kind: Any, schema: str) -> list[Any
     Raises:
         ValueError: a line is not such a record; the message names the file, the line and the field.
     """
-    from pydantic import ConfigDict, Discriminator, TypeAdapter, ValidationError  # 60 ms that only reading needs
-
-    is_union = len(get_args(kind)) > 1
-    line_type: Any = Annotated[kind, Discriminator("status")] if is_union else kind
-    # A list, as pydantic takes a configuration for it, but not for a dataclass.
-    adapter = TypeAdapter[Any](list[line_type], config=ConfigDict(allow_inf_nan=False))
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file ({error.reason}): give a file of records.") from None
     records = []
-    for number, line in enumerate(lines, start=1):
-        _check_schema(f"{path}, line {number}", line, schema)
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         try:
-            records += adapter.validate_json(f"[{line}]", strict=True)
-        except ValidationError as error:
-            depth = 2 if is_union else 1  # the place in the list, and the status, come before the field
-            problems = "; ".join(_problem(details, depth) for details in error.errors()[:3])
-            raise ValueError(f"{path}, line {number}: {problems}. Make the record again, or remove the line.") from None
+            records.append(from_json(line, kind, f"{path}, line {number}", ("schema", schema)))
+        except ValueError as error:
+            raise ValueError(f"{error} Make the record again, or remove the line.") from None
     return records
-
-
-def _check_schema(place: str, line: str, schema: str) -> None:
-    """Raise ValueError unless the line is a JSON object of this schema."""
-    try:
-        found = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{place} is not JSON ({error}): remove the line, or the file.") from None
-    given = found.get("schema") if isinstance(found, dict) else type(found).__name__
-    if given != schema:
-        raise ValueError(
-            f"{place} has the schema {given!r}, but this version reads {schema!r}: make the records again, in a new "
-            "file."
-        )
-
-
-def _problem(error: Mapping[str, Any], depth: int) -> str:
-    """One of pydantic's errors, as a phrase: the field, what was given, and what is allowed."""
-    field = ".".join(map(str, error["loc"][depth:]))
-    if error["type"] == "missing":
-        return f"{field} is missing"
-    message = error["msg"].removeprefix("Value error, ")  # raised by a dataclass, so without a field
-    return f"{field}={shortened(error['input'])}: {message}" if field else message

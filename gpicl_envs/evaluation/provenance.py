@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+from gpicl_envs.errors import printable
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Provenance:
     versions: dict[str, str] = field(default_factory=dict)
     commit: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("device", "machine", "command", "date"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
 
 def provenance(device: str, command: str = "") -> Provenance:
     """Return the provenance of a result that this process, or a job that it started, makes now."""
@@ -39,8 +46,8 @@ def provenance(device: str, command: str = "") -> Provenance:
 
 
 def command_line() -> str:
-    """Return what the user typed, with the program's name instead of its path."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """Return what the user typed as one line for a shell, with the program's name instead of its path."""
+    return shlex.join([Path(sys.argv[0]).name, *map(printable, sys.argv[1:])])
 
 
 def package_versions() -> dict[str, str]:

@@ -1,13 +1,17 @@
 """Records: the result of one learner on one environment, as a line of JSON that outlives the process that made it."""
 
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from gpicl_envs.errors import check_choice, printable
 from gpicl_envs.evaluation.jsonl import read_jsonl
+from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.evaluation.provenance import Provenance
+from gpicl_envs.evaluation.schema import as_read
 
 SCHEMA = "gpicl-record-3"
 ORACLE = "oracle"
@@ -54,6 +58,8 @@ class Reliability:
 class Record:
     """The fields that every record has: which learner was evaluated, and on which episodes.
 
+    Line breaks and control characters in its texts become escapes.
+
     Args:
         schema: the version of this format.
         learner: its name in tables.
@@ -81,6 +87,16 @@ class Record:
     episodes: int
     suite: SuiteClaim | None = None
     provenance: Provenance
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():  # what is printed, drawn and put into pages is harmless everywhere
+            if isinstance(value, str):
+                object.__setattr__(self, name, printable(value))
+        given = {name: printable(value) if isinstance(value, str) else value for name, value in self.env_kwargs.items()}
+        object.__setattr__(self, "env_kwargs", given)
+        _check_least(self, 1, "episodes")
+        _check_least(self, 0, "seed")
+        check_choice("protocol", self.protocol, tuple(PROTOCOLS))
 
     @property
     def knows_the_task(self) -> bool:
@@ -138,15 +154,25 @@ class ScoredRecord(Record):
     interval_note: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "final_positions"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}, but it is at least 1")
-        for name in ("final_scores", "area_scores"):
-            if len(getattr(self, name)) != self.episodes:
-                raise ValueError(f"{name} holds {len(getattr(self, name))} episodes of {self.episodes}")
-        mean = sum(self.final_scores) / (self.episodes * self.final_positions)
-        if not abs(mean - self.final.mean) <= ROUNDING * max(1.0, abs(mean)):
-            raise ValueError(f"final={self.final.mean}, but the mean of its final_scores is {mean:.5f}")
+        super().__post_init__()
+        _check_least(self, 1, "final_positions")
+        _check_least(self, 0, "n_parameters", "state_size", "wall_seconds")
+        _check_lengths(self, self.episodes, "episodes", "final_scores", "area_scores", "task_id")
+        length = len(self.curve.mean)
+        if length < self.final_positions:
+            raise ValueError(f"curve holds {length} positions, but final_positions={self.final_positions}")
+        _check_lengths(self.curve, length, "positions", "mean", "low", "high")
+        _check_lengths(self, length, "positions", "nll")
+        if self.reliability is not None:
+            _check_lengths(self.reliability, len(self.reliability.count), "bins", "confidence", "accuracy")
+        for level, numbers in (self.examples_to or {}).items():
+            if len(numbers) != 3:
+                raise ValueError(f"examples_to.{level} holds {len(numbers)} numbers of 3: a number, low and high")
+        for name, positions in (("final", self.final_positions), ("area", length)):
+            mean = sum(getattr(self, f"{name}_scores")) / (self.episodes * positions)
+            given = getattr(self, name).mean
+            if math.isfinite(given) and not abs(mean - given) <= ROUNDING * max(1.0, abs(mean)):
+                raise ValueError(f"{name}={given}, but the mean of its {name}_scores is {mean:.5f}")
 
     @property
     def larger_is_better(self) -> bool:
@@ -160,6 +186,31 @@ class FailedRecord(Record):
 
     status: Literal["failed"] = "failed"
     error: str
+
+
+def _check_least(record: Any, least: int, *names: str) -> None:
+    """Raise ValueError for a field whose value is below `least`."""
+    for name in names:
+        if getattr(record, name) < least:
+            raise ValueError(f"{name}={getattr(record, name)}, but it is at least {least}")
+
+
+def _check_lengths(record: Any, length: int, unit: str, *names: str) -> None:
+    """Raise ValueError for a list, if it is there, that holds another number of values."""
+    for name in names:
+        found = getattr(record, name)
+        if found is not None and len(found) != length:
+            raise ValueError(f"{name} holds {len(found)} {unit} of {length}")
+
+
+def valid_or_failed(record: ScoredRecord) -> Record:
+    """Return a record as a file gives it back; one that a file cannot keep becomes a failed one, with the reason."""
+    try:
+        kept: Record = as_read(record)
+        return kept
+    except ValueError as error:
+        shared = {field.name: getattr(record, field.name) for field in fields(Record)}
+        return FailedRecord(**shared, error=f"the result is not valid: {error}")
 
 
 def read_records(path: str | os.PathLike[str]) -> list[Record]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
+from gpicl_envs.errors import printable
+
 ATTEMPTS = 3  # to run a job whose process dies
 DIED = f"its process died, {ATTEMPTS} times: out of memory, or a crash of native code"
 
@@ -77,7 +79,7 @@ def too_long(time_limit: float) -> Outcome:
 def one_line(error: BaseException) -> str:
     """Return an exception as one line: its type and its message."""
     try:
-        text = " ".join(str(error).split())
+        text = printable(" ".join(str(error).split()))
     except Exception:  # a learner's own exception class may be broken too
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

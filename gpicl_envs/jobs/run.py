@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from gpicl_envs.datasets.files import exclusive
 from gpicl_envs.evaluation.jsonl import append_jsonl
-from gpicl_envs.jobs.job import Job, Runner
+from gpicl_envs.evaluation.schema import as_read
+from gpicl_envs.jobs.job import Job, Outcome, Runner
 
 Report = Callable[[str], None]
 
@@ -64,12 +65,23 @@ def run_jobs(
         report(f"{len(jobs) - len(waiting)} of {len(jobs)} {unit} are done already")
     with exclusive(path):
         for count, (job, outcome) in enumerate(run(waiting), start=1):
+            outcome = _valid(outcome)
             record = outcome.value if outcome.error is None else job.failed(outcome.error)
             result = describe(record) if outcome.error is None else f"failed: {outcome.error}"
             report(f"[{count}/{len(waiting)}] {job.title}: {result}")
             append_jsonl(path, [record])
             known.append(record)
     return [_latest(job, known) for job in jobs]
+
+
+def _valid(outcome: Outcome) -> Outcome:
+    """The outcome with its record as a file gives it back, or with the reason why a file cannot keep it."""
+    if outcome.error is not None:
+        return outcome
+    try:
+        return Outcome(as_read(outcome.value))
+    except ValueError as error:
+        return Outcome(error=f"the result is not valid: {error}")
 
 
 def _latest(job: RecordedJob, records: Sequence[Any]) -> Any:

@@ -141,6 +141,24 @@ def encoded(y: torch.Tensor, n_classes: int) -> torch.Tensor:
 
 
 @contextmanager
+def no_more_parameters(count: int) -> Iterator[None]:
+    """Refuse, with ValueError, to make a model of more than twice so many parameters, before it fills the memory."""
+    made = 0
+
+    def add(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> None:
+        nonlocal made
+        made += 0 if parameter is None else parameter.numel()
+        if made > 2 * count:
+            raise ValueError(f"its arguments make a model of more than {2 * count:,} parameters, for {count:,} weights")
+
+    hook = torch.nn.modules.module.register_module_parameter_registration_hook(add)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
 def evaluating(learner: Any) -> Iterator[None]:
     """Put a `torch.nn.Module` into evaluation mode (without dropout, for example), and afterwards back."""
     training = isinstance(learner, torch.nn.Module) and learner.training

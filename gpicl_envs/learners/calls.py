@@ -73,7 +73,9 @@ SETTINGS = (
     ProcessSetting(_denormals_are_zero, torch.set_flush_denormal),
     ProcessSetting(np.geterr, lambda kinds: np.seterr(**kinds)),
     ProcessSetting(lambda: list(warnings.filters), _set_warning_filters),
-    ProcessSetting(lambda: (sys.stdout, sys.stderr), lambda streams: vars(sys).update(stdout=streams[0], stderr=streams[1])),
+    ProcessSetting(
+        lambda: (sys.stdout, sys.stderr), lambda streams: vars(sys).update(stdout=streams[0], stderr=streams[1])
+    ),
     ProcessSetting(gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     ProcessSetting(os.getcwd, os.chdir),
     ProcessSetting(lambda: dict(os.environ), _set_environment),

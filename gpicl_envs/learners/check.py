@@ -31,8 +31,8 @@ def check_learner(learner: Any, *, batch_size: int = 4, length: int = 12, seed: 
     Raises:
         LearnerCheckError: the learner fails the check.
     """
-    check_integer("batch_size", batch_size, 2)
-    check_integer("length", length, 2)
+    batch_size, length = check_integer("batch_size", batch_size, 2), check_integer("length", length, 2)
+    seed = check_integer("seed", seed, 0)
     _check_interface(learner)
     x, y = _trial_episodes(learner, batch_size, length, seed)
     other_x, other_y = _trial_episodes(learner, batch_size, length, seed + 1)

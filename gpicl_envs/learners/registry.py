@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,9 @@ class LearnerSpec:
     | `scheme:rest` | what the loader of that scheme makes (entry-point group `gpicl.learner_schemes`) |
     | `oracle` | the `Oracle`, for evaluation alone |
 
-    Arguments follow after commas: `knn,metric=euclidean,k=3`. Brackets may hold commas.
+    Arguments follow after commas: `knn,metric=euclidean,k=3`. Brackets may hold commas. A folder that exists
+    is taken if it is written as a path (`./lstm`, `runs/lr=0.1,k=3`), whatever its name; a registered name is refused
+    if the working directory has a checkpoint in a folder of that name.
 
     Args:
         text: the whole text.
@@ -54,39 +57,75 @@ class LearnerSpec:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str, /, **kwargs: Any) -> "LearnerSpec":
-        """Read a text; the keyword arguments replace those in it. Raises ValueError for a malformed argument."""
-        name, *assignments = [text] if os.path.isdir(text) else OUTER_COMMA.split(text)
-        kwargs = parse_assignments(assignments) | kwargs
-        if name in (known := learner_targets()):
+    def parse(cls, text: str | os.PathLike[str], /, **kwargs: Any) -> "LearnerSpec":
+        """Read a text; the keyword arguments replace those in it.
+
+        Raises:
+            ValueError: an argument is malformed, or the text could be a folder or something else.
+        """
+        if not isinstance(text, str | os.PathLike):
+            raise ValueError(f"{text!r} describes no learner: give text, such as 'knn,k=3' or a checkpoint folder.")
+        text = os.fspath(text)
+        if not text.isprintable():
+            raise ValueError(f"{text!r} has characters that cannot be printed: rename the folder, or correct the text.")
+        name, arguments = _split_arguments(text)
+        kwargs = arguments | kwargs
+        known, (scheme, _, rest) = learner_targets(), name.partition(":")
+        if name in known:
+            if not kwargs and _holds_checkpoint(name):  # which takes no arguments
+                raise ValueError(
+                    f"{name!r} could be the registered learner or the checkpoint in the folder of that name: for the "
+                    f"checkpoint, give ./{name}; for the registered learner, {known[name]}."
+                )
             return cls(text, name, name, kwargs=kwargs)
         if os.path.isdir(name):
             return cls(text, name, name, CHECKPOINT, kwargs)
+        if rest and scheme in _plugins(SCHEMES_GROUP):
+            return cls(text, name, rest, scheme, kwargs)
         target, at, folder = name.partition("@")
         if at:
             return cls(text, name, folder, CHECKPOINT, {"learner": known.get(target, target)} | kwargs)
-        scheme, _, rest = name.partition(":")
-        if rest and scheme in _plugins(SCHEMES_GROUP):
-            return cls(text, name, rest, scheme, kwargs)
         return cls(text, name, name, kwargs=kwargs)
 
     @property
     def factory(self) -> Callable[..., Any]:
         """The class, or the loader of the scheme; for an unknown name, the ValueError lists what exists."""
+        self.require()
         if self.scheme:
             loader: Callable[..., Any] = _plugins(SCHEMES_GROUP)[self.scheme].load()
             return loader
-        if self.target not in (known := learner_targets()) and not self.target.partition(":")[2]:
+        return find_class(learner_targets().get(self.target, self.target))
+
+    def require(self) -> None:
+        """Raise ValueError, with the valid names, if nothing has this name or path; imports nothing."""
+        if self.scheme == CHECKPOINT and not os.path.isdir(self.target):
+            raise ValueError(f"Learner {self.text!r}: there is no folder {self.target!r}.")
+        if self.scheme or self.target in (known := learner_targets()):
+            return
+        if _is_path(self.target):
+            raise ValueError(
+                f"There is no folder {self.text!r}: give one that `gpicl train --out FOLDER` wrote, the name of a "
+                "learner, or module:Class."
+            )
+        if not self.target.partition(":")[2]:
             hint = "Or give module:Class, or the path of a checkpoint folder."
             raise UnknownNameError("learner", self.target, known, hint)
-        return find_class(known.get(self.target, self.target))
 
     def make(self, **defaults: Any) -> "Learner":
         """Return the learner; `defaults` are arguments that the text may replace."""
+        from gpicl_envs.learners.base import Learner
+
         factory, kwargs = self.factory, defaults | self.kwargs
-        if self.scheme:
-            kwargs[next(iter(inspect.signature(factory).parameters))] = self.target
-        made: Learner = construct(factory, kwargs)
+        if not self.scheme:
+            made = construct(factory, kwargs)
+        else:
+            made = construct(partial(factory, self.target), kwargs, f"{self.scheme}:{self.target}")
+        if not isinstance(made, Learner):
+            raise ValueError(
+                f"Learner {self.text!r} is a {type(made).__name__}, not a gpicl_envs.Learner: derive the class from "
+                "Learner; a scikit-learn classifier is sklearn:module:Class, and a class with act(observation) is "
+                "act:module:Class."
+            )
         return made
 
     def make_for(self, tasks: Any, /, **defaults: Any) -> Any:
@@ -130,18 +169,46 @@ class LearnerSpec:
         return digest.hexdigest()
 
 
-def make_learner(text: str, /, **kwargs: Any) -> "Learner":
+def make_learner(text: str | os.PathLike[str], /, *, tasks: Any = None, **kwargs: Any) -> "Learner":
     """Turn a description into a learner.
 
     Args:
         text: a registered name (`"knn"`, with arguments `"knn,k=3"`), `"module:Class"`, a checkpoint folder,
             `"module:Class@folder"` for the checkpoint of a class that is not registered, or `"scheme:rest"`.
+        tasks: a distribution of episodes, for whose D and K the learner is made; by default D = 784 and K = 10.
         **kwargs: arguments of the constructor; they replace those in the text.
 
     Raises:
         ValueError: the name is unknown (the message lists the known ones), or an argument is not allowed.
     """
-    return LearnerSpec.parse(text, **kwargs).make()
+    spec = LearnerSpec.parse(text, **kwargs)
+    made: Learner = spec.make() if tasks is None else spec.make_for(tasks)
+    return made
+
+
+def _split_arguments(text: str) -> tuple[str, dict[str, Any]]:
+    """The text without its arguments, and the arguments; a folder that exists is not cut at the commas of its name."""
+    pieces = text.split(",")
+    for count in range(len(pieces), 1, -1):
+        name, rest = ",".join(pieces[:count]), ",".join(pieces[count:])
+        if any(map(os.path.isdir, (name, name.partition("@")[2], name.partition(":")[2]))):
+            return name, parse_assignments(OUTER_COMMA.split(rest) if rest else [])
+    name, *assignments = OUTER_COMMA.split(text)
+    try:
+        return name, parse_assignments(assignments)
+    except ValueError as error:
+        if _is_path(name):
+            raise ValueError(f"There is no folder {text!r}, and as arguments of {name!r}, {error}") from None
+        raise
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text is written as the path of a folder, not as a name."""
+    return os.path.basename(text) != text
+
+
+def _holds_checkpoint(folder: str) -> bool:
+    return any(os.path.exists(os.path.join(folder, name)) for name in ("config.json", "checkpoints"))
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
@@ -165,6 +232,8 @@ def register_learner(name: str, target: str) -> None:
         name: the name, as in `make_learner(name)` and `gpicl evaluate --learners name`.
         target: `"module:Class"`, imported when first used.
     """
+    if not name or _is_path(name) or set(name) & set(",:@="):
+        raise ValueError(f"name={name!r} is not allowed: give a name without / , : @ and =.")
     known = learner_targets().get(name)
     if known not in (None, target):
         raise ValueError(f"Learner {name!r} is registered already, as {known}: choose another name.")
@@ -189,15 +258,16 @@ def find_class(target: str) -> Callable[..., Any]:
             f"Learner {target!r}: there is no module {module_name!r} on the import path. Run from its folder, install "
             "it, or set PYTHONPATH."
         ) from None
-    if not hasattr(module, class_name):
+    made = getattr(module, class_name, None)
+    if not callable(made):
         classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
         raise UnknownNameError(f"class of module {module_name}", class_name, classes)
-    return getattr(module, class_name)
+    return made
 
 
 def _split_target(target: str) -> tuple[str, str]:
     module_name, _, class_name = target.partition(":")
-    if not module_name or not class_name:
+    if not class_name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(f"{target!r} does not name a class: give module:Class, such as my_package.agents:MyAgent.")
     return module_name, class_name
 

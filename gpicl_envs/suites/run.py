@@ -155,7 +155,8 @@ def benchmark(
     """
     specs = list(dict.fromkeys(specs))
     for spec in specs:
-        LearnerSpec.parse(spec)
+        if spec != Oracle.name:
+            LearnerSpec.parse(spec).require()
     append_jsonl(path, [])  # if nothing can be written, this fails now
     kept = read_jsonl(path, ScoredRecord | FailedRecord, SCHEMA)
     for record in kept:

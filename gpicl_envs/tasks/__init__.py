@@ -1,5 +1,6 @@
 """Distributions of learning problems: classification over base datasets, regression over classes of functions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gpicl_envs.errors import construct
@@ -8,13 +9,29 @@ from gpicl_envs.tasks.classification import TaskDistribution
 from gpicl_envs.tasks.regression import FunctionDistribution
 
 
-def make_tasks(*, dataset: Any = None, function: str | None = None, **arguments: Any) -> EpisodeDistribution:
-    """Return the distribution of tasks that an environment's arguments describe."""
+class _Default(str):
+    """A default value, which can be told from the same text given by the user."""
+
+
+DEFAULT_DATASET = _Default("MNIST")
+
+
+def make_tasks(
+    also: Sequence[str] = (), /, *, dataset: Any = DEFAULT_DATASET, function: str | None = None, **arguments: Any
+) -> EpisodeDistribution:
+    """Return the distribution of tasks that an environment's arguments describe.
+
+    Args:
+        also: other valid arguments, which the caller has taken, for the error of an unknown one.
+        dataset: makes a `TaskDistribution`.
+        function: makes a `FunctionDistribution`, instead.
+        **arguments: of that distribution.
+    """
     if function is None:
-        return construct(TaskDistribution, {"dataset": "MNIST" if dataset is None else dataset} | arguments)
-    if dataset is not None:
+        return construct(TaskDistribution, {"dataset": dataset} | arguments, also=also)
+    if dataset is not DEFAULT_DATASET:
         raise ValueError(
             f"dataset={dataset!r} and function={function!r} name two kinds of tasks: make an environment of one of "
             "them, by its id."
         )
-    return construct(FunctionDistribution, {"function": function} | arguments)
+    return construct(FunctionDistribution, {"function": function} | arguments, also=also)

@@ -5,6 +5,7 @@ A task is x = A x̄ with A ∈ R^{D×N_x}, A_ij ~ N(0, 1/N_x), and y = ρ(ȳ) wi
 `sampling/examples.py`, their labels in `sampling/labels.py`, their inputs in `sampling/inputs.py`.
 """
 
+import os
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import Dataset, Location
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_dataset, prepare_dataset
-from gpicl_envs.errors import check_bool, check_choice, check_fraction, check_integer, check_number
+from gpicl_envs.datasets.user import NpzFile, is_path
+from gpicl_envs.errors import check_bool, check_choice, check_fraction, check_integer, check_number, printable
 from gpicl_envs.sampling.examples import Examples, Pool
 from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
 from gpicl_envs.sampling.labels import add_label_noise, apply_permutations, draw_permutations
@@ -28,7 +30,8 @@ class TaskDistribution(EpisodeDistribution):
     """A distribution of classification problems over one base dataset.
 
     Args:
-        dataset: a registered name (see `gpicl envs`), NAME for a file NAME.npz in the data folder, or a `Dataset`.
+        dataset: a registered name (see `gpicl envs`), NAME for a file NAME.npz in the data folder, the path of an .npz
+            file (`./mine.npz`), or a `Dataset`.
         length: N, examples in an episode, drawn without replacement unless the dataset repeats by design; 100 by
             default, K · shots + 1 with `shots`.
         n_features: D, features of x.
@@ -68,7 +71,7 @@ class TaskDistribution(EpisodeDistribution):
 
     def __init__(
         self,
-        dataset: str | Dataset = "MNIST",
+        dataset: str | os.PathLike[str] | Dataset = "MNIST",
         *,
         length: int | None = None,
         n_features: int = 784,
@@ -91,8 +94,10 @@ class TaskDistribution(EpisodeDistribution):
         route: str = "auto",
         device: str | torch.device = "cpu",
     ) -> None:
-        self._given, self.image_size, self.features = dataset, image_size, features
-        self.name = find_dataset(dataset).name if isinstance(dataset, str) else dataset.name
+        self._spec = None if isinstance(dataset, Dataset) else find_dataset(dataset)
+        self._given, self.features = dataset, features
+        self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
+        self.image_size = None if image_size is None else check_integer("image_size", image_size, 1)
         self.dataset = data = prepare_dataset(dataset, image_size, features)
         self.split, self.device = split, check_device(device)
         pool = Pool(data, split, self.device)
@@ -111,13 +116,13 @@ class TaskDistribution(EpisodeDistribution):
         self.drift_every = check_drift_every(drift_every, self.length)
         self.drift = check_choice("drift", drift, DRIFTS)
         self.distractors = check_integer("distractors", distractors, 0, n_features - 1, "x needs another feature too")
-        self.examples_per_task = examples_per_task
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self._check_combinations()
         self._label_segments = self.segments(self._drifts("labels"))
         self._examples = Examples(
             pool, self.length, self.n_classes, self.shots, self.class_imbalance, examples_per_task
         )
+        self.examples_per_task = None if examples_per_task is None else int(examples_per_task)
         segments = self.segments(self._drifts("projection"))
         self.route = choose_route(route, projection, n_tasks is None, segments[0].stop, data.n_inputs)
         self._inputs = Inputs(
@@ -132,8 +137,8 @@ class TaskDistribution(EpisodeDistribution):
     @property
     def env_id(self) -> str:
         """The id of the environment that shows these episodes; `GPICL-Array-v0` for data without an id."""
-        spec = DATASETS.get(self.name) if isinstance(self._given, str) else None
-        return spec.env_id if spec is not None and spec.has_env_id else ARRAY_ID
+        spec = self._spec
+        return spec.env_id if spec is not None and spec is DATASETS.get(spec.name) and spec.has_env_id else ARRAY_ID
 
     def unseen(self) -> "TaskDistribution":
         """Return the same with one-off tasks of test images, without bias: what meta-training never shows."""
@@ -142,8 +147,10 @@ class TaskDistribution(EpisodeDistribution):
 
     def _constructor_arguments(self) -> dict[str, Any]:
         given = self._given
-        if isinstance(given, str) and find_dataset(given).location() == Location("memory"):
+        if self._spec is not None and self._spec.location() == Location("memory"):
             given = load_dataset(given)  # arrays that only this process knows by name are pickled too
+        elif self._spec is not None and isinstance(self._spec.files, NpzFile) and is_path(os.fspath(given)):
+            given = str(self._spec.files.path)  # absolute: another process may work in another folder
         return super()._constructor_arguments() | {"dataset": given}
 
     def images(self, index: torch.Tensor) -> torch.Tensor:

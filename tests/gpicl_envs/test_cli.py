@@ -47,6 +47,27 @@ def test_ctrl_c_and_sigterm_end_with_code_130(number: signal.Signals, monkeypatc
     assert stop.value.code == 130 and "interrupted: what was written before is kept" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_that_lacks_letters_ends_no_run(encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    (tmp_path / "my_agent.py").write_text(AGENT.replace('"Sums', 'name = "ŷ → \\x1b[31m"\n    "Sums'), encoding="utf-8")
+    small = "--env", "GPICL-Digits-v0", "--env-kwargs", "length=5", "n_features=16"
+    for command in (
+        ["evaluate", "--learners", "my_agent:Nearest", *small, "--episodes", 4],
+        ["report", "runs/records.jsonl"],
+        ["train", "tiny", "--steps", 2, *small, "--out", "run"],
+        ["check", "my_agent:Nearest"],
+        ["data", "list"],
+        ["evaluate", "--learners", "ŷ"],
+    ):
+        done = run(*command, cwd=tmp_path, encoding=encoding)
+        assert done.returncode == (2 if command[-1] == "ŷ" else 0), done.stderr
+        assert "Traceback" not in done.stderr and "\x1b[31m" not in done.stdout
+    page = (tmp_path / "runs" / "report" / "index.html").read_text(encoding="utf-8")
+    assert r"ŷ → \x1b[31m" in page and "\x1b" not in page
+
+
 def test_train_evaluate_and_report_work_together(tmp_path: Path):
     """The whole thread at its smallest, in a folder of the user's, with an agent of theirs."""
     (tmp_path / "my_agent.py").write_text(AGENT)

@@ -91,3 +91,53 @@ def test_a_dataset_of_three_classes_has_environments_of_three_classes(three_blob
 def test_a_spec_takes_no_arrays():
     with pytest.raises(ValueError, match="the spec of Digits and arrays"):
         gpicl_envs.register_dataset(gpicl_envs.DATASETS["Digits"], *small_classes())
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+@pytest.mark.parametrize("env_id", ["GPICL-Digits-v0", "GPICL-Array-v0"])
+def test_no_dataset_is_not_mnist(make, env_id: str):
+    with pytest.raises(ValueError, match="dataset=None is not allowed: give a name such as 'MNIST'"):
+        make(env_id, dataset=None)
+    with pytest.raises(ValueError, match="dataset=None and function='LinearRegression' name two kinds"):
+        make("GPICL-LinearRegression-v0", dataset=None)
+
+
+def test_a_missing_split_is_explained():
+    x, y = np.arange(60.0).reshape(30, 2), np.arange(30) % 3
+    gpicl_envs.register_dataset("half", x, y)
+    with pytest.raises(
+        ValueError,
+        match="Unknown split of half 'test'. Valid: train. For .* y_test .*seen-task",
+    ):
+        gymnasium.make("GPICL-half-v0", split="test")
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("feedbak", "feedback"),
+        ("acton", "action"),
+        ("rendermode", "render_mode"),
+        ("lenght", "length"),
+        ("datasets", "dataset"),
+    ],
+)
+def test_an_unknown_keyword_lists_all_valid_ones(make, given: str, meant: str):
+    with pytest.raises(
+        ValueError, match=f"'{given}'. Did you mean '{meant}'.*Valid: action.*feedback.*render_mode.*task_seed"
+    ):
+        make("GPICL-MNIST-v0", **{given: 3})
+
+
+@pytest.mark.parametrize("name", ["num_envs", "autoreset_mode"])
+def test_keywords_of_the_vector_environment_are_none_of_the_single_one(name: str):
+    with pytest.raises(ValueError, match=f"unexpected keyword argument '{name}': it is one of gymnasium.make_vec"):
+        gymnasium.make("GPICL-MNIST-v0", **{name: 2})
+
+
+def test_seeds_of_numpy_are_those_of_python():
+    single, batch = gymnasium.make("GPICL-Digits-v0"), gymnasium.make_vec("GPICL-Digits-v0", num_envs=np.int64(2))
+    first = single.reset(seed=3)[0]["x"]
+    assert np.array_equal(single.reset(seed=np.int64(3))[0]["x"], first)
+    assert np.array_equal(batch.reset(seed=np.int64(3))[0]["x"][0].numpy(), first)

@@ -2,7 +2,7 @@
 
 import tyro
 
-from gpicl_envs.commands.arguments import Assignments
+from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.errors import check_integer
 from gpicl_envs.learners.registry import parse_assignments
 from gpicl_envs.registration import find_environment
@@ -36,5 +36,5 @@ def diagnose(
     known = meta_training_kwargs(learner) if env is None else find_environment(env).arguments
     found = diagnose_learner(learner, known | parse_assignments(env_kwargs), episodes=episodes, device=device)
     for name, reason in found.missing.items():
-        print(f"{name} is left out: {reason}")
-    print(f"{found.learner}: {found.phase}", *found.reasons, sep="\n  ")
+        show(f"{name} is left out: {reason}")
+    show("\n  ".join([f"{found.learner}: {found.phase}", *found.reasons]))

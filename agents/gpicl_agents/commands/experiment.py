@@ -5,7 +5,7 @@ from typing import Literal
 
 import tyro
 
-from gpicl_envs.commands.arguments import processes, runner
+from gpicl_envs.commands.arguments import processes, runner, show
 
 
 def experiment(
@@ -42,4 +42,4 @@ def experiment(
     folder = out or Path("runs") / "experiments" / f"{name}-{scale}"
     with runner(count, time_limit, ray, device) as run:
         page = run_experiment(chosen, scale, folder, run, device=device, threads=threads, command=command_line())
-    print(page.read_text(encoding="utf-8"), f"Records: {folder / 'records.jsonl'}. Report: {page}", sep="\n")
+    show(f"{page.read_text(encoding='utf-8')}\nRecords: {folder / 'records.jsonl'}. Report: {page}")

@@ -1,5 +1,7 @@
 """`RunOptions`: what `gpicl train` and `gpicl train-rl` have in common."""
 
+import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,11 +52,12 @@ class RunOptions:
         """Return the command that evaluates what was trained: by labels, on new tasks of the same environment."""
         spec = LearnerSpec.parse(self.learner)
         target = spec.kwargs.get("learner", "") if spec.scheme else spec.name
-        command = f"gpicl evaluate --learners {f'{target}@{out}' if ':' in target else out} knn"
+        folder = os.path.join(os.curdir, out) if out.name == str(out) else str(out)  # a path is not taken for a name
+        words = ["gpicl", "evaluate", "--learners", f"{target}@{out}" if ":" in target else folder, "knn"]
         if self.env != "GPICL-MNIST-v0":
-            command += f" --env {self.env}"
+            words += ["--env", self.env]
         kept = [text for text in self.env_kwargs if text.partition("=")[0] not in NOT_EVALUATED]
-        return command + (f" --env-kwargs {' '.join(kept)}" if kept else "")
+        return shlex.join(words + (["--env-kwargs", *kept] if kept else []))
 
 
 def show_where_stopped(out: Path, console: Console) -> None:

@@ -72,7 +72,9 @@ def _write(folder: Path, learner: Any, trainer: dict[str, Any], training: dict[s
     with writing(folder):
         folder.mkdir(parents=True)
     state = learner.state_dict()
-    tensors = {name: value.cpu().clone().contiguous() for name, value in state.items() if isinstance(value, torch.Tensor)}
+    tensors = {
+        name: value.cpu().clone().contiguous() for name, value in state.items() if isinstance(value, torch.Tensor)
+    }
     extra = {name: value for name, value in state.items() if name not in tensors}
     contents = {MODEL: save(tensors), TRAINER: _packed(trainer)} | ({EXTRA: _packed(extra)} if extra else {})
     for name, content in contents.items():

@@ -64,10 +64,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that is out of range."""
-        for name in ("steps", "accumulate", "evaluate_episodes"):
-            check_integer(name, getattr(self, name), 1)
-        for name in ("warmup_steps", "seed", "evaluate_every", "checkpoint_every"):
-            check_integer(name, getattr(self, name), 0)
+        _check_integers(self, 1, "steps", "accumulate", "evaluate_episodes")
+        _check_integers(self, 0, "warmup_steps", "seed", "evaluate_every", "checkpoint_every")
         check_choice("schedule", self.schedule, get_args(Schedule))
         check_choice("precision", self.precision, get_args(Precision))
         check_choice("compile_mode", self.compile_mode, get_args(CompileMode))
@@ -130,10 +128,8 @@ class RewardConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that is out of range."""
-        for name in ("steps", "epochs"):
-            check_integer(name, getattr(self, name), 1)
-        for name in ("warmup_steps", "seed", "checkpoint_every"):
-            check_integer(name, getattr(self, name), 0)
+        _check_integers(self, 1, "steps", "epochs")
+        _check_integers(self, 0, "warmup_steps", "seed", "checkpoint_every")
         check_fraction("discount", self.discount)
         check_number("entropy", self.entropy, 0)
         for name in ("learning_rate", "clip", "clip_norm"):
@@ -143,3 +139,9 @@ class RewardConfig:
         """Return the learning rate of a step (0 is the first)."""
         decay = 1.0 - step / self.steps
         return self.learning_rate * decay * min(1.0, (step + 1) / max(1, self.warmup_steps))
+
+
+def _check_integers(config: TrainConfig | RewardConfig, least: int, *names: str) -> None:
+    """Keep whole numbers of at least `least` as Python's, which checkpoints can hold; raises ValueError for others."""
+    for name in names:
+        object.__setattr__(config, name, check_integer(name, getattr(config, name), least))

@@ -1,6 +1,7 @@
 """Any scikit-learn classifier as a learner: refitted to the previous examples, episode by episode."""
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -83,14 +84,27 @@ class EstimatorLearner(Learner):
             else:
                 estimator, classes, reduce = fitted
                 probabilities[n] = 0.0
-                probabilities[n, classes] = class_probabilities(estimator, reduce(x[n : n + 1]).copy(), classes)
+                probabilities[n, classes] = self._predict(estimator, reduce(x[n : n + 1]).copy(), classes)
         return probabilities
+
+    def _predict(self, estimator: Any, x: NDArray[Any], classes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The probabilities of the classes for one input (1, D)."""
+        try:
+            return class_probabilities(estimator, x, classes)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.name} was fitted, but cannot predict: {error}") from error
 
     def _fit(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64], Any]:
         """The fitted estimator, its classes, and the transformation of its inputs."""
         estimator = clone(self.estimator, safe=False)
         reduce = (lambda inputs: inputs) if self.max_features is None else _principal(x, self.max_features)
-        estimator.fit(reduce(x).copy(), y.copy())  # copies: copy_X=False, for one, centres its inputs in place
+        try:
+            # copies: copy_X=False, for one, centres its inputs in place
+            estimator.fit(reduce(x).copy(), y.copy())
+        except (ValueError, TypeError, AttributeError) as error:  # scikit-learn's, for arguments and for few examples
+            raise ValueError(
+                f"{self.name} cannot be fitted to {len(y)} examples: {error} If they are too few, raise first_fit."
+            ) from error
         return estimator, np.asarray(getattr(estimator, "classes_", np.unique(y)), np.int64), reduce
 
 
@@ -111,23 +125,35 @@ def _principal(x: NDArray[np.float32], n_components: int) -> Any:
     return lambda inputs: (inputs - mean) @ directions.T
 
 
-def make_estimator(name: str, n_features: int = 784, n_classes: int = 10, **arguments: Any) -> EstimatorLearner:
+def make_estimator(name: str, /, n_features: int = 784, n_classes: int = 10, **arguments: Any) -> EstimatorLearner:
     """Return the learner of `sklearn:NAME`, or `sklearn:module:Class` for a classifier of another package.
 
     Args:
         name: a classifier of scikit-learn by its class name, or module:Class.
         n_features: D.
         n_classes: K.
-        **arguments: of `EstimatorLearner` (refit_every, first_fit, max_features, jobs) and of the classifier.
+        **arguments: of `EstimatorLearner` (refit_every, first_fit, max_features, jobs) and of the classifier; a text
+            for its argument `estimator` names another classifier, which it wraps.
     """
+    options = inspect.signature(EstimatorLearner).parameters.keys() - {"estimator"}
+    own = {key: arguments.pop(key) for key in options & arguments.keys()}
+    return EstimatorLearner(_make_classifier(name, arguments, options), n_features, n_classes, **own)
+
+
+def _make_classifier(name: str, arguments: dict[str, Any], options: Iterable[str] = ()) -> Any:
+    """A classifier of this name; `options` are further arguments that errors list."""
     made = _find_classifier(name)
-    own = inspect.signature(EstimatorLearner).parameters.keys() & arguments.keys()
-    given = {key: value for key, value in arguments.items() if key not in own}
-    if "random_state" in inspect.signature(made).parameters:
-        given.setdefault("random_state", 0)  # the same fit whenever the same examples were seen
-    return EstimatorLearner(
-        construct(made, given), n_features, n_classes, **{key: arguments[key] for key in own - {"estimator"}}
-    )
+    parameters = inspect.signature(made).parameters
+    if "estimators" in parameters and isinstance(arguments.get("estimators", ""), str):
+        raise ValueError(
+            f"{name} needs a list of estimators, which a text cannot give: in Python, make "
+            f"gpicl_baselines.adapters.estimator.EstimatorLearner({name}([...]))."
+        )
+    if isinstance(inner := arguments.get("estimator"), str) and "estimator" in parameters:
+        arguments = arguments | {"estimator": _make_classifier(inner, {})}
+    if "random_state" in parameters:
+        arguments = {"random_state": 0} | arguments  # the same fit whenever the same examples were seen
+    return construct(made, arguments, also=options)
 
 
 def _find_classifier(name: str) -> Any:

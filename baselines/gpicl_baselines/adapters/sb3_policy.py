@@ -4,26 +4,49 @@ A trained policy is saved as safetensors and JSON, since the zip files of stable
 when they are loaded.
 """
 
-import json
 import shutil
 import time
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from gpicl_envs.datasets.cache import sha256_of
 from gpicl_envs.datasets.files import writing
 from gpicl_envs.errors import check_choice, check_integer, check_number
+from gpicl_envs.evaluation.schema import from_json, to_json
 from gpicl_envs.learners.base import Learner
 
 ALGORITHMS = ("PPO", "RecurrentPPO")
 FORMAT = "gpicl-sb3-1"
 MODEL, CONFIG = "model.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """What `config.json` of a saved policy holds.
+
+    Args:
+        format: of the folder.
+        algorithm: `"PPO"` or `"RecurrentPPO"`.
+        n_features: D.
+        n_classes: K.
+        sha256: of the file of weights.
+        trained: for how long, and on what.
+    """
+
+    format: str
+    algorithm: Literal["PPO", "RecurrentPPO"]
+    n_features: int
+    n_classes: int
+    sha256: str
+    trained: dict[str, Any]
 
 
 class PolicyLearner(Learner, torch.nn.Module):
@@ -38,7 +61,7 @@ class PolicyLearner(Learner, torch.nn.Module):
 
     def __init__(self, algorithm: str = "PPO", n_features: int = 784, n_classes: int = 10) -> None:
         super().__init__(n_features, n_classes)
-        self.algorithm = check_choice("algorithm", algorithm, ALGORITHMS)
+        self.algorithm: Any = check_choice("algorithm", algorithm, ALGORITHMS)
         observations = Box(-np.inf, np.inf, (n_features + n_classes,), np.float32)
         made, policy = _algorithm(algorithm)
         self.policy = made.policy_aliases[policy](observations, Discrete(n_classes), lambda _: 0.0)
@@ -120,7 +143,10 @@ def train_policy(
     model.learn(10**9, callback=lambda *_: time.perf_counter() < end)
     learner = PolicyLearner(algorithm, n_features, n_classes)
     learner.policy.load_state_dict(model.policy.state_dict())
-    trained = {"seconds": seconds, "examples": model.num_timesteps, "env": env_id, "seed": seed, **env_kwargs}
+    trained = {"seconds": seconds, "examples": model.num_timesteps, "env": env_id, "seed": seed} | {
+        name: getattr(value, "name", value)
+        for name, value in env_kwargs.items()  # of a `Dataset`
+    }
     _save(learner, folder, trained)
     return learner.eval()
 
@@ -135,22 +161,26 @@ def load_policy(folder: str | Path) -> PolicyLearner:
     if not (folder / CONFIG).is_file() or not (folder / MODEL).is_file():
         raise ValueError(f"{folder} holds no policy ({MODEL} and {CONFIG}): `gpicl train-sb3 --out` makes one.")
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        form, digest = config["format"], config["sha256"]
-        arguments = {name: config[name] for name in ("algorithm", "n_features", "n_classes")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / CONFIG} is damaged ({error}): train again.") from None
-    if form != FORMAT:
-        raise ValueError(f"{folder / CONFIG} has the format {form!r}, but this version reads {FORMAT!r}.")
-    if sha256_of(folder / MODEL) != digest:
+        text = (folder / CONFIG).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{folder / CONFIG} is not text ({error.reason}): train again.") from None
+    config: PolicyConfig = from_json(text, PolicyConfig, str(folder / CONFIG), ("format", FORMAT))
+    if sha256_of(folder / MODEL) != config.sha256:
         raise ValueError(
             f"{folder / MODEL} is damaged or was replaced: its sha256 differs from that in {CONFIG}. Train again."
         )
-    learner = PolicyLearner(**arguments)
     try:
-        learner.load_state_dict(load_file(folder / MODEL))
-    except RuntimeError as error:
-        raise ValueError(f"{folder / MODEL} does not fit {arguments}: {str(error).splitlines()[0]}") from None
+        weights = load_file(folder / MODEL)
+        width = config.n_features + config.n_classes  # checked before memory of that size is taken
+        if not any(values.shape[1:] == (width,) for values in weights.values()):
+            raise ValueError(f"no weights take inputs of n_features + n_classes = {width} numbers")
+        learner = PolicyLearner(config.algorithm, config.n_features, config.n_classes)
+        learner.load_state_dict(weights)
+    except (RuntimeError, SafetensorError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{folder / MODEL} does not fit its {CONFIG}: {reason}. Train again.") from None
+    if wrong := [name for name, values in weights.items() if not values.isfinite().all()]:
+        raise ValueError(f"{folder / MODEL} holds numbers that are not finite, in {', '.join(wrong)}. Train again.")
     return learner.eval()
 
 
@@ -159,19 +189,13 @@ def _save(learner: PolicyLearner, folder: Path, trained: dict[str, Any]) -> None
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
     weights = save({name: values.contiguous() for name, values in learner.state_dict().items()})
-    config = {
-        "format": FORMAT,
-        "algorithm": learner.algorithm,
-        "n_features": learner.n_features,
-        "n_classes": learner.n_classes,
-        "trained": trained,
-        "sha256": sha256(weights).hexdigest(),
-    }
+    digest = sha256(weights).hexdigest()
+    config = PolicyConfig(FORMAT, learner.algorithm, learner.n_features, learner.n_classes, digest, trained)
     try:
         with writing(folder):
             partial.mkdir(parents=True)
             (partial / MODEL).write_bytes(weights)
-            (partial / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+            (partial / CONFIG).write_text(to_json(config) + "\n", encoding="utf-8")
             if folder.exists():
                 folder.rmdir()
             partial.rename(folder)

@@ -1,9 +1,10 @@
 """`gpicl train-sb3`: train PPO or RecurrentPPO of stable-baselines3, and keep the policy as a learner."""
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
-from gpicl_envs.commands.arguments import Assignments
+from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.learners.registry import parse_assignments
 from gpicl_envs.registration import find_environment
 
@@ -46,5 +47,5 @@ def train_sb3(
         device=device,
         **parse_assignments(env_kwargs),
     )
-    print(f"{learner.name} was trained for {seconds:g} s and saved in {folder}.")
-    print(f"Evaluate: gpicl evaluate --learners sb3:{folder} knn")
+    show(f"{learner.name} was trained for {seconds:g} s and saved in {folder}.")
+    show(f"Evaluate: {shlex.join(['gpicl', 'evaluate', '--learners', f'sb3:{folder}', 'knn'])}")

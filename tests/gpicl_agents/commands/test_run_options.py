@@ -1,3 +1,4 @@
+import shlex
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,10 @@ def test_the_texts_of_arguments_become_a_learner_and_its_environment():
 @pytest.mark.parametrize(
     ("learner", "env", "env_kwargs", "expected"),
     [
-        ("lstm,width=3", "GPICL-MNIST-v0", (), "r knn"),
+        ("lstm,width=3", "GPICL-MNIST-v0", (), "./r knn"),
         ("m:C", "GPICL-Digits-v0", ("length=5",), "m:C@r knn --env GPICL-Digits-v0 --env-kwargs length=5"),
         ("m:C@old", "GPICL-MNIST-v0", (), "m:C@r knn"),
-        ("lstm", "GPICL-MNIST-v0", ("n_tasks=4", "feedback=reward", "split=train", "action=label"), "r knn"),
+        ("lstm", "GPICL-MNIST-v0", ("n_tasks=4", "feedback=reward", "split=train", "action=label"), "./r knn"),
     ],
 )
 def test_the_command_that_evaluates_has_the_environment_but_not_its_training(
@@ -27,3 +28,17 @@ def test_the_command_that_evaluates_has_the_environment_but_not_its_training(
 ):
     run = RunOptions(learner, 3, env=env, env_kwargs=env_kwargs)
     assert run.evaluate_command(Path("r")) == f"gpicl evaluate --learners {expected}"
+
+
+@pytest.mark.parametrize(
+    ("learner", "env_kwargs", "words"),
+    [
+        ("lstm", (), ["a b/c'd", "knn"]),
+        ("m:C", ("dataset=my $HOME",), ["m:C@a b/c'd", "knn", "--env-kwargs", "dataset=my $HOME"]),
+    ],
+)
+def test_the_command_that_evaluates_is_quoted_for_the_shell(
+    learner: str, env_kwargs: tuple[str, ...], words: list[str]
+):
+    command = RunOptions(learner, 3, env_kwargs=env_kwargs).evaluate_command(Path("a b/c'd"))
+    assert shlex.split(command) == ["gpicl", "evaluate", "--learners", *words]

@@ -1,3 +1,7 @@
+import json
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 
 from gpicl_agents.training.config import RewardConfig, TrainConfig
@@ -44,3 +48,9 @@ def test_schedules():
 def test_bad_settings_of_rewards_are_refused(arguments: dict):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         RewardConfig(**arguments)
+
+
+@pytest.mark.parametrize("kind", [TrainConfig, RewardConfig])
+def test_numbers_of_numpy_are_kept_as_python_s_which_checkpoints_hold(kind: type):
+    integers = {name: np.int64(value + 1) for name, value in vars(kind()).items() if type(value) is int}
+    assert len(integers) >= 4 and json.loads(json.dumps(asdict(kind(**integers)))) is not None

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 
 from gpicl_baselines.adapters.estimator import EstimatorLearner
@@ -73,6 +73,37 @@ def test_wrong_names_and_arguments_are_named():
         make_learner("sklearn:DecisionTreeClassifier", depth=3)
     with pytest.raises(ValueError, match="has no method fit"):
         EstimatorLearner(object())
+
+
+def test_a_classifier_can_wrap_another_one():
+    made = make_learner(
+        "sklearn:OneVsRestClassifier,estimator=LogisticRegression,refit_every=5", n_features=6, n_classes=3
+    )
+    assert isinstance(made.estimator.estimator, LogisticRegression) and made.refit_every == 5
+    check_learner(made, batch_size=2, length=8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("StackingClassifier", "needs a list of estimators, which a text cannot give: in Python, make"),
+        ("VotingClassifier,estimators=SVC", "needs a list of estimators, which a text cannot give"),
+        ("OneVsRestClassifier", "OneVsRestClassifier needs estimator: give values"),
+        ("OneVsRestClassifier,estimator=SVM", "Unknown scikit-learn classifier 'SVM'"),
+        (
+            "KNeighborsClassifier,estimator=SVC",
+            "unexpected keyword argument 'estimator'.*first_fit.*n_neighbors",
+        ),
+        ("CalibratedClassifierCV", "CalibratedClassifierCV cannot be fitted to 2 examples: .*raise first_fit"),
+        ("LogisticRegression,C=abc", "LogisticRegression cannot be fitted to 2 examples: .*'C' parameter"),
+        ("KNeighborsClassifier", "KNeighborsClassifier was fitted, but cannot predict: .*n_neighbors = 5"),
+        ("ComplementNB", "ComplementNB cannot be fitted to 2 examples: Negative values"),
+        ("LogisticRegression,name=x", "unexpected keyword argument 'name'"),
+    ],
+)
+def test_what_a_classifier_refuses_is_said_with_its_name(text: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        check_learner(make_learner(f"sklearn:{text}", n_features=6, n_classes=3), batch_size=2, length=8)
 
 
 def test_a_classifier_of_another_package_is_looked_up_like_any_class():

@@ -1,11 +1,15 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 pytest.importorskip("sb3_contrib", reason="needs the extra `rl`")
 
+from safetensors.torch import load_file, save_file
+
 from gpicl_baselines.adapters.sb3_policy import PolicyLearner, load_policy, train_policy
+from gpicl_envs.datasets.cache import sha256_of
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import make_learner
@@ -51,4 +55,66 @@ def test_folders_that_are_in_the_way_or_damaged_are_named(tmp_path):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(ValueError, match="damaged or was replaced"):
+        load_policy(folder)
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("policy") / "ppo"
+    train_policy("PPO", "GPICL-Clusters-v0", folder, seconds=0.2, num_envs=2, **SMALL)
+    return folder
+
+
+def copied(policy: Path, tmp_path: Path, **changes: object) -> Path:
+    """A copy whose config has other values; ... takes a field away."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    weights = {name: values + 0.0 for name, values in load_file(policy / "model.safetensors").items()}
+    if changes.pop("nan", False):
+        next(iter(weights.values())).view(-1)[0] = torch.nan
+    save_file(weights, folder / "model.safetensors")
+    given = (
+        json.loads((policy / "config.json").read_text()) | {"sha256": sha256_of(folder / "model.safetensors")} | changes
+    )
+    (folder / "config.json").write_text(json.dumps({name: value for name, value in given.items() if value is not ...}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "gpicl-sb3-0"}, "config.json has the format 'gpicl-sb3-0', but this version reads 'gpicl-sb3-1'"),
+        ({"format": ...}, "config.json has the format None"),
+        ({"algorithm": "DQN"}, "config.json: algorithm='DQN': Input should be 'PPO' or 'RecurrentPPO'"),
+        ({"algorithm": "RecurrentPPO"}, "model.safetensors does not fit its config.json: .*lstm_actor"),
+        ({"n_features": ...}, "config.json: n_features is missing"),
+        ({"n_features": 12.5}, "config.json: n_features=12.5: Input should be a valid integer"),
+        (
+            {"n_features": -3},
+            "model.safetensors does not fit its config.json: no weights take .* = 0 numbers",
+        ),
+        ({"n_features": 2**40}, "model.safetensors does not fit its config.json: no weights take inputs"),
+        ({"n_features": 13, "n_classes": 2}, "model.safetensors does not fit its config.json: .*size mismatch"),
+        ({"n_features": 14, "n_classes": 1}, "model.safetensors does not fit its config.json: .*n_classes=1"),
+        ({"sha256": 3}, "config.json: sha256=3: Input should be a valid string"),
+        ({"sha256": "0" * 64}, "model.safetensors is damaged or was replaced"),
+        ({"nan": True}, "model.safetensors holds numbers that are not finite, in "),
+    ],
+    ids=str,
+)
+def test_a_damaged_policy_is_refused_by_file_and_field(policy: Path, tmp_path: Path, changes: dict, message: str):
+    assert load_policy(policy).n_features == 12
+    with pytest.raises(ValueError, match=message):
+        make_learner(f"sb3:{copied(policy, tmp_path, **changes)}")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[" * 10_000, b"\xff\xfe", b"3", bytes(100), b"null"])
+def test_a_file_of_something_else_is_named(policy: Path, tmp_path: Path, name: str, content: bytes):
+    folder = copied(policy, tmp_path)
+    (folder / name).write_bytes(content)
+    if name == "model.safetensors":
+        config = json.loads((folder / "config.json").read_text()) | {"sha256": sha256_of(folder / name)}
+        (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=name):
         load_policy(folder)

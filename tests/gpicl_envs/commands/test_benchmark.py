@@ -33,17 +33,10 @@ def test_a_suite_becomes_records_a_table_and_a_page_and_is_not_run_twice(folder:
     assert "2 of 4 cells are done already" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("learner", "reason"),
-    [
-        ("rogues:Raises", "KeyError: 'no such weight'"),
-        ("kn", "check: UnknownNameError: Unknown learner 'kn'. Did you mean 'knn'"),
-    ],
-)
-def test_a_benchmark_without_any_score_is_an_error_with_records(folder: Path, learner: str, reason: str, capsys):
+def test_a_benchmark_without_any_score_is_an_error_with_records(folder: Path, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(f"benchmark --suite small --learners {learner} --workers 1".split())
-    assert stop.value.code == 2 and f"No learner got a score: {reason}" in capsys.readouterr().err
+        main("benchmark --suite small --learners rogues:Raises --workers 1".split())
+    assert stop.value.code == 2 and "No learner got a score: KeyError: 'no such weight'" in capsys.readouterr().err
     assert len(read_records(folder / "runs" / "small" / "records.jsonl")) == 2  # the default folder
 
 
@@ -51,6 +44,8 @@ def test_a_benchmark_without_any_score_is_an_error_with_records(folder: Path, le
     ("options", "message"),
     [
         ("--suite gpicl-min --learners knn", "Unknown suite 'gpicl-min'. Did you mean 'gpicl-mini'"),
+        ("--suite small --learners knn kn", "Unknown learner 'kn'. Did you mean 'knn'"),
+        ("--suite small --learners runs/none", "There is no folder 'runs/none'"),
         ("--suite small --learners knn --time-limit 0", "time_limit=0.0"),
         ("--suite small --learners knn --batch-size 0", "batch_size=0"),
         ("--suite small --learners knn --workers 0", "workers=0"),
@@ -59,7 +54,7 @@ def test_a_benchmark_without_any_score_is_an_error_with_records(folder: Path, le
 )
 def test_bad_input_ends_with_one_clear_line(folder: Path, options: str, message: str, capsys):
     check_error(f"benchmark {options}", message, capsys)
-    assert not list(folder.glob("runs/*/index.html"))
+    assert not list(folder.glob("runs/*/*"))
 
 
 def test_a_full_disk_costs_the_report_and_not_the_table(folder: Path, capsys):

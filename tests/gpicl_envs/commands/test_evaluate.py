@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from command_line import AGENT, check_error
 from full_disk import full_disk
 
 from gpicl_envs.cli import main
+from gpicl_envs.evaluation.records import read_records
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("evaluate --learners empty", "holds no checkpoint"),
         ("evaluate --learners broken", "is incomplete: it does not give arguments, learner, sha256, training"),
         ("evaluate --learners knn --episodes 0", "episodes=0"),
+        ("evaluate --learners knn --env-kwargs dataset=None", "dataset=None is not allowed: give a name"),
+        ("evaluate --learners knn --env-kwargs dataset=3", "dataset=3 is not allowed: give a name"),
+        ("evaluate --learners my_agent:Stumbles", "my_agent:Stumbles raised KeyError: 'no key' (my_agent.py, line"),
+        ("evaluate --learners my_agent:NotMade", "my_agent:NotMade raised TypeError: not today (my_agent.py, line"),
+        ("evaluate --learners typing:Any", "typing:Any"),
+        ("evaluate --learners pretrained:gpicl-small,k=3", "unexpected keyword argument 'k'. It takes none."),
+        ("evaluate --learners sklearn:SVC,C=abc", "SVC cannot be fitted"),
     ],
 )
 def test_bad_input_ends_with_one_clear_line(
@@ -36,6 +45,42 @@ def test_bad_input_ends_with_one_clear_line(
 ):
     monkeypatch.chdir(folder)
     check_error(line, message, capsys)
+
+
+HUGE = """
+import torch
+from gpicl_envs import Learner
+
+class Huge(Learner):
+    predicts_values = True
+    name = "so\\n\\x1b[31mhuge"
+    def predict(self, x, y):
+        return torch.full((*y.shape, 1), 1e25)
+"""
+
+
+def test_a_result_that_no_file_keeps_is_a_failed_row_and_others_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "huge.py").write_text(HUGE)
+    monkeypatch.delitem(sys.modules, "huge", raising=False)
+    options = "--env GPICL-LinearRegression-v0 --env-kwargs length=5 n_features=3 --episodes 4 --out r.jsonl"
+    main(["evaluate", "--learners", "least-squares", "huge:Huge", *options.split()])
+    printed = capsys.readouterr().out
+    kept, failed = read_records(tmp_path / "r.jsonl")
+    assert (kept.status, failed.status) == ("ok", "failed") and "=inf: Input should be a finite number" in failed.error
+    assert failed.learner == r"so\n\x1b[31mhuge" and "\x1b" not in printed and "Failed: so" in printed
+
+
+def test_a_report_is_suggested_only_of_a_file_that_can_be_reported(folder: Path, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    command = "evaluate --learners uniform --env GPICL-Digits-v0 --env-kwargs length=5 --episodes 4 --out".split()
+    main([*command, "my records.jsonl"])
+    assert "To draw them: gpicl report 'my records.jsonl'\n" in capsys.readouterr().out
+    main([*command, "my records.jsonl", "--seed", "1"])
+    printed = capsys.readouterr().out
+    assert "To draw them" not in printed and "made on different episodes (seed=0 and 1)" in printed
 
 
 def test_two_learners_of_one_name_are_told_apart(folder: Path, monkeypatch, capsys: pytest.CaptureFixture[str]):

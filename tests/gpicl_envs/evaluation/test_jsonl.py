@@ -114,8 +114,8 @@ def test_only_the_end_of_a_long_file_is_read(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("kind", "line", "message"),
     [
-        (Line, '{"schema": "test-1", "lear', "line 2 is not JSON .*: remove the line, or the file"),
-        (Line, '{"schema": "other"}', "line 2 has the schema 'other', but this version reads 'test-1': make"),
+        (Line, '{"schema": "test-1", "lear', "line 2 is not JSON .*or remove the line"),
+        (Line, '{"schema": "other"}', "line 2 has the schema 'other', but this version reads 'test-1'. Make"),
         (Line, "{}", "line 2 has the schema None"),
         (Line, "3", "line 2 has the schema 'int'"),
         (Line, '{"schema": "test-1", "name": 3}', "line 2: name=3: Input should be a valid string. Make the record"),

@@ -1,21 +1,23 @@
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_records import failed_record, scored_record
 
 from gpicl_envs.evaluation.jsonl import append_jsonl
 from gpicl_envs.evaluation.records import (
     SCHEMA,
-    Band,
     Estimate,
     Reliability,
     SuiteClaim,
     distinct_names,
     read_records,
+    valid_or_failed,
 )
 
 WHOLE = scored_record(
@@ -85,6 +87,17 @@ def test_a_missing_record_file_says_what_writes_one(tmp_path: Path):
         ({"learner": ...}, "line 1: learner is missing"),
         ({"status": "good"}, "line 1: .*'good'.*'ok', 'failed'"),
         ({"wall_seconds": "long"}, "line 1: wall_seconds='long': Input should be a valid number"),
+        ({"area": [0.0, 0.0, 0.1]}, "line 1: area=0.0, but the mean of its area_scores is 0.6"),
+        ({"curve": [[], [], []]}, "line 1: curve holds 0 positions, but final_positions=10"),
+        ({"curve": [[0.6] * 30, [0.6] * 29, [0.6] * 30]}, "line 1: low holds 29 positions of 30"),
+        ({"nll": [2.3]}, "line 1: nll holds 1 positions of 30"),
+        ({"task_id": [0, 1]}, "line 1: task_id holds 2 episodes of 3"),
+        ({"reliability": {"confidence": [], "accuracy": [], "count": [1]}}, "line 1: confidence holds 0 bins of 1"),
+        ({"examples_to": {"0.5": [1]}}, "line 1: examples_to.0.5 holds 1 numbers of 3"),
+        ({"state_size": -1}, "line 1: state_size=-1, but it is at least 0"),
+        ({"protocol": "seen"}, "line 1: Unknown protocol 'seen'. Did you mean 'seen-task'"),
+        ({"seed": -1}, "line 1: seed=-1, but it is at least 0"),
+        ({"env_kwargs": {"length": float("nan")}}, "line 1: env_kwargs.length=nan: Input should be a finite number"),
         ({"episodes": 0}, "line 1: episodes=0, but it is at least 1"),
         ({"final_positions": 0}, "line 1: final_positions=0, but it is at least 1"),
         ({"metric": "luck"}, "line 1: metric='luck': Input should be 'accuracy' or 'squared_error'"),
@@ -108,9 +121,37 @@ def test_a_record_made_before_a_field_existed_has_its_default(tmp_path: Path):
 def test_numbers_that_contradict_each_other_make_no_record():
     with pytest.raises(ValueError, match="final=0.9, but the mean"):
         replace(WHOLE, final=Estimate(0.9, 0.9, 0.9))
-    with pytest.raises(ValueError, match="final=inf, but the mean"):
-        scored_record((float("inf"), 1.0), metric="squared_error")
-    assert replace(WHOLE, curve=Band([], [], [])).larger_is_better
+    with pytest.raises(ValueError, match="area=0.9, but the mean"):
+        replace(WHOLE, area=Estimate(0.9, 0.9, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"scores": (float("inf"), 1.0), "metric": "squared_error"}, "curve.0.0=inf: .*finite number"),
+        ({"nll": [float("nan")] * 30}, "nll.0=nan: .*finite number"),
+        ({"state_size": 10**30}, "state_size=1000.*: .*integer of 64 bits"),
+        ({"n_parameters": 2.5}, "n_parameters=2.5: .*integer"),
+    ],
+    ids=str,
+)
+def test_a_result_that_a_file_cannot_keep_becomes_a_failed_record(changes: dict, reason: str, tmp_path: Path):
+    made = scored_record(**changes, learner="huge", spec="a:Huge")
+    with pytest.raises(ValueError, match=reason):
+        append_jsonl(tmp_path / "r.jsonl", [WHOLE, made])
+    assert (tmp_path / "r.jsonl").read_text() == ""  # all or none
+    append_jsonl(tmp_path / "r.jsonl", [valid_or_failed(WHOLE), valid_or_failed(made)])
+    whole, failed = read_records(tmp_path / "r.jsonl")
+    assert whole == WHOLE and (failed.learner, failed.spec, failed.status) == ("huge", "a:Huge", "failed")
+    assert re.search(f"the result is not valid: {reason}", failed.error)
+
+
+def test_numbers_of_numpy_make_a_record_like_others(tmp_path: Path):
+    made = scored_record(
+        state_size=np.int64(784), n_parameters=np.int32(3), seed=np.uint8(3), wall_seconds=np.float32(1)
+    )
+    append_jsonl(tmp_path / "r.jsonl", [made])
+    assert read_records(tmp_path / "r.jsonl") == [made] == [valid_or_failed(made)]
 
 
 def test_two_learners_of_one_name_get_their_specs():

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gpicl_agents.training.checkpoint import save_checkpoint
 from gpicl_envs import TaskDistribution
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import (
@@ -61,6 +62,22 @@ def test_every_registered_learner_passes_the_check(name: str):
         ("knn", {"metric": "cosin"}, "Did you mean 'cosine'"),
         ("centroid", {"n_classes": 1}, "n_classes=1"),
         ("gpicl_baselines:", {}, "Unknown learner 'gpicl_baselines:'.*Or give module:Class"),
+        ("json:loads", {}, "loads needs s: give values"),
+        ("json:JSONDecoder", {}, "is a JSONDecoder, not a gpicl_envs.Learner: derive .*sklearn:module:Class.*act:"),
+        ("os:path", {}, "Unknown class of module os 'path'"),
+        ("math:pi", {}, "Unknown class of module math 'pi'"),
+        ("builtins:int", {}, "int is not a class in Python"),
+        ("..:x", {}, "'..:x' does not name a class: give module:Class"),
+        ("a b:c", {}, "'a b:c' does not name a class: give module:Class"),
+        (
+            "pretrained:gpicl-small,k=3",
+            {},
+            "pretrained:gpicl-small got an unexpected keyword argument 'k'. It takes none",
+        ),
+        ("pretrained:gpicl-small,name=x", {}, "unexpected keyword argument 'name'"),
+        ("knn\n", {}, "has characters that cannot be printed"),
+        (None, {}, "None describes no learner: give text"),
+        (3, {}, "3 describes no learner: give text"),
         ("ridge", {"regularization": 0}, "regularization=0"),
     ],
     ids=str,
@@ -111,6 +128,51 @@ def test_a_folder_is_a_checkpoint_even_with_a_comma_in_its_name(tmp_path: Path, 
     assert LearnerSpec.parse("run").scheme == LearnerSpec.parse("run,k=3").scheme == "checkpoint"
     assert LearnerSpec.parse("run,k=4").kwargs == {"k": 4} and LearnerSpec.parse("run,k=3").kwargs == {}
     assert LearnerSpec.parse("knn").scheme == ""  # registered names go before folders
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with the checkpoint of an LSTM of width 8 in `lstm`."""
+    monkeypatch.chdir(tmp_path)
+    learner = make_learner("lstm", n_features=12, n_classes=3, width=8)
+    return save_checkpoint("run", learner, {"step": 1}, {}).rename("lstm")
+
+
+def test_a_name_that_could_be_a_checkpoint_is_refused_until_it_is_explicit(trained: Path):
+    with pytest.raises(ValueError, match=r"could be .*: for the checkpoint, give ./lstm; for the registered.*:LSTM\."):
+        make_learner("lstm")
+    assert make_learner("./lstm").width == make_learner("checkpoint:lstm").width == 8
+    assert make_learner("gpicl_agents.models.lstm:LSTM").width == make_learner("lstm,n_classes=3").width != 8
+    (Path("knn")).mkdir()  # a folder of something else
+    assert make_learner("knn").name == "1-nn-cosine"
+
+
+@pytest.mark.parametrize(
+    "folder", ["lr=0.1", "a,b", "a,k=3", "x:y", "a@b", "sb3:a", "(a,b", "json:loads", " ", "knn,k=3"]
+)
+@pytest.mark.parametrize("form", ["{}", "./{}", "checkpoint:{}", "lstm@{}", "gpicl_agents.models.lstm:LSTM@{}"])
+def test_a_folder_of_any_name_can_be_evaluated(trained: Path, folder: str, form: str):
+    trained.rename(folder)
+    assert make_learner(form.format(folder)).width == 8
+    assert LearnerSpec.parse(form.format(folder)).make_for(SMALL).width == 8
+
+
+@pytest.mark.parametrize("text", ["./none", "runs/lr=0.1,k=3", "runs/a,b", "checkpoint:none", "lstm@none", "lstm@"])
+def test_a_folder_that_is_missing_is_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="(?i)there is no folder '"):
+        make_learner(text)
+
+
+@pytest.mark.parametrize("name", ["", "a,b", "a=b", "a:b", "a@b", "a/b"])
+def test_a_name_that_no_text_could_give_is_not_registered(name: str):
+    with pytest.raises(ValueError, match="is not allowed: give a name without"):
+        register_learner(name, "my_agent:Agent")
+
+
+def test_a_learner_can_be_made_for_tasks():
+    made = make_learner("knn,k=3", tasks=SMALL)
+    assert (made.n_features, made.n_classes, made.k) == (12, 3, 3)
 
 
 def test_keyword_arguments_replace_those_in_the_text_and_defaults_do_not():

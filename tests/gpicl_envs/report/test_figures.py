@@ -33,7 +33,7 @@ def curve(*accuracies: float) -> Band:
 
 
 def test_a_learning_curve_is_drawn_in_percent_with_its_interval(drawn: list[Any]):
-    draw_curves(group([scored_record(curve=curve(0.1, 0.4, 0.7))]), [])
+    draw_curves(group([scored_record((1, 2), final_positions=3, curve=curve(0.1, 0.4, 0.7))]), [])
     (axes,) = drawn[0].axes
     (line,) = axes.get_lines()
     assert line.get_xdata().tolist() == [1, 2, 3] and line.get_ydata().tolist() == pytest.approx([10, 40, 70])
@@ -43,7 +43,7 @@ def test_a_learning_curve_is_drawn_in_percent_with_its_interval(drawn: list[Any]
 
 
 def test_squared_errors_are_drawn_as_they_are_with_a_logarithmic_scale(drawn: list[Any]):
-    draw_curves(group([scored_record((5, 7), metric="squared_error", curve=curve(2.0, 0.5))]), [])
+    draw_curves(group([scored_record((5, 7), final_positions=2, metric="squared_error", curve=curve(2.0, 0.5))]), [])
     (axes,) = drawn[0].axes
     assert axes.get_lines()[0].get_ydata().tolist() == [2.0, 0.5] and axes.get_yscale() == "symlog"
 

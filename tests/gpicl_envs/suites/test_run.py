@@ -26,7 +26,7 @@ def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp
         "knn",
         *(f"rogues:{name}" for name in ("Raises", "Sleeps", "Dies", "DiesOnce", "Exits", "RaisesUnprintable")),
     ]
-    specs += [f"rogues:{name}" for name in ("NotANumber", "WrongShape", "Cheats", "CheatsLater")]
+    specs += [f"rogues:{name}" for name in ("NotANumber", "Huge", "WrongShape", "Cheats", "CheatsLater")]
     small = Suite("small", "", suite.cells[:1])
     with local_runner(2, 20.0) as run:
         records = benchmark(small, specs, tmp_path / "records.jsonl", run)
@@ -37,6 +37,7 @@ def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp
     assert why["Sleeps"] == "it took longer than the time limit (--time-limit) of 20 s"
     assert why["Dies"].startswith("its process died, 3 times")
     assert "check: LearnerCheckError" in why["NotANumber"] and "not finite" in why["NotANumber"]
+    assert why["Huge"] == "the result is not valid: nll.0=inf: Input should be a finite number"
     assert "expected (4, 24, 10)" in why["WrongShape"]
     assert "Not causal" in why["Cheats"] and "Not causal: on episodes of the evaluation" in why["CheatsLater"]
     assert all(hasattr(record, "final") == (record.status == "ok") for record in records)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -117,3 +119,20 @@ def test_what_has_no_id_of_its_own_is_shown_by_the_array_id():
     x, y = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32), np.arange(40) % 10
     mine = Dataset("MNIST", {"train": x}, {"train": y}, n_classes=10)
     assert tasks_of(dataset=mine, length=9).env_id == "GPICL-Array-v0"  # MNIST by name only
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"length": 6, "n_features": 12, "n_classes": 3, "task_seed": 5},
+        {"n_tasks": 4, "examples_per_task": 8, "length": 8},
+        {"shots": 2, "distractors": 3},
+        {"drift_every": 3, "image_size": 5, "length": 9},
+    ],
+    ids=str,
+)
+def test_numbers_of_numpy_make_the_same_tasks(arguments: dict[str, int]):
+    plain = TaskDistribution("Digits", **arguments)
+    made = TaskDistribution("Digits", **{name: np.int64(value) for name, value in arguments.items()})
+    assert json.dumps(made.arguments) == json.dumps(plain.arguments)
+    assert torch.equal(made.sample(np.int64(2), np.int64(3), np.int64(1)).x, plain.sample(2, 3, 1).x)
