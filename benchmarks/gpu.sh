@@ -38,7 +38,7 @@ best() {
     tail -n 3 "$out/runs/best/log"
     evaluate
 }
-evaluate() { timeout 120 python3 benchmarks/best_learner.py "$out"/runs/*/run --device cuda --episodes 2048; }
+evaluate() { timeout 120 python3 benchmarks/best_learner.py "$out"/runs/*/run --device cuda --episodes 1024; }
 train() { # NAME PRESET OPTION…
     mkdir -p "$out/runs/$1"
     timeout 230 python3 -m gpicl_envs.cli train "$2" --device cuda --steps 100000 --warmup-steps 300 --evaluate-every 500 \
