@@ -79,7 +79,7 @@ def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Array
     arrays = build()
     try:
         _write(folder, arrays)
-    except OSError:  # no permission, or no space
+    except (OSError, ValueError):  # no permission, or no space
         pass
     return _mapped(folder) or arrays
 
@@ -110,6 +110,7 @@ def _write(folder: Path, arrays: Arrays) -> None:
             scratch.mkdir()
             for name, array in arrays.items():
                 np.save(scratch / f"{name}.npy", array, allow_pickle=False)
+                np.load(scratch / f"{name}.npy", mmap_mode="r")  # fails if it is short, which np.save may not say
             checksums = {name: sha256_of(scratch / f"{name}.npy") for name in arrays}
             (scratch / CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)  # a damaged entry
