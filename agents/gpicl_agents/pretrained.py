@@ -11,6 +11,7 @@ from pathlib import Path
 from gpicl_agents.training.checkpoint import (
     CARD,
     CONFIG,
+    EXTRA,
     MODEL,
     Folder,
     find_checkpoint,
@@ -71,7 +72,9 @@ def export(run: Folder, name: str, card: str) -> Path:
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copyfile(checkpoint / MODEL, folder / MODEL)
-    write_config(folder, config | {"sha256": {MODEL: config["sha256"][MODEL]}})
+    kept = {file: digest for file, digest in config["sha256"].items() if file in (MODEL, EXTRA)}
+    for file in kept:
+        shutil.copyfile(checkpoint / file, folder / file)
+    write_config(folder, config | {"sha256": kept})
     (folder / CARD).write_text(card.strip() + "\n", encoding="utf-8")
     return folder

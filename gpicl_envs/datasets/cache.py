@@ -78,7 +78,7 @@ def cached_arrays(label: str, source: str, build: Callable[[], Arrays]) -> Array
         built = build()
         try:
             _write(folder, built)
-        except OSError:  # no permission, or no space
+        except (OSError, ValueError):  # no permission, or no space
             pass
         arrays = _mapped(folder) or built
     for array in arrays.values():
@@ -113,6 +113,7 @@ def _write(folder: Path, arrays: Arrays) -> None:
             scratch.mkdir()
             for name, array in arrays.items():
                 np.save(scratch / f"{name}.npy", array, allow_pickle=False)
+                np.load(scratch / f"{name}.npy", mmap_mode="r")  # fails if it is short, which np.save may not say
             checksums = {name: sha256_of(scratch / f"{name}.npy") for name in arrays}
             (scratch / CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)  # a damaged entry

@@ -133,3 +133,11 @@ def test_a_learner_in_the_box_learns_on_data_that_it_has_never_seen(name: str):
 
 def test_the_box_holds_a_black_box_and_a_stronger_learner():
     assert SHIPPED == ("gpicl-small", "gpicl-small-kernel")
+
+
+def test_a_state_beside_the_weights_goes_with_them(learner: Transformer, box: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(Transformer, "get_extra_state", lambda self: {"seen": (1, 2)})
+    monkeypatch.setattr(Transformer, "set_extra_state", lambda self, state: setattr(self, "seen", state["seen"]))
+    save_checkpoint(tmp_path / "run", learner, {"step": 3}, {})
+    export(tmp_path / "run", "small", "A card.")
+    assert load_pretrained("small").seen == (1, 2)

@@ -43,12 +43,22 @@ class Processes:
         size = len(values) // self.count
         return values[self.rank * size : (self.rank + 1) * size]
 
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """Return the module with its gradients averaged over the processes; not all parameters need to be used."""
+    def wrap(self, module: nn.Module, *example: torch.Tensor) -> nn.Module:
+        """Return the module with its gradients averaged over the processes.
+
+        Args:
+            module: its first output is a loss.
+            *example: what it may be called with, to see whether it uses all parameters: to wait for those that have no
+                gradient costs time, and not to wait is an error of DistributedDataParallel.
+        """
         if self.count == 1:
             return module
+        with torch.random.fork_rng():
+            loss = module(*example)[0]
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        unused = any(gradient is None for gradient in torch.autograd.grad(loss, parameters, allow_unused=True))
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
+        return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=unused)
 
     def accumulating(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
         """Do not average inside, except for the last batch of a step."""

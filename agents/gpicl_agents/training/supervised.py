@@ -119,8 +119,7 @@ class Objective(nn.Module):
 
     def __init__(self, learner: Learner, precision: str) -> None:
         super().__init__()
-        self.learner = learner
-        self.precision = precision
+        self.learner, self.precision = learner, precision
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N, D), (B, N) → mean cross-entropy in nats, and (B, N) whether each prediction was right."""
@@ -138,14 +137,15 @@ class _Trainer:
         self.parameters = [p for p in learner.parameters() if p.requires_grad]
         settings = {name: getattr(config, name) for name in ("betas", "eps", "weight_decay")}
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, fused=True, **settings)
-        self.objective = self.processes.wrap(Objective(learner, config.precision))
+        self._try_learner()
+        shown = torch.zeros(2, 2, env.tasks.n_features, device=env.device)
+        self.objective = self.processes.wrap(Objective(learner, config.precision), shown, shown[..., 0].long())
         if config.compile_mode != "no":
             self.objective.compile(mode=config.compile_mode)
         self.batch_size = env.num_envs * self.processes.count
         fixed = {"trained on": "labels", "batch_size": self.batch_size, "seed": config.seed}
         fixed |= {"accumulate": config.accumulate}
         self.run = RunFolder(folder, config, learner, env.tasks, fixed, self.processes.is_main)
-        self._try_learner()
         evaluates = bool(config.evaluate_every) and self.processes.is_main
         self.protocols: Protocols = find_protocols(env.tasks, config) if evaluates else {}
 
@@ -156,8 +156,8 @@ class _Trainer:
         self.env.reset(seed=self.processes.local_slice(env_seeds(self.config.seed, self.batch_size)))
         self.learner.train()
         end, target = self.plateau.end, self.config.target
-        stopped = "gain" if self.config.until_gain and end is not None else ""
-        stopped = "target" if target is not None and state.get("score", -1.0) >= target else stopped
+        reached = target is not None and state.get("score", -1.0) >= target
+        stopped = "target" if reached else "gain" if self.config.until_gain and end is not None else ""
         return Progress(state.get("step", 0), state.get("seconds", 0.0), plateau_end=end, stopped=stopped)
 
     def is_finished(self, progress: Progress) -> bool:

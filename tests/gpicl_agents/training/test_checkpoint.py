@@ -6,12 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from gpicl_agents.models.transformer import Transformer
-from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner, load_weights, save_checkpoint
+from gpicl_agents.training.checkpoint import (
+    from_json,
+    latest_checkpoint,
+    load_learner,
+    load_weights,
+    save_checkpoint,
+    to_json,
+)
 from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs.datasets import DATASETS
 from gpicl_envs.datasets.cache import sha256_of
@@ -249,3 +257,44 @@ def test_a_class_named_by_the_user_is_taken(checkpoint: Path):
 def test_an_empty_folder_holds_no_checkpoint(tmp_path: Path):
     with pytest.raises(ValueError, match="holds no checkpoint"):
         load_learner(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [(1, (2, "a"), [3]), {1: "a", (2, None): {"b": (True,)}}, {"__tuple__": [1]}, {"__dict__": [[1, 2]]}, [], {}, 1.5],
+    ids=str,
+)
+def test_json_keeps_tuples_and_the_keys_of_dicts(value: object):
+    again = from_json(json.loads(json.dumps(to_json(value))))
+    assert again == value and repr(again) == repr(value)
+
+
+def test_numbers_of_numpy_become_plain_ones():
+    assert json.dumps(to_json({"width": np.int64(3), "scale": np.float32(0.5)})) == '{"width": 3, "scale": 0.5}'
+
+
+class Remembers(Transformer):
+    """Has a state beside its weights."""
+
+    def get_extra_state(self):
+        return {"seen": (1, 2)}
+
+    def set_extra_state(self, state):
+        assert state == {"seen": (1, 2)}
+        self.seen = state["seen"]
+
+
+def test_an_extra_state_is_kept_and_a_damaged_one_refused(tmp_path: Path):
+    folder = save_checkpoint(tmp_path, Remembers(20, 4, width=8, n_heads=1, input_rank=8), {"step": 1}, {})
+    spec = f"{Remembers.__module__}:Remembers@{folder}"
+    assert make_learner(spec).seen == (1, 2)
+    flip(folder / "extra_state.pt", 90)
+    with pytest.raises(ValueError, match="extra_state.pt is truncated, damaged or exchanged"):
+        make_learner(spec)
+
+
+@pytest.mark.parametrize("damage", ['{"__dict__": 3}', '{"__dict__": [[[], 1]]}', '{"__tuple__": 3}'])
+def test_damaged_json_is_refused(checkpoint: Path, damage: str):
+    (checkpoint / "config.json").write_text(damage)
+    with pytest.raises(ValueError, match="config.json"):
+        load_learner(checkpoint)
