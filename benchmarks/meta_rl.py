@@ -24,8 +24,8 @@ from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.gru import GRU
 from gpicl_agents.models.rl2 import RL2, RL2Transformer
 from gpicl_agents.models.transformer import Transformer
+from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.reinforce import RewardConfig, roll_out, train_from_reward
-from gpicl_agents.training.supervised import Progress
 from gpicl_envs.evaluation.intervals import accuracy_interval
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.wrappers.sb3 import Sb3VecEnv

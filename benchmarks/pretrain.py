@@ -1,44 +1,53 @@
 """Make the pretrained learners of the package: train, score against the baselines, export with a model card.
 
     GPICL_DATA_DIR=... python benchmarks/pretrain.py                    # trains in runs/pretrain, about 25 minutes each
-    GPICL_DATA_DIR=... python benchmarks/pretrain.py --runs FOLDER      # resumes or uses existing runs
+    GPICL_DATA_DIR=... python benchmarks/pretrain.py --runs FOLDER      # resumes or uses existing runs, FOLDER/NAME
 
-A run is `gpicl train PRESET --steps STEPS` with seed 0; the scores are those of `best_learner.py`.
+A run is `gpicl train OPTIONS` with seed 0; the scores are those of `best_learner.py`.
 """
 
 import argparse
-from dataclasses import dataclass, replace
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gpicl_envs
 from best_learner import DATASETS, SEED, scores, training
-from gpicl_agents.pretrained import export
-from gpicl_agents.training.presets import find_preset
-from gpicl_agents.training.run_setup import set_up
-from gpicl_agents.training.supervised import train
+from gpicl_agents.pretrained import export, load_pretrained
+from gpicl_agents.training.checkpoint import latest_checkpoint
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from machine import describe_machine
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A pretrained learner: its preset, the number of steps, and the first paragraph of its card."""
+    """A pretrained learner: the options of `gpicl train`, where it ran, and the first paragraph of its card."""
 
-    preset: str
-    steps: int
+    options: str
+    machine: str
     about: str
 
 
+TWO_CORES = "at most two cores of AMD EPYC; no GPU"
 RECIPES = {
     "gpicl-small": Recipe(
-        "fast",
-        4500,
+        "fast --steps 4500",
+        TWO_CORES,
         "A black-box Transformer: no notion of similarity is built in. It is an ensemble of eight projections.",
     ),
+    "gpicl-medium": Recipe(
+        "fast --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768 --batch-size 256 --learning-rate 2e-3 "
+        "--warmup-steps 300 --steps 100000 --max-seconds 110 --evaluate-every 500 --evaluate-episodes 256 "
+        "--device cuda --precision bf16 --compile-mode reduce-overhead",
+        "one NVIDIA H100 (`benchmarks/gpu.sh OUT best`)",
+        "A black-box Transformer: no notion of similarity is built in. It is an ensemble of eight projections, and has "
+        "seen about forty times as many tasks as `gpicl-small`.",
+    ),
     "gpicl-small-kernel": Recipe(
-        "kernel",
-        5000,
+        "kernel --steps 5000",
+        TWO_CORES,
         "A Transformer that reads causal kernel ridge regressions: stronger, not a black box (`transformer+kernel`).",
     ),
 }
@@ -53,9 +62,10 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     options = parser.parse_args()
     for name in options.names:
-        recipe = RECIPES[name]
-        run = options.runs / recipe.preset
-        learner = trained(recipe, run)
+        recipe, run = RECIPES[name], options.runs / name
+        train(recipe, run)
+        export(run, name, recipe.about)
+        learner = load_pretrained(name)  # scored as it is shipped, perhaps in half precision
         learners = [learner, *(gpicl_envs.make_learner(baseline) for baseline in BASELINES)]
         found: dict[str, Any] = {}
         for dataset, protocol in DATASETS.items():
@@ -65,12 +75,11 @@ def main() -> None:
         print(export(run, name, card(name, recipe, learner, found, training(run), options.episodes)))
 
 
-def trained(recipe: Recipe, run: Path) -> Any:
-    """Return the learner of the recipe, trained to its last step."""
-    preset = find_preset(recipe.preset)
-    learner, venv = set_up(preset.spec, batch_size=preset.batch_size)
-    train(learner, venv, replace(preset.config, steps=recipe.steps), folder=run, resume=True)
-    return learner
+def train(recipe: Recipe, run: Path) -> None:
+    """Train in this folder, unless it holds a run."""
+    if latest_checkpoint(run) is None:
+        command = [sys.executable, "-m", "gpicl_envs.cli", "train", *recipe.options.split(), "--out", str(run)]
+        subprocess.run(command, check=True)
 
 
 def card(name: str, recipe: Recipe, learner: Any, found: dict[str, Any], cost: dict[str, Any], episodes: int) -> str:
@@ -82,9 +91,8 @@ def card(name: str, recipe: Recipe, learner: Any, found: dict[str, Any], cost: d
         f"- Learner: `{learner.name}`, {learner.n_parameters:,} meta-trained parameters, D = 784, K = 10.",
         "- Meta-trained on: one-off tasks of `GPICL-MNIST-v0` (training images of MNIST, random projections, permuted "
         "labels, N = 100). Nothing else.",
-        f"- Recipe: `gpicl train {recipe.preset} --steps {recipe.steps}`, seed 0; `benchmarks/pretrain.py`.",
-        f"- Cost: {cost['seconds'] / 60:.0f} minutes on at most two cores of {machine['processor']}; no GPU "
-        f"({machine['date']}).",
+        f"- Recipe: `gpicl train {recipe.options}`, seed 0, {cost['steps']:,} steps; `benchmarks/pretrain.py`.",
+        f"- Cost: {cost['seconds'] / 60:.1f} minutes on {recipe.machine} ({machine['date']}).",
         "- Licence: as the package; the weights learned from MNIST (see NOTICE).",
         f"\nAccuracy in % over the last ten of 100 examples [95 % interval], {episodes:,} episodes of test images, the "
         "same for all:\n",

@@ -21,8 +21,9 @@ from torch.nn.functional import cross_entropy, one_hot
 from torch.utils.flop_counter import FlopCounterMode
 
 from gpicl_agents.training.presets import PRESETS
+from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.run_setup import set_up
-from gpicl_agents.training.supervised import Progress, TrainConfig, train
+from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs import load_dataset
 from machine import write_result
 from stepping import sequence_models

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize, one_hot
 
-from gpicl_agents.training.supervised import Progress, TrainConfig, train
+from gpicl_agents.training.progress import Progress
+from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs import Learner, TaskDistribution, make_learner
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.report import compare

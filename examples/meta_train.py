@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.functional import one_hot, pad
 
 import gpicl_envs
-from gpicl_agents.training.supervised import Progress, TrainConfig, train
+from gpicl_agents.training.progress import Progress
+from gpicl_agents.training.supervised import TrainConfig, train
 
 
 class GRULearner(gpicl_envs.Learner, nn.Module):

@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from gpicl_agents.experiments.engine.plots import draw_emergence
+from gpicl_agents.training.live_report import LiveReport, outcome, score_table
 from gpicl_agents.training.presets import PRESETS
-from gpicl_agents.training.progress import LiveReport, outcome, score_table
 from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import train
 from gpicl_envs.commands.arguments import show

@@ -44,7 +44,7 @@ def train(words: Words) -> None:
     preset, options = parse_options(words)
     from gpicl_agents.training.checkpoint import latest_checkpoint
     from gpicl_agents.training.distributed import Processes
-    from gpicl_agents.training.progress import LiveReport, outcome
+    from gpicl_agents.training.live_report import LiveReport, outcome
     from gpicl_agents.training.supervised import train as run
 
     config, out = options.config, options.out or default_folder(preset, options.learner)

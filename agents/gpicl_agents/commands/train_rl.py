@@ -30,7 +30,7 @@ def train_rl(
         out: folder of the run, for metrics.jsonl and checkpoints.
         resume: continue from the newest checkpoint in the folder.
     """
-    from gpicl_agents.training.progress import LiveReport
+    from gpicl_agents.training.live_report import LiveReport
     from gpicl_agents.training.reinforce import train_from_reward
 
     config, console = RewardConfig(**vars(config)), Console()

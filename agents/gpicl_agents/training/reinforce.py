@@ -26,9 +26,10 @@ from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.distributed import process_count
 from gpicl_agents.training.interruption import INTERRUPTED, interruptible
+from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
-from gpicl_agents.training.supervised import Progress, env_seeds
+from gpicl_agents.training.supervised import env_seeds
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.learners.check import check_fit

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from threading import Event
 from typing import Any
 
@@ -22,48 +22,15 @@ from gpicl_agents.training.distributed import Processes
 from gpicl_agents.training.evaluation import Protocols, curve_metrics, find_protocols, learning_curves
 from gpicl_agents.training.interruption import INTERRUPTED, interruptible
 from gpicl_agents.training.plateau import Plateau, first_and_last
+from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_envs.envs.vector_env import InContextVectorEnv
-from gpicl_envs.evaluation.curve import LearningCurve
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.check import check_classification, check_fit, check_learner
 
 TRIAL_LENGTH = 6  # examples of the trial episodes that a learner is checked on before its first step
-
-
-@dataclass
-class Progress:
-    """The state of a training run; given to the `report` function after every step.
-
-    Args:
-        step: steps done.
-        seconds: training time so far, evaluation not counted.
-        loss: mean cross-entropy of the last step's episodes, in nats.
-        learning_rate: of the last step.
-        gradient_norm: before clipping.
-        accuracy: over the last ten positions of the last step's episodes.
-        plateau_end: the step at which the loss plateau ended, or None (`gpicl_agents.training.plateau.Plateau`).
-        on_plateau: whether it has not ended, after enough steps to tell.
-        curve: the last evaluation on unseen tasks, if any.
-        curves: the last evaluations by name: `"unseen-task"`, `"seen-task"`, or that of an unseen dataset.
-        evaluated: whether they are from this step.
-        stopped: why training ended before its last step: `"target"`, `"gain"`, `"interrupted"`, or empty.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    loss: float = math.nan
-    learning_rate: float = 0.0
-    gradient_norm: float = math.nan
-    accuracy: float = math.nan
-    plateau_end: int | None = None
-    on_plateau: bool = False
-    curve: LearningCurve | None = None
-    curves: dict[str, LearningCurve] | None = None
-    evaluated: bool = False
-    stopped: str = ""
 
 
 def train(

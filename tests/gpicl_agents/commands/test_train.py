@@ -75,7 +75,7 @@ def test_another_learner_takes_the_preset_s_training_alone(tmp_path: Path, capsy
 
 def test_ctrl_c_saves_ends_with_code_130_and_the_run_is_resumed(tmp_path: Path, monkeypatch, capsys):
     line = f"train tiny {DIGITS} --out {tmp_path / 'run'}".split()
-    from gpicl_agents.training.progress import LiveReport
+    from gpicl_agents.training.live_report import LiveReport
 
     show = LiveReport.__call__
 

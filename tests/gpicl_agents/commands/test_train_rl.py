@@ -8,7 +8,7 @@ from command_line import check_error
 
 from gpicl_agents.training.checkpoint import find_checkpoint, load_learner, read_config
 from gpicl_agents.training.config import RewardConfig
-from gpicl_agents.training.progress import LiveReport
+from gpicl_agents.training.live_report import LiveReport
 from gpicl_envs.cli import main
 
 SMALL = "--learner gru,width=8 --learner-kwargs input_rank=4 --env GPICL-Digits-v0 --env-kwargs length=5 n_features=16"

@@ -8,7 +8,8 @@ from small_training import QUICK, metrics, small_env, small_learner, weights
 
 from gpicl_agents.training.checkpoint import latest_checkpoint
 from gpicl_agents.training.interruption import interruptible
-from gpicl_agents.training.supervised import Progress, train
+from gpicl_agents.training.progress import Progress
+from gpicl_agents.training.supervised import train
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

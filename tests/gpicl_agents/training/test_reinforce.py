@@ -11,6 +11,7 @@ from gpicl_agents.models.gru import GRU
 from gpicl_agents.models.rl2 import RL2
 from gpicl_agents.models.transformer import Transformer
 from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
+from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.reinforce import (
     RewardConfig,
     RollOut,
@@ -20,7 +21,6 @@ from gpicl_agents.training.reinforce import (
     roll_out,
     train_from_reward,
 )
-from gpicl_agents.training.supervised import Progress
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.tasks.episodes import Episodes
 

@@ -20,7 +20,8 @@ from small_training import QUICK, metrics, small_env, small_learner, weights
 
 from gpicl_agents.models.transformer import Transformer
 from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
-from gpicl_agents.training.supervised import Progress, TrainConfig, train
+from gpicl_agents.training.progress import Progress
+from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs.datasets import files
 from gpicl_envs.learners.registry import make_learner
 

@@ -8,7 +8,8 @@ from small_training import QUICK, metrics, small_env, small_learner, weights
 
 import gpicl_envs
 from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
-from gpicl_agents.training.supervised import Progress, TrainConfig, env_seeds, train
+from gpicl_agents.training.progress import Progress
+from gpicl_agents.training.supervised import TrainConfig, env_seeds, train
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.calls import LearnerCheckError
 from gpicl_envs.learners.registry import learner_targets, make_learner

@@ -12,8 +12,9 @@ import torch
 from gpicl_agents.evaluations import SEED, find_available, summarize, unseen_dataset
 from gpicl_agents.experiments.engine.trial import Stage, Training, Trial, TrialRecord
 from gpicl_agents.training.config import TrainConfig
+from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.run_folder import read_metrics
-from gpicl_agents.training.supervised import Progress, train
+from gpicl_agents.training.supervised import train
 from gpicl_envs.datasets.cache import data_folder
 from gpicl_envs.datasets.files import write_text
 from gpicl_envs.evaluation.evaluate import evaluate

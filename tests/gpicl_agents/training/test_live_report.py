@@ -3,8 +3,9 @@ import io
 from rich.console import Console
 from small_training import QUICK, small_env, small_learner
 
-from gpicl_agents.training.progress import LiveReport
-from gpicl_agents.training.supervised import Progress, train
+from gpicl_agents.training.live_report import LiveReport
+from gpicl_agents.training.progress import Progress
+from gpicl_agents.training.supervised import train
 
 
 def test_the_live_view_shows_the_rising_curve():

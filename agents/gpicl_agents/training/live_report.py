@@ -1,0 +1,108 @@
+"""A live view of meta-training: how the accuracy inside an episode rises while the learner trains."""
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from gpicl_agents.training.progress import Progress
+from gpicl_envs.commands.arguments import show
+from gpicl_envs.evaluation.metrics import LAST
+from gpicl_envs.rendering.modes import sparkline
+from gpicl_envs.report import leaderboard
+from gpicl_envs.report.columns import Columns
+
+Curve = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+ROWS = 12
+POINTS = 25
+
+
+class LiveReport:
+    """Shows training in a terminal; prints one line per evaluation if the output is not a terminal.
+
+    Args:
+        name: of the learner.
+        steps: of the whole training run.
+        console: where to print.
+    """
+
+    def __init__(self, name: str, steps: int, console: Console | None = None) -> None:
+        self.name = name
+        self.console = console or Console()
+        self.bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[loss]}"),
+        )
+        self.task = self.bar.add_task(name, total=steps, loss="")
+        self.rows: list[tuple[int, float, Curve]] = []
+        self.live = Live(self._view(), console=self.console, refresh_per_second=4) if self.console.is_terminal else None
+
+    def __enter__(self) -> "LiveReport":
+        if self.live is not None:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live is not None:
+            self.live.update(self._view(), refresh=True)
+            self.live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show the state after a step (the `report` argument of `train`)."""
+        self.bar.update(self.task, completed=progress.step, loss=f"loss {progress.loss:.3f}")
+        if progress.evaluated and progress.curve is not None:
+            self.rows.append((progress.step, progress.seconds, progress.curve.scores.mean(0)))
+            if self.live is None:
+                show(self._line(*self.rows[-1]), self.console)
+        if self.live is not None:
+            self.live.update(self._view())
+
+    def _line(self, step: int, seconds: float, accuracy: Curve) -> str:
+        ends = f"first {100 * accuracy[0]:3.0f} %  last ten {100 * accuracy[-LAST:].mean():3.0f} %"
+        return f"{self.name} step {step:>5} {seconds:>5.0f} s  {ends}  {_curve(accuracy)}"
+
+    def _view(self) -> Group:
+        table = Table(title="accuracy inside an episode, on unseen tasks", title_justify="left", box=None)
+        for heading in ("step", "seconds", "first", "last ten"):
+            table.add_column(heading, justify="right")
+        table.add_column("from the first example to the last")
+        for step, seconds, accuracy in self.rows[-ROWS:]:
+            values = f"{100 * accuracy[0]:.0f} %", f"{100 * accuracy[-LAST:].mean():.0f} %"
+            table.add_row(str(step), f"{seconds:.0f}", *values, Text(_curve(accuracy), style="green"))
+        return Group(self.bar, table)
+
+
+def outcome(progress: Progress, target: float | None = None) -> str:
+    """Return how training ended, in one line."""
+    text = f"{progress.step} steps in {progress.seconds:.0f} s"
+    if progress.plateau_end is not None:
+        text += f"; accuracy rose within the episode from step {progress.plateau_end} on"
+    elif progress.on_plateau:
+        text += "; accuracy did not rise within the episode (last ten examples against the first)"
+    return text + (f"; the target of {target} was reached." if progress.stopped == "target" else ".")
+
+
+def score_table(columns: Columns) -> Table:
+    """Return the final accuracies as a table for the terminal; columns as `gpicl_envs.report.group` makes them."""
+    table = Table(
+        title="accuracy over the last ten positions, % ± half the 95 % interval", title_justify="left", box=None
+    )
+    table.add_column("learner")
+    for title in columns:
+        table.add_column(title.replace(", ", "\n"), justify="right")
+    for row in leaderboard(columns, sizes=False).rows:
+        table.add_row(*(cell.text for cell in row.cells[: 1 + len(columns)]))
+    return table
+
+
+def _curve(accuracy: Curve) -> str:
+    """Means over stretches of the episode, as bars."""
+    return sparkline([part.mean() for part in np.array_split(accuracy, min(POINTS, len(accuracy)))])
