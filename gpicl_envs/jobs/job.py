@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+LONGEST = 600  # characters of a message in a record
 ATTEMPTS = 3  # to run a job whose process dies
 DIED = f"its process died, {ATTEMPTS} times: out of memory, or a crash of native code"
 
@@ -43,10 +44,18 @@ def too_long(time_limit: float) -> Outcome:
     return Outcome(error=f"it took longer than the time limit (--time-limit) of {time_limit:g} s")
 
 
+def shorten(text: str) -> str:
+    """Return a text of at most `LONGEST` characters and a few words: one that is longer loses its middle."""
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    return f"{text[:half]} … ({len(text) - LONGEST:,} more characters) … {text[-half:]}"
+
+
 def one_line(error: BaseException) -> str:
-    """Return an exception as one line: its type and its message."""
+    """Return an exception as one line: its type and its message, without its middle if it is long."""
     try:
-        text = " ".join(str(error).split())
+        text = shorten(" ".join(str(error).split()))
     except Exception:  # a learner's own exception class may be broken too
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from gpicl_envs.evaluation.jsonl import append_jsonl
-from gpicl_envs.jobs.job import Job, Runner
+from gpicl_envs.jobs.job import Job, Outcome, Runner
 
 Report = Callable[[str], None]
 
@@ -58,6 +58,8 @@ def run_jobs(
     if len(waiting) < len(jobs):
         report(f"{len(jobs) - len(waiting)} of {len(jobs)} {unit} are done already")
     for count, (job, outcome) in enumerate(run(waiting), start=1):
+        if outcome.error is None and not job.matches(outcome.value):
+            outcome = Outcome(error="its record is of another job, data or learner: the job changed what it works on.")
         record = outcome.value if outcome.error is None else job.failed(outcome.error)
         append_jsonl(path, [record])
         known.append(record)

@@ -67,13 +67,12 @@ SETTINGS = (
     ProcessSetting(lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
     ProcessSetting(lambda: torch.is_autocast_enabled("cuda"), lambda on: torch.set_autocast_enabled("cuda", on)),
     ProcessSetting(lambda: torch.backends.cudnn.benchmark, lambda on: setattr(torch.backends.cudnn, "benchmark", on)),
-    ProcessSetting(
-        lambda: torch.backends.cuda.matmul.allow_tf32, lambda on: setattr(torch.backends.cuda.matmul, "allow_tf32", on)
-    ),
     ProcessSetting(_denormals_are_zero, torch.set_flush_denormal),
     ProcessSetting(np.geterr, lambda kinds: np.seterr(**kinds)),
     ProcessSetting(lambda: list(warnings.filters), _set_warning_filters),
-    ProcessSetting(lambda: (sys.stdout, sys.stderr), lambda streams: vars(sys).update(stdout=streams[0], stderr=streams[1])),
+    ProcessSetting(
+        lambda: (sys.stdout, sys.stderr), lambda streams: vars(sys).update(stdout=streams[0], stderr=streams[1])
+    ),
     ProcessSetting(gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     ProcessSetting(os.getcwd, os.chdir),
     ProcessSetting(lambda: dict(os.environ), _set_environment),

@@ -29,3 +29,9 @@ def test_a_job_is_run_and_one_that_was_stopped_names_the_option(tmp_path: Path):
     assert run_job(SmallJob("returns", tmp_path / "starts")) == Outcome("returns")
     stopped = too_long(3600.0)
     assert stopped.value is None and stopped.error == "it took longer than the time limit (--time-limit) of 3600 s"
+
+
+def test_a_long_message_loses_its_middle():
+    line = one_line(ValueError("first " + "no " * 3_000_000 + "last"))
+    assert line.startswith("ValueError: first no") and line.endswith("no last") and len(line) < 700
+    assert "(8,999,410 more characters)" in line

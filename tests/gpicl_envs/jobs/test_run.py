@@ -91,3 +91,12 @@ def test_a_result_that_is_not_complete_is_made_again(tmp_path: Path):
     append_jsonl(path, [Square(5, 24), Square(6, 36)])
     found, lines = do(path, 5, 6, is_complete=lambda job, record: record.value == job.number**2)
     assert found == [Square(5, 25), Square(6, 36)] and len(lines) == 2
+
+
+def test_a_record_of_something_else_is_a_failure(tmp_path: Path):
+    def mixes(jobs):
+        for job in jobs:
+            yield job, Outcome(Square(job.number + 1, 1))
+
+    found, lines = do(tmp_path / "r.jsonl", 5, run=mixes)
+    assert found[0].status == "failed" and "its record is of another job" in lines[0]
