@@ -138,6 +138,7 @@ def benchmark(
     batch_size: int = 16,
     threads: int = 1,
     command: str = "",
+    rerun: bool = False,
     report: Report = lambda line: None,
 ) -> list[Record]:
     """Evaluate every learner on every cell of a suite whose data are available; return their records.
@@ -155,6 +156,7 @@ def benchmark(
         batch_size: episodes at a time.
         threads: torch's threads in each job.
         command: what the user typed, kept in the records.
+        rerun: whether jobs that have a record run all the same.
         report: takes one line for each job.
 
     Raises:
@@ -176,7 +178,8 @@ def benchmark(
         for cell, planned, refusal in _plan(suite, specs, cells, found, provenance(device, command))
     ]
     checked = partial(_run_checked, run)
-    records = run_jobs(jobs, path, kept, checked, describe=_final, unit="cells", report=report)
+    options: dict[str, Any] = {"is_complete": lambda job, record: not rerun, "unit": "cells", "report": report}
+    records = run_jobs(jobs, path, kept, checked, describe=_final, **options)
     return [replace(record, learner=job.planned.learner) for job, record in zip(jobs, records, strict=True)]
 
 

@@ -166,3 +166,12 @@ def test_a_rogue_among_the_learners_changes_no_record_of_the_others(suite: Suite
     why = {record.spec.partition("deed=")[2]: record.error for record in among if record.status == "failed"}
     assert why["exits_without_a_word"].startswith("its process died, 3 times") and why["presses_ctrl_c"]
     assert len(why["raises_a_long_message"]) < 1000 and why["raises_a_long_message"].startswith("ValueError: no no")
+
+
+def test_what_is_not_noticed_can_be_run_again(suite: Suite, tmp_path: Path):
+    path, ran = tmp_path / "r.jsonl", []
+    for rerun in (False, False, True):
+        lines: list[str] = []
+        benchmark(suite, ["majority"], path, inline, rerun=rerun, report=lines.append)
+        ran.append(sum("majority" in line for line in lines))
+    assert ran == [2, 0, 2] and len(read_records(path)) == 4
