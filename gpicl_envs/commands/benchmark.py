@@ -47,13 +47,7 @@ def benchmark(
     chosen, folder = find_suite(suite), out or Path("runs") / suite
     check_integer("batch_size", batch_size, 1)
     count, threads = processes(workers, device)
-    options: dict[str, Any] = {
-        "device": device,
-        "batch_size": batch_size,
-        "threads": threads,
-        "rerun": rerun,
-        "report": show,
-    }
+    options: dict[str, Any] = {"device": device, "batch_size": batch_size, "threads": threads, "report": show}
     with runner(count, time_limit, ray, device) as run:
         path = folder / "records.jsonl"
         records = run_benchmark(chosen, learners, path, run, command=command_line(), rerun=rerun, **options)

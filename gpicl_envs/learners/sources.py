@@ -6,6 +6,7 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,10 +35,12 @@ def _files(module: ModuleType) -> dict[str, bytes]:
     while waiting:
         name = waiting.pop()
         path = None if name in found else _source_path(name)
-        if path is not None and (name == module.__name__ or _is_users(name, path)):
+        if path is not None:
             found[name] = path.read_bytes()
             imported = {name, *_imported(name, path, found[name])}
-            waiting += {other for each in imported for other in _with_parents(each)}
+            waiting += {
+                other for each in imported if _is_users(each.partition(".")[0]) for other in _with_parents(each)
+            }
     return found
 
 
@@ -70,6 +73,16 @@ def _source_path(name: str) -> Path | None:
     return Path(file) if file and file.endswith(".py") and Path(file).is_file() else None
 
 
-def _is_users(name: str, path: Path) -> bool:
-    installed = any(folder in path.resolve().parents for folder in INSTALLED)
-    return name.partition(".")[0] != OWN and not installed
+@cache
+def _is_users(package: str) -> bool:
+    """Whether a package or module at the top is neither this package nor an installed one; it may have no source."""
+    if package == OWN or package in sys.stdlib_module_names:
+        return False
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return False
+    places = (
+        [spec.origin] if spec and spec.has_location else list(spec.submodule_search_locations or ()) if spec else []
+    )
+    return any(place and not set(INSTALLED) & set(Path(place).resolve().parents) for place in places)

@@ -17,7 +17,8 @@ FILES = {
     "pack/deep/below.py": "from ..sibling import *\nVALUE = 1\n",
     "pack/sibling.py": "",
     "pack/unrelated.py": "",
-    "helper_of_pack.py": "import pack.agent\n",
+    "helper_of_pack.py": "import pack.agent\nimport loose_folder.part\n",
+    "loose_folder/part.py": "",
 }
 
 
