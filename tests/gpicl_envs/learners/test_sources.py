@@ -30,7 +30,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     yield importlib.import_module("pack.agent").Agent
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("pack", "helper_of_pack")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("pack", "helper_of_pack", "loose_folder")]:
         del sys.modules[name]
 
 
