@@ -41,11 +41,34 @@ class SmallJob:
             time.sleep(1000)
         if self.title == "dies" or (self.title == "dies at first" and first):
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.title == "where":
+            return Outcome((os.environ["GPICL_DATA_DIR"], os.getcwd()))
+        if self.title == "exits":
+            os._exit(0)
+        if self.title == "leaves a thread":
+            threading.Thread(target=time.sleep, args=[1000]).start()
+        if self.title == "presses Ctrl-C":
+            raise KeyboardInterrupt
+        if self.title == "closes all files":
+            os.closerange(0, 1000)
         if self.title == "cannot be pickled":
             return Outcome(threading.Lock())
         if self.title == "is local":
             return Outcome(lambda: 0)
         return Outcome(self.title)
+
+
+@dataclass(frozen=True)
+class TracelessJob:
+    """Fails if another job has left a trace in this process; leaves one, and returns the process's id."""
+
+    title: str
+
+    def run(self) -> Outcome:
+        if hasattr(os, "trace"):
+            return Outcome(error=f"process {os.getpid()} was used before")
+        os.trace = self.title
+        return Outcome(os.getpid())
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def benchmark(
     time_limit: float = 3600.0,
     batch_size: int = 16,
     device: str = "cpu",
+    rerun: bool = False,
 ) -> None:
     """Evaluate learners on a frozen suite, all on the same episodes, and write the records and the report.
 
@@ -39,6 +40,7 @@ def benchmark(
         time_limit: seconds that one learner may take for one cell.
         batch_size: episodes at a time.
         device: cpu or cuda.
+        rerun: run also what has a result, for changes that are not noticed: installed packages and files of data.
     """
     from gpicl_envs.suites.run import benchmark as run_benchmark
 
@@ -48,7 +50,7 @@ def benchmark(
     options: dict[str, Any] = {"device": device, "batch_size": batch_size, "threads": threads, "report": show}
     with runner(count, time_limit, ray, device) as run:
         path = folder / "records.jsonl"
-        records = run_benchmark(chosen, learners, path, run, command=command_line(), **options)
+        records = run_benchmark(chosen, learners, path, run, command=command_line(), rerun=rerun, **options)
     _report(chosen, records, folder)
 
 

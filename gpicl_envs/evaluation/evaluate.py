@@ -86,7 +86,7 @@ class _Scorer:
 
     def __init__(self, learner: Learner | Oracle, tasks: EpisodeDistribution, episodes: int, last: int) -> None:
         self.learner, self.tasks, self.last = learner, tasks, last
-        self.caller = None if isinstance(learner, Oracle) else Caller(learner)
+        self.caller: Any = None if isinstance(learner, Oracle) else Caller(learner)
         self.seconds = 0.0
         shape = episodes, tasks.length
         self.scores: Any = np.zeros(shape, np.float32 if tasks.is_regression else np.bool_)

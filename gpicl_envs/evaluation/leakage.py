@@ -43,7 +43,7 @@ def refuse_leakage(
     with torch.no_grad():
         again = caller.predict(other_x, other_y)
     gap = (again - logits).abs().amax(2).masked_fill(later, 0.0)
-    moved = gap > STEP_TOLERANCE * logits.abs().max().clamp_min(1.0)
+    moved = gap > STEP_TOLERANCE * logits.abs().amax(2).clamp_min(1.0)  # of each row: a huge one excuses no other
     if n_classes > 1:
         moved |= (again.argmax(2) != logits.argmax(2)) & ~later
     if moved.any():

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from gpicl_envs.errors import printable
 
+LONGEST = 600  # characters of a message in a record
 ATTEMPTS = 3  # to run a job whose process dies
 DIED = f"its process died, {ATTEMPTS} times: out of memory, or a crash of native code"
 
@@ -76,10 +77,18 @@ def too_long(time_limit: float) -> Outcome:
     return Outcome(error=f"it took longer than the time limit (--time-limit) of {time_limit:g} s")
 
 
+def shorten(text: str) -> str:
+    """Return a text of at most `LONGEST` characters and a few words: one that is longer loses its middle."""
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    return f"{text[:half]} … ({len(text) - LONGEST:,} more characters) … {text[-half:]}"
+
+
 def one_line(error: BaseException) -> str:
-    """Return an exception as one line: its type and its message."""
+    """Return an exception as one line: its type and its message, without its middle if it is long."""
     try:
-        text = printable(" ".join(str(error).split()))
+        text = shorten(printable(" ".join(str(error).split())))
     except Exception:  # a learner's own exception class may be broken too
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -43,7 +43,8 @@ def ray_runner(address: str, time_limit: float, gpus: int = 0) -> Iterator[Runne
                 f"No Ray cluster answers at ray={address!r} ({error}): start one with "
                 "`ray start --head`, or leave out --ray."
             ) from None
-    remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=ATTEMPTS - 1)(run_job)
+    # max_calls: each job in a process that no other has touched
+    remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=ATTEMPTS - 1, max_calls=1)(run_job)
 
     def run(jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
         waiting = list(reversed(jobs))

@@ -65,7 +65,7 @@ def run_jobs(
         report(f"{len(jobs) - len(waiting)} of {len(jobs)} {unit} are done already")
     with exclusive(path):
         for count, (job, outcome) in enumerate(run(waiting), start=1):
-            outcome = _valid(outcome)
+            outcome = _valid(job, outcome)
             record = outcome.value if outcome.error is None else job.failed(outcome.error)
             result = describe(record) if outcome.error is None else f"failed: {outcome.error}"
             report(f"[{count}/{len(waiting)}] {job.title}: {result}")
@@ -74,10 +74,12 @@ def run_jobs(
     return [_latest(job, known) for job in jobs]
 
 
-def _valid(outcome: Outcome) -> Outcome:
-    """The outcome with its record as a file gives it back, or with the reason why a file cannot keep it."""
+def _valid(job: RecordedJob, outcome: Outcome) -> Outcome:
+    """The outcome with its record as a file gives it back, or with the reason why it cannot be kept."""
     if outcome.error is not None:
         return outcome
+    if not job.matches(outcome.value):
+        return Outcome(error="its record is of another job, data or learner: the job changed what it works on.")
     try:
         return Outcome(as_read(outcome.value))
     except ValueError as error:

@@ -67,9 +67,6 @@ SETTINGS = (
     ProcessSetting(lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
     ProcessSetting(lambda: torch.is_autocast_enabled("cuda"), lambda on: torch.set_autocast_enabled("cuda", on)),
     ProcessSetting(lambda: torch.backends.cudnn.benchmark, lambda on: setattr(torch.backends.cudnn, "benchmark", on)),
-    ProcessSetting(
-        lambda: torch.backends.cuda.matmul.allow_tf32, lambda on: setattr(torch.backends.cuda.matmul, "allow_tf32", on)
-    ),
     ProcessSetting(_denormals_are_zero, torch.set_flush_denormal),
     ProcessSetting(np.geterr, lambda kinds: np.seterr(**kinds)),
     ProcessSetting(lambda: list(warnings.filters), _set_warning_filters),

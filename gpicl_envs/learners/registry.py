@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from gpicl_envs.errors import UnknownNameError, construct
+from gpicl_envs.learners.sources import source_code
 
 if TYPE_CHECKING:
     from gpicl_envs.learners.base import Learner
@@ -152,16 +153,18 @@ class LearnerSpec:
         return made.to(tasks.device) if isinstance(made, Module) else made
 
     def fingerprint(self, learner: Any) -> str:
-        """Return the sha256 of the text, of the source files of the learner's classes, and of its weights."""
+        """Return the sha256 of the text, of the source of the learner's classes (`source_code`), and of its weights.
+
+        A learner that depends on more, such as files of data, has a method `fingerprint()` that returns a text for it.
+        """
         from torch import uint8
         from torch.nn import Module
 
         digest = sha256(self.text.encode())
         for made in (type(learner), *getattr(learner, "adapts", ())):
-            try:
-                digest.update(inspect.getsource(inspect.getmodule(made) or made).encode())
-            except (OSError, TypeError):
-                digest.update(getattr(made, "__qualname__", repr(made)).encode())
+            digest.update(source_code(made))
+        if callable(own := getattr(learner, "fingerprint", None)):
+            digest.update(str(own()).encode())
         if isinstance(learner, Module):
             for name, values in sorted(learner.state_dict().items()):
                 digest.update(name.encode())

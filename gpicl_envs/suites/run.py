@@ -117,7 +117,7 @@ def _use_learner(
         tasks = make_tasks(**cell.arguments | {"device": device})
         random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
         return Outcome(use(LearnerSpec.parse(spec).make_for(tasks), tasks))
-    except (Exception, SystemExit) as error:  # a learner's own code may raise anything
+    except BaseException as error:  # a learner's own code may raise anything; a real Ctrl-C does not reach a job
         return Outcome(error=one_line(error))
 
 
@@ -131,6 +131,7 @@ def benchmark(
     batch_size: int = 16,
     threads: int = 1,
     command: str = "",
+    rerun: bool = False,
     report: Report = lambda line: None,
 ) -> list[Record]:
     """Evaluate every learner on every cell of a suite whose data are available; return their records.
@@ -148,6 +149,7 @@ def benchmark(
         batch_size: episodes at a time.
         threads: torch's threads in each job.
         command: what the user typed, kept in the records.
+        rerun: whether jobs that have a record run all the same.
         report: takes one line for each job.
 
     Raises:
@@ -170,7 +172,14 @@ def benchmark(
         for cell, planned, refusal in _plan(suite, specs, cells, found, provenance(device, command))
     ]
     records = run_jobs(
-        jobs, path, kept, run, describe=lambda record: f"{record.final.mean:.3f}", unit="cells", report=report
+        jobs,
+        path,
+        kept,
+        run,
+        describe=lambda record: f"{record.final.mean:.3f}",
+        is_complete=lambda job, record: not rerun,
+        unit="cells",
+        report=report,
     )
     return [replace(record, learner=job.planned.learner) for job, record in zip(jobs, records, strict=True)]
 

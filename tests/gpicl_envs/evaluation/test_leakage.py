@@ -56,3 +56,18 @@ def test_a_cheat_below_the_tolerance_is_caught_by_the_most_likely_label(tasks: T
     everywhere = PeeksSometimes(lambda y: torch.ones_like(y, dtype=torch.bool), weight=5e-5)
     with pytest.raises(LearnerCheckError, match="Not causal"):
         evaluate(everywhere, tasks, episodes=16)
+
+
+def test_one_huge_answer_excuses_no_cheating_elsewhere(tasks: TaskDistribution):
+    """In the order of the logits nothing changes; their size gives the label away, to the likelihood."""
+
+    class Huge(Learner):
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            logits = torch.nn.functional.one_hot(y, self.n_classes).float()
+            logits[..., 0] = 2.0
+            logits[:, 0] = 0.0
+            logits[:, 0, 0] = 1e9
+            return logits
+
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(Huge(), tasks, episodes=16)

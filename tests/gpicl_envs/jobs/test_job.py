@@ -88,3 +88,9 @@ def test_a_result_that_cannot_be_pickled_is_a_failure(tmp_path: Path):
     for title in ("cannot be pickled", "is local"):
         outcome = run_job(SmallJob(title, tmp_path / "starts"))
         assert outcome.value is None and "its result cannot be pickled (" in outcome.error
+
+
+def test_a_long_message_loses_its_middle():
+    line = one_line(ValueError("first " + "no " * 3_000_000 + "last"))
+    assert line.startswith("ValueError: first no") and line.endswith("no last") and len(line) < 700
+    assert "(8,999,410 more characters)" in line

@@ -1,7 +1,8 @@
 import time
 from pathlib import Path
 
-from small_jobs import SmallJob
+import pytest
+from small_jobs import SmallJob, TracelessJob
 
 from gpicl_envs.jobs.job import ATTEMPTS, DIED
 from gpicl_envs.jobs.local import local_runner
@@ -29,3 +30,33 @@ def test_a_runner_that_is_left_early_ends_its_processes(tmp_path: Path):
         outcomes = run([SmallJob("returns", tmp_path / "a"), SmallJob("sleeps", tmp_path / "b")])
         assert next(outcomes)[1].value == "returns"
     assert time.monotonic() - start < 100  # not the 1,000 s of the sleeper
+
+
+def test_every_job_finds_a_process_that_no_other_has_touched(tmp_path: Path):
+    """Also those whose process is at work at the same time, and those that run again."""
+    with local_runner(2, 60.0) as run:
+        outcomes = [outcome for _, outcome in run([TracelessJob(str(n)) for n in range(4)])]
+    assert [outcome.error for outcome in outcomes] == [None] * 4
+    assert len({outcome.value for outcome in outcomes}) == 4  # process ids
+
+
+def test_jobs_see_the_environment_and_the_folder_of_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Though the process that they are copies of may have started earlier."""
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.setenv("GPICL_DATA_DIR", str(folder))
+        monkeypatch.chdir(folder)
+        with local_runner(1, 60.0) as run:
+            ((_, outcome),) = run([SmallJob("where", tmp_path / "starts")])
+        assert outcome.value == (str(folder), str(folder))
+
+
+@pytest.mark.parametrize("title", ["exits", "leaves a thread", "presses Ctrl-C", "closes all files"])
+def test_a_job_that_ends_its_process_or_would_keep_it_is_over_in_seconds(title: str, tmp_path: Path):
+    start = time.monotonic()
+    with local_runner(1, 500.0) as run:
+        found = {job.title: outcome for job, outcome in run([SmallJob(t, tmp_path / t) for t in (title, "returns")])}
+    assert found["returns"].value == "returns"
+    assert found[title].value == "leaves a thread" or found[title].error in (DIED, "KeyboardInterrupt")
+    assert time.monotonic() - start < 60

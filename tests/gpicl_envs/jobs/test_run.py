@@ -116,3 +116,12 @@ def test_a_second_run_into_the_same_file_is_refused(tmp_path: Path, monkeypatch:
 
     assert do(path, 2, run=is_held)[0] == [Square(2, 4)]
     assert do(path, 3)[0] == [Square(3, 9)]
+
+
+def test_a_record_of_something_else_is_a_failure(tmp_path: Path):
+    def mixes(jobs):
+        for job in jobs:
+            yield job, Outcome(Square(job.number + 1, 1))
+
+    found, lines = do(tmp_path / "r.jsonl", 5, run=mixes)
+    assert found[0].status == "failed" and "its record is of another job" in lines[0]

@@ -1,8 +1,9 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from rogue_gallery import OF_PROCESS
 from small_jobs import inline
 from small_suites import cells
 
@@ -149,6 +150,32 @@ def test_the_oracle_has_records_where_the_best_predictions_are_known(suite: Suit
 def test_learners_of_one_name_are_told_apart(suite: Suite, tmp_path: Path):
     records = benchmark(suite, ["ridge", "ridge,regularization=3.0"], tmp_path / "r.jsonl", inline)
     assert {record.learner for record in records} == {"ridge (ridge)", "ridge (ridge,regularization=3.0)"}
+
+
+def test_a_rogue_among_the_learners_changes_no_record_of_the_others(suite: Suite, tmp_path: Path):
+    """One process at a time, so that each would find what the last one left behind."""
+    small = Suite("small", "", (replace(suite.cells[0], episodes=6),))
+    honest = ["knn", "ridge", "gru,width=8,input_rank=16"]
+    rogues = [f"rogue_gallery:Rogue,deed={name}" for name in sorted(OF_PROCESS)]
+    mixed = [*honest[:1], *rogues, *honest[1:]]
+    with local_runner(1, 60.0) as run:
+        alone, among = (benchmark(small, specs, tmp_path / f"{len(specs)}.jsonl", run) for specs in (honest, mixed))
+    for record in alone:
+        (other,) = [found for found in among if found.spec == record.spec]
+        assert other.status == "ok", other
+        assert (other.final_scores, other.nll, other.curve) == (record.final_scores, record.nll, record.curve)
+    why = {record.spec.partition("deed=")[2]: record.error for record in among if record.status == "failed"}
+    assert why["exits_without_a_word"].startswith("its process died, 3 times") and why["presses_ctrl_c"]
+    assert len(why["raises_a_long_message"]) < 1000 and why["raises_a_long_message"].startswith("ValueError: no no")
+
+
+def test_what_is_not_noticed_can_be_run_again(suite: Suite, tmp_path: Path):
+    path, ran = tmp_path / "r.jsonl", []
+    for rerun in (False, False, True):
+        lines: list[str] = []
+        benchmark(suite, ["majority"], path, inline, rerun=rerun, report=lines.append)
+        ran.append(sum("majority" in line for line in lines))
+    assert ran == [2, 0, 2] and len(read_records(path)) == 4
 
 
 @pytest.mark.gpu
