@@ -23,6 +23,7 @@ from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task, check_device, check_drift_every, check_n_tasks
 from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
 
+MAX_IMAGE_SIZE = 1024  # pixels a side
 DRIFTS = ("task", "projection", "labels")
 
 
@@ -97,7 +98,7 @@ class TaskDistribution(EpisodeDistribution):
         self._spec = None if isinstance(dataset, Dataset) else find_dataset(dataset)
         self._given, self.features = dataset, features
         self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
-        self.image_size = None if image_size is None else check_integer("image_size", image_size, 1)
+        self.image_size = None if image_size is None else check_integer("image_size", image_size, 1, MAX_IMAGE_SIZE)
         self.dataset = data = prepare_dataset(dataset, image_size, features)
         self.split, self.device = split, check_device(device)
         pool = Pool(data, split, self.device)
