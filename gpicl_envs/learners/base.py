@@ -142,7 +142,7 @@ def encoded(y: torch.Tensor, n_classes: int) -> torch.Tensor:
 
 @contextmanager
 def no_more_parameters(count: int) -> Iterator[None]:
-    """Refuse, with ValueError, to make a model that is far too large for so many weights, before it fills the memory."""
+    """Refuse, with ValueError, to make a model that is far too large for so many weights, before memory is full."""
     made, most = 0, 10 * count + 10_000_000
 
     def add(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> None:

@@ -100,6 +100,37 @@ def test_classes_are_drawn_from_those_that_the_split_has():
     assert TaskDistribution(characters, length=30).n_classes == 10  # … or ten
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"n_classes": 4, "shots": 2, "length": 8},
+            r"length=8 .* at least 9 \(K · shots = 8 examples come before a query",
+        ),
+        ({"shots": 2, "class_imbalance": 2.0}, "shots=2 fixes how often .* class_imbalance=2.0: leave one"),
+        ({"shots": 30, "length": 450}, "length=450 with shots=30 may need 180 examples of one class, .* has 98"),
+        ({"class_imbalance": 3.0, "length": 99}, "length=99 with class_imbalance=3.0 may need 99 .* has 98"),
+        ({"length": 1001}, "length=1001 .* from 1 to 1000"),
+        ({"length": 5, "examples_per_task": 4}, r"examples_per_task=4 .* from 5 to 1000 \(at least length"),
+        (
+            {"length": 5, "examples_per_task": 9, "class_imbalance": 2.0},
+            "examples_per_task=9 fixes the examples of a task",
+        ),
+        ({"n_classes": 1}, "n_classes=1 .* from 2 to 10"),
+    ],
+    ids=str,
+)
+def test_what_the_examples_cannot_give_is_said_with_numbers(arguments: dict, message: str):
+    """Digits has 1,000 training examples, 98 of its smallest class."""
+    with pytest.raises(ValueError, match=message):
+        tasks_of(**arguments)
+
+
+def test_the_largest_lengths_that_the_examples_give_are_allowed():
+    for arguments in ({"length": 9, "n_classes": 4, "shots": 2}, {"length": 98, "class_imbalance": 3.0}):
+        assert tasks_of(**arguments).sample(1).y.shape == (1, arguments["length"])
+
+
 def test_ten_thousand_examples_in_an_episode():
     episodes = TaskDistribution("MNIST", length=10_000, n_features=32).sample(1)
     assert (

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from gpicl_envs.sampling.philox import Streams, philox4x64
+from gpicl_envs.sampling.philox import Streams, _normal_table, philox4x64
 
 CPU = torch.device("cpu")
 
@@ -55,6 +55,13 @@ def test_normals_are_standard_normal():
     assert abs(values.var() - 1) < 5 * (2 / len(values)) ** 0.5
     neighbours = np.corrcoef(values[:-1], values[1:])[0, 1]
     assert abs(neighbours) < 5 / len(values) ** 0.5
+
+
+def test_the_levels_of_normals_have_variance_one():
+    """Every level occurs equally often, so that the variance is exact."""
+    levels = _normal_table(CPU).double()
+    assert len(levels) == 2**16 and abs(levels.square().mean() - 1) < 1e-6 and abs(levels.mean()) < 1e-9
+    assert (levels.diff() > 0).all() and levels[-1].item() == pytest.approx(4.2, abs=0.2)
 
 
 def test_below_and_permutation_are_uniform():
