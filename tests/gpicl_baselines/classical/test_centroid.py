@@ -26,6 +26,7 @@ def test_logits_are_negative_distances_to_the_centroids(episodes: Episodes):
         expected = {k: 3.0 * (query @ query - ((query - mean) ** 2).sum()) / 64 for k, mean in means.items()}
         for k in range(10):
             assert logits[b, n, k].item() == pytest.approx(expected.get(k, min(expected.values()) - 1), abs=1e-4)
+    assert not logits[:, 0].any()  # before any example
 
 
 def test_a_class_not_seen_yet_is_the_last_choice_of_centroids():

@@ -33,6 +33,18 @@ def test_without_a_difference_p_is_uniform():
     assert np.mean(values) == pytest.approx(0.5, abs=0.07)
 
 
+@pytest.mark.parametrize("others", [1, 2, 3])
+def test_p_is_corrected_for_all_pairs_of_the_column(others: int):
+    """The best one was found on the same episodes, so that any pair could have been compared."""
+    generator = np.random.default_rng(2)
+    top = record(generator.binomial(10, 0.8, 60), learner="top")
+    compared = [record(generator.binomial(10, 0.75, 60), learner=str(i)) for i in range(others)]
+    found = corrected_p_values([top, *compared])
+    alone = {one.learner: p_value(one, top) for one in compared}
+    smallest = min(alone, key=lambda name: alone[name])
+    assert found[smallest] == pytest.approx(min(1.0, alone[smallest] * {1: 1, 2: 3, 3: 6}[others]))
+
+
 def test_episodes_of_one_task_are_one_observation():
     """Six tasks that all differ alike: p cannot be below 2 / 2^6, however many episodes each has."""
     a, b = record(np.full(600, 7)), record(np.full(600, 5))

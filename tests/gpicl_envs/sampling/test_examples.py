@@ -98,6 +98,9 @@ def test_classes_are_drawn_from_those_that_the_split_has():
         TaskDistribution(characters, split="test", n_classes=9, length=30)
     assert TaskDistribution(characters, split="test", length=30).n_classes == 8  # by default, all that there are …
     assert TaskDistribution(characters, length=30).n_classes == 10  # … or ten
+    y = {"train": np.arange(120) % 10, "test": np.arange(40) % 8}
+    digits = Dataset("digits", {"train": x, "test": x[:40]}, y, n_classes=10)
+    assert TaskDistribution(digits, split="test", length=30).n_classes == 10  # as on the train split, though two lack
 
 
 @pytest.mark.parametrize(
