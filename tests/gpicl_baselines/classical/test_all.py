@@ -65,6 +65,11 @@ CLASSICAL = {
     "centroid": {"sharpness": 15.0},
     "ridge": {"regularization": 1.0, "sharpness": 12.0},
     "kernel-ridge": {"gamma": 1.5, "regularization": 0.003, "sharpness": 12.0},
+    "naive-bayes": {"smoothing": 0.1},
+    "lda": {"shrinkage": 0.01, "sharpness": 10.0},
+    "logistic": {"regularization": 0.01, "steps": 20},
+    "gaussian-process": {"gamma": 1.5, "amplitude": 30.0, "epsilon": 0.01},
+    "label-propagation": {"gamma": 10.0, "alpha": 0.05},
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2, chisquare
-from small_tasks import tasks_of
+from small_tasks import base_labels, tasks_of
 
 from gpicl_envs.datasets import Dataset
 from gpicl_envs.tasks.classification import TaskDistribution
@@ -154,3 +154,14 @@ def test_examples_are_distinct_and_uniform(length: int):
 def test_drawn_classes_are_all_of_the_dataset_in_turn():
     classes = TaskDistribution("Digits", n_classes=3, n_features=4, length=1).sample(500).tasks.classes
     assert all(len(row.unique()) == 3 for row in classes) and len(classes.unique()) == 10
+
+
+@pytest.mark.parametrize("length", [5, 150])
+def test_examples_of_few_classes_are_uniform_ones_of_these_classes(length: int):
+    tasks = tasks_of(n_classes=3, length=length, permute_labels=False)
+    episodes = tasks.sample(200)
+    classes = episodes.tasks.classes.gather(1, episodes.y)
+    assert torch.equal(base_labels(tasks, episodes), classes)
+    assert all(len(row.unique()) == length for row in episodes.index)
+    shown = episodes.index.flatten().bincount(minlength=1000)
+    assert (shown > 0).sum() > 500 if length == 5 else (shown > 0).all()
