@@ -148,9 +148,11 @@ class TaskDistribution(EpisodeDistribution):
 
     def _constructor_arguments(self) -> dict[str, Any]:
         given = self._given
-        if self._spec is not None and self._spec.location() == Location("memory"):
+        if isinstance(given, Dataset) or self._spec is None:
+            pass
+        elif self._spec.location() == Location("memory"):
             given = load_dataset(given)  # arrays that only this process knows by name are pickled too
-        elif self._spec is not None and isinstance(self._spec.files, NpzFile) and is_path(os.fspath(given)):
+        elif isinstance(self._spec.files, NpzFile) and is_path(os.fspath(given)):
             given = str(self._spec.files.path)  # absolute: another process may work in another folder
         return super()._constructor_arguments() | {"dataset": given}
 
