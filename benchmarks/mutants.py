@@ -47,6 +47,9 @@ WRAPS = "torch wraps integers of 64 bits itself"
 EQUIVALENT = {
     "BLOCK = 1 << 22  # resampling weights in memory at a time: 1 → 2": SPEED,
     "BLOCK = 1 << 22  # resampling weights in memory at a time: 22 → 23": SPEED,
+    "KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB: 24 → 25": SPEED,
+    "KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB: 1 → 2": SPEED,
+    "rows, extreme = max(1, BLOCK // len(sizes)), 0: BLOCK // len(sizes) → BLOCK * len(sizes)": SPEED,
     "WORD = 1 << 64: 1 << 64 → 1 >> 64": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: 2 → 3": WRAPS,
     "blocks = torch.arange(1, -(-n_words // 4) + 1, device=self.device): 1 → 2": "more words than are kept",

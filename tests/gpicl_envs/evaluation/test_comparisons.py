@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import permutation_test, trim_mean
+from scipy.stats import norm, permutation_test, trim_mean
 from small_records import scored_record as record
 
 from gpicl_envs.evaluation.comparisons import (
@@ -21,6 +21,14 @@ def test_the_sign_flip_test_is_scipy_s():
     a, b = generator.binomial(10, 0.62, 60), generator.binomial(10, 0.58, 60)
     expected = permutation_test((a - b,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1).pvalue
     assert p_value(record(a), record(b)) == pytest.approx(expected, abs=0.02)
+
+
+def test_more_different_sizes_than_fit_into_memory_at_once_change_nothing():
+    """Flips are drawn in blocks; with 1,000 sizes the sum is nearly normal."""
+    difference = np.random.default_rng(3).normal(0.03, 1, 1000)
+    a, b = (record(values, metric="squared_error") for values in (5 + difference, np.full(1000, 5.0)))
+    expected = 2 * norm.sf(abs(difference.sum()) / np.linalg.norm(difference))
+    assert p_value(a, b) == pytest.approx(expected, abs=0.02)
 
 
 def test_without_a_difference_p_is_uniform():

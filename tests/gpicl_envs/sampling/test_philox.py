@@ -49,6 +49,15 @@ def test_a_row_does_not_depend_on_the_others():
     assert torch.equal(streams(3, 9, 4).normal(50)[1], streams(9).normal(50)[0])
 
 
+def test_numbers_that_exist_never_change():
+    drawn = Streams(np.array([5], np.uint64), np.array([3], np.uint64), 1, CPU)
+    assert drawn.below(1000, 3).tolist() == [[179, 24, 831]]
+    assert drawn.permutation(6).tolist() == [[4, 5, 3, 2, 1, 0]]
+    assert drawn.uniform(2).tolist() == [[0.17971866671257108, 0.024737954247267657]]
+    assert drawn.words(1, substream=2).tolist() == [[-5498596963746890099]]
+    assert drawn.normal(3)[0].tolist() == pytest.approx([-1.3139782, -2.2827632, -1.7218587], abs=1e-6)
+
+
 def test_normals_are_standard_normal():
     values = streams(*range(20)).normal(50_000).flatten().numpy()
     assert kstest(values, "norm").pvalue > 1e-3
