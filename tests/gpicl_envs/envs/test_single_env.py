@@ -109,3 +109,9 @@ def test_closing_closes_the_window():
     env.close()
     assert closed == [True]
     make().close()  # without a window
+
+
+def test_an_episode_that_was_not_seeded_can_be_shown_again():
+    env = make()
+    x = env.reset()[0]["x"]
+    assert np.array_equal(make().reset(seed=env.unwrapped.np_random_seed % 2**64)[0]["x"], x)
