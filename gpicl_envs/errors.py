@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from numbers import Real
 from typing import Any
 
+LONGEST = 120  # characters of a value in an error
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -14,7 +15,13 @@ class UnknownNameError(ValueError):
     """A look-up by name failed; the message suggests the nearest names and lists all."""
 
     def __init__(self, kind: str, given: object, valid: Iterable[str], hint: str = "") -> None:
-        super().__init__(f"Unknown {kind} {given!r}.{_nearest(given, valid)}{' ' + hint if hint else ''}")
+        super().__init__(f"Unknown {kind} {shortened(given)}.{_nearest(given, valid)}{' ' + hint if hint else ''}")
+
+
+def shortened(given: object) -> str:
+    """Return the repr of what was given, cut short after a line."""
+    text = repr(given)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 class UnexpectedArgumentError(TypeError, ValueError):
@@ -57,35 +64,35 @@ def check_integer(name: str, given: object, low: int, high: int | None = None, w
     is_whole = hasattr(given, "__index__") and not isinstance(given, bool)
     if not is_whole or given < low or (high is not None and given > high):  # type: ignore[operator]
         allowed = f"a whole number of at least {low}" if high is None else f"a whole number from {low} to {high}"
-        raise ValueError(f"{name}={given!r} is not allowed: give {allowed}{' (' + why + ')' if why else ''}.")
+        raise ValueError(f"{name}={shortened(given)} is not allowed: give {allowed}{' (' + why + ')' if why else ''}.")
     return int(given)  # type: ignore[call-overload]
 
 
 def check_bool(name: str, given: object) -> bool:
     """Return `given` as a bool if it is True or False."""
     if given not in (True, False):
-        raise ValueError(f"{name}={given!r} is not allowed: give True or False.")
+        raise ValueError(f"{name}={shortened(given)} is not allowed: give True or False.")
     return bool(given)
 
 
 def check_fraction(name: str, given: float) -> float:
     """Return `given` as a float if it lies in [0, 1]."""
     if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= given <= 1:
-        raise ValueError(f"{name}={given!r} is not allowed: give a number from 0 to 1.")
+        raise ValueError(f"{name}={shortened(given)} is not allowed: give a number from 0 to 1.")
     return float(given)
 
 
 def check_number(name: str, given: float, low: float) -> float:
     """Return `given` as a float if it is finite and at least `low`."""
     if isinstance(given, bool) or not isinstance(given, Real) or not low <= given < float("inf"):
-        raise ValueError(f"{name}={given!r} is not allowed: give a finite number of at least {low}.")
+        raise ValueError(f"{name}={shortened(given)} is not allowed: give a finite number of at least {low}.")
     return float(given)
 
 
 def check_positive(name: str, given: float) -> float:
     """Return `given` as a float if it is finite and above 0."""
     if isinstance(given, bool) or not isinstance(given, Real) or not 0 < given < float("inf"):
-        raise ValueError(f"{name}={given!r} is not allowed: give a finite number above 0.")
+        raise ValueError(f"{name}={shortened(given)} is not allowed: give a finite number above 0.")
     return float(given)
 
 
@@ -108,7 +115,7 @@ def construct(made: Callable[..., Any], arguments: dict[str, Any], title: str = 
         if name not in parameters and not takes_any:
             valid = {*parameters, *also}
             takes = _nearest(name, valid) if valid else " It takes none."
-            raise UnexpectedArgumentError(f"{title} got an unexpected keyword argument {name!r}.{takes}")
+            raise UnexpectedArgumentError(f"{title} got an unexpected keyword argument {shortened(name)}.{takes}")
     required = [name for name, p in parameters.items() if p.default is p.empty and p.kind not in VARIADIC]
     if missing := [name for name in required if name not in arguments]:
         raise ValueError(f"{title} needs {' and '.join(missing)}: give values or defaults.")

@@ -28,7 +28,7 @@ from gpicl_agents.evaluations import (
     unseen_tasks,
 )
 from gpicl_agents.pretrained import FOLDER
-from gpicl_agents.training.checkpoint import find_checkpoint, read_config
+from gpicl_agents.training.checkpoint import CONFIG, find_checkpoint, read_config
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
@@ -150,16 +150,28 @@ def diagnose_learner(
     )
 
 
-def meta_training_kwargs(learner: str) -> dict[str, Any]:
+def meta_training_kwargs(learner: str, **changes: Any) -> dict[str, Any]:
     """Return the arguments of the `TaskDistribution` that a checkpoint was meta-trained on.
 
     Args:
         learner: as for `make_learner`; one that is not a checkpoint counts as meta-trained on MNIST.
+        **changes: arguments that replace those of the checkpoint.
+
+    Raises:
+        ValueError: together they make no tasks; the message names the checkpoint's file.
     """
     spec = LearnerSpec.parse(learner)
     folder = str(FOLDER / spec.target) if spec.scheme == "pretrained" else spec.target
     if spec.scheme not in ("pretrained", CHECKPOINT) or not os.path.isdir(folder):
-        return {"dataset": "MNIST"}
-    problem = read_config(find_checkpoint(folder)).get("training", {}).get("problem", {})
+        return {"dataset": "MNIST"} | changes
+    checkpoint = find_checkpoint(folder)
+    problem = read_config(checkpoint)["training"].get("problem", {})
     names = inspect.signature(TaskDistribution).parameters.keys() - {"device", "route"}
-    return {"dataset": "MNIST"} | {name: value for name, value in problem.items() if name in names}
+    kwargs = {"dataset": "MNIST"} | {name: value for name, value in problem.items() if name in names} | changes
+    try:
+        make_tasks(**kwargs)
+    except MissingDataError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{checkpoint / CONFIG}, training.problem: {error}") from error
+    return kwargs

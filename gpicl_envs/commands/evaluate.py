@@ -71,8 +71,8 @@ def _evaluate(specs: Sequence[str], tasks: Any, **options: Any) -> list[Record]:
         fingerprint = LearnerSpec.parse(spec).fingerprint(made[spec])
         with np.errstate(all="ignore"):  # an infinite error has no interval, and becomes a failed record
             record = curve.record(command_line())
-        labels = {"learner": names[spec], "spec": spec, "fingerprint": fingerprint}
-        records.append(valid_or_failed(replace(record, **labels)))
+        record = replace(record, learner=names[spec], spec=spec, fingerprint=fingerprint)
+        records.append(valid_or_failed(record))
     return records
 
 

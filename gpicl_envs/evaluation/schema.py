@@ -12,6 +12,7 @@ from reprlib import repr as shortened
 from typing import Annotated, Any, get_args
 
 MOST_INTEGER = 1 << 63
+LONGEST = 1000  # characters of a problem
 DEEPEST = 32  # lists and objects within each other
 
 
@@ -50,7 +51,7 @@ def from_json(text: str, kind: Any, place: str, schema: tuple[str, str]) -> Any:
     try:
         return _validated(text, kind)
     except ValueError as error:
-        raise ValueError(f"{place}: {error}.") from None
+        raise ValueError(f"{place}: {str(error).removesuffix('.')}.") from None
 
 
 def parse(text: str, place: str) -> Any:
@@ -137,4 +138,6 @@ def _problem(error: Mapping[str, Any], depth: int) -> str:
     if error["type"] == "missing":
         return f"{field} is missing"
     message = error["msg"].removeprefix("Value error, ")  # raised by a dataclass, so without a field
+    if len(message) > LONGEST:  # pydantic quotes a wrong status as it is
+        message = f"{message[: LONGEST // 2]} … {message[-LONGEST // 2 :]}"
     return f"{field}={shortened(error['input'])}: {message}" if field else message

@@ -142,14 +142,14 @@ def encoded(y: torch.Tensor, n_classes: int) -> torch.Tensor:
 
 @contextmanager
 def no_more_parameters(count: int) -> Iterator[None]:
-    """Refuse, with ValueError, to make a model of more than twice so many parameters, before it fills the memory."""
-    made = 0
+    """Refuse, with ValueError, to make a model that is far too large for so many weights, before memory is full."""
+    made, most = 0, 10 * count + 10_000_000
 
     def add(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> None:
         nonlocal made
         made += 0 if parameter is None else parameter.numel()
-        if made > 2 * count:
-            raise ValueError(f"its arguments make a model of more than {2 * count:,} parameters, for {count:,} weights")
+        if made > most:
+            raise ValueError(f"its arguments make a model of more than {most:,} parameters, for {count:,} weights")
 
     hook = torch.nn.modules.module.register_module_parameter_registration_hook(add)
     try:

@@ -246,9 +246,9 @@ def _estimate(values: Iterable[Any] | None, factor: float, digits: int) -> Table
 
 def _examples(record: ScoredRecord, level: str) -> TableCell:
     """Examples seen until an accuracy is reached."""
-    if record.examples_to is None:
+    found = (record.examples_to or {}).get(level)
+    if found is None:
         return TableCell()
-    found = record.examples_to[level]
     mean, low, high = ("never" if value is None else str(value) for value in found)
     return TableCell(mean, found[0], f"[{low}, {high}]")
 

@@ -23,6 +23,7 @@ from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device, check_drift_every
 from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
 
+MAX_IMAGE_SIZE = 1024  # pixels a side
 DRIFTS = ("task", "projection", "labels")
 
 
@@ -97,7 +98,7 @@ class TaskDistribution(EpisodeDistribution):
         self._spec = None if isinstance(dataset, Dataset) else find_dataset(dataset)
         self._given, self.features = dataset, features
         self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
-        self.image_size = None if image_size is None else check_integer("image_size", image_size, 1)
+        self.image_size = None if image_size is None else check_integer("image_size", image_size, 1, MAX_IMAGE_SIZE)
         self.dataset = data = prepare_dataset(dataset, image_size, features)
         self.split, self.device = split, check_device(device)
         pool = Pool(data, split, self.device)
@@ -147,9 +148,11 @@ class TaskDistribution(EpisodeDistribution):
 
     def _constructor_arguments(self) -> dict[str, Any]:
         given = self._given
-        if self._spec is not None and self._spec.location() == Location("memory"):
+        if isinstance(given, Dataset) or self._spec is None:
+            pass
+        elif self._spec.location() == Location("memory"):
             given = load_dataset(given)  # arrays that only this process knows by name are pickled too
-        elif self._spec is not None and isinstance(self._spec.files, NpzFile) and is_path(os.fspath(given)):
+        elif isinstance(self._spec.files, NpzFile) and is_path(os.fspath(given)):
             given = str(self._spec.files.path)  # absolute: another process may work in another folder
         return super()._constructor_arguments() | {"dataset": given}
 

@@ -33,8 +33,9 @@ def diagnose(
     from gpicl_agents.diagnosis import diagnose_learner, meta_training_kwargs
 
     check_integer("episodes", episodes, 2)
-    known = meta_training_kwargs(learner) if env is None else find_environment(env).arguments
-    found = diagnose_learner(learner, known | parse_assignments(env_kwargs), episodes=episodes, device=device)
+    changes = parse_assignments(env_kwargs)
+    known = meta_training_kwargs(learner, **changes) if env is None else find_environment(env).arguments | changes
+    found = diagnose_learner(learner, known, episodes=episodes, device=device)
     for name, reason in found.missing.items():
         show(f"{name} is left out: {reason}")
     show("\n  ".join([f"{found.learner}: {found.phase}", *found.reasons]))

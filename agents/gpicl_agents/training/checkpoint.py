@@ -9,21 +9,23 @@ installation. A folder with any other file, or with a changed one, is refused; t
 
 import io
 import json
+import math
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from gpicl_envs.datasets.cache import sha256_of
 from gpicl_envs.datasets.files import sync, writing
-from gpicl_envs.errors import UnknownNameError, construct
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.errors import LONGEST, UnknownNameError, construct, shortened
+from gpicl_envs.learners.base import Learner, no_more_parameters
 from gpicl_envs.learners.registry import find_class, learner_targets
 
 FORMAT = "gpicl-checkpoint-1"
@@ -149,11 +151,21 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
         load_trainer(checkpoint)  # not needed to predict, but a folder with code in it is not trusted at all
     target = learner or _target(config["learner"], checkpoint)
     try:
-        made = construct(find_class(target), config["arguments"])
+        with no_more_parameters(_count_weights(checkpoint / MODEL)):
+            made = construct(find_class(target), config["arguments"])
     except Exception as error:  # a constructor may raise anything for arguments that it was not made for
         raise ValueError(f"{checkpoint / CONFIG} has arguments that do not make a {target}: {error}") from error
     load_weights(checkpoint, made)
     return made.eval()
+
+
+def _count_weights(path: Path) -> int:
+    """The number of weights in a file, from its header; no limit if it cannot be read, which `load_weights` reports."""
+    try:
+        with safe_open(path, "pt") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())
+    except (OSError, SafetensorError):
+        return sys.maxsize
 
 
 def find_checkpoint(folder: Folder) -> Path:
@@ -220,13 +232,17 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not JSON ({error}).") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         given = config.get("format") if isinstance(config, dict) else None
-        raise ValueError(f"{path} has the format {given!r}, but this version reads {FORMAT!r}.")
+        raise ValueError(f"{path} has the format {shortened(given)}, but this version reads {FORMAT!r}.")
     kinds = {"learner": str, "arguments": dict, "training": dict, "sha256": dict}
     if missing := sorted(kinds.keys() - config.keys()):
         raise ValueError(f"{path} is incomplete: it does not give {', '.join(missing)}.")
     for name, kind in kinds.items():
         if not isinstance(config[name], kind):
-            raise ValueError(f"{path} is damaged: its {name} is {config[name]!r}, which is not a {kind.__name__}.")
+            raise ValueError(
+                f"{path} is damaged: its {name} is {shortened(config[name])}, which is not a {kind.__name__}."
+            )
+    if not isinstance(problem := config["training"].get("problem", {}), dict):
+        raise ValueError(f"{path} is damaged: its training.problem is {shortened(problem)}, which is not a dict.")
     return config
 
 
@@ -269,8 +285,8 @@ def _check_digest(path: Path, config: dict[str, Any]) -> None:
     found, written = sha256_of(path), config["sha256"].get(path.name)
     if found != written:
         raise ValueError(
-            f"{path} is truncated, damaged or exchanged: its sha256 is {found}, but {CONFIG} gives {written}. "
-            f"{_use_another(path.parent)}"
+            f"{path} is truncated, damaged or exchanged: its sha256 is {found}, but {CONFIG} gives "
+            f"{shortened(written)}. {_use_another(path.parent)}"
         )
 
 
@@ -281,6 +297,7 @@ def _use_another(checkpoint: Path) -> str:
 def _target(name: str, checkpoint: Path) -> str:
     targets = learner_targets()
     if name not in targets:
+        name = name[:LONGEST]
         hint = f"{checkpoint} was trained from {name!r}: if you trust that code, give {name}@{checkpoint}."
         raise UnknownNameError("learner in a checkpoint", name, targets, hint)
     return targets[name]

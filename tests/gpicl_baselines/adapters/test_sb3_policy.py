@@ -1,4 +1,5 @@
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import torch
 
 pytest.importorskip("sb3_contrib", reason="needs the extra `rl`")
 
+from mutations import damaged_bytes, damaged_value
 from safetensors.torch import load_file, save_file
 
 from gpicl_baselines.adapters.sb3_policy import PolicyLearner, load_policy, train_policy
@@ -118,3 +120,16 @@ def test_a_file_of_something_else_is_named(policy: Path, tmp_path: Path, name: s
         (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=name):
         load_policy(folder)
+
+
+@pytest.mark.parametrize("count", [50, pytest.param(300, marks=pytest.mark.slow)])
+def test_every_damaged_config_is_read_or_refused_by_file(policy: Path, tmp_path: Path, count: int):
+    folder, whole = copied(policy, tmp_path), (policy / "config.json").read_bytes()
+    for seed in range(count):
+        chance = random.Random(seed)
+        content = damaged_value(whole.decode(), chance).encode() if seed % 3 else damaged_bytes(whole, chance)
+        (folder / "config.json").write_bytes(content)
+        try:
+            assert load_policy(folder).n_features == 12
+        except ValueError as error:
+            assert str(folder) in str(error) and len(str(error)) < 2000, str(error)

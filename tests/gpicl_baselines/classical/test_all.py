@@ -56,3 +56,42 @@ def test_every_classical_baseline_passes_the_check_and_learns(name: str):
 def test_numbers_that_must_be_above_zero_are_checked(name: str, argument: str, value: float):
     with pytest.raises(ValueError, match=f"{argument}={value} is not allowed: give a finite number above 0"):
         make_learner(name, **{argument: value})
+
+
+CLASSICAL = {
+    "uniform": {},
+    "majority": {},
+    "knn": {"k": 1, "metric": "cosine"},
+    "centroid": {"sharpness": 15.0},
+    "ridge": {"regularization": 1.0, "sharpness": 12.0},
+    "kernel-ridge": {"gamma": 1.5, "regularization": 0.003, "sharpness": 12.0},
+    "naive-bayes": {"smoothing": 0.1},
+    "lda": {"shrinkage": 0.01, "sharpness": 10.0},
+    "logistic": {"regularization": 0.01, "steps": 20},
+    "gaussian-process": {"gamma": 1.5, "amplitude": 30.0, "epsilon": 0.01},
+    "label-propagation": {"gamma": 10.0, "alpha": 0.05},
+}
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_the_settings_that_were_chosen_are_the_defaults(name: str):
+    """Another default would be another learner under the same name in tables."""
+    assert make_learner(name).get_params() == {"n_features": 784, "n_classes": 10} | CLASSICAL[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "after_two", "after_many"),
+    [
+        ("uniform", 0, 0),
+        ("majority", 3, 3),  # counts
+        ("centroid", 21, 21),  # (D + 1) K
+        ("naive-bayes", 39, 39),  # (2 D + 1) K
+        ("knn", 14, 7000),  # (D + 1) n
+        ("ridge", 14, 45),  # D (D + 1) / 2 + D K + D, or the examples if they are fewer
+        ("kernel-ridge", 14, 7000),
+        ("gaussian-process", 14, 7000),
+    ],
+)
+def test_the_state_is_what_the_next_prediction_can_read(name: str, after_two: int, after_many: int):
+    learner = make_learner(name, n_features=6, n_classes=3)
+    assert (learner.state_size(2), learner.state_size(1000)) == (after_two, after_many)

@@ -12,3 +12,10 @@ def test_majority_is_the_rule_of_succession():
 def test_uniform_is_chance_whatever_it_has_seen():
     logits = make_learner("uniform", n_features=3, n_classes=4).predict(torch.randn(2, 5, 3), torch.ones(2, 5).long())
     assert torch.equal(logits.softmax(2), torch.full((2, 5, 4), 0.25))
+
+
+def test_majority_of_values_is_the_mean_so_far():
+    values = make_learner("majority", n_features=1, n_classes=1).predict(
+        torch.zeros(1, 4, 1), torch.tensor([[2.0, 4.0, 9.0, 0.0]])
+    )
+    assert values[0, :, 0].tolist() == [0.0, 2.0, 3.0, 5.0]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from baseline_checks import contexts, mnist_episodes, smoothed_probabilities
 from sklearn.naive_bayes import GaussianNB
 
@@ -32,3 +33,26 @@ def test_discriminants_equal_those_of_the_covariance_written_out(episodes: Episo
         expected = np.zeros(10)
         expected[list(scores)] = exponents / exponents.sum()
         assert logits[b, n].exp().numpy() == pytest.approx((n * expected + 1) / (n + 10), abs=1e-3)
+
+
+def test_inputs_that_do_not_vary_have_finite_logits():
+    x, y = torch.ones(2, 6, 4), torch.arange(6).repeat(2, 1) % 2
+    for name in ("naive-bayes", "lda"):
+        logits = make_learner(name, n_features=4, n_classes=2).predict(x, y)
+        assert logits.isfinite().all() and torch.allclose(logits[:, 2, 0], logits[:, 2, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "allowed", "refused"),
+    [
+        ("naive-bayes", "smoothing", (0, 0.5, 3), (-0.1, float("inf"))),
+        ("lda", "sharpness", (0, 0.5, 3), (-0.1, float("nan"))),
+        ("lda", "shrinkage", (0.5, 1), (0, 1.1, -0.1)),
+    ],
+)
+def test_settings_have_ranges(name: str, argument: str, allowed: tuple, refused: tuple):
+    for value in allowed:
+        assert make_learner(name, **{argument: value}).get_params()[argument] == value
+    for value in refused:
+        with pytest.raises(ValueError, match=f"{argument}={value} is not allowed"):
+            make_learner(name, **{argument: value})

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from baseline_checks import contexts, mnist_episodes
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
@@ -39,6 +40,28 @@ def test_kernel_ridge_agrees_with_scikit_learn_at_every_position(episodes: Episo
     for b, n, x, y, query in contexts(episodes, unit):
         model = KernelRidge(kernel="rbf", gamma=1.2 / 64, alpha=0.05).fit(x, np.eye(10)[y] - 0.1)
         assert logits[b, n].numpy() == pytest.approx(model.predict(query[None])[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ridge", "kernel-ridge"])
+def test_values_are_regressed_on_the_inputs_as_they_are(name: str):
+    """One class: neither centred nor scaled, and no sharpness."""
+    episodes = FunctionDistribution("LinearRegression", length=30, n_features=5).sample(2, seed=1)
+    arguments = {"regularization": 0.1} if name == "ridge" else {"regularization": 0.1, "gamma": 0.7}
+    values = make_learner(name, n_features=5, n_classes=1, sharpness=7.0, **arguments).predict(episodes.x, episodes.y)
+    kernel = (
+        {"kernel": "linear", "alpha": 0.1 * 5} if name == "ridge" else {"kernel": "rbf", "gamma": 0.7 / 5, "alpha": 0.1}
+    )
+    for b in range(2):
+        x, y = episodes.x[b].double().numpy(), episodes.y[b].double().numpy()
+        for n in range(1, 30):
+            expected = KernelRidge(**kernel).fit(x[:n], y[:n]).predict(x[n : n + 1])[0]
+            assert values[b, n, 0].item() == pytest.approx(expected, abs=1e-3)
+    assert torch.equal(values[:, 0, 0], torch.zeros(2))
+
+
+def test_least_squares_refuses_labels():
+    with pytest.raises(ValueError, match="least-squares predicts values, n_classes=1; given n_classes=2: use ridge"):
+        make_learner("least-squares", n_classes=2)
 
 
 def test_least_squares_is_numpy_s_and_exact_once_it_has_seen_d_examples():

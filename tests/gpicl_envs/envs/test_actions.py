@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
 from small_tasks import assert_same, make, make_vec, play
 from torch_surroundings import SURROUNDINGS
 
+from gpicl_envs.envs.actions import make_action_type
 from gpicl_envs.wrappers import PreviousActionAndReward
 
 
@@ -44,6 +46,61 @@ def test_the_largest_actions_have_finite_rewards():
         env = make_vec(env_id, **({"action": "logits"} if "Digits" in env_id else {}))
         env.reset(seed=0)
         assert env.step(torch.tensor(action))[1].isfinite().all()
+
+
+def test_label_feedback_is_the_true_label_or_value_whatever_was_predicted():
+    for action in ("label", "logits"):
+        shown = make_action_type(action, "label", 4)
+        given = torch.zeros(4, 4) if action == "logits" else torch.zeros(4, dtype=torch.int64)
+        assert torch.equal(shown.feedback_for(given, torch.arange(4)), torch.eye(4))
+    values = torch.tensor([0.5, -2.0])
+    assert make_action_type("value", "label", 1).feedback_for(torch.zeros(2, 1), values).tolist() == [[0.5], [-2.0]]
+
+
+def test_bandit_feedback_of_every_label_and_value():
+    shown, labels = make_action_type("label", "reward", 3), torch.arange(3)
+    assert torch.equal(shown.feedback_for(labels, labels), torch.eye(3))
+    assert torch.equal(shown.feedback_for(labels, labels.roll(1)), -torch.eye(3))
+    of_logits = make_action_type("logits", "reward", 3)
+    assert torch.equal(of_logits.feedback_for(torch.eye(3), labels), torch.eye(3))
+    assert of_logits.reward(torch.eye(3), torch.tensor([0, 0, 2])).tolist() == [1, 0, 1]
+    of_values = make_action_type("value", "reward", 1)
+    assert of_values.feedback_for(torch.tensor([[3.0]]), torch.tensor([1.0])).tolist() == [[-4.0]]
+
+
+def test_whatever_is_given_to_ended_environments_has_feedback():
+    """Only active environments are checked, but the feedback of all has the shape (B, K)."""
+    shown, active = make_action_type("label", "reward", 3), torch.tensor([True, False, False])
+    feedback = shown.feedback_for(shown.parse(np.array([2, 99, -7]), active), torch.tensor([2, 1, 1]))
+    assert feedback.tolist() == [[0, 0, 1], [0, 0, -1], [-1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("label", "labels", 3), "Unknown feedback 'labels'. Did you mean 'label'. Valid: label, reward"),
+        (("value", "label", 3), "Unknown action 'value'.*Valid: label, logits"),
+        (("label", "label", 1), "Unknown action 'label'.*Valid: value"),
+    ],
+)
+def test_unknown_actions_and_feedback_list_the_valid_ones(arguments: tuple, message: str):
+    with pytest.raises(ValueError, match=message):
+        make_action_type(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "space", "feedback"),
+    [
+        ((None, "label", 3), Discrete(3), Box(0, 1, (3,))),
+        (("label", "reward", 3), Discrete(3), Box(-1, 1, (3,))),
+        (("logits", "label", 3), Box(-np.inf, np.inf, (3,)), Box(0, 1, (3,))),
+        ((None, "label", 1), Box(-np.inf, np.inf, (1,)), Box(-np.inf, np.inf, (1,))),
+        (("value", "reward", 1), Box(-np.inf, np.inf, (1,)), Box(-np.inf, 0, (1,))),
+    ],
+)
+def test_actions_and_feedback_have_spaces(arguments: tuple, space, feedback):
+    made = make_action_type(*arguments)
+    assert made.action_space == space and made.feedback_space == feedback
 
 
 def test_numpy_actions_of_any_memory_are_taken():

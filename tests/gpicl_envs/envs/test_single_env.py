@@ -1,4 +1,5 @@
 import warnings
+from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -98,3 +99,19 @@ def test_after_the_last_prediction_there_is_no_input():
 def test_unknown_ids_are_refused_by_gymnasium():
     with pytest.raises(gymnasium.error.NameNotFound, match="Did you mean"):
         gymnasium.make("GPICL-MNISTT-v0")
+
+
+def test_closing_closes_the_window():
+    closed: list[bool] = []
+    env = make(render_mode="human").unwrapped
+    env._window.close()
+    env._window = SimpleNamespace(close=lambda: closed.append(True))
+    env.close()
+    assert closed == [True]
+    make().close()  # without a window
+
+
+def test_an_episode_that_was_not_seeded_can_be_shown_again():
+    env = make()
+    x = env.reset()[0]["x"]
+    assert np.array_equal(make().reset(seed=env.unwrapped.np_random_seed % 2**64)[0]["x"], x)

@@ -23,6 +23,30 @@ def test_vector_observations_lie_in_the_space(action: str, feedback: str):
         assert env.observation_space.contains({name: value.numpy() for name, value in observation.items()})
 
 
+def test_environments_at_different_positions_show_their_own_inputs():
+    env = make_vec(num_envs=2, autoreset_mode="Disabled")
+    observation, _ = env.reset(seed=0)
+    for _ in range(SMALL["length"] - 1):
+        observation, *_ = env.step(torch.zeros(2, dtype=torch.int64))
+    last = observation["x"][0].clone()
+    observation, _ = env.reset(options={"reset_mask": np.array([False, True])})
+    assert torch.equal(observation["x"][0], last) and torch.equal(last, env.unwrapped.episodes.x[0, -1])
+    assert torch.equal(observation["x"][1], env.unwrapped.episodes.x[1, 0])
+
+
+def test_the_largest_seeds_are_those_whose_streams_have_64_bits():
+    env = make_vec(num_envs=3)
+    assert env.reset(seed=2**64 - 3)[0]["x"].shape == (3, 16)
+    with pytest.raises(ValueError, match="seed=18446744073709551614 is not allowed"):
+        env.reset(seed=2**64 - 2)
+
+
+def test_without_a_render_mode_there_is_no_picture():
+    env = make_vec()
+    env.reset(seed=0)
+    assert env.unwrapped.render() is None
+
+
 # -- One dynamics ------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import permutation_test, trim_mean
+from scipy.stats import norm, permutation_test, trim_mean
 from small_records import scored_record as record
 
 from gpicl_envs.evaluation.comparisons import (
@@ -24,6 +24,14 @@ def test_the_sign_flip_test_is_scipy_s():
     assert p_value(record(a), record(b)) == pytest.approx(expected, abs=0.02)
 
 
+def test_more_different_sizes_than_fit_into_memory_at_once_change_nothing():
+    """Flips are drawn in blocks; with 1,000 sizes the sum is nearly normal."""
+    difference = np.random.default_rng(3).normal(0.03, 1, 1000)
+    a, b = (record(values, metric="squared_error") for values in (5 + difference, np.full(1000, 5.0)))
+    expected = 2 * norm.sf(abs(difference.sum()) / np.linalg.norm(difference))
+    assert p_value(a, b) == pytest.approx(expected, abs=0.02)
+
+
 def test_without_a_difference_p_is_uniform():
     generator = np.random.default_rng(1)
     values = [
@@ -32,6 +40,18 @@ def test_without_a_difference_p_is_uniform():
     ]
     assert np.mean(np.array(values) <= 0.1) == pytest.approx(0.1, abs=0.06)
     assert np.mean(values) == pytest.approx(0.5, abs=0.07)
+
+
+@pytest.mark.parametrize("others", [1, 2, 3])
+def test_p_is_corrected_for_all_pairs_of_the_column(others: int):
+    """The best one was found on the same episodes, so that any pair could have been compared."""
+    generator = np.random.default_rng(2)
+    top = record(generator.binomial(10, 0.8, 60), learner="top")
+    compared = [record(generator.binomial(10, 0.75, 60), learner=str(i)) for i in range(others)]
+    found = corrected_p_values([top, *compared])
+    alone = {one.learner: p_value(one, top) for one in compared}
+    smallest = min(alone, key=lambda name: alone[name])
+    assert found[smallest] == pytest.approx(min(1.0, alone[smallest] * {1: 1, 2: 3, 3: 6}[others]))
 
 
 def test_episodes_of_one_task_are_one_observation():

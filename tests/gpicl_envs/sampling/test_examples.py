@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2, chisquare
-from small_tasks import tasks_of
+from small_tasks import base_labels, tasks_of
 
 from gpicl_envs.datasets import Dataset
 from gpicl_envs.tasks.classification import TaskDistribution
@@ -98,6 +98,40 @@ def test_classes_are_drawn_from_those_that_the_split_has():
         TaskDistribution(characters, split="test", n_classes=9, length=30)
     assert TaskDistribution(characters, split="test", length=30).n_classes == 8  # by default, all that there are …
     assert TaskDistribution(characters, length=30).n_classes == 10  # … or ten
+    y = {"train": np.arange(120) % 10, "test": np.arange(40) % 8}
+    digits = Dataset("digits", {"train": x, "test": x[:40]}, y, n_classes=10)
+    assert TaskDistribution(digits, split="test", length=30).n_classes == 10  # as on the train split, though two lack
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"n_classes": 4, "shots": 2, "length": 8},
+            r"length=8 .* at least 9 \(K · shots = 8 examples come before a query",
+        ),
+        ({"shots": 2, "class_imbalance": 2.0}, "shots=2 fixes how often .* class_imbalance=2.0: leave one"),
+        ({"shots": 30, "length": 450}, "length=450 with shots=30 may need 180 examples of one class, .* has 98"),
+        ({"class_imbalance": 3.0, "length": 99}, "length=99 with class_imbalance=3.0 may need 99 .* has 98"),
+        ({"length": 1001}, "length=1001 .* from 1 to 1000"),
+        ({"length": 5, "examples_per_task": 4}, r"examples_per_task=4 .* from 5 to 1000 \(at least length"),
+        (
+            {"length": 5, "examples_per_task": 9, "class_imbalance": 2.0},
+            "examples_per_task=9 fixes the examples of a task",
+        ),
+        ({"n_classes": 1}, "n_classes=1 .* from 2 to 10"),
+    ],
+    ids=str,
+)
+def test_what_the_examples_cannot_give_is_said_with_numbers(arguments: dict, message: str):
+    """Digits has 1,000 training examples, 98 of its smallest class."""
+    with pytest.raises(ValueError, match=message):
+        tasks_of(**arguments)
+
+
+def test_the_largest_lengths_that_the_examples_give_are_allowed():
+    for arguments in ({"length": 9, "n_classes": 4, "shots": 2}, {"length": 98, "class_imbalance": 3.0}):
+        assert tasks_of(**arguments).sample(1).y.shape == (1, arguments["length"])
 
 
 def test_ten_thousand_examples_in_an_episode():
@@ -120,3 +154,14 @@ def test_examples_are_distinct_and_uniform(length: int):
 def test_drawn_classes_are_all_of_the_dataset_in_turn():
     classes = TaskDistribution("Digits", n_classes=3, n_features=4, length=1).sample(500).tasks.classes
     assert all(len(row.unique()) == 3 for row in classes) and len(classes.unique()) == 10
+
+
+@pytest.mark.parametrize("length", [5, 150])
+def test_examples_of_few_classes_are_uniform_ones_of_these_classes(length: int):
+    tasks = tasks_of(n_classes=3, length=length, permute_labels=False)
+    episodes = tasks.sample(200)
+    classes = episodes.tasks.classes.gather(1, episodes.y)
+    assert torch.equal(base_labels(tasks, episodes), classes)
+    assert all(len(row.unique()) == length for row in episodes.index)
+    shown = episodes.index.flatten().bincount(minlength=1000)
+    assert (shown > 0).sum() > 500 if length == 5 else (shown > 0).all()

@@ -1,11 +1,14 @@
 """Labels: permutations, their drift and bias, and noise."""
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest, chisquare
 from small_tasks import base_labels, tasks_of
 
 from gpicl_envs.datasets import load_dataset
+from gpicl_envs.sampling.labels import apply_permutations, draw_permutations
+from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.tasks.classification import TaskDistribution
 
 
@@ -72,3 +75,23 @@ def test_permutation_bias_is_the_fraction_of_the_fixed_permutation():
     fixed = rows[counts.argmax()]
     again = TaskDistribution("Digits", permutation_bias=1.0, n_features=4).sample(3, seed=5).tasks.permutation
     assert (again == fixed).all()
+
+
+def test_permutations_that_exist_never_change():
+    task = Streams(np.array([5, 6], np.uint64), np.array([3, 2**63], np.uint64), 1, torch.device("cpu"))
+    assert draw_permutations(task, 4, 2, 0.0, 7).tolist() == [
+        [[0, 3, 1, 2], [1, 3, 2, 0]],
+        [[3, 1, 2, 0], [2, 1, 0, 3]],
+    ]
+    assert draw_permutations(task, 4, 1, 0.5, 7).tolist() == [[[0, 3, 1, 2]], [[2, 1, 3, 0]]]
+    assert draw_permutations(task, 4, 1, 1.0, 7).tolist() == [[[2, 1, 3, 0]], [[2, 1, 3, 0]]]
+
+
+@pytest.mark.parametrize("n_segments", [1, 2, 3])
+def test_each_segment_has_its_own_permutation(n_segments: int):
+    permutation = torch.stack([torch.randperm(4) for _ in range(2 * n_segments)]).view(2, n_segments, 4)
+    number = torch.randint(4, (2, 5 * n_segments))
+    labels = apply_permutations(permutation, number, [slice(5 * i, 5 * i + 5) for i in range(n_segments)])
+    for b in range(2):
+        expected = [permutation[b, n // 5, k].item() for n, k in enumerate(number[b].tolist())]
+        assert labels[b].tolist() == expected

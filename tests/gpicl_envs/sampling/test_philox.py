@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from gpicl_envs.sampling.philox import Streams, philox4x64
+from gpicl_envs.sampling.philox import Streams, _normal_table, philox4x64
 
 CPU = torch.device("cpu")
 
@@ -49,12 +49,28 @@ def test_a_row_does_not_depend_on_the_others():
     assert torch.equal(streams(3, 9, 4).normal(50)[1], streams(9).normal(50)[0])
 
 
+def test_numbers_that_exist_never_change():
+    drawn = Streams(np.array([5], np.uint64), np.array([3], np.uint64), 1, CPU)
+    assert drawn.below(1000, 3).tolist() == [[179, 24, 831]]
+    assert drawn.permutation(6).tolist() == [[4, 5, 3, 2, 1, 0]]
+    assert drawn.uniform(2).tolist() == [[0.17971866671257108, 0.024737954247267657]]
+    assert drawn.words(1, substream=2).tolist() == [[-5498596963746890099]]
+    assert drawn.normal(3)[0].tolist() == pytest.approx([-1.3139782, -2.2827632, -1.7218587], abs=1e-6)
+
+
 def test_normals_are_standard_normal():
     values = streams(*range(20)).normal(50_000).flatten().numpy()
     assert kstest(values, "norm").pvalue > 1e-3
     assert abs(values.var() - 1) < 5 * (2 / len(values)) ** 0.5
     neighbours = np.corrcoef(values[:-1], values[1:])[0, 1]
     assert abs(neighbours) < 5 / len(values) ** 0.5
+
+
+def test_the_levels_of_normals_have_variance_one():
+    """Every level occurs equally often, so that the variance is exact."""
+    levels = _normal_table(CPU).double()
+    assert len(levels) == 2**16 and abs(levels.square().mean() - 1) < 1e-6 and abs(levels.mean()) < 1e-9
+    assert (levels.diff() > 0).all() and levels[-1].item() == pytest.approx(4.2, abs=0.2)
 
 
 def test_below_and_permutation_are_uniform():
