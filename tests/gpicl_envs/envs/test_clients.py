@@ -37,7 +37,7 @@ def make_vec(num_envs: int = 2, **arguments):
 
 
 def make_async() -> AsyncVectorEnv:
-    """In processes begun afresh: one forked from a process that has used torch's threads would hang."""
+    """In processes begun afresh, where nothing is inherited; `test_forking.py` tries forked ones."""
     vector_kwargs = {"context": "spawn", "autoreset_mode": AutoresetMode.SAME_STEP}
     return make_vec(vectorization_mode="async", vector_kwargs=vector_kwargs)
 
