@@ -102,7 +102,7 @@ def test_no_dataset_is_not_mnist(make, env_id: str):
         make("GPICL-LinearRegression-v0", dataset=None)
 
 
-def test_a_missing_split_is_explained():
+def test_a_missing_split_is_explained(clean_registry: None):
     x, y = np.arange(60.0).reshape(30, 2), np.arange(30) % 3
     gpicl_envs.register_dataset("half", x, y)
     with pytest.raises(
