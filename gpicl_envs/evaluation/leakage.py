@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from gpicl_envs.learners.calls import Caller, LearnerCheckError
-from gpicl_envs.learners.check import STEP_TOLERANCE
+from gpicl_envs.learners.rounding import TOLERANCE, rounding
 
 
 def refuse_leakage(
@@ -42,10 +42,11 @@ def refuse_leakage(
     other_x = torch.where(later[..., None], x.flip(2), x)
     with torch.no_grad():
         again = caller.predict(other_x, other_y)
-    gap = (again - logits).abs().amax(2).masked_fill(later, 0.0)
-    moved = gap > STEP_TOLERANCE * logits.abs().amax(2).clamp_min(1.0)  # of each row: a huge one excuses no other
-    if n_classes > 1:
-        moved |= (again.argmax(2) != logits.argmax(2)) & ~later
+        gap = (again - logits).abs().amax(2).masked_fill(later, 0.0)
+        moved = ~(gap <= TOLERANCE * logits.abs().amax(2).clamp_min(1.0))  # of each row: a huge one excuses no other
+        turned = (again.argmax(2) != logits.argmax(2)) & ~later & ~moved
+        if n_classes > 1 and turned.any():  # between two labels that rounding alone tells apart, it may
+            moved |= turned & ~(gap <= rounding(caller, x, y, logits))
     if moved.any():
         episode, row = (int(index) for index in moved.nonzero()[0])
         raise LearnerCheckError(

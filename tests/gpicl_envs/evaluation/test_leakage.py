@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from long_convolution import LongConvolution
 
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.base import Learner
@@ -71,3 +72,46 @@ def test_one_huge_answer_excuses_no_cheating_elsewhere(tasks: TaskDistribution):
 
     with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
         evaluate(Huge(), tasks, episodes=16)
+
+
+@pytest.mark.parametrize("gain", [0.0, 1e-4, 1.0, 100.0])
+def test_a_convolution_by_fft_is_not_taken_for_a_leak(tasks: TaskDistribution, gain: float):
+    """Without gain its logits are the rounding itself, which also decides its most likely label."""
+    for seed in range(4):
+        curve = evaluate(LongConvolution(gain=gain), tasks, episodes=32, seed=seed)
+    assert 0 < curve.scores.mean() < 1
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-1, 1e-2, 1e-3])
+def test_a_convolution_by_fft_that_leaks_is_caught(tasks: TaskDistribution, weight: float):
+    class Leaky(LongConvolution):
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            logits = super().predict(x, y)
+            size = logits.abs().amax((1, 2), keepdim=True)
+            return logits + weight * size * torch.nn.functional.one_hot(y, self.n_classes)
+
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(Leaky(), tasks, episodes=32)
+
+
+def test_one_that_decides_ties_by_the_label_is_caught(tasks: TaskDistribution):
+    class DecidesTies(LongConvolution):
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return super().predict(x, y) + 1e-4 * torch.nn.functional.one_hot(y, self.n_classes)
+
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(DecidesTies(gain=0.0), tasks, episodes=32)
+
+
+def test_a_learner_that_answers_nan_to_altered_episodes_is_caught(tasks: TaskDistribution):
+    class Once(Learner):
+        calls = 0
+
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            logits = torch.zeros(*y.shape, self.n_classes)
+            logits[..., 0] = torch.nan if self.calls > 1 else 1.0
+            return logits
+
+    with pytest.raises(LearnerCheckError):
+        evaluate(Once(), tasks, episodes=16)
