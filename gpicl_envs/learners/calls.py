@@ -5,6 +5,7 @@ settings and random numbers of the process. Replaced functions and classes are n
 keeps these from others (`jobs/local.py`).
 """
 
+import copy
 import gc
 import os
 import random
@@ -105,9 +106,21 @@ class Caller:
         self.learner = learner
         self._random = _random_state()
 
+    def copy(self) -> "Caller":
+        """Return a caller of a deep copy of the learner; of the learner itself, if that cannot be copied."""
+        try:
+            with self._without_trace():
+                return Caller(copy.deepcopy(self.learner))
+        except Exception:  # a learner may hold anything: locks, open files, more than fits into memory twice
+            return Caller(self.learner)
+
+    def draw_as(self, other: "Caller") -> None:
+        """Draw the random numbers that another caller will draw next."""
+        self._random = other._random
+
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> Any:
         """(B, N, D), (B, N) → what the learner returned, as a plain tensor; LearnerCheckError if it changed x or y."""
-        return _plain(self._call("predict(x, y)", self.learner.predict, x, y), f"{self._name}.predict(x, y)")
+        return _plain(self._call("predict(x, y)", self.learner.predict, x, y), x, f"{self._name}.predict(x, y)")
 
     def start(self, batch_size: int) -> Any:
         """The state of B learners."""
@@ -120,7 +133,7 @@ class Caller:
             "step(state, x, y_previous)", lambda *given: self.learner.step(state, *given), x, y_previous
         )
         if isinstance(result, tuple) and len(result) == 2:
-            return _plain(result[0], f"{self._name}.step(...)"), result[1]
+            return _plain(result[0], x, f"{self._name}.step(...)"), result[1]
         return result
 
     @property
@@ -149,12 +162,15 @@ class Caller:
                 _set_random_state(others)
 
 
-def _plain(logits: Any, method: str) -> Any:
-    """A copy of logits, which the learner may keep and overwrite; other objects are returned as they are."""
+def _plain(logits: Any, x: torch.Tensor, method: str) -> Any:
+    """A copy of logits, which the learner may keep and overwrite; other objects are returned as they are.
+
+    A class of the learner's own could compare as it likes; only that of the inputs is trusted.
+    """
     if not isinstance(logits, torch.Tensor):
         return logits
     kind = type(logits)
-    if kind not in (torch.Tensor, torch.nn.Parameter):
+    if kind not in (torch.Tensor, torch.nn.Parameter, type(x)):
         raise LearnerCheckError(
             f"{method} returned {kind.__name__}, a subclass of torch.Tensor: return a plain tensor."
         )
