@@ -120,7 +120,7 @@ class Caller:
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> Any:
         """(B, N, D), (B, N) → what the learner returned, as a plain tensor; LearnerCheckError if it changed x or y."""
-        return _plain(self._call("predict(x, y)", self.learner.predict, x, y), x, f"{self._name}.predict(x, y)")
+        return _plain(self._call("predict(x, y)", self.learner.predict, x, y), f"{self._name}.predict(x, y)", x)
 
     def start(self, batch_size: int) -> Any:
         """The state of B learners."""
@@ -133,7 +133,7 @@ class Caller:
             "step(state, x, y_previous)", lambda *given: self.learner.step(state, *given), x, y_previous
         )
         if isinstance(result, tuple) and len(result) == 2:
-            return _plain(result[0], x, f"{self._name}.step(...)"), result[1]
+            return _plain(result[0], f"{self._name}.step(...)", x), result[1]
         return result
 
     @property
@@ -162,15 +162,12 @@ class Caller:
                 _set_random_state(others)
 
 
-def _plain(logits: Any, x: torch.Tensor, method: str) -> Any:
-    """A copy of logits, which the learner may keep and overwrite; other objects are returned as they are.
-
-    A class of the learner's own could compare as it likes; only that of the inputs is trusted.
-    """
+def _plain(logits: Any, method: str, given: torch.Tensor) -> Any:
+    """A copy of logits, which the learner may keep and overwrite; other objects are returned as they are."""
     if not isinstance(logits, torch.Tensor):
         return logits
     kind = type(logits)
-    if kind not in (torch.Tensor, torch.nn.Parameter, type(x)):
+    if kind not in (torch.Tensor, torch.nn.Parameter, type(given)):
         raise LearnerCheckError(
             f"{method} returned {kind.__name__}, a subclass of torch.Tensor: return a plain tensor."
         )
