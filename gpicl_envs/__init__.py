@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gpicl_envs.datasets import DATASETS, Dataset, DatasetSpec, load_dataset
+from gpicl_envs.envs.forking import use_one_thread_in_forked_processes
 from gpicl_envs.learners.registry import make_learner, register_learner
 from gpicl_envs.registration import register_dataset, register_environments
 
@@ -63,3 +64,4 @@ def __getattr__(name: str) -> Any:
 
 
 register_environments()
+use_one_thread_in_forked_processes()

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+import virtual_device
 from small_data import REAL_DATA, small_arrays
 
 from gpicl_envs.datasets import DATASETS
@@ -16,6 +17,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+if virtual_device.supports_virtual_device():
+    virtual_device.register()  # before the first backward pass of this process, which looks for all devices
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

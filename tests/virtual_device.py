@@ -81,7 +81,7 @@ reads: Counter[str] = Counter()  # by which the host waits for a result of the d
 @contextmanager
 def virtual_device() -> Iterator[torch.device]:
     """Inside, tensors can be made on the device that is given."""
-    _register()
+    register()
     before = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
@@ -158,7 +158,8 @@ def _gru_cell(x: Any, h: Any, state: Any, bias_x: Any = None, bias_h: Any = None
 FUSED_CELLS: dict[str, Callable[..., Any]] = {"_thnn_fused_lstm_cell": _lstm_cell, "_thnn_fused_gru_cell": _gru_cell}
 
 
-def _register() -> None:
+def register() -> None:
+    """Make the device known to torch; must come before the first backward pass of the process."""
     if hasattr(torch, NAME):
         return
     from torch.utils.backend_registration import _setup_privateuseone_for_python_backend

@@ -1,6 +1,7 @@
 """`gpicl data`: list the base datasets, download them, check their files."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 import tyro
@@ -11,7 +12,7 @@ from gpicl_envs.commands.arguments import show
 from gpicl_envs.datasets.cache import data_folder
 from gpicl_envs.datasets.dataset import DatasetSpec, Location, simple_name
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, npz_spec
-from gpicl_envs.datasets.user import npz_files, unreadable_npz_files
+from gpicl_envs.datasets.user import npz_files, printable, unreadable_npz_files
 from gpicl_envs.errors import DamagedDataError
 
 WIDTH = 180  # least number of characters in a line of the list
@@ -68,7 +69,7 @@ def _list(names: tuple[str, ...]) -> None:
             str(location.paths[0].relative_to(data_folder())) if location is not None and location.paths else "",
         )
     Console(width=max(Console().width, WIDTH)).print(table)
-    show(f"Data folder: {data_folder()} (GPICL_DATA_DIR names another).")
+    show(f"Data folder: {printable(data_folder())} (GPICL_DATA_DIR names another).")
     for problem in [*problems, *_unreadable(names, problems).values()]:
         show(f"Skipped: {problem}")
 
@@ -99,6 +100,7 @@ def _verify(names: tuple[str, ...]) -> None:
         else:
             show(f"{spec.name}: {_outcome(location)}")
     for name, why in _unreadable(names, failed.values()).items():
+        name = printable(Path(name))
         failed[name] = why
         show(f"{name}: {why}")
     if failed:

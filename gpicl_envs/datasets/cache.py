@@ -37,7 +37,12 @@ def cache_folder() -> Path:
 
 def _folder(variable: str, default: str) -> Path:
     given = os.environ.get(variable)
-    return Path(given).expanduser() if given else Path(user_cache_dir(APPLICATION)) / default
+    if not given:
+        return Path(user_cache_dir(APPLICATION)) / default
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:  # ~name of nobody
+        raise ValueError(f"{variable}={given} names no folder ({error}): give a path.") from error
 
 
 def md5_of(path: Path) -> str:

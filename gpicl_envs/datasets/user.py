@@ -49,14 +49,15 @@ def _scan() -> tuple[dict[str, NpzFile], dict[str, str]]:
     files, others = {}, {}
     for path in sorted(data_folder().glob("[!.]*.npz")):
         try:
-            if path.is_file() and os.access(path, os.R_OK):
+            if path.is_file() and os.access(path, os.R_OK) and path.stem.isprintable():
                 files[path.stem] = NpzFile(path, path.stat().st_mtime_ns)
                 continue
             why = "is not a file" if path.exists() else "is a link to nothing"
-            why = "may not be read by you" if path.is_file() else why
+            if path.is_file():
+                why = "may not be read by you" if path.stem.isprintable() else "has a name that cannot be printed"
         except OSError as error:
             why = f"cannot be read ({error.strerror})"
-        others[path.stem] = f"{path} {why}."
+        others[path.stem] = f"{printable(path)} {why}."
     return files, others
 
 
@@ -94,12 +95,17 @@ def find_npz(name: str) -> NpzFile | None:
         return files[name]
     same = [file for stem, file in files.items() if simple_name(stem) == simple_name(name)]
     if len(same) > 1:
-        names = ", ".join(file.path.name for file in same)
+        names = ", ".join(printable(Path(file.path.name)) for file in same)
         raise ValueError(f"{name!r} could be any of {names} in {data_folder()}: give one of these names.")
-    for stem, why in others.items() if not same else ():
-        if simple_name(stem) == simple_name(name):
-            raise DamagedDataError(f"{why} Put a file there, or remove it.")
+    broken = [why for stem, why in others.items() if simple_name(stem) == simple_name(name)]
+    if broken and not same:
+        raise DamagedDataError(f"{others.get(name, broken[0])} Put a file there, or remove it.")
     return same[0] if same else None
+
+
+def printable(path: Path) -> str:
+    """Return the path with every character escaped that cannot be printed, such as a line break."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
 
 
 def array_spec(name: str, x: object, y: object, x_test: object = None, y_test: object = None) -> DatasetSpec:

@@ -173,16 +173,8 @@ def benchmark(
         CellJob(spec, cell, planned, refusal, batch_size, threads)
         for spec, cell, planned, refusal in _plan(suite, specs, cells, found, provenance(device, command))
     ]
-    records = run_jobs(
-        jobs,
-        path,
-        kept,
-        run,
-        describe=lambda record: f"{record.final.mean:.3f}",
-        is_complete=lambda job, record: not rerun,
-        unit="cells",
-        report=report,
-    )
+    options: dict[str, Any] = {"is_complete": lambda job, record: not rerun, "unit": "cells", "report": report}
+    records = run_jobs(jobs, path, kept, run, describe=lambda record: f"{record.final.mean:.3f}", **options)
     return [replace(record, learner=job.planned.learner) for job, record in zip(jobs, records, strict=True)]
 
 

@@ -10,7 +10,7 @@ from gpicl_envs.envs.reset_arguments import parse_reset_mask
 Step = tuple[Any, Any, Any, Any, dict[str, Any]]
 
 
-class TorchVectorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
+class TorchVectorWrapper(VectorWrapper):  # generic only since gymnasium 1.4
     """The common base of these wrappers.
 
     Args:

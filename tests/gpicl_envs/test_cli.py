@@ -53,14 +53,15 @@ def test_a_terminal_that_lacks_letters_ends_no_run(encoding: str, tmp_path: Path
     monkeypatch.setenv("PYTHONUTF8", "0")
     (tmp_path / "my_agent.py").write_text(AGENT.replace('"Sums', 'name = "ŷ → \\x1b[31m"\n    "Sums'), encoding="utf-8")
     small = "--env", "GPICL-Digits-v0", "--env-kwargs", "length=5", "n_features=16"
-    for command in (
+    commands = [
         ["evaluate", "--learners", "my_agent:Nearest", *small, "--episodes", 4],
         ["report", "runs/records.jsonl"],
         ["train", "tiny", "--steps", 2, *small, "--out", "run"],
         ["check", "my_agent:Nearest"],
         ["data", "list"],
         ["evaluate", "--learners", "ŷ"],
-    ):
+    ]
+    for command in commands if encoding == "ascii" else commands[:2]:
         done = run(*command, cwd=tmp_path, encoding=encoding)
         assert done.returncode == (2 if command[-1] == "ŷ" else 0), done.stderr
         assert "Traceback" not in done.stderr and "\x1b[31m" not in done.stdout

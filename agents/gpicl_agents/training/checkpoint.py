@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
+from gpicl_agents.training.exact_json import decode_exactly, encode_exactly
 from gpicl_envs.datasets.cache import sha256_of
 from gpicl_envs.datasets.files import sync, writing
 from gpicl_envs.errors import LONGEST, UnknownNameError, construct, shortened
@@ -33,7 +33,6 @@ KEEP = 2
 MODEL, CONFIG, TRAINER, CARD = "model.safetensors", "config.json", "trainer.pt", "MODEL_CARD.md"
 EXTRA = "extra_state.pt"  # what the modules' `get_extra_state` returned, other than tensors
 FILES = (MODEL, CONFIG, TRAINER, EXTRA, CARD)
-TUPLE, DICT = "__tuple__", "__dict__"  # how JSON holds tuples, and dicts with other keys than texts
 
 Folder = str | os.PathLike[str]
 
@@ -100,7 +99,7 @@ def _write(folder: Path, learner: Any, trainer: dict[str, Any], training: dict[s
 def check_savable(learner: Any, arguments: Mapping[str, Any]) -> None:
     """Raise ValueError unless a checkpoint can hold the learner's extra state and these arguments."""
     try:
-        json.dumps(to_json(arguments))
+        json.dumps(encode_exactly(arguments))
     except TypeError as error:
         raise ValueError(
             f"{learner.name} cannot be saved in a checkpoint: its arguments are not JSON ({error})."
@@ -225,7 +224,7 @@ def read_config(checkpoint: Path) -> dict[str, Any]:
         )
     path = checkpoint / CONFIG
     try:
-        config = from_json(json.loads(path.read_text(encoding="utf-8")))
+        config = decode_exactly(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}).") from None
     except (ValueError, TypeError, RecursionError) as error:
@@ -250,33 +249,7 @@ def write_config(checkpoint: Path, config: dict[str, Any]) -> None:
     """Write the config of a checkpoint."""
     path = checkpoint / CONFIG
     with writing(path):
-        path.write_text(json.dumps(to_json(config), indent=1) + "\n", encoding="utf-8")
-
-
-def to_json(value: Any) -> Any:
-    """Return a value for JSON from which `from_json` makes the same again: tuples and the keys of dicts are kept."""
-    if isinstance(value, tuple):
-        return {TUPLE: [to_json(item) for item in value]}
-    if isinstance(value, list):
-        return [to_json(item) for item in value]
-    if isinstance(value, Mapping):
-        if all(isinstance(key, str) for key in value) and not {TUPLE, DICT} & value.keys():
-            return {key: to_json(item) for key, item in value.items()}
-        return {DICT: [[to_json(key), to_json(item)] for key, item in value.items()]}
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def from_json(value: Any) -> Any:
-    """Return what was given to `to_json`."""
-    if isinstance(value, list):
-        return [from_json(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == {TUPLE}:
-        return tuple(from_json(item) for item in value[TUPLE])
-    if value.keys() == {DICT}:
-        return {from_json(key): from_json(item) for key, item in value[DICT]}
-    return {key: from_json(item) for key, item in value.items()}
+        path.write_text(json.dumps(encode_exactly(config), indent=1) + "\n", encoding="utf-8")
 
 
 def _check_digest(path: Path, config: dict[str, Any]) -> None:

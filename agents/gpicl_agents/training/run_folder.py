@@ -19,8 +19,8 @@ from gpicl_agents.training.checkpoint import (
     load_weights,
     read_config,
     save_checkpoint,
-    to_json,
 )
+from gpicl_agents.training.exact_json import encode_exactly
 from gpicl_agents.training.random_state import random_state, restore_random_state
 from gpicl_envs.datasets.files import exclusive, write_text, writing
 from gpicl_envs.learners.base import Learner
@@ -187,7 +187,7 @@ def _comparable(value: Any) -> str:
     def plain(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {str(key): plain(item) for key, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else to_json(value)
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else encode_exactly(value)
 
     return json.dumps(plain(value), sort_keys=True, default=str)
 

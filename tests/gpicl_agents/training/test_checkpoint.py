@@ -6,19 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import gymnasium
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from gpicl_agents.models.transformer import Transformer
 from gpicl_agents.training.checkpoint import (
-    from_json,
     latest_checkpoint,
     load_learner,
     load_weights,
     save_checkpoint,
-    to_json,
 )
 from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs.datasets import DATASETS
@@ -257,20 +254,6 @@ def test_a_class_named_by_the_user_is_taken(checkpoint: Path):
 def test_an_empty_folder_holds_no_checkpoint(tmp_path: Path):
     with pytest.raises(ValueError, match="holds no checkpoint"):
         load_learner(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [(1, (2, "a"), [3]), {1: "a", (2, None): {"b": (True,)}}, {"__tuple__": [1]}, {"__dict__": [[1, 2]]}, [], {}, 1.5],
-    ids=str,
-)
-def test_json_keeps_tuples_and_the_keys_of_dicts(value: object):
-    again = from_json(json.loads(json.dumps(to_json(value))))
-    assert again == value and repr(again) == repr(value)
-
-
-def test_numbers_of_numpy_become_plain_ones():
-    assert json.dumps(to_json({"width": np.int64(3), "scale": np.float32(0.5)})) == '{"width": 3, "scale": 0.5}'
 
 
 class Remembers(Transformer):

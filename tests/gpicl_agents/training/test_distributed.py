@@ -65,9 +65,8 @@ def test_parameters_that_are_not_used_do_not_stop_two_processes(tmp_path: Path):
     options = "--learner", "unused:Unused", "--evaluate-every", 0, "--checkpoint-every", 0
     for processes in (1, 2):
         run(tmp_path / str(processes), *options, "--steps", 4, processes=processes, cwd=tmp_path)
-    assert (
-        losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), abs=1e-4) and len(losses(tmp_path / "1")) == 6
-    )
+    assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), abs=1e-4)
+    assert len(losses(tmp_path / "1")) == 4
 
 
 def test_a_batch_is_shared_evenly(monkeypatch: pytest.MonkeyPatch):

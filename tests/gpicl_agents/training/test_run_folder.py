@@ -320,7 +320,9 @@ def test_an_argument_added_since_has_its_default_in_an_older_run(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("extra", "reason"), [({"a": lambda: 0}, "get_extra_state"), ({"a": Path("a")}, "get_extra_state")], ids=str
+    ("extra", "reason"),
+    [({"a": lambda: 0}, "get_extra_state"), ({"a": Path("a")}, "get_extra_state")],
+    ids=["a function", "a path"],
 )
 def test_what_a_checkpoint_cannot_hold_is_refused_before_training(tmp_path: Path, extra: object, reason: str):
     learner = Odd()

@@ -120,3 +120,10 @@ def test_a_file_that_may_not_be_read_is_named(own_data: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # the tests may run as root, who may read everything
     with pytest.raises(DamagedDataError, match="secret.npz may not be read by you. Put a file there"):
         load_dataset("secret")
+
+
+def test_a_name_that_cannot_be_printed_is_skipped_and_shown_escaped(own_data: Path):
+    small_npz(own_data / "new\nline.npz")
+    small_npz(own_data / "über.npz")
+    assert list(npz_files()) == ["über"]
+    assert unreadable_npz_files() == {"new\nline": f"{own_data}/new\\nline.npz has a name that cannot be printed."}

@@ -3,6 +3,8 @@
 import copy
 import json
 import pickle
+import subprocess
+import sys
 import warnings
 
 import gymnasium
@@ -37,7 +39,7 @@ def make_vec(num_envs: int = 2, **arguments):
 
 
 def make_async() -> AsyncVectorEnv:
-    """In processes begun afresh: one forked from a process that has used torch's threads would hang."""
+    """In processes begun afresh, where nothing is inherited; `test_forking.py` tries forked ones."""
     vector_kwargs = {"context": "spawn", "autoreset_mode": AutoresetMode.SAME_STEP}
     return make_vec(vectorization_mode="async", vector_kwargs=vector_kwargs)
 
@@ -251,3 +253,38 @@ def test_torchrl_withdraws_its_frame_skips():
     """`GymEnv` offers `frameskip` to every environment and withdraws it when Python's own error says so."""
     with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
         make(frameskip=2)
+
+
+# -- Ray RLlib ---------------------------------------------------------------------------------------------------------
+
+RLLIB = """
+import gymnasium, ray
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.tune.registry import register_env
+
+import gpicl_envs
+
+register_env("gpicl", lambda given: gymnasium.wrappers.FlattenObservation(gymnasium.make("GPICL-Digits-v0", **given)))
+fixed = {"n_features": 32, "length": 5, "n_tasks": 1, "permute_labels": False}
+config = PPOConfig().environment("gpicl", env_config=fixed).debugging(seed=0)
+config = config.env_runners(num_env_runners=0, num_envs_per_env_runner=4)
+config = config.training(train_batch_size=200, minibatch_size=50, num_epochs=8, lr=3e-3, gamma=0.0)
+ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR")
+algorithm = config.build_algo()
+for _ in range(12):
+    result = algorithm.train()["env_runners"]
+    print(result["episode_len_mean"], result["episode_return_mean"])
+algorithm.stop()
+"""
+
+
+def test_rllibs_ppo_learns_one_fixed_problem():
+    """Ten classes and five steps: 0.5 by chance."""
+    try:
+        import ray.rllib.algorithms.ppo  # noqa: F401
+    except ImportError as error:
+        pytest.skip(f"needs ray[rllib] ({error})")
+    done = subprocess.run([sys.executable, "-c", RLLIB], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = [[float(number) for number in line.split()] for line in done.stdout.splitlines() if line[:4] == "5.0 "]
+    assert len(results) == 12 and results[0][1] < 1.2 and results[-1][1] > 2.0

@@ -65,7 +65,8 @@ def is_alive(process: int) -> bool:
 def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path, method: str, number: signal.Signals):
     program = tmp_path / "parent.py"
     program.write_text(PARENT.replace("{method}", method))
-    parent = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True)
+    paths = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True, env=paths)
     child = int(parent.stdout.readline())
     try:
         os.kill(child, signal.SIGINT)  # Ctrl-C reaches all processes of a terminal; only the parent acts on it

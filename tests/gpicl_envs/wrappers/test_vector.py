@@ -9,6 +9,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import vector as gymnasium_vector
+from packaging.version import Version
 from small_tasks import assert_same
 from torch_surroundings import SURROUNDINGS
 
@@ -66,6 +67,8 @@ def actions_at(t: int, space) -> np.ndarray:
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_statistics_are_gymnasiums_own(mode: AutoresetMode, action: str):
     """Staggered; around `SyncVectorEnv`, gymnasium's own forgets every environment at a partial reset."""
+    if mode is AutoresetMode.SAME_STEP and Version(gymnasium.__version__) < Version("1.4"):
+        pytest.skip("before 1.4 gymnasium does not count the first step after an episode's end in this mode")
     ours = RecordEpisodeStatistics(make_vec(autoreset_mode=mode, action=action))
     theirs = gymnasium_vector.RecordEpisodeStatistics(TorchToNumpy(make_vec(autoreset_mode=mode, action=action)))
     ended = 0
