@@ -1,6 +1,8 @@
-"""Messages for bad input: what was wrong, what was given, what is allowed, what to do."""
+"""Messages for bad input: what was wrong, what was given, what is allowed, what to do; and what no message shows."""
 
 import inspect
+import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -8,6 +10,17 @@ from numbers import Real
 from typing import Any
 
 LONGEST = 120  # characters of a value in an error
+HIDDEN = "***"  # in place of a secret: a value of these names, or what begins as the keys of well-known services do
+VALUE = r"""(?:"[^"]*"?|'[^']*'?|[^\s,;&'")\]}]+)+"""
+NAMES = r"token|secret|password|passwd|passphrase|credentials?|signature|(?:api|access|private)[_-]?key"
+SECRET = re.compile(
+    rf"""(?P<kept>(?i:(?<![\w-])[\w-]*(?:{NAMES})["']?\s*[=:]\s*)|(?<!\w)[A-Z0-9_]+_(?:KEY|PASS)=|"""
+    rf"""(?i:(?<![\w-])--[\w-]*(?:{NAMES})\s+)(?!-)){VALUE}"""
+    r"|(?i:\b(?:bearer|basic)\s+)(?=\S*[A-Z0-9=])[\w.~+/=-]{16,}"
+    r"|(?<=://)[^\s/@]+(?=@)"  # the user and the password of a URL
+    r"|(?<![\w-])(?:(?:hf_|gh[oprsu]_|github_pat_|glpat-|xox[abprs]-|npm_|pypi-)[\w-]{10,}|sk-(?=[\w-]*\d)[\w-]{16,}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}\b|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w.-]+)"
+)
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -50,6 +63,25 @@ def printable(text: str) -> str:
     return "".join(
         letter if keep else letter.encode("unicode_escape").decode() for letter, keep in zip(text, kept, strict=True)
     )
+
+
+def shareable(text: str) -> str:
+    """Return text for records and pages: on one line, without what looks like a secret, `~` for the home folder."""
+    text = SECRET.sub(lambda found: (found["kept"] or "") + HIDDEN, printable(text))
+    for home in _homes():
+        text = re.sub(rf"(?<![\w.~-]){re.escape(home)}(?=$|[^\w.-])", "~", text)
+    return text
+
+
+def with_home(text: str) -> str:
+    """Return text with the home folder for each `~` that begins a path; the reverse of `shareable`."""
+    return re.sub(r"(?:^|(?<=[:@=,\"']))~(?=[/\\])", lambda found: os.path.expanduser("~"), text)
+
+
+def _homes() -> set[str]:
+    """The names of the home folder, which may be a link; none if that is the whole disk."""
+    home = os.path.expanduser("~")
+    return {name for name in (home, os.path.realpath(home)) if os.path.isabs(name) and os.path.dirname(name) != name}
 
 
 def check_choice(kind: str, given: str, valid: tuple[str, ...]) -> str:

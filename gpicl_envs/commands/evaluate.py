@@ -1,8 +1,10 @@
 """`gpicl evaluate`: learners on the same episodes, as a table and as records."""
 
+import secrets
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,7 +26,7 @@ def evaluate(
     protocol: Literal["seen-task", "unseen-task", "unseen-dataset"] = "unseen-task",
     env_kwargs: Assignments = (),
     episodes: int = 1024,
-    seed: int = 0,
+    seed: int | Literal["private"] = 0,
     batch_size: int = 16,
     device: str = "cpu",
     out: Path = Path("runs/records.jsonl"),
@@ -41,21 +43,29 @@ def evaluate(
         protocol: tasks of meta-training (train images), new tasks on test images, or a new dataset.
         env_kwargs: arguments that define the tasks, such as length=50 label_noise=0.1 (not action or feedback).
         episodes: episodes for each learner.
-        seed: of the episodes.
+        seed: of the episodes; private for one that nobody knows before the records are written, for contests.
         batch_size: episodes at a time.
         device: cpu or cuda.
         out: file to which the records are added.
     """
     from gpicl_envs.report import group, markdown_table
 
-    check_integer("seed", seed, 0)
     check_integer("episodes", episodes, 1)
+    seed = _private_seed() if seed == "private" else check_integer("seed", seed, 0)
     tasks = _make_tasks(env, protocol, parse_assignments(env_kwargs), device)
     append_jsonl(out, [])  # if nothing can be written, this fails now and not after the evaluation
     records = _evaluate(learners, tasks, episodes=episodes, seed=seed, protocol=protocol, batch_size=batch_size)
     show(markdown_table(group(records)))
     append_jsonl(out, records)
     show(_what_next(out))
+
+
+def _private_seed() -> int:
+    """A seed from the operating system's randomness; its sha256 is shown, to prove later that it was not chosen."""
+    seed = secrets.randbits(63)  # as many as JSON keeps
+    digest = sha256(str(seed).encode()).hexdigest()
+    show(f"The seed is private until the records hold it. The sha256 of its decimal digits: {digest}")
+    return seed
 
 
 def _evaluate(specs: Sequence[str], tasks: Any, **options: Any) -> list[Record]:

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.curve import LearningCurve, Likelihood
-from gpicl_envs.evaluation.leakage import refuse_leakage
+from gpicl_envs.evaluation.leakage import LeakageGuard, guarded_batches
 from gpicl_envs.evaluation.metrics import BINS, LAST
 from gpicl_envs.evaluation.protocol import find_protocol
 from gpicl_envs.learners.base import Learner, evaluating
@@ -46,7 +46,7 @@ def evaluate_all(
     """Return the learning curve of each learner on the same episodes.
 
     Episodes are made and dropped batch by batch; 100,000 episodes of 100 examples take 70 MB a learner. Each learner is
-    checked for leaks on the first batch and a random one (`leakage.py`).
+    checked for leaks on the first batch and random ones (`leakage.py`); a copy of it predicts these with other labels.
 
     Args:
         learners: the learners, or the `Oracle`.
@@ -71,13 +71,13 @@ def evaluate_all(
     protocol = find_protocol(protocol, tasks)
     scorers = [_Scorer(learner, tasks, episodes, final_positions) for learner in learners]
     task_id = np.zeros(episodes, np.int64)
-    guarded = {0, int(np.random.default_rng(seed).integers(-(-episodes // batch_size))) * batch_size}
-    for first in range(0, episodes, batch_size):
+    guarded = guarded_batches(episodes, batch_size, seed)
+    for number, first in enumerate(range(0, episodes, batch_size)):
         batch = tasks.sample(min(batch_size, episodes - first), seed, first)
         rows = slice(first, first + len(batch))
         task_id[rows] = batch.task_id.cpu().numpy()
         for scorer in scorers:
-            scorer.add(batch, rows, guard=seed + first if first in guarded else None)
+            scorer.add(batch, rows, guard=seed + first if number in guarded else None)
     return [scorer.curve(task_id, protocol, seed) for scorer in scorers]
 
 
@@ -87,6 +87,7 @@ class _Scorer:
     def __init__(self, learner: Learner | Oracle, tasks: EpisodeDistribution, episodes: int, last: int) -> None:
         self.learner, self.tasks, self.last = learner, tasks, last
         self.caller: Any = None if isinstance(learner, Oracle) else Caller(learner)
+        self.guard = None if self.caller is None else LeakageGuard(self.caller, last)
         self.seconds = 0.0
         shape = episodes, tasks.length
         self.scores: Any = np.zeros(shape, np.float32 if tasks.is_regression else np.bool_)
@@ -96,8 +97,11 @@ class _Scorer:
 
     def add(self, batch: Episodes, rows: slice, guard: int | None) -> None:
         """Predict a batch of episodes and keep the scores in their rows; check it for leaks if a seed is given."""
-        learner, start = self.learner, time.perf_counter()
+        learner = self.learner
         x, y = batch.x.to(learner.device), batch.y.to(learner.device)
+        if guard is not None and self.guard is not None:
+            self.guard.alter(x, y, guard)
+        start = time.perf_counter()
         if isinstance(learner, Oracle):  # only it sees the hidden tasks
             logits = learner.predict(batch, self.tasks)
         else:
@@ -112,8 +116,8 @@ class _Scorer:
             confidence = logits[:, -self.last :].float().softmax(2).amax(2)
             self.likelihood.bins[rows] = _binned(confidence, correct[:, -self.last :]).cpu().numpy()
         self.seconds += time.perf_counter() - start
-        if guard is not None and self.caller is not None:
-            refuse_leakage(self.caller, logits, x, y, last=self.last, seed=guard)
+        if guard is not None and self.guard is not None:
+            self.guard.check(x, y, logits)
 
     def curve(self, task_id: np.ndarray[Any, np.dtype[np.int64]], protocol: str, seed: int) -> LearningCurve:
         """Return the learning curve of all episodes."""

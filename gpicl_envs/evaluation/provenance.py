@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from gpicl_envs.errors import printable
+from gpicl_envs.errors import printable, shareable
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Provenance:
     Args:
         device: where the learner computed: `"cpu"` or `"cuda"`.
         machine: the processor and its cores, or the GPU.
-        command: what the user typed; empty if Python was called.
+        command: what the user typed, without secrets and the home folder's path; empty if Python was called.
         date: of the record, in UTC (ISO 8601).
         versions: package → version.
         commit: of the source, with `+` if files were changed; None outside a git checkout.
@@ -36,7 +36,7 @@ class Provenance:
 
     def __post_init__(self) -> None:
         for name in ("device", "machine", "command", "date"):
-            object.__setattr__(self, name, printable(getattr(self, name)))
+            object.__setattr__(self, name, shareable(getattr(self, name)))
 
 
 def provenance(device: str, command: str = "") -> Provenance:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from gpicl_envs.errors import check_choice, printable
+from gpicl_envs.errors import check_choice, shareable
 from gpicl_envs.evaluation.jsonl import read_jsonl
 from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.evaluation.provenance import Provenance
@@ -58,7 +58,8 @@ class Reliability:
 class Record:
     """The fields that every record has: which learner was evaluated, and on which episodes.
 
-    Line breaks and control characters in its texts become escapes.
+    Its texts are made shareable: line breaks and control characters become escapes, what looks like a secret becomes
+    `***`, and the home folder `~`, which `make_learner` and `make_tasks` understand.
 
     Args:
         schema: the version of this format.
@@ -91,8 +92,8 @@ class Record:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():  # what is printed, drawn and put into pages is harmless everywhere
             if isinstance(value, str):
-                object.__setattr__(self, name, printable(value))
-        given = {name: printable(value) if isinstance(value, str) else value for name, value in self.env_kwargs.items()}
+                object.__setattr__(self, name, shareable(value))
+        given = {name: shareable(value) if isinstance(value, str) else value for name, value in self.env_kwargs.items()}
         object.__setattr__(self, "env_kwargs", given)
         _check_least(self, 1, "episodes")
         _check_least(self, 0, "seed")

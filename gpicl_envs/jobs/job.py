@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
-from gpicl_envs.errors import printable
+from gpicl_envs.errors import shareable
 
 LONGEST = 600  # characters of a message in a record
 ATTEMPTS = 3  # to run a job whose process dies
@@ -86,9 +86,9 @@ def shorten(text: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception as one line: its type and its message, without its middle if it is long."""
+    """Return an exception as one shareable line: its type and its message, without its middle if it is long."""
     try:
-        text = shorten(printable(" ".join(str(error).split())))
+        text = shorten(shareable(" ".join(str(error).split())))
     except Exception:  # a learner's own exception class may be broken too
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

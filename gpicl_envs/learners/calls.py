@@ -5,6 +5,7 @@ settings and random numbers of the process. Replaced functions and classes are n
 keeps these from others (`jobs/local.py`).
 """
 
+import copy
 import gc
 import os
 import random
@@ -104,6 +105,18 @@ class Caller:
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
         self._random = _random_state()
+
+    def copy(self) -> "Caller":
+        """Return a caller of a deep copy of the learner; of the learner itself, if that cannot be copied."""
+        try:
+            with self._without_trace():
+                return Caller(copy.deepcopy(self.learner))
+        except Exception:  # a learner may hold anything: locks, open files, more than fits into memory twice
+            return Caller(self.learner)
+
+    def draw_as(self, other: "Caller") -> None:
+        """Draw the random numbers that another caller will draw next."""
+        self._random = other._random
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> Any:
         """(B, N, D), (B, N) → what the learner returned, as a plain tensor; LearnerCheckError if it changed x or y."""

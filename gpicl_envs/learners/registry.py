@@ -12,7 +12,7 @@ from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
-from gpicl_envs.errors import UnknownNameError, construct
+from gpicl_envs.errors import UnknownNameError, construct, shareable, with_home
 from gpicl_envs.learners.sources import source_code
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class LearnerSpec:
 
     Arguments follow after commas: `knn,metric=euclidean,k=3`. Brackets may hold commas. A folder that exists
     is taken if it is written as a path (`./lstm`, `runs/lr=0.1,k=3`), whatever its name; a registered name is refused
-    if the working directory has a checkpoint in a folder of that name.
+    if the working directory has a checkpoint in a folder of that name. A path may begin with `~`, the home folder.
 
     Args:
         text: the whole text.
@@ -69,7 +69,7 @@ class LearnerSpec:
         text = os.fspath(text)
         if not text.isprintable():
             raise ValueError(f"{text!r} has characters that cannot be printed: rename the folder, or correct the text.")
-        name, arguments = _split_arguments(text)
+        name, arguments = _split_arguments(with_home(text))
         kwargs = arguments | kwargs
         known, (scheme, _, rest) = learner_targets(), name.partition(":")
         if name in known:
@@ -155,12 +155,13 @@ class LearnerSpec:
     def fingerprint(self, learner: Any) -> str:
         """Return the sha256 of the text, of the source of the learner's classes (`source_code`), and of its weights.
 
-        A learner that depends on more, such as files of data, has a method `fingerprint()` that returns a text for it.
+        The text is the one of records, without secrets and the home folder. A learner that depends on more, such as
+        files of data, has a method `fingerprint()` that returns a text for it.
         """
         from torch import uint8
         from torch.nn import Module
 
-        digest = sha256(self.text.encode())
+        digest = sha256(shareable(self.text).encode())
         for made in (type(learner), *getattr(learner, "adapts", ())):
             digest.update(source_code(made))
         if callable(own := getattr(learner, "fingerprint", None)):

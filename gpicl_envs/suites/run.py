@@ -60,6 +60,7 @@ class CellJob:
     """One learner on one cell; its value is the record.
 
     Args:
+        spec: the learner; the record has it without secrets.
         cell: of a suite.
         planned: the record without its result.
         refusal: why the learner may not be scored; None if it passed its check.
@@ -67,6 +68,7 @@ class CellJob:
         threads: torch's threads.
     """
 
+    spec: str
     cell: Cell
     planned: Record
     refusal: str | None = None
@@ -82,7 +84,7 @@ class CellJob:
         """Evaluate the learner in this process, unless it is refused."""
         if self.refusal is not None:
             return Outcome(error=self.refusal)
-        return _use_learner(self.planned.spec, self.cell, self.planned.provenance.device, self.threads, self._evaluate)
+        return _use_learner(self.spec, self.cell, self.planned.provenance.device, self.threads, self._evaluate)
 
     def _evaluate(self, learner: Any, tasks: EpisodeDistribution) -> ScoredRecord:
         cell, planned = self.cell, self.planned
@@ -168,8 +170,8 @@ def benchmark(
     checks = [CheckJob(spec, cell, size, device, threads) for spec in specs for size, cell in first.items()]
     found = {(job.spec, job.size): outcome for job, outcome in run(checks)}
     jobs = [
-        CellJob(cell, planned, refusal, batch_size, threads)
-        for cell, planned, refusal in _plan(suite, specs, cells, found, provenance(device, command))
+        CellJob(spec, cell, planned, refusal, batch_size, threads)
+        for spec, cell, planned, refusal in _plan(suite, specs, cells, found, provenance(device, command))
     ]
     options: dict[str, Any] = {"is_complete": lambda job, record: not rerun, "unit": "cells", "report": report}
     records = run_jobs(jobs, path, kept, run, describe=lambda record: f"{record.final.mean:.3f}", **options)
@@ -195,8 +197,8 @@ def _size(tasks: EpisodeDistribution) -> Size:
 
 def _plan(
     suite: Suite, specs: Sequence[str], cells: Sequence[Available], checks: Checks, made: Provenance
-) -> Iterator[tuple[Cell, Record, str | None]]:
-    """Each learner on each cell: the cell, the record without its result, and why the learner is refused, if it is."""
+) -> Iterator[tuple[str, Cell, Record, str | None]]:
+    """Each learner on each cell: both, the record without its result, and why the learner is refused, if it is."""
     own = {spec: outcome.value[0] for (spec, _), outcome in checks.items() if outcome.error is None}
     names = distinct_names({spec: own.get(spec, LearnerSpec.parse(spec).name) for spec in specs})
     for spec in specs:
@@ -217,4 +219,4 @@ def _plan(
                 suite=SuiteClaim(suite.name, cell.name, cell.definition),
                 provenance=made,
             )
-            yield cell, planned, check.error and f"check: {check.error}"
+            yield spec, cell, planned, check.error and f"check: {check.error}"

@@ -1,3 +1,6 @@
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +13,8 @@ from gpicl_envs.errors import (
     check_integer,
     check_number,
     construct,
+    shareable,
+    with_home,
 )
 
 
@@ -61,3 +66,96 @@ def test_an_unexpected_argument_is_a_value_error_and_a_type_error_with_the_neare
     with pytest.raises(UnexpectedArgumentError, match="make_nothing got an unexpected keyword argument 'lenght'. Did"):
         construct(make_nothing, {"lenght": 3})
     assert issubclass(UnexpectedArgumentError, TypeError) and issubclass(UnexpectedArgumentError, ValueError)
+
+
+SECRET = "q7Rt0Zk3Vw9Xy2Lm5Np8"  # made up, as all below
+TEXTS = [
+    f"my:Agent,token={SECRET},k=3",
+    f"my:Agent,api_key='{SECRET}',k=3",
+    f"HF_TOKEN={SECRET} gpicl evaluate",
+    f"WANDB_API_KEY={SECRET} gpicl evaluate",
+    f"STORE_KEY={SECRET} gpicl evaluate",
+    f"gpicl evaluate --password {SECRET} --seed 1",
+    f"gpicl evaluate --hub-token={SECRET} --seed 1",
+    f"gpicl evaluate --secret '{SECRET} {SECRET}' --seed 1",
+    f"gpicl evaluate --secret '{SECRET}'\"'\"'{SECRET}' --seed 1",
+    f'{{"password": "{SECRET}", "seed": 1}}',
+    f"{{'aws_secret_access_key': '{SECRET}'}}",
+    f"password: {SECRET}",
+    f"password='{SECRET}",
+    f"401 for https://user:{SECRET}@example.org/data.npz",
+    f"401 for https://{SECRET}@example.org/data.npz",
+    f"403 for https://example.org/data.npz?id=1&token={SECRET}&x=2",
+    f"403 for https://example.org/data.npz?X-Amz-Signature={SECRET}",
+    f"header Authorization: Bearer {SECRET}",
+    f"no access for hf_{SECRET}",
+    f"no access for ghp_{SECRET}",
+    f"no access for github_pat_{SECRET}",
+    f"no access for glpat-{SECRET}",
+    f"no access for xoxb-{SECRET}",
+    f"no access for (sk-proj-{SECRET})",
+    "no access for AKIAIOSFODNN7EXAMPLE",
+    f"no access for AIza{SECRET}{SECRET}",
+    f"no access for eyJhbGciOiJIUzI1NiJ9.{SECRET}.{SECRET}",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_looks_like_a_secret_is_not_shown(text: str):
+    shown = shareable(text)
+    assert SECRET not in shown and "EXAMPLE" not in shown and "***" in shown
+    assert shareable(shown) == shown
+    for kept in ("my:Agent", ",k=3", "gpicl evaluate", "--seed 1", "example.org/data.npz", "no access for", "&x=2"):
+        assert (kept in shown) == (kept in text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "transformer,tokens=paper,width=32",
+        "knn,k=3,metric=euclidean",
+        "my:Agent,n_tokens=12,sort_key=size",
+        "gpicl evaluate --learners runs/task-unseen-dataset-2 --seed 1",
+        "sklearn:module:Class,keys=[1, 2]",
+        "a token that is not expected, and a key: see the basic classification, bearer of news",
+        "runs/sk-transformer, disk-2, 0f343b0931126a20f133d67c2b018a3b8bd5d4a5",
+        "https://example.org/a@b: not found",
+    ],
+)
+def test_what_is_no_secret_stays(text: str):
+    assert shareable(text) == text
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    real = tmp_path / "real"
+    real.mkdir()
+    (tmp_path / "somebody").symlink_to(real)
+    monkeypatch.setenv("HOME", str(tmp_path / "somebody"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "somebody"))
+    return tmp_path / "somebody"
+
+
+def test_the_home_folder_is_a_tilde_and_back(home: Path):
+    for text in ("{}/runs/a", "a:B@{}/runs/a", "sb3:{}/a,k=3", "a:B,path={}/a", "a:B,paths=['{}/a','{}/b']"):
+        assert shareable(text.format(home, home)) == text.format("~", "~")
+        assert with_home(text.format("~", "~")) == text.format(home, home)
+    assert shareable(f"[Errno 2] '{home.resolve()}/data' of {home}, file://{home}/a") == (
+        "[Errno 2] '~/data' of ~, file://~/a"
+    )
+    for text in (f"{home}2/a", f"{home}-old/a", f"/mnt{home}/a", "a~/b", "knn,k=3"):
+        assert shareable(text) == text == with_home(text)
+
+
+def test_a_home_that_is_the_whole_disk_is_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/")
+    assert shareable("/data/a and /b") == "/data/a and /b"
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "token", "token=", "--key ", "a_", "-", "://", "'", "sk-", "eyJ-", "hf_-", "bearer ", "~/", "/"]
+)
+def test_long_messages_are_read_quickly(piece: str):
+    start = time.perf_counter()
+    shareable(piece * (2_000_000 // len(piece)))
+    assert time.perf_counter() - start < 5

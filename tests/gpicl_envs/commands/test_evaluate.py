@@ -1,4 +1,5 @@
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,17 @@ def test_a_full_disk_costs_the_records_and_not_the_table(tmp_path: Path, capsys:
     printed = capsys.readouterr()
     assert "| 1-nn-cosine |" in printed.out and "r.jsonl cannot be written: File too large" in printed.err
     assert printed.err.count("\n") == 1 and (tmp_path / "r.jsonl").read_bytes() == b""
+
+
+def test_a_private_seed_is_known_only_afterwards(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """It is drawn anew, proved by its sha256, kept in the records, and makes the same result again."""
+    line = ["evaluate", "--learners", "knn", "uniform", "--env", "GPICL-Digits-v0", "--episodes", "8", "--out"]
+    for name in "ab":
+        main([*line, str(tmp_path / name), "--seed", "private"])
+    (one, same), (other, _) = (read_records(tmp_path / name) for name in "ab")
+    assert one.seed == same.seed != other.seed and one.seed > 2**32
+    before, _, after = capsys.readouterr().out.partition("| ")
+    assert sha256(str(one.seed).encode()).hexdigest() in before and str(one.seed) not in before + after
+    main([*line, str(tmp_path / "c"), "--seed", str(one.seed)])
+    again = read_records(tmp_path / "c")[0]
+    assert again.area_scores == one.area_scores != other.area_scores

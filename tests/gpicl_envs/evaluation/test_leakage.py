@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from long_convolution import LongConvolution
 
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.base import Learner
@@ -71,3 +72,132 @@ def test_one_huge_answer_excuses_no_cheating_elsewhere(tasks: TaskDistribution):
 
     with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
         evaluate(Huge(), tasks, episodes=16)
+
+
+@pytest.mark.parametrize("gain", [0.0, 1e-4, 1.0, 100.0])
+def test_a_convolution_by_fft_is_not_taken_for_a_leak(tasks: TaskDistribution, gain: float):
+    """Without gain its logits are the rounding itself, which also decides its most likely label."""
+    for seed in range(4):
+        curve = evaluate(LongConvolution(gain=gain), tasks, episodes=32, seed=seed)
+    assert 0 < curve.scores.mean() < 1
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-1, 1e-2, 1e-3])
+def test_a_convolution_by_fft_that_leaks_is_caught(tasks: TaskDistribution, weight: float):
+    class Leaky(LongConvolution):
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            logits = super().predict(x, y)
+            size = logits.abs().amax((1, 2), keepdim=True)
+            return logits + weight * size * torch.nn.functional.one_hot(y, self.n_classes)
+
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(Leaky(), tasks, episodes=32)
+
+
+def test_one_that_decides_ties_by_the_label_is_caught(tasks: TaskDistribution):
+    class DecidesTies(LongConvolution):
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return super().predict(x, y) + 1e-4 * torch.nn.functional.one_hot(y, self.n_classes)
+
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(DecidesTies(gain=0.0), tasks, episodes=32)
+
+
+def test_a_learner_that_answers_nan_to_altered_episodes_is_caught(tasks: TaskDistribution):
+    true = int(tasks.sample(16, 0, 0).y[0, -1])
+
+    class Fails(Learner):
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            logits = torch.zeros(*y.shape, self.n_classes)
+            logits[..., 0] = torch.nan if int(y[0, -1]) != true else 1.0
+            return logits
+
+    with pytest.raises(LearnerCheckError, match="Fails.predict.* returned nan at"):
+        evaluate(Fails(), tasks, episodes=16)
+
+
+class Remembers(Learner):
+    """Answers the label itself, and from memory where it was shown the first inputs, or this many episodes, before."""
+
+    def __init__(self, key: Callable[[torch.Tensor], torch.Tensor], positions: int = 100) -> None:
+        super().__init__()
+        self.key, self.positions = key, positions
+        self.memory: dict[bytes, torch.Tensor] = {}
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        labels = torch.nn.functional.one_hot(y, self.n_classes).float()
+        labels[:, self.positions :] = 0.0
+        return self.memory.setdefault(self.key(x).numpy().tobytes(), labels)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [lambda x: x[:, 0], lambda x: x[0, 0, :1], lambda x: torch.tensor([x.shape[0]])],
+    ids=["the first inputs", "the first number", "the size of the batch"],
+)
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_a_cheat_that_answers_altered_episodes_from_memory_is_caught(tasks: TaskDistribution, key, batch_size: int):
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(Remembers(key), tasks, episodes=64, batch_size=batch_size)
+
+
+def test_a_cheat_that_answers_honestly_every_second_time_is_caught(tasks: TaskDistribution):
+    class EverySecondTime(Learner):
+        calls = 0
+
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            labels = torch.nn.functional.one_hot(y, self.n_classes).float()
+            return labels if self.calls % 2 else torch.zeros_like(labels)
+
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(EverySecondTime(), tasks, episodes=64)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_a_cheat_at_early_positions_is_caught_in_small_batches(tasks: TaskDistribution, batch_size: int):
+    early = PeeksSometimes(lambda y: (torch.arange(y.shape[1]) < 10).expand(y.shape))
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(early, tasks, episodes=64, batch_size=batch_size)
+
+
+def test_the_guard_alters_a_few_episodes_of_many(tasks: TaskDistribution):
+    """32 of them, in at least two batches: evaluation takes no longer for that than it did."""
+    shown: list[int] = []
+
+    class Counts(Learner):
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            shown.append(len(y))
+            return torch.zeros(*y.shape, self.n_classes)
+
+    for batch_size, altered in ((1, 32), (4, 32), (16, 32), (64, 128), (160, 320), (1000, 640)):
+        shown.clear()
+        evaluate(Counts(), tasks, episodes=640, batch_size=batch_size)
+        assert sum(shown) == 640 + altered, batch_size
+
+
+def test_a_learner_that_cannot_be_copied_is_guarded_all_the_same(tasks: TaskDistribution):
+    class NoCopy(PeeksSometimes):
+        def __deepcopy__(self, memo):
+            raise TypeError("cannot pickle '_thread.lock' object")
+
+    assert evaluate(NoCopy(lambda y: y < 0), tasks, episodes=16).scores.mean() > 0.2
+    with pytest.raises(LearnerCheckError, match="Not causal"):
+        evaluate(NoCopy(lambda y: y >= 0), tasks, episodes=16)
+
+
+def test_the_guard_leaves_the_learner_as_it_was(tasks: TaskDistribution):
+    """It asks a copy: the learner itself sees each batch once."""
+
+    class Lists(Learner):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[float] = []
+
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            self.seen.append(float(x.sum()))
+            return torch.zeros(*y.shape, self.n_classes)
+
+    learner = Lists()
+    evaluate(learner, tasks, episodes=48)
+    assert learner.seen == [float(tasks.sample(16, 0, first).x.sum()) for first in (0, 16, 32)]

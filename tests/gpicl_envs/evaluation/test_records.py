@@ -10,6 +10,7 @@ import pytest
 from small_records import failed_record, scored_record
 
 from gpicl_envs.evaluation.jsonl import append_jsonl
+from gpicl_envs.evaluation.provenance import Provenance
 from gpicl_envs.evaluation.records import (
     SCHEMA,
     Estimate,
@@ -19,6 +20,7 @@ from gpicl_envs.evaluation.records import (
     read_records,
     valid_or_failed,
 )
+from gpicl_envs.tasks.classification import TaskDistribution
 
 WHOLE = scored_record(
     (5, 6, 7),
@@ -168,3 +170,29 @@ assert len(records.read_records({str(path)!r})) == 1
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_texts_of_a_record_are_shareable(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    record = replace(
+        failed_record(WHOLE, ""),
+        provenance=Provenance("cpu", command="gpicl evaluate --learners /home/somebody/a --password word"),
+        learner="a (/home/somebody/a)",
+        spec="b:C@/home/somebody/a,token=word",
+        env_kwargs={"dataset": "/home/somebody/a.npz", "length": 30},
+        error="hf_abcdefghijklmnop is not allowed to read /home/somebody/a",
+    )
+    assert (record.learner, record.spec) == ("a (~/a)", "b:C@~/a,token=***")
+    assert record.error == "*** is not allowed to read ~/a"
+    assert record.env_kwargs == {"dataset": "~/a.npz", "length": 30}
+    assert record.provenance.command == "gpicl evaluate --learners ~/a --password ***"
+
+
+def test_a_dataset_in_the_home_folder_is_read_back_from_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    images = np.random.default_rng(0).random((40, 4), np.float32)
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=np.arange(40) % 2)
+    tasks = TaskDistribution(str(tmp_path / "a.npz"), length=8, n_features=4)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    kept = replace(WHOLE, env_kwargs={"dataset": str(tmp_path / "a.npz")}).env_kwargs
+    assert kept == {"dataset": "~/a.npz"}
+    assert TaskDistribution(**kept, length=8, n_features=4).fingerprint == tasks.fingerprint

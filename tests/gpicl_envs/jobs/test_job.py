@@ -95,3 +95,9 @@ def test_a_long_message_loses_its_middle():
     line = one_line(ValueError("first " + "no " * 3_000_000 + "last"))
     assert line.startswith("ValueError: first no") and line.endswith("no last") and len(line) < 700
     assert "(8,999,410 more characters)" in line
+
+
+def test_an_error_shows_neither_secrets_nor_the_home_folder(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    text = f"/home/somebody/data.npz of https://me:word@example.org: token=abc{'d' * 1000}"
+    assert one_line(OSError(text)) == "OSError: ~/data.npz of https://***@example.org: token=***"

@@ -21,11 +21,11 @@ def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records
     try:
         with ray_runner("auto", 60.0) as run:
             records = cells(benchmark(suite, ["knn", "rogues:DiesOnce"], tmp_path / "ray.jsonl", run))
-            (raised,) = run([CellJob(suite.cells[0], scored_record(spec="rogues:Raises"))])
+            (raised,) = run([CellJob("rogues:Raises", suite.cells[0], scored_record())])
         assert (tmp_path / "rogues.died").exists()
         assert raised[1].error == "KeyError: 'no such weight'"
         with ray_runner("auto", 3.0) as run:
-            (late,) = run([CellJob(suite.cells[0], scored_record(spec="rogues:Sleeps"))])
+            (late,) = run([CellJob("rogues:Sleeps", suite.cells[0], scored_record())])
         assert "time limit" in late[1].error
     finally:
         ray.shutdown()

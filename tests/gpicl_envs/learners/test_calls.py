@@ -63,3 +63,38 @@ def test_returned_logits_are_plain_copies_without_gradients():
     logits = Caller(Returns()).predict(torch.ones(1, 2, 784), torch.zeros(1, 2, dtype=torch.int64))
     kept.data.fill_(1)
     assert type(logits) is torch.Tensor and not logits.requires_grad and not logits.any()
+
+
+class Kind(torch.Tensor):
+    """A class of its own, which could say that it equals anything."""
+
+
+def test_logits_are_plain_tensors_or_of_the_class_of_the_inputs():
+    class Returns(Learner):
+        def predict(self, x, y):
+            return torch.zeros(*y.shape, self.n_classes).as_subclass(Kind)
+
+    x, y = torch.zeros(2, 3, 784), torch.zeros(2, 3, dtype=torch.int64)
+    with pytest.raises(LearnerCheckError, match="returned Kind, a subclass of torch.Tensor: return a plain tensor"):
+        Caller(Returns()).predict(x, y)
+    assert type(Caller(Returns()).predict(x.as_subclass(Kind), y)) is Kind  # as of a device of its own
+
+
+def test_a_copy_of_a_caller_shares_nothing_and_draws_the_same():
+    class Counts(Learner):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[int] = []
+
+        def predict(self, x, y):
+            self.seen.append(len(x))
+            return torch.rand(*y.shape, self.n_classes)
+
+    x, y = torch.zeros(2, 3, 784), torch.zeros(2, 3, dtype=torch.int64)
+    caller = Caller(Counts())
+    copied = caller.copy()
+    for _ in range(2):
+        copied.draw_as(caller)
+        assert torch.equal(copied.predict(x, y), caller.predict(x, y))
+    copied.predict(x, y)
+    assert (caller.learner.seen, copied.learner.seen) == ([2, 2], [2, 2, 2])

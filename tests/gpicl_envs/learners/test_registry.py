@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_records import scored_record
 
 from gpicl_agents.training.checkpoint import save_checkpoint
 from gpicl_envs import TaskDistribution
@@ -210,3 +211,38 @@ def test_the_oracle_is_made_for_tasks_alone():
     assert LearnerSpec.parse("oracle").make_for(SMALL).name == "oracle"
     with pytest.raises(ValueError, match="Unknown learner 'oracle'"):
         make_learner("oracle")
+
+
+@pytest.mark.parametrize("form", ["{}", "checkpoint:{}", "lstm@{}", "gpicl_agents.models.lstm:LSTM@{}"])
+@pytest.mark.parametrize("folder", ["lstm", "lr=0.1,k=3"])
+def test_a_path_in_the_home_folder_is_read_back_from_a_record(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, folder: str, form: str
+):
+    """A record has `~` in place of the home folder; it names the same learner, with the same fingerprint."""
+    home = trained.parent.resolve()
+    trained.rename(home / folder)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir("/")
+    given, kept = (LearnerSpec.parse(form.format(path)) for path in (f"{home}/{folder}", f"~/{folder}"))
+    assert scored_record(spec=given.text).spec == kept.text
+    made = kept.make()
+    assert made.width == 8
+    assert kept.fingerprint(made) == given.fingerprint(given.make())
+    assert (kept.target, kept.name, kept.kwargs) == (given.target, given.name, given.kwargs)
+
+
+def test_arguments_may_be_paths_in_the_home_folder(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    spec = LearnerSpec.parse("my:Agent,path=~/a,paths=['~/a', '~/b'],metric=~")
+    assert spec.kwargs == {
+        "path": "/home/somebody/a",
+        "paths": ["/home/somebody/a", "/home/somebody/b"],
+        "metric": "~",
+    }
+
+
+def test_a_secret_in_the_text_is_no_part_of_the_fingerprint():
+    """What is published must not depend on it: a short one could be guessed."""
+    one, other = (LearnerSpec.parse(f"knn,password={word}") for word in ("one", "other"))
+    assert one.fingerprint(make_learner("knn")) == other.fingerprint(make_learner("knn"))
+    assert one.kwargs == {"password": "one"}

@@ -10,9 +10,23 @@ from small_suites import cells
 from gpicl_envs.evaluation.records import SuiteClaim, read_records
 from gpicl_envs.jobs.local import local_runner
 from gpicl_envs.learners.registry import LearnerSpec, make_learner
-from gpicl_envs.report import group
+from gpicl_envs.report import group, write_report
 from gpicl_envs.suites.definitions import Cell, Suite
 from gpicl_envs.suites.run import CellJob, CheckJob, benchmark
+
+KEEPER = """
+import torch
+from gpicl_envs import Learner
+
+class Keeper(Learner):
+    def __init__(self, n_features=784, n_classes=10, *, token, path):
+        super().__init__(n_features, n_classes)
+        if token != "hidden-word" or not path.endswith("somebody/a"):
+            raise PermissionError(f"{path} with token={token} is refused")
+
+    def predict(self, x, y):
+        return torch.zeros(*y.shape, self.n_classes)
+"""
 
 
 def counted(jobs, ran):
@@ -184,3 +198,33 @@ def test_a_benchmark_runs_on_a_gpu(suite: Suite, tmp_path: Path):
         records = benchmark(suite, ["knn", "transformer"], tmp_path / "records.jsonl", run, device="cuda")
     assert [type(record).__name__ for record in records] == 4 * ["ScoredRecord"], records
     assert {record.provenance.device for record in records} == {"cpu", "cuda:0"}  # 1-NN lives nowhere
+
+
+def test_a_learner_gets_what_its_record_does_not_show(suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Secrets and the home folder: in the learner's text, in the command, in an error. The record resumes."""
+    home = tmp_path / "somebody"
+    (home / "pages").mkdir(parents=True)
+    (home / "keeper.py").write_text(KEEPER)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.syspath_prepend(home)
+    path, ran = tmp_path / "records.jsonl", []
+    specs = [f"keeper:Keeper,token=hidden-word,path={home}/a", f"keeper:Keeper,token=another-word,path={home}/a"]
+    small = Suite("small", "", suite.cells[:1])
+    for _ in range(2):
+        kept, failed = benchmark(
+            small,
+            specs,
+            path,
+            lambda jobs: counted(jobs, ran),
+            command=f"gpicl benchmark --out {home}/runs --token abcdef",
+        )
+    assert kept.status == "ok" and kept.spec == "keeper:Keeper,token=***,path=~/a"
+    assert kept.provenance.command == "gpicl benchmark --out ~/runs --token ***"
+    assert failed.error == "check: PermissionError: ~/a with token=*** is refused"
+    write_report([kept, failed], home / "pages")
+    written = [path, *(file for file in (home / "pages").iterdir() if file.suffix in (".html", ".md", ".tex", ".svg"))]
+    assert len(written) > 3
+    for file in written:
+        text = file.read_text()
+        assert "hidden-word" not in text and "another-word" not in text and str(home) not in text, file
+    assert len([job for job in ran if isinstance(job, CellJob) and job.refusal is None]) == 1  # the second run has it

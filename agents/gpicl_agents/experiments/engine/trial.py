@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from gpicl_agents.evaluations import Evaluation, Summary
+from gpicl_envs.errors import shareable
 from gpicl_envs.evaluation.provenance import Provenance
 
 SCHEMA = "gpicl-trial-2"
@@ -74,7 +75,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """What became of a trial: results, or the error that made it fail.
+    """What became of a trial: results, or the error that made it fail; its texts are shareable, as those of `Record`.
 
     Args:
         experiment: its name.
@@ -101,6 +102,11 @@ class TrialRecord:
     training: Training = Training()
     results: dict[str, Summary] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        error = None if self.error is None else shareable(self.error)
+        missing = {name: shareable(reason) for name, reason in self.missing.items()}
+        vars(self).update(error=error, missing=missing, learner=shareable(self.learner))
 
 
 Records = Sequence[TrialRecord]

@@ -66,3 +66,9 @@ def test_a_line_that_is_not_a_record_is_refused_by_name(change: dict, message: s
     path.write_text(json.dumps(asdict(RECORD)) + "\n" + json.dumps(asdict(RECORD) | change) + "\n")
     with pytest.raises(ValueError, match=f"line 2.*{message}"):
         read_jsonl(path, TrialRecord, SCHEMA)
+
+
+def test_texts_of_a_record_are_shareable(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    record = replace(RECORD, error="/home/somebody/a: token=word", missing={"SVHN": "no file /home/somebody/svhn.npz"})
+    assert record.error == "~/a: token=***" and record.missing == {"SVHN": "no file ~/svhn.npz"}
