@@ -14,6 +14,7 @@ from gpicl_envs.suites.definitions import Suite
 from gpicl_envs.suites.run import CellJob, benchmark
 
 
+@pytest.mark.slow
 def test_a_ray_cluster_of_two_workers_survives_a_kill_and_gives_the_same_records(suite: Suite, tmp_path: Path):
     ray = pytest.importorskip("ray", reason="needs the extra `cluster`")
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
