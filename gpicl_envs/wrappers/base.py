@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import gymnasium
 import torch
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 
@@ -35,6 +36,39 @@ class TorchVectorWrapper(VectorWrapper):  # generic only since gymnasium 1.4
     def autoreset_mode(self) -> AutoresetMode:
         """When ended environments reset; some libraries read this attribute."""
         return self.metadata["autoreset_mode"]
+
+
+def made_or_given(
+    adapter: str,
+    env: str | VectorEnv[Any, Any, Any],
+    num_envs: int | None,
+    arguments: dict[str, Any],
+    mode: AutoresetMode,
+    why: str,
+) -> VectorEnv[Any, Any, Any]:
+    """Return the vector environment that an adapter to another library works on.
+
+    Args:
+        adapter: its name, for errors.
+        env: an id, or a vector environment.
+        num_envs: B, with an id; 1 by default.
+        arguments: with an id, those of `gymnasium.make_vec`.
+        mode: the autoreset mode that the other library needs.
+        why: how that library resets, in a sentence.
+
+    Raises:
+        ValueError: the environment has another autoreset mode, or comes with arguments that make one.
+    """
+    if isinstance(env, str):
+        made = {"autoreset_mode": mode} | arguments
+        env = gymnasium.make_vec(env, num_envs=1 if num_envs is None else num_envs, **made)
+    elif num_envs is not None or arguments:
+        given = arguments if num_envs is None else {"num_envs": num_envs} | arguments
+        raise ValueError(f"{adapter} got an environment and arguments to make one, {given}: give one of them.")
+    found = env.metadata.get("autoreset_mode")
+    if found is not mode:
+        raise ValueError(f"{adapter} needs an environment with autoreset_mode={mode.value!r}, given {found}: {why}.")
+    return env
 
 
 def to_numpy(value: Any) -> Any:

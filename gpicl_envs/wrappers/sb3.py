@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
+from gpicl_envs.wrappers.base import made_or_given
 from gpicl_envs.wrappers.vector import FlattenObservation, RecordEpisodeStatistics, TorchToNumpy
 
 try:
@@ -59,19 +59,10 @@ class Sb3VecEnv(VecEnv):
         action_bound: float = 10.0,
         **arguments: Any,
     ) -> None:
-        if isinstance(env, str):
-            env = gymnasium.make_vec(env, num_envs=1 if num_envs is None else num_envs, **arguments)
-        elif num_envs is not None or arguments:
-            given = arguments if num_envs is None else {"num_envs": num_envs} | arguments
-            raise ValueError(f"Sb3VecEnv got an environment and arguments to make one, {given}: give one of them.")
+        why = "SB3's environments reset in the step that ends an episode"
+        env = made_or_given("Sb3VecEnv", env, num_envs, arguments, AutoresetMode.SAME_STEP, why)
         if not action_bound > 0 or not np.isfinite(action_bound):
             raise ValueError(f"action_bound={action_bound!r} is not allowed: give a finite number above 0.")
-        mode = env.metadata.get("autoreset_mode")
-        if mode is not AutoresetMode.SAME_STEP:
-            raise ValueError(
-                f"Sb3VecEnv needs an environment with autoreset_mode='SameStep', given {mode}: SB3's environments "
-                "reset in the step that ends an episode."
-            )
         env = RecordEpisodeStatistics(env)
         self.env = TorchToNumpy(FlattenObservation(env) if flatten else env)
         self._actions: NDArray[Any] | None = None

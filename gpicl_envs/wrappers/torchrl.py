@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import gymnasium
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
+
+from gpicl_envs.wrappers.base import made_or_given
 
 try:
     from torchrl.data import OneHot
@@ -51,18 +52,8 @@ class TorchRLVecEnv(GymWrapper):
     ) -> None:
         # TorchRL's metaclass adds options of its own to those of the caller.
         options = {name: arguments.pop(name) for name in [*arguments] if name.startswith("_torchrl")}
-        if isinstance(env, str):
-            made = {"autoreset_mode": AutoresetMode.DISABLED} | arguments
-            env = gymnasium.make_vec(env, num_envs=1 if num_envs is None else num_envs, **made)
-        elif num_envs is not None or arguments:
-            given = arguments if num_envs is None else {"num_envs": num_envs} | arguments
-            raise ValueError(f"TorchRLVecEnv got an environment and arguments to make one, {given}: give one of them.")
-        mode = env.metadata.get("autoreset_mode")
-        if mode is not AutoresetMode.DISABLED:
-            raise ValueError(
-                f"TorchRLVecEnv needs an environment with autoreset_mode='Disabled', given {mode}: TorchRL resets by "
-                "itself, those that have ended."
-            )
+        why = "TorchRL resets by itself, those that have ended"
+        env = made_or_given("TorchRLVecEnv", env, num_envs, arguments, AutoresetMode.DISABLED, why)
         taken = {"action", "reward"} & {*getattr(env.single_observation_space, "spaces", ())}
         if taken:
             raise ValueError(
