@@ -5,10 +5,10 @@ The error of a value names its place: the file and line, as the caller calls the
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
-from reprlib import repr as shortened
 from typing import Annotated, Any, get_args
 
 MOST_INTEGER = 1 << 63
@@ -22,14 +22,14 @@ def to_json(record: Any) -> str:
     Raises:
         ValueError: a value could not be read again, such as NaN; the message names the field.
     """
-    line = json.dumps(_plain(asdict(record)))
+    line = _as_line(record)
     _validated(line, type(record))
     return line
 
 
 def as_read(record: Any) -> Any:
     """Return the dataclass that reading gives back; raises as `to_json` does."""
-    return _validated(json.dumps(_plain(asdict(record))), type(record))
+    return _validated(_as_line(record), type(record))
 
 
 def from_json(text: str, kind: Any, place: str, schema: tuple[str, str]) -> Any:
@@ -47,7 +47,7 @@ def from_json(text: str, kind: Any, place: str, schema: tuple[str, str]) -> Any:
     found = parse(text, place)
     given = found.get(schema[0]) if isinstance(found, dict) else type(found).__name__
     if given != schema[1]:
-        raise ValueError(f"{place} has the {schema[0]} {shortened(given)}, but this version reads {schema[1]!r}.")
+        raise ValueError(f"{place} has the {schema[0]} {reprlib.repr(given)}, but this version reads {schema[1]!r}.")
     try:
         return _validated(text, kind)
     except ValueError as error:
@@ -72,6 +72,10 @@ def parse(text: str, place: str) -> Any:
         raise ValueError(f"{place}: {error}.") from None
 
 
+def _as_line(record: Any) -> str:
+    return json.dumps(_plain(asdict(record)))
+
+
 def _plain(value: Any, field: str = "", depth: int = 0) -> Any:
     """The value as JSON has it; raises ValueError, naming the field, for what no JSON file keeps."""
     numpy_value = getattr(value, "tolist", None) if type(value).__module__ == "numpy" else None
@@ -91,7 +95,7 @@ def _plain(value: Any, field: str = "", depth: int = 0) -> Any:
         return [_plain(one, f"{field}.{i}" if field else str(i), depth + 1) for i, one in enumerate(value)]
     if depth < DEEPEST and isinstance(value, dict) and all(isinstance(key, str) and _is_text(key) for key in value):
         return {key: _plain(one, f"{field}.{key}" if field else key, depth + 1) for key, one in value.items()}
-    raise ValueError(f"{field or 'the whole'}={shortened(value)}: {_allowed(value)}")
+    raise ValueError(f"{field or 'the whole'}={reprlib.repr(value)}: {_allowed(value)}")
 
 
 def _is_text(value: str) -> bool:
@@ -140,4 +144,4 @@ def _problem(error: Mapping[str, Any], depth: int) -> str:
     message = error["msg"].removeprefix("Value error, ")  # raised by a dataclass, so without a field
     if len(message) > LONGEST:  # pydantic quotes a wrong status as it is
         message = f"{message[: LONGEST // 2]} … {message[-LONGEST // 2 :]}"
-    return f"{field}={shortened(error['input'])}: {message}" if field else message
+    return f"{field}={reprlib.repr(error['input'])}: {message}" if field else message

@@ -5,7 +5,6 @@ A job that takes too long is killed; one whose process dies is run again.
 
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -112,17 +111,13 @@ def _finished(running: Sequence[_Process]) -> list[_Process]:
 
 def _work(job: Job, sender: Connection, environment: dict[str, str]) -> None:
     """Do a job in this process, send its outcome, and end without waiting for threads that it left behind."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also reaches the process that started this one, and stops all
     os.environ.clear()
     os.environ.update(environment)
     try:
         outcome = run_job(job)
     except BaseException as error:
         outcome = Outcome(error=one_line(error))
-    try:
-        sender.send(outcome)
-    except Exception as error:  # such as an outcome that cannot be pickled
-        sender.send(Outcome(error=one_line(error)))
+    sender.send(outcome)
     with suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
