@@ -45,9 +45,8 @@ train() { # NAME PRESET OPTION…
         --evaluate-episodes 256 --max-seconds "${GPICL_SCALE_SECONDS:-150}" --out "$out/runs/$1/run" "${@:3}" > "$out/runs/$1/log" 2>&1 &
 }
 
-for part in "${@:-tests throughput stepping training scale}"; do
-    for one in $part; do
-        echo "== $one"
-        "$one" || echo "FAILED: $one"
-    done
+[ $# -gt 0 ] || set -- tests throughput stepping training scale
+for part; do
+    echo "== $part"
+    "$part" || echo "FAILED: $part"
 done
