@@ -119,12 +119,6 @@ def test_what_cannot_be_trained_is_refused(learner, env, message: str):
         train(learner(), env(), QUICK)
 
 
-@pytest.mark.gpu
-def test_training_runs_on_a_gpu():
-    learner = small_learner().to("cuda")
-    assert train(learner, small_env(device="cuda"), TrainConfig(steps=3, evaluate_every=3)).step == 3
-
-
 def test_accumulated_batches_train_as_one_large_batch():
     """Two batches of 4 are not the batch of 8 streams, but their mean gradient is that of all their episodes."""
     config = TrainConfig(steps=1, warmup_steps=0, evaluate_every=0, accumulate=2, clip_norm=1e9)

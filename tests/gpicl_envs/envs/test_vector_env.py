@@ -235,16 +235,6 @@ def test_bad_seeds_are_refused(seed, message: str):
         make_vec().reset(seed=seed)
 
 
-@pytest.mark.gpu
-def test_the_environment_lives_on_a_gpu():
-    env = make_vec(device="cuda")
-    observations, rewards, _ = play(env, lambda t, o: torch.full((3,), t, device="cuda"))
-    here, here_rewards, _ = play(make_vec(), lambda t, o: torch.full((3,), t))
-    for there, local in zip(observations, here, strict=True):
-        assert there["x"].is_cuda and torch.allclose(there["x"].cpu(), local["x"], atol=1e-3)
-    assert torch.equal(torch.stack(rewards).cpu(), torch.stack(here_rewards))
-
-
 def test_help_shows_every_variant():
     for kind in (gpicl_envs.InContextVectorEnv, gpicl_envs.InContextEnv):
         shown = inspect.signature(kind).parameters

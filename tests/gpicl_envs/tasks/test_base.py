@@ -90,17 +90,6 @@ def test_task_ids_must_exist():
         TaskDistribution("Digits").episodes(number, number, task_ids=torch.tensor([0]))
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize("arguments", EVERY_KIND + EVERY_VARIANT, ids=str)
-def test_episodes_are_the_same_on_a_gpu(arguments: dict):
-    here, there = (
-        TaskDistribution(**({"dataset": "MNIST", "length": 20} | arguments), device=device).sample(4)
-        for device in ("cpu", "cuda")
-    )
-    assert torch.equal(here.y, there.y.cpu()) and torch.equal(here.index, there.index.cpu())
-    assert torch.allclose(here.x, there.x.cpu(), atol=1e-3)
-
-
 @pytest.mark.parametrize("arguments", EVERY_KIND + EVERY_VARIANT, ids=str)
 def test_a_pickle_holds_the_arguments_and_gives_the_same_episodes(arguments: dict):
     tasks = TaskDistribution(**({"dataset": "MNIST", "length": 20} | arguments))
