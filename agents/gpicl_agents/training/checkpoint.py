@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def _write(folder: Path, learner: Any, trainer: dict[str, Any], training: dict[s
         "name": learner.name,
         "step": trainer["step"],
         "training": training,
-        "sha256": {name: sha256_of(folder / name) for name in contents},
+        "sha256": {name: sha256(content).hexdigest() for name, content in contents.items()},
     }
     write_config(folder, config)
     for path in (*folder.iterdir(), folder):
