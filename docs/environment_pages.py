@@ -19,7 +19,7 @@ from gpicl_envs.evaluation.records import ScoredRecord, read_records
 from gpicl_envs.registration import Environment, environments
 from gpicl_envs.report import draw_curves, group
 from gpicl_envs.report.columns import scored_columns
-from gpicl_envs.sampling.examples import N_CLASSES
+from gpicl_envs.sampling.pool import N_CLASSES
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.regression import FUNCTIONS, FunctionDistribution
 

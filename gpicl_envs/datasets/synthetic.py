@@ -1,5 +1,7 @@
 """Computed datasets: Random (can only be memorised) and Clusters (of known best accuracy)."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec
@@ -34,16 +36,36 @@ def load_clusters() -> Dataset:
     return Dataset("Clusters", x, y, n_classes=N_CLASSES, bayes_accuracy=bayes)
 
 
+@lru_cache(maxsize=2)  # of up to half a gigabyte
+def many_clusters(n_clusters: int, within_class_noise: float) -> Dataset:
+    """Gaussians with orthogonal means of length 4, as many of each in a split: x = 4 e_y + σ z, z ~ N(0, I).
+
+    Args:
+        n_clusters: C; x has C coordinates, and 64 at least.
+        within_class_noise: σ; Reddy's ε, the length of the noise relative to that of the mean, is σ √N_x / 4.
+    """
+    generator = np.random.Generator(np.random.Philox([65, n_clusters]))
+    x, y = {}, {}
+    for split, least in (("train", 20), ("test", 10)):
+        count = max(CLUSTER_EXAMPLES[split] // n_clusters, least) * n_clusters
+        y[split] = generator.permutation(count) % n_clusters
+        noise = generator.standard_normal((count, max(CLUSTER_INPUTS, n_clusters)), dtype=np.float32)
+        x[split] = np.float32(within_class_noise) * noise
+        x[split][np.arange(count), y[split]] += CLUSTER_DISTANCE
+    bayes = bayes_accuracy(CLUSTER_DISTANCE / within_class_noise, n_clusters)
+    return Dataset("Clusters", x, y, n_classes=n_clusters, bayes_accuracy=bayes)
+
+
 def bayes_accuracy(distance: float, n_classes: int) -> float:
     """Accuracy of the Bayes rule for equally likely unit Gaussians at `distance · e_k`: pick the largest coordinate.
 
     The coordinate of the true class, distance + z, must exceed K − 1 independent standard normals:
-    ∫ φ(z − distance) Φ(z)^(K−1) dz.
+    ∫ φ(z − distance) Φ(z)^(K−1) dz, computed to within 1e-8.
     """
     from scipy.integrate import quad  # half a second that listing datasets need not take
     from scipy.stats import norm
 
-    return quad(lambda z: norm.pdf(z - distance) * norm.cdf(z) ** (n_classes - 1), -10, distance + 10)[0]
+    return quad(lambda z: norm.pdf(z - distance) * norm.cdf(z) ** (n_classes - 1), distance - 10, distance + 10)[0]
 
 
 SPECS = (

@@ -3,12 +3,25 @@
 A task has M classes, of which it uses some: `active` (B, M). Class numbers 0 … M − 1 count those of the task.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from gpicl_envs.errors import check_choice, check_fraction, check_integer, check_number
 from gpicl_envs.sampling.philox import Streams
-from gpicl_envs.sampling.substreams import CLASS_RANKS, CLASS_SEQUENCE, SHOT_ORDER
+from gpicl_envs.sampling.substreams import (
+    BURST_ORDER,
+    BURSTY_CLASSES,
+    CLASS_RANKS,
+    CLASS_SEQUENCE,
+    IS_BURSTY,
+    QUERY,
+    SHOT_ORDER,
+)
+
+QUERIES = IN_CONTEXT, NOT_IN_CONTEXT = "in-context", "not-in-context"
 
 
 def active_first(active: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
@@ -47,16 +60,108 @@ def imbalanced(
         length: N.
     """
     odds = np.zeros((counts[1] - counts[0] + 1, active.shape[1]))
-    for row, count in zip(odds, range(counts[0], counts[1] + 1), strict=True):
-        row[:count] = imbalance ** (-np.arange(count) / (count - 1))
-    rank = draw_ranks(episode, odds, active.sum(1, keepdim=True) - counts[0], length)
+    for row, n in zip(odds, range(counts[0], counts[1] + 1), strict=True):
+        row[:n] = imbalance ** (-np.arange(n) / (n - 1))
+    ends = torch.from_numpy((odds / odds.sum(1, keepdims=True)).cumsum(1)).to(active.device)
+    count = active.sum(1, keepdim=True)
+    draws = episode.uniform(length, substream=CLASS_SEQUENCE)
+    rank = torch.searchsorted(ends[count[:, 0] - counts[0]], draws, right=True).minimum(count - 1)
     ranked = active_first(active, task.permutation(active.shape[1], substream=CLASS_RANKS))
     return ranked.gather(1, rank)
 
 
-def draw_ranks(episode: Streams, odds: NDArray[np.float64], row: torch.Tensor, length: int) -> torch.Tensor:
-    """Return (B, N) independent ranks below M, with the odds (V, M) of a row (B, 1) each, none where they are 0."""
-    ends = torch.from_numpy((odds / odds.sum(1, keepdims=True)).cumsum(1)[:, :-1]).to(episode.device)[row[:, 0]]
-    last = torch.from_numpy((odds > 0).sum(1) - 1).to(episode.device)[row]
-    draws = episode.uniform(length, substream=CLASS_SEQUENCE)
-    return torch.minimum(torch.searchsorted(ends, draws, right=True), last)
+@dataclass(frozen=True)
+class Sequences:
+    """Bursty and Zipfian sequences of classes; the arguments are those of `TaskDistribution`.
+
+    Chan et al. 2022, "Data distributional properties drive emergent in-context learning in Transformers"; Reddy 2024,
+    "The mechanistic basis of data dependence and abrupt learning in an in-context classification task".
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    burstiness: int | None
+    p_bursty: float
+    zipf: float
+    query: str | None
+
+    def __post_init__(self) -> None:
+        if self.burstiness is not None:
+            check_integer("burstiness", self.burstiness, 1)
+        elif self.p_bursty != 1:
+            raise ValueError(f"p_bursty={self.p_bursty!r} has no effect without burstiness: give it too.")
+        check_fraction("p_bursty", self.p_bursty)
+        check_number("zipf", self.zipf, 0)
+        if self.query is not None:
+            check_choice("query", self.query, QUERIES)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments that differ from their defaults, by name; none if there is nothing to draw here."""
+        plain = {"burstiness": None, "p_bursty": 1, "zipf": 0, "query": None}
+        return {name: value for name, value in vars(self).items() if value != plain[name]}
+
+    def most(self, length: int) -> int:
+        """Return how often a class may occur in an episode of N examples."""
+        return length if self.burstiness is None or self.p_bursty < 1 else min(length, self.burstiness + 1)
+
+    def check(self, length: int, n_classes: int) -> None:
+        """Raise ValueError if episodes of N examples and so many classes cannot hold these sequences."""
+        context, drawn = length - 1, length - 1
+        if self.given and context < 1:
+            raise ValueError(f"length={length} is not allowed with {self._words}: it leaves no example before a query.")
+        if self.burstiness is not None:
+            drawn = context // self.burstiness
+            if context % self.burstiness:
+                raise ValueError(
+                    f"burstiness={self.burstiness} is not allowed with length={length}: the {context} examples before "
+                    "the last must be a multiple of it."
+                )
+            if drawn > n_classes:
+                raise ValueError(
+                    f"burstiness={self.burstiness} with length={length} shows {drawn} classes before the last example, "
+                    f"but a task has {n_classes}: give a larger burstiness, a smaller length or more classes."
+                )
+        drawn = context if self.p_bursty < 1 else drawn
+        if self.query == NOT_IN_CONTEXT and drawn >= n_classes:
+            raise ValueError(
+                f"query={self.query!r} needs a class that is not among the up to {drawn} before the last example, but "
+                f"a task has {n_classes} classes: give a smaller length or more classes."
+            )
+
+    def draw(self, episode: Streams, active: torch.Tensor, length: int) -> torch.Tensor:
+        """Return (B, N) class numbers, of the active ones (B, M)."""
+        ranks = torch.arange(1, active.shape[1] + 1, dtype=torch.float64, device=active.device)
+        odds = active * ranks**-self.zipf  # (B, M)
+        number = pick(odds, episode.uniform(length, substream=CLASS_SEQUENCE))
+        if self.burstiness is not None:
+            bursty = episode.uniform(1, substream=IS_BURSTY) < self.p_bursty
+            number = torch.where(bursty, self._bursty(episode, odds, number), number)
+        context = number[:, :-1]
+        if self.query == IN_CONTEXT:
+            number[:, -1:] = context.gather(1, episode.below(length - 1, 1, substream=QUERY))
+        elif self.query == NOT_IN_CONTEXT:
+            others = odds.scatter(1, context, 0.0)
+            number[:, -1:] = pick(others, episode.uniform(1, substream=QUERY))
+        return number
+
+    def _bursty(self, episode: Streams, odds: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
+        """(B, N): drawn classes, each `burstiness` times in random order, then one of them."""
+        length, times = number.shape[1], self.burstiness or 1
+        waits = -torch.log1p(-episode.uniform(odds.shape[1], substream=BURSTY_CLASSES)) / odds
+        drawn = waits.argsort(dim=1, stable=True)  # without replacement: exponential waiting times, shortest first
+        place = episode.permutation(length - 1, substream=BURST_ORDER) // times
+        query = episode.below((length - 1) // times, 1, substream=QUERY)
+        return drawn.gather(1, torch.cat([place, query], dim=1))
+
+    @property
+    def _words(self) -> str:
+        return " and ".join(f"{name}={value!r}" for name, value in self.given.items())
+
+
+def pick(odds: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    """Return (B, n) numbers below M with the odds (B, M), from uniform draws (B, n)."""
+    ends = odds.cumsum(1)
+    last = (odds > 0).long().mul(torch.arange(odds.shape[1], device=odds.device)).amax(1, keepdim=True)
+    return torch.searchsorted(ends, draws * ends[:, -1:], right=True).minimum(last)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import Dataset, Location
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_dataset, prepare_dataset
+from gpicl_envs.datasets.synthetic import N_CLASSES, many_clusters
 from gpicl_envs.datasets.user import NpzFile, is_path
 from gpicl_envs.errors import (
     check_bool,
@@ -22,17 +23,21 @@ from gpicl_envs.errors import (
     check_fraction,
     check_integer,
     check_number,
+    check_positive,
     printable,
     shortened,
 )
-from gpicl_envs.sampling.examples import Examples, Pool
+from gpicl_envs.sampling.class_sequences import Sequences
+from gpicl_envs.sampling.examples import Examples
 from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
 from gpicl_envs.sampling.labels import add_label_noise, add_noise_among, apply_permutations, draw_permutations
 from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.sampling.pool import Pool
 from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device, check_drift_every
 from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
 
 MAX_IMAGE_SIZE = 1024  # pixels a side
+MAX_CLUSTERS = 2048  # of as many inputs: half a gigabyte
 DRIFTS = ("task", "projection", "labels")
 
 
@@ -68,6 +73,18 @@ class TaskDistribution(EpisodeDistribution):
             high, and which of those that the split has; their labels are among the K at random (with
             `permute_labels=False`, the m-th class in order has label m mod K). If more than K, classes share labels; if
             fewer, no other label occurs, so that K may exceed the number of classes that the dataset has.
+        classes: `(first, stop)`: only base classes first … stop − 1 occur, so that others are held out for evaluation
+            (there, give their range).
+        burstiness: if given, the examples before the last one (the query) are of (N − 1) / burstiness classes, each
+            that many times in random order, and the query is of one of these (Chan et al. 2022, Reddy 2024).
+        p_bursty: fraction of the episodes that are bursty; in the others, each example is of an independent class.
+        zipf: classes have odds 1, 2^−zipf, 3^−zipf, … in the order of their numbers, the same for every task; those of
+            bursty episodes are drawn without replacement.
+        query: `"in-context"`: the class of the last example is that of one before it, chosen uniformly;
+            `"not-in-context"`: it is drawn from the classes that did not occur, so that only memory can know it.
+        n_clusters: number of classes of the dataset Clusters; its means have length 4.
+        within_class_noise: standard deviation of each input of Clusters around the mean of its class. The best possible
+            accuracy on base inputs is `dataset.bayes_accuracy`.
         examples_per_task: if given, each task draws this many examples once, and its episodes show them in different
             orders: a learner can memorise them one by one.
         task_seed: seed of the numbered tasks and of the fixed permutation.
@@ -102,6 +119,13 @@ class TaskDistribution(EpisodeDistribution):
         distractors: int = 0,
         shots: int | None = None,
         active_classes: int | Sequence[int] | None = None,
+        classes: Sequence[int] | None = None,
+        burstiness: int | None = None,
+        p_bursty: float = 1.0,
+        zipf: float = 0.0,
+        query: str | None = None,
+        n_clusters: int = N_CLASSES,
+        within_class_noise: float = 1.0,
         examples_per_task: int | None = None,
         task_seed: int = 0,
         image_size: int | None = None,
@@ -113,9 +137,12 @@ class TaskDistribution(EpisodeDistribution):
         self._given, self.features = dataset, features
         self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
         self.image_size = None if image_size is None else check_integer("image_size", image_size, 1, MAX_IMAGE_SIZE)
-        self.dataset = data = prepare_dataset(dataset, image_size, features)
+        self.n_clusters = check_integer("n_clusters", n_clusters, 2, MAX_CLUSTERS)
+        self.within_class_noise = check_positive("within_class_noise", within_class_noise)
+        self.dataset = data = prepare_dataset(self._clusters() or dataset, image_size, features)
         self.split, self.device = split, check_device(device)
-        pool = Pool(data, split, self.device)
+        pool = Pool(data, split, classes, self.device)
+        self.classes = None if pool.range is None else list(pool.range)
         k = pool.default_n_classes if n_classes is None else n_classes
         most = (data.n_classes, f"{data.name} has no more") if active_classes is None else ()
         self.n_classes = check_integer("n_classes", k, 2, *most)
@@ -136,10 +163,11 @@ class TaskDistribution(EpisodeDistribution):
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self._check_combinations()
         self._label_segments = self.segments(self._drifts("labels"))
-        draws_counts = self.active_classes is not None
-        self._examples = Examples(
-            pool, self.length, counts, draws_counts, self.shots, self.class_imbalance, examples_per_task
-        )
+        sequences = Sequences(burstiness, p_bursty, zipf, query)
+        self.burstiness = None if burstiness is None else int(burstiness)
+        self.p_bursty, self.zipf, self.query = float(p_bursty), float(zipf), query
+        given = self.shots, self.class_imbalance, examples_per_task, sequences
+        self._examples = Examples(pool, self.length, counts, self.active_classes is not None, *given)
         self.examples_per_task = None if examples_per_task is None else int(examples_per_task)
         segments = self.segments(self._drifts("projection"))
         self.route = choose_route(route, projection, n_tasks is None, segments[0].stop, data.n_inputs)
@@ -216,6 +244,17 @@ class TaskDistribution(EpisodeDistribution):
         if self.label_noise and self.active_classes is None:
             y = add_label_noise(y, self.n_classes, self.label_noise, episode)
         return Episodes(out, y, index, tasks)
+
+    def _clusters(self) -> Dataset | None:
+        """Clusters of another number or noise, if these are asked for."""
+        if (self.n_clusters, self.within_class_noise) == (N_CLASSES, 1.0):
+            return None
+        if self._spec is None or self._spec is not DATASETS["Clusters"]:
+            raise ValueError(
+                f"n_clusters={self.n_clusters} and within_class_noise={self.within_class_noise} shape the dataset "
+                f"Clusters, not {self.name}: leave them out, or give dataset='Clusters'."
+            )
+        return many_clusters(self.n_clusters, self.within_class_noise)
 
     def _check_active_classes(self, given: Any, pool: Pool) -> tuple[Any, tuple[int, int]]:
         """The argument in plain numbers, and the least and the largest number of classes that a task uses."""
