@@ -1,7 +1,7 @@
 """The purpose of each stream of random words, in one list, so that no two quantities read the same words."""
 
 # Purposes: a stream is named by (seed, purpose, number).
-FIXED_TASK, ONE_OFF_TASK, EPISODE, SHARED = 1, 2, 4, 16
+FIXED_TASK, ONE_OFF_TASK, EPISODE, MIXTURE, SHARED = 1, 2, 4, 5, 16
 
 # Substreams of options lie far above the small numbers, from which some draws count upwards.
 OPTIONS = 1 << 32
@@ -15,3 +15,6 @@ CLASS_RANKS, FEATURE_PLACES, TASK_EXAMPLES = range(OPTIONS, OPTIONS + 3)  # TASK
 # Substreams of an episode's stream; draws without replacement may also read those after EXAMPLES.
 TASK_ID, EXAMPLES = 0, 1
 CLASS_SEQUENCE, SHOT_ORDER, IS_NOISY, NOISE, DISTRACTORS = range(OPTIONS, OPTIONS + 5)
+
+# Of the streams of synthetic tables, which draw from many successive substreams.
+TABLE = 1 << 33
