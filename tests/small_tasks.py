@@ -29,6 +29,9 @@ EVERY_VARIANT = [
     {"drift_every": 6, "n_tasks": 100, "permutation_bias": 0.5},
     {"distractors": 30, "route": "matrix"},
     {"n_classes": 4, "shots": 3},
+    {"active_classes": (2, 7)},
+    {"active_classes": (2, 5), "shots": 3, "label_noise": 0.3},
+    {"n_tasks": 9, "active_classes": (3, 8), "class_imbalance": 9.0},
 ]
 
 

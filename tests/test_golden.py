@@ -59,6 +59,8 @@ CLASSIFICATION: dict[str, dict[str, Any]] = {
     "shots, small": {"dataset": "Digits", "shots": 9, "length": 95},
     "fixed examples": {"dataset": "Digits", "n_tasks": 3, "examples_per_task": 100},
     "some classes": {"dataset": "Digits", "n_classes": 4, "length": 50},
+    "active classes": {"dataset": "Digits", "active_classes": (2, 6), "label_noise": 0.2, "length": 60},
+    "classes that share labels": {"dataset": "Digits", "n_classes": 3, "active_classes": 7, "n_tasks": 5},
     "resized": {"image_size": 14, "n_features": 196},
     "with replacement": {"dataset": "Random"},
     "clusters": {"dataset": "Clusters", "length": 200},

@@ -7,8 +7,9 @@ import torch
 
 from gpicl_envs.datasets.dataset import Dataset, as_tensor
 from gpicl_envs.errors import check_integer
+from gpicl_envs.sampling.class_sequences import imbalanced, support_and_queries
 from gpicl_envs.sampling.philox import Streams
-from gpicl_envs.sampling.substreams import CLASS_RANKS, CLASS_SEQUENCE, CLASSES, EXAMPLES, SHOT_ORDER, TASK_EXAMPLES
+from gpicl_envs.sampling.substreams import ACTIVE_CLASSES, ACTIVE_COUNT, CLASSES, EXAMPLES, TASK_EXAMPLES
 
 # If more than a quarter of the examples are drawn, shuffling them costs less than drawing repeats again.
 SHUFFLE_FRACTION = 1 / 4
@@ -20,6 +21,13 @@ def shuffle(streams: Streams, size: torch.Tensor, n: int, substream: int) -> tor
     keys = streams.uniform(int(size.max()), substream=substream)
     keys = keys.masked_fill(torch.arange(keys.shape[1], device=keys.device) >= size, 2.0)
     return keys.argsort(dim=1, stable=True)[:, :n].contiguous()
+
+
+def occurrence(number: torch.Tensor) -> torch.Tensor:
+    """Return (B, N) how often each number (B, N) came before in its row."""
+    ordered, place = number.sort(dim=1, stable=True)
+    within_run = torch.arange(number.shape[1], device=number.device) - torch.searchsorted(ordered, ordered)
+    return torch.empty_like(number).scatter_(1, place, within_run)
 
 
 def draw_distinct(
@@ -77,22 +85,30 @@ class Pool:
         return sum(self._smallest_first[absent : absent + n_classes])
 
     def draw(
-        self, streams: Streams, classes: torch.Tensor, n: int, substream: int
+        self, streams: Streams, classes: torch.Tensor, active: torch.Tensor | None, least: int, n: int, substream: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw n examples uniformly from those of the classes (B, K), reading substreams from `substream` on.
+        """Draw n examples uniformly from those of the classes, reading substreams from `substream` on.
 
-        Returns (B, n) example numbers, and (B, n) class numbers 0 … K − 1.
+        Args:
+            streams: B streams.
+            classes: (B, M) base classes of each task.
+            active: (B, M) those that it uses; None for all K.
+            least: the least number of classes that a task uses.
+            n: number of examples.
+            substream: the first to read.
+
+        Returns (B, n) example numbers, and (B, n) class numbers 0 … M − 1.
         """
-        n_classes = classes.shape[1]
-        ends = self.counts[classes].cumsum(1)
+        counts = self.counts[classes] if active is None else self.counts[classes] * active
+        ends = counts.cumsum(1)
         size = ends[:, -1:]
         if self.with_replacement:
             place = streams.below(size, n, substream=substream)
-        elif n > SHUFFLE_FRACTION * self.smallest(n_classes):
+        elif n > SHUFFLE_FRACTION * self.smallest(least):
             place = shuffle(streams, size, n, substream)
         else:
             place = draw_distinct(streams, size, n, substream)
-        if n_classes == self.n_classes:
+        if active is None and least == self.n_classes:
             return place, self.labels[place]
         number = torch.searchsorted(ends, place, right=True)
         base_class = classes.gather(1, number)
@@ -100,7 +116,7 @@ class Pool:
         return self.by_class[self.starts[base_class] + within], number
 
     def draw_of(self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int) -> torch.Tensor:
-        """Return (B, N) distinct example numbers, one for each class number (B, N) among the classes (B, K).
+        """Return (B, N) distinct example numbers, one for each class number (B, N) among the classes (B, M).
 
         No class number may occur more often than its class has examples.
         """
@@ -125,11 +141,7 @@ class Pool:
         owner = torch.searchsorted(ends, slots, right=True)  # class number of each slot; K beyond the last
         order = (owner + streams.uniform(slots.shape[1], substream=substream)).argsort(dim=1, stable=True)
         first = ends - counts
-        turn = torch.zeros_like(number)
-        for k in range(classes.shape[1]):
-            wanted = number == k
-            turn += wanted * (wanted.cumsum(1) - 1)
-        slot = order.gather(1, first.gather(1, number) + turn)
+        slot = order.gather(1, first.gather(1, number) + occurrence(number))
         return slot - first.gather(1, number) + self.starts[classes.gather(1, number)]
 
 
@@ -137,13 +149,18 @@ class Pool:
 class Examples:
     """How episodes draw their examples from a pool; the other arguments are as in `TaskDistribution`.
 
+    Args:
+        counts: the least and the largest number of classes that a task uses.
+        draws_counts: whether it draws how many and which, instead of using all K.
+
     Raises:
         ValueError: the pool has too few classes or examples, or two arguments exclude each other.
     """
 
     pool: Pool
     length: int
-    n_classes: int
+    counts: tuple[int, int]
+    draws_counts: bool
     shots: int | None
     class_imbalance: float
     examples_per_task: int | None
@@ -153,55 +170,64 @@ class Examples:
         if self.examples_per_task is not None:
             self._check_examples_per_task(self.examples_per_task)
         elif self._draws_uniformly:
-            most = None if self.pool.with_replacement else self.pool.smallest(self.n_classes)
-            check_integer("length", self.length, 1, most, self.pool.name)
+            most = None if self.pool.with_replacement else self.pool.smallest(self.counts[0])
+            check_integer("length", self.length, 1, most, self._available)
         else:
             self._check_class_sizes()
 
-    def classes(self, streams: Streams) -> torch.Tensor:
-        """(B, K) base classes of each task, in increasing order: all of them, or K drawn from those present."""
-        if self.n_classes == self.pool.n_classes:
-            return torch.arange(self.n_classes, device=streams.device).expand(len(streams), -1)
-        present = self.pool.present
-        drawn = streams.permutation(len(present), substream=CLASSES)[:, : self.n_classes]
-        return present[drawn.sort(dim=1).values]  # in order, so that a fixed ρ means the same in every task
+    def classes(self, streams: Streams) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, M) base classes of each task, in increasing order, and (B, M) whether it uses each of them.
 
-    def draw(self, episode: Streams, task: Streams, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, N) example numbers of the split, and (B, N) class numbers 0 … K − 1 within the task."""
+        They are all, or drawn from those present; M is the largest number of classes that a task uses.
+        """
+        (low, high), present = self.counts, self.pool.present
+        if not self.draws_counts:
+            used = torch.ones(1, dtype=torch.bool, device=streams.device).expand(len(streams), high)
+            if high == self.pool.n_classes:
+                return torch.arange(high, device=streams.device).expand(len(streams), -1), used
+            drawn = streams.permutation(len(present), substream=CLASSES)[:, :high]
+            return present[drawn.sort(dim=1).values], used  # in order, so that a fixed ρ means the same in every task
+        drawn = streams.permutation(len(present), substream=ACTIVE_CLASSES)[:, :high]
+        count = low + streams.below(high - low + 1, 1, substream=ACTIVE_COUNT)
+        drawn, order = drawn.sort(dim=1)
+        return present[drawn], order < count  # the first `count` classes that were drawn
+
+    def draw(
+        self, episode: Streams, task: Streams, classes: torch.Tensor, active: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N) example numbers of the split, and (B, N) class numbers 0 … M − 1 within the task."""
+        some, least = active if self.draws_counts else None, self.counts[0]
         if self.examples_per_task is not None:  # drawn once by the task, for all its episodes
-            index, number = self.pool.draw(task, classes, self.examples_per_task, TASK_EXAMPLES)
+            index, number = self.pool.draw(task, classes, some, least, self.examples_per_task, TASK_EXAMPLES)
             order = episode.permutation(self.examples_per_task, substream=EXAMPLES)[:, : self.length]
             return index.gather(1, order), number.gather(1, order)
         if self._draws_uniformly:
-            return self.pool.draw(episode, classes, self.length, EXAMPLES)
-        number = self._support_and_queries(episode, self.shots) if self.shots else self._imbalanced(episode, task)
+            return self.pool.draw(episode, classes, some, least, self.length, EXAMPLES)
+        if self.shots:
+            number = support_and_queries(episode, active, self.shots, self.length)
+        else:
+            number = imbalanced(episode, task, active, self.counts, self.class_imbalance, self.length)
         return self.pool.draw_of(episode, classes, number, EXAMPLES), number
-
-    def _support_and_queries(self, episode: Streams, shots: int) -> torch.Tensor:
-        """(B, N) class numbers: each of them `shots` times in random order, then uniform ones."""
-        support = episode.permutation(self.n_classes * shots, substream=SHOT_ORDER) % self.n_classes
-        queries = episode.below(self.n_classes, self.length - support.shape[1], substream=CLASS_SEQUENCE)
-        return torch.cat([support, queries], dim=1)
-
-    def _imbalanced(self, episode: Streams, task: Streams) -> torch.Tensor:
-        """(B, N) class numbers, drawn with odds on a geometric scale; the task ranks its classes at random."""
-        odds = self.class_imbalance ** (-np.arange(self.n_classes) / (self.n_classes - 1))
-        ends = torch.from_numpy((odds / odds.sum()).cumsum()[:-1]).to(episode.device)
-        rank = torch.searchsorted(ends, episode.uniform(self.length, substream=CLASS_SEQUENCE), right=True)
-        return task.permutation(self.n_classes, substream=CLASS_RANKS).gather(1, rank)
 
     @property
     def _draws_uniformly(self) -> bool:
         return self.shots is None and self.class_imbalance == 1
 
+    @property
+    def _available(self) -> str:
+        """What the examples of a task come from, in words."""
+        return f"{self.counts[0]} classes of {self.pool.name}" if self.draws_counts else self.pool.name
+
     def _check_classes(self) -> None:
-        present = len(self.pool.present)
-        if self.n_classes < self.pool.n_classes:
-            check_integer("n_classes", self.n_classes, 2, present, f"{self.pool.name} has no more")
-        elif present < self.n_classes and not self._draws_uniformly:
+        present, n_classes = len(self.pool.present), self.counts[1]
+        if self.draws_counts:
+            return
+        if n_classes < self.pool.n_classes:
+            check_integer("n_classes", n_classes, 2, present, f"{self.pool.name} has no more")
+        elif present < n_classes and not self._draws_uniformly:
             raise ValueError(
                 f"shots and class_imbalance need examples of every class, but {self.pool.name} has examples of only "
-                f"{present} of {self.n_classes} classes: give a smaller n_classes, or leave both out."
+                f"{present} of {n_classes} classes: give a smaller n_classes, or leave both out."
             )
 
     def _check_examples_per_task(self, given: int) -> None:
@@ -210,8 +236,8 @@ class Examples:
                 f"examples_per_task={given} fixes the examples of a task, which shots and class_imbalance cannot do "
                 "too: leave it or them out."
             )
-        most = None if self.pool.with_replacement else self.pool.smallest(self.n_classes)
-        check_integer("examples_per_task", given, self.length, most, f"at least length; {self.pool.name}")
+        most = None if self.pool.with_replacement else self.pool.smallest(self.counts[0])
+        check_integer("examples_per_task", given, self.length, most, f"at least length; {self._available}")
 
     def _check_class_sizes(self) -> None:
         """With shots or class imbalance, one class may fill all places that are not reserved for others."""
@@ -221,9 +247,9 @@ class Examples:
                     f"shots={self.shots} fixes how often each class is shown, and so does class_imbalance="
                     f"{self.class_imbalance}: leave one of the two out."
                 )
-            least = self.n_classes * self.shots + 1
+            least = self.counts[1] * self.shots + 1
             check_integer("length", self.length, least, None, f"K · shots = {least - 1} examples come before a query")
-        most = self.length - (self.n_classes - 1) * (self.shots or 0)
+        most = self.length - (self.counts[0] - 1) * (self.shots or 0)
         smallest = self.pool.smallest(1)
         if most > smallest and not self.pool.with_replacement:
             option = "class_imbalance" if self.shots is None else "shots"

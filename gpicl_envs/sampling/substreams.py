@@ -11,6 +11,7 @@ CLASSES, LABELS, BIAS, PROJECTION = 0, 1, 2, 3
 FUNCTION, FUNCTION_CHOICES = 1, 2
 SEGMENT_SUBSTREAMS = 4
 CLASS_RANKS, FEATURE_PLACES, TASK_EXAMPLES = range(OPTIONS, OPTIONS + 3)  # TASK_EXAMPLES may also read those after it
+ACTIVE_COUNT, ACTIVE_CLASSES = range(2 * OPTIONS, 2 * OPTIONS + 2)
 
 # Substreams of an episode's stream; draws without replacement may also read those after EXAMPLES.
 TASK_ID, EXAMPLES = 0, 1

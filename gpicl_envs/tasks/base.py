@@ -53,11 +53,13 @@ class Task:
 
     Args:
         task_id: the id among `n_tasks`, −1 for a one-off task.
-        classes: (K,) the base class behind each class number; None for regression.
-        permutation: (K,) ρ, the label of each class number; None for regression.
+        classes: (M,) the base class behind each class number; M = K unless `active_classes` are given; None for
+            regression.
+        permutation: (M,) ρ, the label of each class number; None for regression.
         projection: (D, N_x) A, with zero rows at distractors; None if inputs are drawn without it (one-off tasks
             unless `route="matrix"`) and for regression.
         parameters: the arrays of a regression task's function by name; None for classification.
+        active: (M,) bool, the class numbers that the task uses; None for regression.
     """
 
     task_id: Any
@@ -65,6 +67,7 @@ class Task:
     permutation: Any = None
     projection: Any = None
     parameters: dict[str, Any] | None = None
+    active: Any = None
 
 
 class EpisodeDistribution(ABC):

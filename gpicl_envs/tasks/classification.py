@@ -6,6 +6,7 @@ A task is x = A x̄ with A ∈ R^{D×N_x}, A_ij ~ N(0, 1/N_x), and y = ρ(ȳ) wi
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,18 @@ from numpy.typing import NDArray
 from gpicl_envs.datasets.dataset import Dataset, Location
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_dataset, prepare_dataset
 from gpicl_envs.datasets.user import NpzFile, is_path
-from gpicl_envs.errors import check_bool, check_choice, check_fraction, check_integer, check_number, printable
+from gpicl_envs.errors import (
+    check_bool,
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_number,
+    printable,
+    shortened,
+)
 from gpicl_envs.sampling.examples import Examples, Pool
 from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
-from gpicl_envs.sampling.labels import add_label_noise, apply_permutations, draw_permutations
+from gpicl_envs.sampling.labels import add_label_noise, add_noise_among, apply_permutations, draw_permutations
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device, check_drift_every
 from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
@@ -55,6 +64,10 @@ class TaskDistribution(EpisodeDistribution):
             draws; A fills the others.
         shots: if given, the first K · shots examples are `shots` of each class, in random order; the classes of the
             queries after them are uniform.
+        active_classes: `(low, high)`, or one number: each task draws how many classes it uses, uniformly from low …
+            high, and which of those that the split has; their labels are among the K at random (with
+            `permute_labels=False`, the m-th class in order has label m mod K). If more than K, classes share labels; if
+            fewer, no other label occurs, so that K may exceed the number of classes that the dataset has.
         examples_per_task: if given, each task draws this many examples once, and its episodes show them in different
             orders: a learner can memorise them one by one.
         task_seed: seed of the numbered tasks and of the fixed permutation.
@@ -88,6 +101,7 @@ class TaskDistribution(EpisodeDistribution):
         drift: str = "task",
         distractors: int = 0,
         shots: int | None = None,
+        active_classes: int | Sequence[int] | None = None,
         examples_per_task: int | None = None,
         task_seed: int = 0,
         image_size: int | None = None,
@@ -103,9 +117,11 @@ class TaskDistribution(EpisodeDistribution):
         self.split, self.device = split, check_device(device)
         pool = Pool(data, split, self.device)
         k = pool.default_n_classes if n_classes is None else n_classes
-        self.n_classes = check_integer("n_classes", k, 2, data.n_classes, f"{data.name} has no more")
+        most = (data.n_classes, f"{data.name} has no more") if active_classes is None else ()
+        self.n_classes = check_integer("n_classes", k, 2, *most)
+        self.active_classes, counts = self._check_active_classes(active_classes, pool)
         self.shots = None if shots is None else check_integer("shots", shots, 1)
-        usual = LENGTH if self.shots is None else self.n_classes * self.shots + 1
+        usual = LENGTH if self.shots is None else counts[1] * self.shots + 1
         self.length = check_integer("length", usual if length is None else length, 1)
         self.n_features = check_integer("n_features", n_features, 1)
         self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
@@ -120,8 +136,9 @@ class TaskDistribution(EpisodeDistribution):
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self._check_combinations()
         self._label_segments = self.segments(self._drifts("labels"))
+        draws_counts = self.active_classes is not None
         self._examples = Examples(
-            pool, self.length, self.n_classes, self.shots, self.class_imbalance, examples_per_task
+            pool, self.length, counts, draws_counts, self.shots, self.class_imbalance, examples_per_task
         )
         self.examples_per_task = None if examples_per_task is None else int(examples_per_task)
         segments = self.segments(self._drifts("projection"))
@@ -174,27 +191,43 @@ class TaskDistribution(EpisodeDistribution):
         tasks, segment = episodes.tasks, self.segment_of(position)
         of_labels = torch.from_numpy(segment).to(self.device).clamp(max=tasks.permutation.shape[1] - 1)
         permutation = tasks.permutation[torch.arange(len(tasks), device=self.device), of_labels]
-        return Task(tasks.ids, tasks.classes, permutation, self.projections(tasks, segment))
+        return Task(tasks.ids, tasks.classes, permutation, self.projections(tasks, segment), active=tasks.active)
 
     def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
         """Return the z-normalised base input behind one x, in the dataset's shape."""
         return self.images(episodes.index[row, position]).cpu().numpy().reshape(self.dataset.shape)
 
     def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> ClassificationTasks:
+        classes, active = self._examples.classes(streams)
+        n_numbers, n_labels = classes.shape[1], max(self.n_classes, classes.shape[1])
         if self.permute_labels:
             n_segments = len(self._label_segments)
-            rho = draw_permutations(streams, self.n_classes, n_segments, self.permutation_bias, self.task_seed)
+            rho = draw_permutations(streams, n_labels, n_segments, self.permutation_bias, self.task_seed)
         else:
-            rho = torch.arange(self.n_classes, device=self.device).expand(len(streams), 1, -1)
-        return ClassificationTasks(ids, streams, self._examples.classes(streams), rho)
+            rho = torch.arange(n_labels, device=self.device).expand(len(streams), 1, -1)
+        return ClassificationTasks(ids, streams, classes, rho[..., :n_numbers] % self.n_classes, active)
 
     def _make_episodes(self, tasks: ClassificationTasks, episode: Streams, out: torch.Tensor) -> Episodes:
-        index, number = self._examples.draw(episode, tasks.streams, tasks.classes)
+        index, number = self._examples.draw(episode, tasks.streams, tasks.classes, tasks.active)
         self._inputs.write(tasks.streams, episode, index, out)
+        if self.label_noise and self.active_classes is not None:
+            number = add_noise_among(number, tasks.active, self.label_noise, episode)
         y = apply_permutations(tasks.permutation, number, self._label_segments)
-        if self.label_noise:
+        if self.label_noise and self.active_classes is None:
             y = add_label_noise(y, self.n_classes, self.label_noise, episode)
         return Episodes(out, y, index, tasks)
+
+    def _check_active_classes(self, given: Any, pool: Pool) -> tuple[Any, tuple[int, int]]:
+        """The argument in plain numbers, and the least and the largest number of classes that a task uses."""
+        if given is None:
+            return None, (self.n_classes, self.n_classes)
+        ends = list(given) if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else [given] * 2
+        most, why = len(pool.present), f"{pool.name} has no more"
+        counts = tuple(check_integer("active_classes", end, 2, most, why) for end in ends)
+        if len(counts) != 2 or counts[0] > counts[1]:
+            raise ValueError(f"active_classes={shortened(given)} is not allowed: give one number, or (low, high).")
+        low, high = counts
+        return (low if ends[0] is given else [low, high]), (low, high)
 
     def _drifts(self, what: str) -> bool:
         return self.drift_every is not None and self.drift in (what, "task")

@@ -49,12 +49,15 @@ class ClassificationTasks(Tasks):
     Args:
         ids: (B,) int64 task ids, −1 for one-off tasks.
         streams: the B streams of random words from which the tasks are made.
-        classes: (B, K) int64, the base class behind each class number 0 … K − 1 of the task.
-        permutation: (B, S, K) int64, ρ: the label of each class number in each segment.
+        classes: (B, M) int64, the base class behind each class number 0 … M − 1 of the task; M = K unless
+            `active_classes` are given.
+        permutation: (B, S, M) int64, ρ: the label of each class number in each segment.
+        active: (B, M) bool, the class numbers that the task uses.
     """
 
     classes: torch.Tensor
     permutation: torch.Tensor
+    active: torch.Tensor
 
 
 @dataclass(frozen=True)

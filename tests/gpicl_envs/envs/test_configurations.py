@@ -49,6 +49,7 @@ CLASSIFICATION = SHARED | {
     "drift": usually(st.sampled_from(["task", "projection", "labels"]), "inputs"),
     "distractors": usually(st.sampled_from([0, 1, 2]), -1, 10**4, 0.5),
     "shots": usually(st.none() | st.sampled_from([1, 2, 4]), 0, -1, 10**5),
+    "active_classes": usually(st.none() | st.sampled_from([2, 4, [2, 3], [3, 9]]), 1, 99, [4, 3], [2], [2, "b"], "all"),
     "examples_per_task": usually(st.none() | st.sampled_from([40, 100]), 0, -1, 1, 10**7),
     "image_size": usually(st.none() | st.integers(1, 9), 0, -4),
     "route": usually(st.sampled_from(["auto", "auto", "matrix"]), "cholesky", "qr"),

@@ -165,3 +165,121 @@ def test_examples_of_few_classes_are_uniform_ones_of_these_classes(length: int):
     assert all(len(row.unique()) == length for row in episodes.index)
     shown = episodes.index.flatten().bincount(minlength=1000)
     assert (shown > 0).sum() > 500 if length == 5 else (shown > 0).all()
+
+
+# -- Active classes ----------------------------------------------------------------------------------------------------
+
+
+def test_how_many_classes_a_task_uses_which_and_their_labels_are_uniform():
+    tasks = tasks_of(active_classes=(2, 4), n_features=2, length=80)
+    hidden = tasks.sample(3000).tasks
+    count = hidden.active.sum(1)
+    assert count.unique().tolist() == [2, 3, 4] and chisquare(count.bincount()[2:]).pvalue > 1e-4
+    two = count == 2
+    classes = hidden.classes[two][hidden.active[two]].view(-1, 2)
+    labels = hidden.permutation[two, 0][hidden.active[two]].view(-1, 2)
+    for pairs, kinds in ((classes[:, 0] * 10 + classes[:, 1], 45), (labels[:, 0] * 10 + labels[:, 1], 90)):
+        found = pairs.bincount()
+        assert (found > 0).sum() == kinds and chisquare(found[found > 0]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"label_noise": 0.5},
+        {"n_tasks": 40},
+        {"shots": 6},
+        {"shots": 6, "label_noise": 0.5},
+        {"class_imbalance": 5.0},
+        {"examples_per_task": 70},
+        {"drift_every": 25, "drift": "projection"},
+        {"n_classes": 5},
+        {"n_classes": 8, "permute_labels": False},
+    ],
+    ids=str,
+)
+def test_only_active_classes_and_their_labels_occur(arguments: dict):
+    tasks = tasks_of(**{"active_classes": (2, 5), "length": 60} | arguments)
+    episodes = tasks.sample(200)
+    shown = base_labels(tasks, episodes)
+    for b in range(200):
+        active = episodes.tasks.active[b]
+        assert set(shown[b].tolist()) <= set(episodes.tasks.classes[b, active].tolist())
+        labels = set(episodes.tasks.permutation[b, 0, active].tolist())
+        assert set(episodes.y[b].tolist()) == labels and len(labels) == active.sum()
+        assert len(episodes.index[b].unique()) == 60
+
+
+def test_a_task_keeps_its_classes_in_all_of_its_episodes():
+    episodes = tasks_of(active_classes=(2, 4), n_tasks=3).sample(60)
+    for task in range(3):
+        sets = {frozenset(row.tolist()) for row in episodes.y[episodes.task_id == task]}
+        assert len(sets) == 1
+    alone = tasks_of(active_classes=(2, 4), n_tasks=3).sample(1, first=17)
+    assert torch.equal(alone.y[0], episodes.y[17]) and torch.equal(alone.index[0], episodes.index[17])
+
+
+def test_noise_and_queries_are_uniform_over_the_active_classes():
+    tasks = tasks_of(active_classes=4, label_noise=0.3, shots=5, length=80)
+    episodes = tasks.sample(300)
+    number = (base_labels(tasks, episodes).unsqueeze(2) == episodes.tasks.classes.unsqueeze(1)).int().argmax(2)
+    clean = episodes.tasks.permutation[:, 0].gather(1, number)
+    support = [row.bincount(minlength=4).tolist() for row in number[:, :20]]
+    assert support == [[5] * 4] * 300 and chisquare(number[:, 20:].flatten().bincount()).pvalue > 1e-4
+    wrong = (episodes.y != clean).double()
+    assert wrong.mean().item() == pytest.approx(0.3, abs=4 * (0.21 / wrong.numel()) ** 0.5)
+
+
+def test_more_active_classes_than_labels_share_them_evenly():
+    tasks = tasks_of(n_classes=5, active_classes=10, length=80)
+    hidden = tasks.sample(500).tasks
+    assert all(row.bincount().tolist() == [2] * 5 for row in hidden.permutation[:, 0])
+    partners = hidden.permutation[:, 0, 1:] == hidden.permutation[:, 0, :1]
+    assert (partners.sum(1) == 1).all() and chisquare(partners.sum(0)).pvalue > 1e-4
+    fixed = tasks_of(n_classes=5, active_classes=10, permute_labels=False).sample(3)
+    assert torch.equal(fixed.tasks.permutation, (torch.arange(10) % 5).expand(3, 1, -1))
+
+
+def test_imbalance_is_that_of_the_active_classes():
+    tasks = tasks_of(active_classes=(2, 3), class_imbalance=4.0, length=60, n_features=2)
+    episodes = tasks.sample(2000)
+    for count, odds in ((2, (4, 1)), (3, (4, 2, 1))):
+        rows = episodes.y[episodes.tasks.active.sum(1) == count]
+        rank = torch.stack([row.bincount(minlength=10).sort(descending=True).values[:count] for row in rows])
+        expected = np.array(odds) / sum(odds)
+        assert np.allclose(rank.double().mean(0) / 60, expected, atol=0.01)  # sorting by chance adds a little
+
+
+def test_agents_of_ten_outputs_see_data_of_three_classes():
+    x = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    three = Dataset("three", {"train": x}, {"train": np.arange(60) % 3}, n_classes=3)
+    episodes = TaskDistribution(three, n_classes=10, active_classes=3, length=30, n_features=8).sample(400)
+    assert all(len(row.unique()) == 3 for row in episodes.y)
+    assert chisquare(episodes.y[:, 0].bincount(minlength=10)).pvalue > 1e-4
+    with pytest.raises(ValueError, match=r"n_classes=10 is not allowed: .* \(three has no more\)"):
+        TaskDistribution(three, n_classes=10)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (1, "active_classes=1 is not allowed: give a whole number from 2 to 10"),
+        ((2, 11), r"active_classes=11 is not allowed: .* from 2 to 10 \(the train split of Digits has no more"),
+        ((4, 3), r"active_classes=\(4, 3\) is not allowed: give one number, or \(low, high\)"),
+        ((2, 3, 4), "give one number, or"),
+        ("all", "active_classes='all' is not allowed"),
+        ((2, "b"), "active_classes='b' is not allowed"),
+        ({}, "active_classes={} is not allowed"),
+        ((), "give one number, or"),
+    ],
+    ids=str,
+)
+def test_active_classes_must_be_there(given: object, message: str):
+    with pytest.raises(ValueError, match=message):
+        tasks_of(active_classes=given)
+
+
+def test_a_task_of_few_classes_has_few_examples():
+    with pytest.raises(ValueError, match=r"length=250 .* \(2 classes of the train split of Digits\)"):
+        tasks_of(active_classes=(2, 10), length=250)
