@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from gpicl_envs.learners.check import check_learner
     from gpicl_envs.tasks.classification import TaskDistribution
     from gpicl_envs.tasks.episodes import Episodes
+    from gpicl_envs.tasks.mixture import TaskMixture
     from gpicl_envs.tasks.regression import FunctionDistribution
+    from gpicl_envs.tasks.tables import TableDistribution
 
 __version__ = "0.1.0"
 
@@ -33,6 +35,8 @@ _LAZY = {
     "Learner": "learners.base",
     "Episodes": "tasks.episodes",
     "FunctionDistribution": "tasks.regression",
+    "TableDistribution": "tasks.tables",
+    "TaskMixture": "tasks.mixture",
     "TaskDistribution": "tasks.classification",
     "check_learner": "learners.check",
 }
@@ -47,7 +51,9 @@ __all__ = [
     "InContextVectorEnv",
     "Learner",
     "LearningCurve",
+    "TableDistribution",
     "TaskDistribution",
+    "TaskMixture",
     "check_learner",
     "evaluate",
     "load_dataset",

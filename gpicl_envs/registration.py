@@ -18,6 +18,12 @@ FUNCTION_CLASSES = {
     "DecisionTree": "regression: a random tree of depth 4",
 }
 
+# What is drawn in place of a base dataset or a function: its argument and description, by name.
+OTHERS = {
+    "SyntheticTables": ("prior", "synthetic tables: 2 to 64 columns, 2 to 10 classes, rules of five kinds"),
+    "GeneralMixture": ("mixture", "a mixture of MNIST, Digits and synthetic tables, for meta-training"),
+}
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -26,7 +32,7 @@ class Environment:
     Args:
         id: for `gymnasium.make` and `make_vec`.
         description: one line for lists.
-        arguments: `dataset` or `function`, which the id implies.
+        arguments: `dataset`, `function`, `prior` or `mixture`, which the id implies.
     """
 
     id: str
@@ -44,6 +50,9 @@ def environments() -> dict[str, Environment]:
     listed += [
         Environment(f"GPICL-{name}-v0", description, {"function": name})
         for name, description in FUNCTION_CLASSES.items()
+    ]
+    listed += [
+        Environment(f"GPICL-{name}-v0", description, {argument: name}) for name, (argument, description) in OTHERS.items()
     ]
     return {environment.id: environment for environment in listed}
 
@@ -86,8 +95,8 @@ def register_dataset(
         spec = dataset
     else:
         spec = array_spec(dataset, x, y, x_test, y_test)
-    if simple_name(spec.name) in map(simple_name, FUNCTION_CLASSES):
-        raise ValueError(f"Dataset {spec.name!r} has the name of a regression environment: choose another name.")
+    if simple_name(spec.name) in map(simple_name, [*FUNCTION_CLASSES, *OTHERS]):
+        raise ValueError(f"Dataset {spec.name!r} has the name of another environment: choose another name.")
     register_spec(replace(spec, kept="memory"))  # other processes do not know the name
     register_environments()
 

@@ -21,7 +21,7 @@ from gpicl_envs.rendering.frame import Frame, make_frame
 from gpicl_envs.rendering.modes import BATCH_RENDER_MODES, RENDER_FPS, render
 from gpicl_envs.sampling.philox import UInt64Array
 from gpicl_envs.sampling.torch_modes import in_plain_mode
-from gpicl_envs.tasks import DEFAULT_DATASET, FunctionDistribution, TaskDistribution, make_tasks
+from gpicl_envs.tasks import DEFAULT_DATASET, OTHER_KINDS, TaskDistribution, make_tasks
 from gpicl_envs.tasks.base import Task
 from gpicl_envs.tasks.episodes import Episodes
 
@@ -65,6 +65,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         num_envs: B.
         dataset: a registered name, the path of an .npz file, or a `Dataset`: classification problems.
         function: a class of functions, such as `"LinearRegression"`: regression problems, instead of a dataset.
+        prior: `"SyntheticTables"`: classification of synthetic tables, instead of a dataset.
+        mixture: a name or components of a `gpicl_envs.TaskMixture`: episodes of several kinds, instead of a dataset.
         action: how predictions are given: `"label"` (default) or `"logits"`; `"value"` for regression.
         feedback: what the agent sees after a prediction: the `"label"` or only the `"reward"`.
         autoreset_mode: an `AutoresetMode` or its value, which specs can keep as JSON: `"SameStep"` (default; the last
@@ -73,7 +75,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         render_mode: None, `"rgb_array"` or `"ansi"`.
         device: where the tensors live.
         **task_arguments: the variant of the learning problem: arguments of `gpicl_envs.TaskDistribution`, or, with
-            `function`, of `gpicl_envs.FunctionDistribution`.
+            `function`, `prior` or `mixture`, of `FunctionDistribution`, `TableDistribution` or `TaskMixture`.
     """
 
     metadata: dict[str, Any] = {"render_modes": list(BATCH_RENDER_MODES), "render_fps": RENDER_FPS}
@@ -85,6 +87,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         dataset: Any = DEFAULT_DATASET,
         *,
         function: str | None = None,
+        prior: str | None = None,
+        mixture: Any = None,
         action: str | None = None,
         feedback: str = "label",
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
@@ -104,7 +108,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
         also = "action", "feedback", "render_mode"
-        self.tasks = make_tasks(also, dataset=dataset, function=function, device=device, **task_arguments)
+        kinds = {"dataset": dataset, "function": function, "prior": prior, "mixture": mixture}
+        self.tasks = make_tasks(also, **kinds, device=device, **task_arguments)
         self.device = self.tasks.device
         self.action_type = make_action_type(action, feedback, self.tasks.n_classes)
         self.action, self.feedback = self.action_type.name, feedback
@@ -123,7 +128,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         target = torch.float32 if self.tasks.is_regression else torch.int64
         self._predictions = torch.zeros(num_envs, self.tasks.length, dtype=target, device=self.device)
 
-    __signature__ = signature_with_arguments_of(__init__, TaskDistribution, FunctionDistribution)
+    __signature__ = signature_with_arguments_of(__init__, TaskDistribution, *OTHER_KINDS.values())
 
     @in_plain_mode
     def sample_episodes(self, number: int | None = None) -> Episodes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.records import FailedRecord, Record, ScoredRecord
-from gpicl_envs.registration import FUNCTION_CLASSES
+from gpicl_envs.registration import environments
 from gpicl_envs.suites.definitions import check_suite_record, find_suite
 
 Columns = dict[str, list[Record]]
@@ -115,10 +115,10 @@ def _with_all_arguments(records: Sequence[Record], others: Sequence[Record]) -> 
 
 def _defaults(env: str, names: Iterable[str]) -> dict[str, Any]:
     """The defaults of these arguments of an environment's distribution, for those that it has."""
-    from gpicl_envs.tasks import FunctionDistribution, TaskDistribution  # needs torch, which most reports do not
+    from gpicl_envs.tasks import OTHER_KINDS, TaskDistribution  # needs torch, which most reports do not
 
-    is_function = env.removeprefix("GPICL-").removesuffix("-v0") in FUNCTION_CLASSES
-    parameters = inspect.signature(FunctionDistribution if is_function else TaskDistribution).parameters
+    kinds = [OTHER_KINDS[name] for name in environments()[env].arguments if name in OTHER_KINDS]
+    parameters = inspect.signature(*kinds or [TaskDistribution]).parameters
     return {name: parameters[name].default for name in names if name in parameters}
 
 

@@ -1,7 +1,7 @@
 """The purpose of each stream of random words, in one list, so that no two quantities read the same words."""
 
 # Purposes: a stream is named by (seed, purpose, number).
-FIXED_TASK, ONE_OFF_TASK, EPISODE, SHARED = 1, 2, 4, 16
+FIXED_TASK, ONE_OFF_TASK, EPISODE, MIXTURE, SHARED = 1, 2, 4, 5, 16
 
 # Substreams of options lie far above the small numbers, from which some draws count upwards.
 OPTIONS = 1 << 32
@@ -17,3 +17,6 @@ ACTIVE_COUNT, ACTIVE_CLASSES = range(2 * OPTIONS, 2 * OPTIONS + 2)  # after all 
 TASK_ID, EXAMPLES = 0, 1
 CLASS_SEQUENCE, SHOT_ORDER, IS_NOISY, NOISE, DISTRACTORS = range(OPTIONS, OPTIONS + 5)
 IS_BURSTY, BURSTY_CLASSES, BURST_ORDER, QUERY = range(OPTIONS + 5, OPTIONS + 9)
+
+# Of the streams of synthetic tables, which draw from many successive substreams.
+TABLE = 4 * OPTIONS

@@ -1,4 +1,4 @@
-"""Distributions of learning problems: classification over base datasets, regression over classes of functions."""
+"""Distributions of learning problems: classification over base datasets or synthetic tables, regression, mixtures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 from gpicl_envs.errors import construct
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.tasks.mixture import TaskMixture
 from gpicl_envs.tasks.regression import FunctionDistribution
+from gpicl_envs.tasks.tables import TableDistribution
 
 
 class _Default(str):
@@ -14,24 +16,31 @@ class _Default(str):
 
 
 DEFAULT_DATASET = _Default("MNIST")
+OTHER_KINDS: dict[str, type[EpisodeDistribution]] = {  # argument → what it makes in place of a TaskDistribution
+    "function": FunctionDistribution,
+    "prior": TableDistribution,
+    "mixture": TaskMixture,
+}
 
 
 def make_tasks(
-    also: Sequence[str] = (), /, *, dataset: Any = DEFAULT_DATASET, function: str | None = None, **arguments: Any
+    also: Sequence[str] = (), /, *, dataset: Any = DEFAULT_DATASET, **arguments: Any
 ) -> EpisodeDistribution:
     """Return the distribution of tasks that an environment's arguments describe.
 
     Args:
         also: other valid arguments, which the caller has taken, for the error of an unknown one.
-        dataset: makes a `TaskDistribution`.
-        function: makes a `FunctionDistribution`, instead.
+        dataset: makes a `TaskDistribution`, unless one of the arguments names another kind: `function` makes a
+            `FunctionDistribution`, `prior` a `TableDistribution`, `mixture` a `TaskMixture`.
         **arguments: of that distribution.
     """
-    if function is None:
+    others = {name: arguments[name] for name in OTHER_KINDS if arguments.get(name) is not None}
+    arguments = {name: value for name, value in arguments.items() if name not in OTHER_KINDS}
+    if not others:
         return construct(TaskDistribution, {"dataset": dataset} | arguments, also=also)
-    if dataset is not DEFAULT_DATASET:
-        raise ValueError(
-            f"dataset={dataset!r} and function={function!r} name two kinds of tasks: make an environment of one of "
-            "them, by its id."
-        )
-    return construct(FunctionDistribution, {"function": function} | arguments, also=also)
+    given = others if dataset is DEFAULT_DATASET else {"dataset": dataset} | others
+    if len(given) > 1:
+        named = " and ".join(f"{name}={value!r}" for name, value in given.items())
+        raise ValueError(f"{named} name {len(given)} kinds of tasks: make an environment of one of them, by its id.")
+    ((name, value),) = others.items()
+    return construct(OTHER_KINDS[name], {name: value} | arguments, also=also)

@@ -12,6 +12,7 @@ arXiv:2309.05858). The Transformer reads all predictions f_n and their standard 
 logits are added to a weighted sum of the heads' predictions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -23,6 +24,7 @@ from gpicl_agents.models.kv_cache import Rows
 from gpicl_agents.models.transformer import Transformer
 from gpicl_envs.errors import check_integer
 
+WIDTHS = {"polar": (-0.7, 1.8), "gaussian": (-1.5, 3.0), "laplace": (-1.5, 3.0)}  # of log γ: first and last head
 SMALLEST_NOISE = 1e-3  # keeps the factorisation exact enough in float32 where inputs repeat
 
 
@@ -57,26 +59,32 @@ class KernelState(SequenceState):
 class CausalRidge(nn.Module):
     """H kernel ridge regressions on the previous examples, at every position."""
 
-    def __init__(self, n_heads: int, n_classes: int) -> None:
+    def __init__(self, n_heads: int, n_classes: int, families: Sequence[str] = ("polar",)) -> None:
         super().__init__()
-        self.n_heads, self.n_classes = n_heads, n_classes
-        self.log_gamma = nn.Parameter(torch.linspace(-0.7, 1.8, n_heads))
-        self.log_beta = nn.Parameter(torch.linspace(0.7, -1.6, n_heads))
-        self.log_noise = nn.Parameter(torch.linspace(-3.0, -1.2, n_heads))
+        self.families, self.n_heads, self.n_classes = tuple(families), n_heads * len(families), n_classes
+        self.log_gamma = nn.Parameter(torch.cat([torch.linspace(*WIDTHS[name], n_heads) for name in families]))
+        if "polar" in families:
+            self.log_beta = nn.Parameter(torch.linspace(0.7, -1.6, n_heads))
+        self.log_noise = nn.Parameter(torch.linspace(-3.0, -1.2, n_heads).repeat(len(families)))
 
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N, D), (B, N, K) previous labels → predictions (B, N, H, K), standard deviations (B, N, H)."""
         with torch.autocast(x.device.type, enabled=False):
-            directions, log_norms = _polar(x.to(self.log_noise.dtype))
-            cosines = torch.bmm(directions, directions.mT)
-            eye = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-            cosines = cosines.masked_fill(eye, 1.0)  # an input of zeros has no direction, but k(x, x) is 1
-            kernel = self._kernel(cosines, log_norms, log_norms)
-            factor = torch.linalg.cholesky(kernel + torch.diag_embed(self._noise.expand(-1, x.shape[1])))
-            values = pad(feedback[:, 1:].to(directions) - 1 / self.n_classes, (0, 0, 0, 1))[:, None]
-            values = values.expand(-1, self.n_heads, -1, -1)
-            predictions = factor.tril(-1) @ torch.linalg.solve_triangular(factor, values, upper=False)
+            factor = self._factor(*_polar(x.to(self.log_noise.dtype)))
+            predictions = factor.tril(-1) @ self._solve(factor, pad(feedback[:, 1:], (0, 0, 0, 1)))
         return predictions.transpose(1, 2), factor.diagonal(dim1=2, dim2=3).mT
+
+    def forward_queries(
+        self, x: torch.Tensor, labels: torch.Tensor, queries: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N, D), labels (B, N, K), (B, Q, D) → predictions (B, Q, H, K) and deviations (B, Q, H) of each next."""
+        with torch.autocast(x.device.type, enabled=False):
+            known, asked = _polar(x.to(self.log_noise.dtype)), _polar(queries.to(self.log_noise.dtype))
+            factor = self._factor(*known)
+            rows = torch.linalg.solve_triangular(factor, self._kernel(*asked, *known).mT, upper=False).mT  # of L
+            deviations = (1 + self._noise[:, 0, None] - rows.square().sum(3)).clamp_min(SMALLEST_NOISE).sqrt()
+            predictions = rows @ self._solve(factor, labels)
+        return predictions.transpose(1, 2), deviations.mT
 
     def start(self, batch_size: int, n_features: int) -> RidgeMemory:
         """Return the state before the first example."""
@@ -99,7 +107,7 @@ class CausalRidge(nn.Module):
         if n:
             residual = feedback[:, None].to(directions) - 1 / self.n_classes - memory.prediction
             solved = torch.cat([solved, (residual / memory.deviation[..., None])[:, :, None]], 2)
-        kernel = self._kernel(torch.bmm(directions, memory.directions.tensor.mT), log_norms, memory.log_norms)
+        kernel = self._kernel(directions, log_norms, memory.directions.tensor, memory.log_norms)
         inverse = memory.inverse.tensor[..., :n]
         row = kernel @ inverse.mT  # of L
         deviation = (1 + self._noise[:, 0] - row.square().sum((2, 3))).sqrt()
@@ -119,15 +127,40 @@ class CausalRidge(nn.Module):
         triangle = self.n_heads * n_examples * (n_examples + 1) // 2
         return n_examples * (n_features + 1) + triangle + self.n_heads * n_examples * self.n_classes
 
+    def _factor(self, directions: torch.Tensor, log_norms: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N) → L, (B, H, N, N)."""
+        eye = torch.eye(directions.shape[1], dtype=torch.bool, device=directions.device)
+        kernel = self._kernel(directions, log_norms, directions, log_norms)
+        kernel = kernel.masked_fill(eye, 1.0)  # an input of zeros has no direction, but k(x, x) is 1
+        return torch.linalg.cholesky(kernel + torch.diag_embed(self._noise.expand(-1, directions.shape[1])))
+
+    def _solve(self, factor: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """L and one-hot labels (B, N, K) → z = L⁻¹ Y, (B, H, N, K)."""
+        values = (labels.to(factor) - 1 / self.n_classes)[:, None].expand(-1, self.n_heads, -1, -1)
+        return torch.linalg.solve_triangular(factor, values, upper=False)
+
     @property
     def _noise(self) -> torch.Tensor:
         return self.log_noise.exp()[:, None] + SMALLEST_NOISE
 
-    def _kernel(self, cosines: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """(B, T, S) cosines, (B, T) and (B, S) log norms → (B, H, T, S)."""
-        gamma, beta = self.log_gamma.exp()[:, None, None], self.log_beta.exp()[:, None, None]
-        apart = (rows[:, :, None] - columns[:, None]).square()
-        return (gamma * (cosines[:, None] - 1) - beta * apart[:, None]).exp()
+    def _kernel(
+        self, directions: torch.Tensor, log_norms: torch.Tensor, known: torch.Tensor, known_log_norms: torch.Tensor
+    ) -> torch.Tensor:
+        """(B, T, D), (B, T) and (B, S, D), (B, S) inputs → (B, H, T, S)."""
+        cosines = torch.bmm(directions, known.mT)
+        apart = log_norms[:, :, None], known_log_norms[:, None]
+        gammas, made = self.log_gamma.exp().chunk(len(self.families)), []
+        for family, gamma in zip(self.families, gammas, strict=True):
+            gamma = gamma[:, None, None]
+            if family == "polar":
+                beta = self.log_beta.exp()[:, None, None]
+                exponent = gamma * (cosines[:, None] - 1) - beta * (apart[0] - apart[1]).square()[:, None]
+            elif family == "gaussian":
+                exponent = -gamma * _squared_distances(cosines, *apart, directions.shape[2])[:, None]
+            else:
+                exponent = -gamma * _distances(directions, log_norms, known, known_log_norms)[:, None]
+            made.append(exponent.exp())
+        return made[0] if len(made) == 1 else torch.cat(made, 1)
 
 
 class KernelTransformer(Transformer):
@@ -168,6 +201,15 @@ class KernelTransformer(Transformer):
         logits, _ = self.advance(self.start(len(x)), x, feedback, self._embed_predictions(predictions, deviations))
         return logits + torch.einsum("bnhk,h->bnk", predictions, self.direct)
 
+    def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), feedback (B, N + 1, K) up to that of the last example, (B, Q, D) → (B, Q, K)."""
+        embedding = self._embed_predictions(*self.ridge(x, feedback[:, :-1]))
+        state = self.advance(super().start(len(x)), x, feedback[:, :-1], embedding)[1]
+        predictions, deviations = self.ridge.forward_queries(x, feedback[:, 1:], queries)
+        embedding = self._embed_predictions(predictions, deviations)
+        logits = self._advance_queries(state, feedback[:, -1], queries, embedding)
+        return logits + torch.einsum("bnhk,h->bnk", predictions, self.direct)
+
     def start(self, batch_size: int) -> KernelState:
         """Return the state before the first example."""
         state = super().start(batch_size)
@@ -196,6 +238,24 @@ class KernelTransformer(Transformer):
 def _polar(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(B, N, D) → directions, and logarithms of the norms (B, N)."""
     return normalize(x, dim=2), (x.norm(dim=2) + 1e-6).log()
+
+
+def _squared_distances(cosines: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, d: int) -> torch.Tensor:
+    """(B, T, S) cosines, (B, T, 1) and (B, 1, S) log norms → |x_i − x_j|² / D, (B, T, S)."""
+    square = (2 * rows).exp() + (2 * columns).exp() - 2 * cosines * (rows + columns).exp()
+    return square.clamp_min(0) / d
+
+
+def _distances(
+    directions: torch.Tensor, log_norms: torch.Tensor, known: torch.Tensor, known_log_norms: torch.Tensor
+) -> torch.Tensor:
+    """Inputs as in `CausalRidge._kernel` → |x_i − x_j|₁ / D, (B, T, S)."""
+    rows, columns = directions * log_norms.exp()[..., None], known * known_log_norms.exp()[..., None]
+    n_features = rows.shape[2]
+    if rows.device.type == "cpu":  # there, time goes with the features in use, such as the columns of a small table
+        used = (known != 0).any(1).any(0) | (directions != 0).any(1).any(0)
+        rows, columns = rows[..., used], columns[..., used]
+    return torch.cdist(rows, columns, p=1) / n_features
 
 
 def _append_row(triangle: Rows, row: torch.Tensor) -> Rows:

@@ -5,14 +5,14 @@ example: E_p x_{n−1} + E_y y_{n−1}, which stays in the cache, and E_x x_n, w
 """
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn.functional import normalize, pad, relu, scaled_dot_product_attention
 
-from gpicl_agents.models.base import TOKENS
+from gpicl_agents.models.base import TOKENS, SequenceState
 from gpicl_agents.models.kv_cache import Rows
 from gpicl_agents.models.layers import BlockAgent, init_residual, join_heads, split_heads
 from gpicl_envs.errors import check_integer, check_number
@@ -120,6 +120,25 @@ class Transformer(BlockAgent):
             cache.append((self._kept(keys, n), self._kept(values, n)))
         return tokens[:, -t:], AttentionMemory(cache, known, n)
 
+    def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """As in every sequence model, but the examples are read once, and each query reads the cache."""
+        state = self.advance(self.start(len(x)), x, feedback[:, :-1])[1]
+        return self._advance_queries(state, feedback[:, -1], queries)
+
+    def _advance_queries(
+        self,
+        state: SequenceState,
+        feedback: torch.Tensor,
+        queries: torch.Tensor,
+        extra_embedding: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The state after N examples of B episodes, (B, K), (B, Q, D), (B, Q, width) → (B, Q, K)."""
+        (b, count), each = queries.shape[:2], queries.flatten(0, 1)[:, None]
+        extra = None if extra_embedding is None else extra_embedding.flatten(0, 1)[:, None]
+        repeated = feedback.repeat_interleave(count, 0)[:, None]
+        logits, _ = self.advance(branched(state, b, count), each, repeated, extra)
+        return logits.view(b, count, -1)
+
     def _mask(self, t: int, cached: int, device: torch.device) -> torch.Tensor | None:
         """(T, S) which of the cached tokens and themselves the next T tokens read; None for all up to their own."""
         if self.tokens == "query":  # (2T, S): T tokens to be cached, which read no query, and T queries
@@ -144,6 +163,19 @@ class Transformer(BlockAgent):
     def state_size(self, n_examples: int) -> int:
         """As in every sequence model, and the inputs that the similarity bias compares."""
         return super().state_size(n_examples) + (n_examples * self.n_features if self.similarity_bias else 0)
+
+
+def branched(state: Any, batch: int, times: int) -> Any:
+    """Repeat the tensors in nested dataclasses, tuples and lists, of `batch` episodes (times P), for each episode."""
+    if isinstance(state, torch.Tensor):
+        groups = state.unflatten(0, (batch, -1))
+        return groups[:, None].expand(-1, times, *groups.shape[1:]).flatten(0, 2)
+    if isinstance(state, list | tuple):
+        return type(state)(branched(part, batch, times) for part in state)
+    if is_dataclass(state) and not isinstance(state, type):
+        parts = {item.name: branched(getattr(state, item.name), batch, times) for item in fields(state) if item.init}
+        return replace(state, **parts) if not isinstance(state, Rows) else Rows(parts["tensor"])
+    return state
 
 
 class AttentionBlock(nn.Module):

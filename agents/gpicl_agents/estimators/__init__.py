@@ -1,0 +1,1 @@
+"""Learners as scikit-learn estimators, for data of one's own."""

@@ -1,0 +1,158 @@
+"""`TaskMixture`: episodes of several distributions, each drawn with a weight, for meta-training on all of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gpicl_envs.datasets.dataset import SPLITS
+from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_positive
+from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.sampling.substreams import MIXTURE
+from gpicl_envs.tasks.base import LENGTH, ONE_OFF, EpisodeDistribution, Task, check_device
+from gpicl_envs.tasks.episodes import Episodes, Tasks
+
+MIXTURES: dict[str, tuple[dict[str, Any], ...]] = {
+    "GeneralMixture": (
+        {"weight": 0.2, "dataset": "MNIST"},
+        {"weight": 0.1, "dataset": "MNIST", "active_classes": (2, 9)},
+        {"weight": 0.05, "dataset": "MNIST", "active_classes": (2, 9), "class_imbalance": 5.0},
+        {"weight": 0.05, "dataset": "Digits", "active_classes": (2, 10)},
+        {"weight": 0.6, "prior": "SyntheticTables"},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class MixtureTasks(Tasks):
+    """The hidden side of B tasks of a mixture.
+
+    Args:
+        ids: (B,) int64, −1: tasks of a mixture are one-off tasks.
+        streams: the B streams of the episodes, from which their component makes them.
+        component: (B,) int64, the number of the component that each episode is from.
+    """
+
+    component: torch.Tensor
+
+
+class TaskMixture(EpisodeDistribution):
+    """A mixture of distributions that share N, D and K: each episode is one of a random component.
+
+    Episode e of stream s is exactly the episode e of stream s of its component.
+
+    Args:
+        mixture: a name among `MIXTURES`, or its components: mappings with a `weight` and the arguments of an
+            environment, such as `{"weight": 1, "dataset": "Digits"}` or `{"weight": 2, "prior": "SyntheticTables"}`.
+        length: N, examples in an episode.
+        n_features: D, features of x.
+        n_classes: K.
+        split: `"train"` or `"test"`, of every component.
+        device: where episodes are made.
+
+    Raises:
+        ValueError: the name is unknown, a component cannot be made, has regression targets or another K.
+    """
+
+    n_tasks = drift_every = None
+    task_seed = 0
+
+    def __init__(
+        self,
+        mixture: str | Sequence[Mapping[str, Any]] = "GeneralMixture",
+        *,
+        length: int = LENGTH,
+        n_features: int = 784,
+        n_classes: int = 10,
+        split: str = "train",
+        device: str | torch.device = "cpu",
+    ) -> None:
+        from gpicl_envs.tasks import make_tasks  # which makes mixtures, too
+
+        self.mixture = mixture
+        self.name = mixture if isinstance(mixture, str) else "Mixture"
+        self.length = check_integer("length", length, 1)
+        self.n_features = check_integer("n_features", n_features, 1)
+        self.n_classes = check_integer("n_classes", n_classes, 2)
+        self.split = check_choice("split", split, SPLITS)
+        self.device = check_device(device)
+        shared = {"length": length, "n_features": n_features, "n_classes": n_classes, "split": split, "device": device}
+        weights, self.components = _components(mixture, lambda arguments: make_tasks(**arguments | shared))
+        self.cumulative = np.cumsum(weights) / np.sum(weights)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor's arguments that define the distribution, as plain JSON values."""
+        given = self.mixture if isinstance(self.mixture, str) else [dict(part) for part in self.mixture]
+        return super().arguments | {"mixture": given}
+
+    def unseen(self) -> "TaskMixture":
+        """Return the same of test images and other tables: what meta-training never shows."""
+        return TaskMixture(**self._constructor_arguments() | {"split": "test"})
+
+    def episodes(
+        self,
+        seeds: NDArray[np.uint64],
+        numbers: NDArray[np.uint64],
+        task_ids: torch.Tensor | None = None,
+        out: torch.Tensor | None = None,
+    ) -> Episodes:
+        """Return B episodes, each from its component; the arguments are as in `EpisodeDistribution.episodes`."""
+        if task_ids is not None:
+            raise ValueError("task_ids need a finite n_tasks: the tasks of a mixture have no ids.")
+        cpu = torch.device("cpu")
+        place = Streams(seeds, numbers, self._purpose(MIXTURE), cpu).uniform(1)[:, 0].numpy()
+        component = np.minimum(np.searchsorted(self.cumulative, place, side="right"), len(self.components) - 1)
+        shape = len(seeds), self.length, self.n_features
+        x = torch.empty(shape, dtype=torch.float32, device=self.device) if out is None else out
+        y = torch.empty(shape[:2], dtype=torch.int64, device=self.device)
+        index = torch.empty_like(y)
+        for number in np.unique(component):
+            rows = np.flatnonzero(component == number)
+            made = self.components[number].episodes(seeds[rows], numbers[rows])
+            where = torch.from_numpy(rows).to(self.device)
+            x[where], y[where], index[where] = made.x, made.y, made.index
+        ids = torch.full((len(seeds),), ONE_OFF, dtype=torch.int64, device=self.device)
+        streams = Streams(seeds, numbers, self._purpose(MIXTURE), self.device)
+        return Episodes(x, y, index, MixtureTasks(ids, streams, torch.from_numpy(component).to(self.device)))
+
+    def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
+        """Return the B hidden tasks, of which only the component is told."""
+        return Task(episodes.tasks.ids, parameters={"component": episodes.tasks.component})
+
+    def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
+        """Return the base input behind one x, as its component shows it."""
+        tasks = episodes.tasks[np.array([row])]
+        component = self.components[int(tasks.component[0])]
+        return component.base_input(component.episodes(tasks.streams.key, tasks.streams.number), 0, position)
+
+    def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> Tasks:
+        raise NotImplementedError("the components of a mixture make its tasks")
+
+    def _make_episodes(self, tasks: Any, episode: Streams, out: torch.Tensor) -> Episodes:
+        raise NotImplementedError("the components of a mixture make its episodes")
+
+
+def _components(
+    mixture: str | Sequence[Mapping[str, Any]], make: Callable[[dict[str, Any]], EpisodeDistribution]
+) -> tuple[list[float], list[EpisodeDistribution]]:
+    """Weights and distributions of a mixture."""
+    if isinstance(mixture, str):
+        if mixture not in MIXTURES:
+            raise UnknownNameError("mixture", mixture, MIXTURES)
+        mixture = MIXTURES[mixture]
+    if not mixture:
+        raise ValueError("mixture=[] has no components: give at least one.")
+    weights, components = [], []
+    for number, part in enumerate(mixture):
+        arguments = dict(part)
+        weights.append(check_positive(f"weight of component {number}", arguments.pop("weight", 1.0)))
+        try:
+            made = make(arguments)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"Component {number} of the mixture, {dict(part)}: {error}") from error
+        components.append(made)
+    return weights, components
