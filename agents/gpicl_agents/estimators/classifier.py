@@ -90,7 +90,8 @@ class InContextClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """(M, columns) → (M,) labels."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        best = self.predict_proba(X).argmax(1)
+        return self.classes_[best]
 
     def _load(self) -> Learner:
         learner = self.learner if isinstance(self.learner, Learner) else make_learner(self.learner)
