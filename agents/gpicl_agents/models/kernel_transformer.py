@@ -10,6 +10,11 @@ f_n = Σ_{i<n} L_ni z_i, with Y the centred labels. Row n of a Cholesky factor d
 serves every position, causally (recursive least squares, as in the mesa-layer of von Oswald et al. 2023,
 arXiv:2309.05858). The Transformer reads all predictions f_n and their standard deviations L_nn in its tokens; its
 logits are added to a weighted sum of the heads' predictions.
+
+With K = 1 (regression) Y are the values themselves, and each kernel is a learned mixture of this one and the linear
+x_i · x_j / D, whose ridge regression is the best learner of linear functions:
+
+    K_ij = (1 − m_h) x_i · x_j / D + m_h exp(γ_h (cos(x_i, x_j) − 1) − β_h (log|x_i| − log|x_j|)²).
 """
 
 from dataclasses import dataclass, field
@@ -63,6 +68,9 @@ class CausalRidge(nn.Module):
         self.log_gamma = nn.Parameter(torch.linspace(-0.7, 1.8, n_heads))
         self.log_beta = nn.Parameter(torch.linspace(0.7, -1.6, n_heads))
         self.log_noise = nn.Parameter(torch.linspace(-3.0, -1.2, n_heads))
+        self.centre = 1 / n_classes if n_classes > 1 else 0.0  # of the labels
+        if n_classes == 1:
+            self.mixture = nn.Parameter(torch.linspace(-4.0, 4.0, n_heads))  # m before the sigmoid
 
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N, D), (B, N, K) previous labels → predictions (B, N, H, K), standard deviations (B, N, H)."""
@@ -71,9 +79,9 @@ class CausalRidge(nn.Module):
             cosines = torch.bmm(directions, directions.mT)
             eye = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
             cosines = cosines.masked_fill(eye, 1.0)  # an input of zeros has no direction, but k(x, x) is 1
-            kernel = self._kernel(cosines, log_norms, log_norms)
+            kernel = self._kernel(cosines, log_norms, log_norms, x.shape[2])
             factor = torch.linalg.cholesky(kernel + torch.diag_embed(self._noise.expand(-1, x.shape[1])))
-            values = pad(feedback[:, 1:].to(directions) - 1 / self.n_classes, (0, 0, 0, 1))[:, None]
+            values = pad(feedback[:, 1:].to(directions) - self.centre, (0, 0, 0, 1))[:, None]
             values = values.expand(-1, self.n_heads, -1, -1)
             predictions = factor.tril(-1) @ torch.linalg.solve_triangular(factor, values, upper=False)
         return predictions.transpose(1, 2), factor.diagonal(dim1=2, dim2=3).mT
@@ -97,12 +105,14 @@ class CausalRidge(nn.Module):
         directions, log_norms = _polar(x[:, None].to(self.log_noise.dtype))
         n, solved = len(memory.directions), memory.solved
         if n:
-            residual = feedback[:, None].to(directions) - 1 / self.n_classes - memory.prediction
+            residual = feedback[:, None].to(directions) - self.centre - memory.prediction
             solved = torch.cat([solved, (residual / memory.deviation[..., None])[:, :, None]], 2)
-        kernel = self._kernel(torch.bmm(directions, memory.directions.tensor.mT), log_norms, memory.log_norms)
+        cosines = torch.bmm(directions, memory.directions.tensor.mT)
+        kernel = self._kernel(cosines, log_norms, memory.log_norms, x.shape[1])
         inverse = memory.inverse.tensor[..., :n]
         row = kernel @ inverse.mT  # of L
-        deviation = (1 + self._noise[:, 0] - row.square().sum((2, 3))).sqrt()
+        itself = self._kernel(torch.ones_like(log_norms)[..., None], log_norms, log_norms, x.shape[1])[..., 0, 0]
+        deviation = (itself + self._noise[:, 0] - row.square().sum((2, 3))).sqrt()
         scale = 1 / deviation[..., None, None]
         after = RidgeMemory(
             directions=memory.directions.append(directions),
@@ -123,11 +133,18 @@ class CausalRidge(nn.Module):
     def _noise(self) -> torch.Tensor:
         return self.log_noise.exp()[:, None] + SMALLEST_NOISE
 
-    def _kernel(self, cosines: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """(B, T, S) cosines, (B, T) and (B, S) log norms → (B, H, T, S)."""
+    def _kernel(
+        self, cosines: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, n_features: int
+    ) -> torch.Tensor:
+        """(B, T, S) cosines, (B, T) and (B, S) log norms, D → (B, H, T, S)."""
         gamma, beta = self.log_gamma.exp()[:, None, None], self.log_beta.exp()[:, None, None]
         apart = (rows[:, :, None] - columns[:, None]).square()
-        return (gamma * (cosines[:, None] - 1) - beta * apart[:, None]).exp()
+        kernel = (gamma * (cosines[:, None] - 1) - beta * apart[:, None]).exp()
+        if self.n_classes > 1:
+            return kernel
+        products = (rows[:, :, None] + columns[:, None]).exp() * cosines / n_features
+        mixture = self.mixture.sigmoid()[:, None, None]
+        return (1 - mixture) * products[:, None] + mixture * kernel
 
 
 class KernelTransformer(Transformer):
@@ -156,11 +173,12 @@ class KernelTransformer(Transformer):
         self.kernel_heads = check_integer("kernel_heads", self.kernel_heads, 1)
 
     def build_layers(self) -> None:
-        """Make the Transformer's blocks, and the kernel heads; the initial logits are 5 times their mean prediction."""
+        """Make the blocks and the kernel heads; their mean prediction is the initial value, 5 times it the logits."""
         super().build_layers()
         self.ridge = CausalRidge(self.kernel_heads, self.n_classes)
         self.embed_ridge = nn.Linear(self.kernel_heads * (self.n_classes + 1), self.width)
-        self.direct = nn.Parameter(torch.full((self.kernel_heads,), 5.0 / self.kernel_heads))
+        sharpness = 5.0 if self.n_classes > 1 else 1.0
+        self.direct = nn.Parameter(torch.full((self.kernel_heads,), sharpness / self.kernel_heads))
 
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N, K) → (B, N, K)."""
