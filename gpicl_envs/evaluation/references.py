@@ -17,8 +17,8 @@ def find_references(tasks: EpisodeDistribution) -> Mapping[str, Learner]:
     """Return name → learner, for regression; nothing for labels.
 
     - `least-squares`, of minimum norm: the Bayes-optimal learner of linear functions without noise (Garg et al. 2022).
-    - `ridge`, if there is noise of variance σ²: the Bayes-optimal one of linear functions with Gaussian weights, with
-      the regularisation σ² / target variance.
+    - `optimal-ridge`, if there is noise of variance σ²: the Bayes-optimal one of linear functions with Gaussian
+      weights, whose regularisation is σ² / target variance.
     """
     if not tasks.is_regression:
         return {}
@@ -26,7 +26,7 @@ def find_references(tasks: EpisodeDistribution) -> Mapping[str, Learner]:
     found = {"least-squares": make_learner("least-squares", **sizes)}
     if noise := getattr(tasks, "noise", 0.0):
         regularization = noise**2 / tasks.target_variance
-        found["ridge"] = make_learner("ridge", regularization=regularization, **sizes)
+        found["optimal-ridge"] = make_learner("ridge", regularization=regularization, **sizes)
     return found
 
 
