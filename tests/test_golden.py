@@ -183,9 +183,14 @@ def of_training() -> Case:
 
 
 def of_pretrained(name: str) -> Case:
-    episodes = TaskDistribution("MNIST", split="test").sample(2, seed=7)
+    learner: Any = load_pretrained(name)
+    if learner.n_classes == 1:
+        tasks: Any = FunctionDistribution(split="test", length=41, n_features=learner.n_features)
+    else:
+        tasks = TaskDistribution("MNIST", split="test")
+    episodes = tasks.sample(2, seed=7)
     with torch.no_grad():
-        return facts(predicted=load_pretrained(name).predict(episodes.x, episodes.y))
+        return facts(predicted=learner.predict(episodes.x, episodes.y))
 
 
 CASES: dict[str, Callable[[], Case]] = {}

@@ -7,7 +7,8 @@
 | unseen tasks, and usually seen ones | general-purpose in-context learning |
 
 With unbalanced labels, counting them raises accuracy too: `diagnose_learner` subtracts the gain of the learner
-`majority` on the same episodes.
+`majority` on the same episodes. For regression, accuracy stands for the fraction of the targets' variance that the
+predictions explain; other classes of functions are the unseen datasets.
 """
 
 import inspect
@@ -25,6 +26,7 @@ from gpicl_agents.evaluations import (
     seen_tasks,
     summarize,
     unseen_dataset,
+    unseen_function,
     unseen_tasks,
 )
 from gpicl_agents.pretrained import FOLDER
@@ -32,10 +34,10 @@ from gpicl_agents.training.checkpoint import CONFIG, find_checkpoint, read_confi
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
-from gpicl_envs.learners.check import check_classification, check_learner
+from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import CHECKPOINT, LearnerSpec
-from gpicl_envs.tasks import make_tasks
-from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.registration import FUNCTION_CLASSES
+from gpicl_envs.tasks import FunctionDistribution, TaskDistribution, make_tasks
 
 MARGIN = 0.05  # of accuracy; an effect counts if the lower end of its 95 % interval exceeds this
 DATASETS = ("MNIST", "FashionMNIST", "KMNIST", "Digits")
@@ -114,35 +116,38 @@ def diagnose_learner(
 
     Args:
         learner: as for `make_learner`, with arguments after commas.
-        env_kwargs: arguments of the `TaskDistribution` of its meta-training; see `meta_training_kwargs`.
+        env_kwargs: arguments of the distribution of its meta-training; see `meta_training_kwargs`.
         episodes: episodes of each evaluation.
         device: cpu or cuda.
 
     Raises:
-        ValueError: an unknown learner or argument, or regression, which the diagnosis does not cover.
+        ValueError: an unknown learner or argument.
         LearnerCheckError: the learner fails `gpicl_envs.check_learner`.
     """
     env_kwargs = {"split": "train"} | env_kwargs | {"device": device}
     tasks = make_tasks(**env_kwargs)
-    check_classification(tasks)
-    made, majority = (LearnerSpec.parse(text).make_for(tasks) for text in (learner, "majority"))
+    made = LearnerSpec.parse(learner).make_for(tasks)
     check_learner(made, length=min(24, tasks.length))
+    learners = [made] if tasks.is_regression else [made, LearnerSpec.parse("majority").make_for(tasks)]
     evaluations = [seen_tasks(episodes), unseen_tasks(episodes)]
     if tasks.n_tasks is not None:  # there are no new examples of tasks that occur only once
         evaluations.append(new_examples(episodes))
-    evaluations += [unseen_dataset(name, episodes) for name in DATASETS if name != env_kwargs["dataset"]]
+    others, unseen = (FUNCTION_CLASSES, unseen_function) if tasks.is_regression else (DATASETS, unseen_dataset)
+    evaluations += [unseen(name, episodes) for name in others if name != tasks.name]
     available, missing = find_available(evaluations, env_kwargs)
-    results, chance = {}, 1 / tasks.n_classes
+    results, chance = {}, 0.0 if tasks.is_regression else 1 / tasks.n_classes
     for evaluation, shown in available:
-        curves = evaluate_all([made, majority], shown, episodes=episodes, seed=SEED, protocol=evaluation.protocol)
-        results[evaluation.name] = summarize(*curves)
-        if evaluation.name == SEEN_TASK:
+        curves = evaluate_all(learners, shown, episodes=episodes, seed=SEED, protocol=evaluation.protocol)
+        results[evaluation.name] = summarize(*curves, variance=shown.target_variance)
+        if evaluation.name == SEEN_TASK and not tasks.is_regression:
             chance = max(chance, float(curves[1].final.mean))
     found = diagnose(results, chance, ONE_OFF if tasks.n_tasks is None else SEEN_TASK)
     number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
+    what = ("% of the targets' variance explained:",) if tasks.is_regression else ()
     return replace(
         found,
-        learner=f"{made.name}, meta-trained on {number} of {env_kwargs['dataset']}",
+        reasons=(*what, *found.reasons),
+        learner=f"{made.name}, meta-trained on {number} of {tasks.name}",
         missing={
             name: "it is not available (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
             for name, error in missing.items()
@@ -151,7 +156,7 @@ def diagnose_learner(
 
 
 def meta_training_kwargs(learner: str, **changes: Any) -> dict[str, Any]:
-    """Return the arguments of the `TaskDistribution` that a checkpoint was meta-trained on.
+    """Return the arguments of the distribution that a checkpoint was meta-trained on.
 
     Args:
         learner: as for `make_learner`; one that is not a checkpoint counts as meta-trained on MNIST.
@@ -166,8 +171,10 @@ def meta_training_kwargs(learner: str, **changes: Any) -> dict[str, Any]:
         return {"dataset": "MNIST"} | changes
     checkpoint = find_checkpoint(folder)
     problem = read_config(checkpoint)["training"].get("problem", {})
-    names = inspect.signature(TaskDistribution).parameters.keys() - {"device", "route"}
-    kwargs = {"dataset": "MNIST"} | {name: value for name, value in problem.items() if name in names} | changes
+    distribution = FunctionDistribution if "function" in problem else TaskDistribution
+    names = inspect.signature(distribution).parameters.keys() - {"device", "route"}
+    kwargs = {} if "function" in problem else {"dataset": "MNIST"}
+    kwargs |= {name: value for name, value in problem.items() if name in names} | changes
     try:
         make_tasks(**kwargs)
     except MissingDataError:

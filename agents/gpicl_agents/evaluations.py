@@ -17,6 +17,7 @@ from gpicl_envs.tasks.base import EpisodeDistribution
 SEED = 20_221_208  # of the evaluation episodes; meta-training never reads this stream
 NEW_EXAMPLES = "seen tasks, new examples"
 NEW_TASKS: dict[str, Any] = {"split": "test", "n_tasks": None, "examples_per_task": None, "permutation_bias": 0.0}
+OF_LABELS = ("examples_per_task", "permutation_bias")  # of these arguments, those that functions do not have
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Evaluation:
 @dataclass(frozen=True)
 class Summary:
     """What is kept of a learning curve of N positions.
+
+    For regression, accuracy stands for the fraction of the targets' variance that the predictions explain,
+    1 − squared error / variance.
 
     Args:
         episodes: E.
@@ -76,6 +80,11 @@ def unseen_dataset(name: str, episodes: int = 512, **env_kwargs: Any) -> Evaluat
     return Evaluation(name, UNSEEN_DATASET, {"dataset": name} | NEW_TASKS | own_size | env_kwargs, episodes)
 
 
+def unseen_function(name: str, episodes: int = 512) -> Evaluation:
+    """New tasks of a class of functions that meta-training never shows."""
+    return Evaluation(name, UNSEEN_DATASET, {"function": name} | NEW_TASKS, episodes)
+
+
 def find_available(
     evaluations: Sequence[Evaluation], env_kwargs: Mapping[str, Any]
 ) -> tuple[list[tuple[Evaluation, EpisodeDistribution]], dict[str, ValueError]]:
@@ -89,9 +98,11 @@ def find_available(
         ValueError: another evaluation cannot be made.
     """
     available, missing = [], {}
+    left_out = OF_LABELS if "function" in env_kwargs else ()
     for evaluation in evaluations:
+        changes = {name: value for name, value in evaluation.env_kwargs.items() if name not in left_out}
         try:
-            available.append((evaluation, make_tasks(**dict(env_kwargs) | evaluation.env_kwargs)))
+            available.append((evaluation, make_tasks(**dict(env_kwargs) | changes)))
         except ValueError as error:
             if evaluation.protocol != UNSEEN_DATASET:
                 raise
@@ -99,29 +110,36 @@ def find_available(
     return available, missing
 
 
-def summarize(curve: LearningCurve, baseline: LearningCurve | None = None) -> Summary:
+def summarize(curve: LearningCurve, baseline: LearningCurve | None = None, *, variance: float = 1.0) -> Summary:
     """Return what is kept of a learning curve, with 95 % intervals.
 
     Args:
         curve: of the learner.
         baseline: of another learner on the same episodes, whose gain is subtracted.
+        variance: of the targets; for regression alone.
     """
     first = curve.scores[:, 0].astype(np.float64)
     gain, most = _gains(curve), 1.0
     if baseline is not None:
         gain, most = gain - _gains(baseline), 2.0
-    step = 1 / min(curve.final_positions, curve.scores.shape[1])
-    return Summary(
-        episodes=len(curve.scores),
-        first=Estimate(*_rounded(curve.interval(first))),
-        final=Estimate(*_rounded(curve.final)),
-        gain=Estimate(*_rounded(mean_interval(gain, curve.task_id, step=step, bounds=(-most, most)))),
-        accuracy=Band(*_rounded(curve.interval(curve.scores))),
-    )
+    kept = {"first": curve.interval(first), "final": curve.final, "accuracy": curve.interval(curve.scores)}
+    if curve.metric == "accuracy":
+        step = 1 / min(curve.final_positions, curve.scores.shape[1])
+        kept["gain"] = mean_interval(gain, curve.task_id, step=step, bounds=(-most, most))
+    else:
+        kept = {name: _explained(errors, variance) for name, errors in kept.items()}
+        kept["gain"] = mean_interval(-gain / variance, curve.task_id)
+    estimates = {name: Estimate(*_rounded(kept[name])) for name in ("first", "final", "gain")}
+    return Summary(episodes=len(curve.scores), **estimates, accuracy=Band(*_rounded(kept["accuracy"])))
+
+
+def _explained(errors: Interval, variance: float) -> Interval:
+    """A mean squared error → the fraction of the variance that is explained."""
+    return Interval(*(1 - value / variance for value in (errors.mean, errors.high, errors.low)))
 
 
 def _gains(curve: LearningCurve) -> NDArray[np.float64]:
-    """(E,) accuracy over the last positions minus that at the first."""
+    """(E,) accuracy, or squared error, over the last positions minus that at the first."""
     return np.asarray(curve.final_scores - curve.scores[:, 0].astype(np.float64))
 
 

@@ -1,6 +1,7 @@
 """`LearningCurve`: the scores of a learner in many episodes, with intervals, and the record of them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +51,7 @@ class LearningCurve:
         env_id: the environment that shows these episodes.
         tasks: the arguments of the distribution.
         device: where the learner computed.
+        distances: reference learner → (E,) mean squared distance to its predictions over all positions (regression).
     """
 
     learner: str
@@ -67,6 +69,7 @@ class LearningCurve:
     wall_seconds: float
     device: str
     final_positions: int = LAST
+    distances: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -139,7 +142,10 @@ class LearningCurve:
             "final": _estimate(self.final),
             "area": _estimate(self.interval(self.scores.mean(1, dtype=np.float64), n)),
         }
-        return found if self.likelihood is None else found | self._likelihoods(self.likelihood)
+        if self.likelihood is not None:
+            return found | self._likelihoods(self.likelihood)
+        distances = {name: _estimate(self.interval(values)) for name, values in self.distances.items()}
+        return found | {"distances": distances or None}
 
     def _likelihoods(self, likelihood: Likelihood) -> dict[str, Any]:
         """The estimates that only a classifier has; one episode alone has no interval of those that are no fractions.

@@ -1,7 +1,7 @@
 """`evaluate`: a learner on a distribution of tasks → its learning curve."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from gpicl_envs.evaluation.curve import LearningCurve, Likelihood
 from gpicl_envs.evaluation.leakage import LeakageGuard, guarded_batches
 from gpicl_envs.evaluation.metrics import BINS, LAST
 from gpicl_envs.evaluation.protocol import find_protocol
+from gpicl_envs.evaluation.references import find_references, squared_distances
 from gpicl_envs.learners.base import Learner, evaluating
 from gpicl_envs.learners.calls import Caller
 from gpicl_envs.learners.check import check_fit, check_logits
@@ -42,6 +43,7 @@ def evaluate_all(
     protocol: str | None = None,
     batch_size: int = 16,
     final_positions: int = LAST,
+    references: Mapping[str, Learner] | None = None,
 ) -> list[LearningCurve]:
     """Return the learning curve of each learner on the same episodes.
 
@@ -58,6 +60,8 @@ def evaluate_all(
             split, seen for all others.
         batch_size: B, episodes at a time.
         final_positions: how many of the last positions are the final ones.
+        references: for regression, the learners by name to which the distance is measured, those of `find_references`
+            by default.
 
     Raises:
         TypeError: an argument is not a learner, or not a distribution of episodes.
@@ -69,34 +73,42 @@ def evaluate_all(
     check_integer("final_positions", final_positions, 1)
     _check_arguments(learners, tasks)
     protocol = find_protocol(protocol, tasks)
-    scorers = [_Scorer(learner, tasks, episodes, final_positions) for learner in learners]
+    references = find_references(tasks) if references is None else references
+    scorers = [_Scorer(learner, tasks, episodes, final_positions, tuple(references)) for learner in learners]
     task_id = np.zeros(episodes, np.int64)
     guarded = guarded_batches(episodes, batch_size, seed)
     for number, first in enumerate(range(0, episodes, batch_size)):
         batch = tasks.sample(min(batch_size, episodes - first), seed, first)
         rows = slice(first, first + len(batch))
         task_id[rows] = batch.task_id.cpu().numpy()
+        predicted = {name: each.predict(batch.x.double(), batch.y.double()) for name, each in references.items()}
         for scorer in scorers:
-            scorer.add(batch, rows, guard=seed + first if number in guarded else None)
+            scorer.add(batch, rows, predicted, guard=seed + first if number in guarded else None)
     return [scorer.curve(task_id, protocol, seed) for scorer in scorers]
 
 
 class _Scorer:
     """The scores of one learner in E episodes, batch by batch."""
 
-    def __init__(self, learner: Learner | Oracle, tasks: EpisodeDistribution, episodes: int, last: int) -> None:
+    def __init__(
+        self, learner: Learner | Oracle, tasks: EpisodeDistribution, episodes: int, last: int, references: Sequence[str]
+    ) -> None:
         self.learner, self.tasks, self.last = learner, tasks, last
         self.caller: Any = None if isinstance(learner, Oracle) else Caller(learner)
         self.guard = None if self.caller is None else LeakageGuard(self.caller, last)
         self.seconds = 0.0
         shape = episodes, tasks.length
         self.scores: Any = np.zeros(shape, np.float32 if tasks.is_regression else np.bool_)
+        self.distances = {name: np.zeros(episodes) for name in references}
         self.likelihood: Likelihood | None = None
         if not tasks.is_regression:
             self.likelihood = Likelihood(np.zeros(shape, np.float32), np.zeros((episodes, 3, BINS), np.float32))
 
-    def add(self, batch: Episodes, rows: slice, guard: int | None) -> None:
-        """Predict a batch of episodes and keep the scores in their rows; check it for leaks if a seed is given."""
+    def add(self, batch: Episodes, rows: slice, references: Mapping[str, torch.Tensor], guard: int | None) -> None:
+        """Predict a batch of episodes and keep the scores in their rows; check it for leaks if a seed is given.
+
+        `references` are the predictions (B, N, 1) of the reference learners, by name.
+        """
         learner = self.learner
         x, y = batch.x.to(learner.device), batch.y.to(learner.device)
         if guard is not None and self.guard is not None:
@@ -109,6 +121,8 @@ class _Scorer:
         check_logits(logits, (*y.shape, self.tasks.n_classes), f"{learner.name}.predict(x, y)")
         if self.likelihood is None:
             self.scores[rows] = (logits[..., 0] - y).square().cpu().numpy()
+            for name, distances in squared_distances(references, logits).items():
+                self.distances[name][rows] = distances.cpu().numpy()
         else:
             correct = logits.argmax(2) == y
             self.scores[rows] = correct.cpu().numpy()
@@ -131,6 +145,7 @@ class _Scorer:
             metric="squared_error" if tasks.is_regression else "accuracy",
             scores=self.scores,
             likelihood=self.likelihood,
+            distances=self.distances,
             task_id=task_id,
             env_id=tasks.env_id,
             tasks=tasks.arguments,

@@ -121,7 +121,9 @@ class ScoredRecord(Record):
         area_scores: (E,) the same over all positions.
         task_id: (E,) task of each episode, −1 for one-off tasks; None if all are one-off.
         wall_seconds: time that the predictions took.
-        nll: (N,) negative log-likelihood of the label at each position, in nats. None, as all below, for regression.
+        nll: (N,) negative log-likelihood of the label at each position, in nats. None for regression, as the next four.
+        distances: reference learner such as `"optimal-ridge"` → mean squared distance of predictions to its own, over
+            all positions; for regression.
         interval_method: of the means; those of `ece` and `examples_to` are of the bootstrap in all records.
         interval_note: why the intervals are less sure than they say, if there are too few episodes or tasks.
         final_nll: the same over the final positions; None, as `ece` and `examples_to`, for one episode alone.
@@ -151,6 +153,7 @@ class ScoredRecord(Record):
     ece: Estimate | None = None
     reliability: Reliability | None = None
     examples_to: dict[str, list[int | None]] | None = None
+    distances: dict[str, Estimate] | None = None
     interval_method: str = "hierarchical bootstrap"  # of records made before this field existed
     interval_note: str = ""
 

@@ -63,15 +63,6 @@ def check_fit(learner: Learner, tasks: EpisodeDistribution) -> None:
             )
 
 
-def check_classification(tasks: EpisodeDistribution) -> None:
-    """Raise ValueError if the tasks are regression, on which sequence models are not trained."""
-    if tasks.is_regression:
-        raise ValueError(
-            f"{tasks.env_id} is regression: its targets are real values, but sequence models predict labels. Step the "
-            "environment, or fit tasks.sample(...), where .y holds the values; or give a classification environment."
-        )
-
-
 def _trial_episodes(learner: Any, batch_size: int, length: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Gaussian clusters, or linear functions for K = 1: y can be learned from x. (B, N, D) and (B, N)."""
     generator = torch.Generator().manual_seed(seed)

@@ -18,6 +18,7 @@ from gpicl_envs.evaluation.records import FailedRecord, Record, ScoredRecord
 from gpicl_envs.report import paper
 from gpicl_envs.report.columns import Columns, learners, scored_columns
 
+DISTANCES = "Distance: mean squared distance to the predictions of a reference learner, over all positions"
 LEAD, FAILED = "lead", "failed"  # emphases of a cell
 ORACLE, PUBLISHED = "oracle", "published"  # kinds of row
 
@@ -205,11 +206,25 @@ def failures(columns: Columns) -> list[str]:
     ]
 
 
+def distances(columns: Columns) -> list[str]:
+    """Return one line for each record of regression: the squared distances to the reference learners."""
+    lines = []
+    for title, records in scored_columns(columns).items():
+        for record in records:
+            found = {name: _estimate(values, 1.0, 3) for name, values in (record.distances or {}).items()}
+            parts = [f"{cell.text} {cell.note} to {name}" for name, cell in found.items()]
+            lines += [f"{record.learner}, {title}: {', '.join(parts)}"] if parts else []
+    return lines
+
+
 def details(columns: Columns) -> Table:
     """Return one row for each learner and column: every estimate of its record, and its regret to the best baseline."""
     heads = ["learner", "column", "final", "area", "regret", "p", "NLL", "ECE", "to 50 %", "to 70 %", "seconds"]
+    scored = scored_columns(columns)
+    references = list(dict.fromkeys(name for rs in scored.values() for r in rs for name in r.distances or {}))
+    heads += [f"distance to {name}" for name in references]
     rows = []
-    for title, records in scored_columns(columns).items():
+    for title, records in scored.items():
         p_values, baseline = corrected_p_values(records), best_baseline(records)
         for record in records:
             factor, digits, _ = unit(record)
@@ -225,6 +240,7 @@ def details(columns: Columns) -> Table:
                 _estimate(record.ece, 100.0, 1),
                 *(_examples(record, level) for level in ("0.5", "0.7")),
                 TableCell(f"{record.wall_seconds:.1f}", record.wall_seconds),
+                *(_estimate((record.distances or {}).get(name), 1.0, 3) for name in references),
             ]
             rows.append(TableRow(cells))
     caption = (
@@ -234,6 +250,7 @@ def details(columns: Columns) -> Table:
         "correction over all pairs. NLL in nats and expected calibration error in points, over the last positions. To "
         "50 %, 70 %: examples seen when the accuracy (made monotone) first reaches it. Seconds: of the predictions."
     )
+    caption += f" {DISTANCES}." if references else ""
     return Table(heads, rows, caption)
 
 

@@ -4,7 +4,18 @@ import html
 import re
 
 from gpicl_envs.report.columns import Columns
-from gpicl_envs.report.model import FAILED, LEAD, ORACLE, PUBLISHED, TableCell, TableRow, failures, leaderboard
+from gpicl_envs.report.model import (
+    DISTANCES,
+    FAILED,
+    LEAD,
+    ORACLE,
+    PUBLISHED,
+    TableCell,
+    TableRow,
+    distances,
+    failures,
+    leaderboard,
+)
 
 LATEX_SPECIAL = {letter: rf"\{letter}" for letter in "&%$#_{}"} | {"±": r"$\pm$", "–": "--"}
 LATEX_SPECIAL |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -16,7 +27,9 @@ def markdown_table(columns: Columns) -> str:
     table = leaderboard(columns)
     lines = [list(map(_markdown, table.heads)), ["---", *["--:"] * (len(table.heads) - 1)]]
     lines += [list(map(_markdown_cell, row.cells)) for row in table.rows]
+    apart = distances(columns)
     notes = [table.caption, table.source, *(f"Failed: {_markdown(line)}" for line in failures(columns))]
+    notes += [f"{DISTANCES}:", *map(_markdown, apart)] if apart else []
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n" + "\n\n".join(filter(None, notes)) + "\n"
 
 

@@ -132,6 +132,11 @@ class EpisodeDistribution(ABC):
         """Whether the targets are real values, (B, N) float32, instead of labels."""
         return self.n_classes == 1
 
+    @property
+    def target_variance(self) -> float:
+        """The variance of real-valued targets over all tasks, without the noise; 1 for labels, which have none."""
+        return 1.0
+
     def sample(self, batch_size: int, seed: int = 0, first: int = 0) -> Episodes:
         """Return episodes number `first` … `first + batch_size − 1` of the stream `seed`."""
         check_integer("batch_size", batch_size, 1)

@@ -36,12 +36,14 @@ class FunctionClass:
         least_features: the smallest D for which the class is defined.
         draw: (streams of B tasks, D, first substream) → parameters, each with a leading B.
         apply: (parameters, (B, N, D) inputs) → (B, N) values.
+        variance: D → variance of the values, over functions and inputs; their mean is 0.
     """
 
     name: str
     least_features: int
     draw: Callable[[Streams, int, int], Parameters]
     apply: Callable[[Parameters, torch.Tensor], torch.Tensor]
+    variance: Callable[[int], float]
 
 
 def draw_linear(streams: Streams, n_features: int, substream: int) -> Parameters:
@@ -90,10 +92,10 @@ def apply_tree(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
 FUNCTIONS = {
     spec.name: spec
     for spec in (
-        FunctionClass("LinearRegression", 1, draw_linear, apply_linear),
-        FunctionClass("SparseLinearRegression", NONZERO, draw_sparse_linear, apply_linear),
-        FunctionClass("TwoLayerNetwork", 1, draw_network, apply_network),
-        FunctionClass("DecisionTree", 1, draw_tree, apply_tree),
+        FunctionClass("LinearRegression", 1, draw_linear, apply_linear, float),
+        FunctionClass("SparseLinearRegression", NONZERO, draw_sparse_linear, apply_linear, lambda d: float(NONZERO)),
+        FunctionClass("TwoLayerNetwork", 1, draw_network, apply_network, float),  # r units of (2/r) E max(0, w · x)²
+        FunctionClass("DecisionTree", 1, draw_tree, apply_tree, lambda d: 1.0),
     )
 }
 
@@ -139,6 +141,11 @@ class FunctionDistribution(EpisodeDistribution):
         self.drift_every = check_drift_every(drift_every, self.length)
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self.device = check_device(device)
+
+    @property
+    def target_variance(self) -> float:
+        """The variance of f(x) over functions and inputs, without the noise; its mean is 0."""
+        return self.function.variance(self.n_features)
 
     def unseen(self) -> "FunctionDistribution":
         """Return the same with one-off functions of the test split: what meta-training never shows."""

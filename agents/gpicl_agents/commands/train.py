@@ -13,8 +13,9 @@ from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.presets import PRESETS, find_preset
 from gpicl_envs.commands.arguments import Words, show, unchecked
 from gpicl_envs.learners.registry import LearnerSpec
+from gpicl_envs.registration import find_environment
 
-DEFAULT_PRESET = "fast"
+DEFAULT_PRESET, FOR_FUNCTIONS = "fast", "regression"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,8 @@ class TrainOptions(RunOptions):
 def train(words: Words) -> None:
     """Meta-train a learner on an environment; on many processes or GPUs under `accelerate launch`.
 
-    A preset is a learner with the settings that train it well; without one, it is `fast`. `gpicl train PRESET --help`
-    shows its options and their values.
+    A preset is a learner with the settings that train it well; without one, it is `fast`, or `regression` where --env
+    names a class of functions. `gpicl train PRESET --help` shows its options and their values.
 
     Examples: `gpicl train`; `gpicl train similarity --env-kwargs n_tasks=4096 --out runs/few`; `gpicl train --learner
     my_agent:MyAgent --steps 500`; `accelerate launch --num_processes 2 -m gpicl_envs.cli train --device cuda`.
@@ -65,11 +66,13 @@ def train(words: Words) -> None:
 def parse_options(words: Words) -> tuple[str, TrainOptions]:
     """Return the name of the preset, the first word, and the options, whose defaults are the preset's."""
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
-        words = Words([DEFAULT_PRESET, *words])
+        words = Words([_default_preset(words), *words])
     elif not words[0].startswith("-"):
         find_preset(words[0])
     presets = {
-        name: TrainOptions(learner=preset.spec, batch_size=preset.batch_size, config=unchecked(preset.config))
+        name: TrainOptions(
+            learner=preset.spec, batch_size=preset.batch_size, env=preset.env, config=unchecked(preset.config)
+        )
         for name, preset in PRESETS.items()
     }
     options: TrainOptions = tyro.cli(
@@ -82,6 +85,13 @@ def parse_options(words: Words) -> tuple[str, TrainOptions]:
         default=presets[DEFAULT_PRESET],
     )
     return words[0], replace(options, config=TrainConfig(**vars(options.config)))
+
+
+def _default_preset(words: Words) -> str:
+    """The preset for the environment that --env names."""
+    given = " ".join(words).replace("=", " ").split()
+    envs = [value for name, value in zip(given, given[1:], strict=False) if name == "--env"]
+    return FOR_FUNCTIONS if envs and "function" in find_environment(envs[-1]).arguments else DEFAULT_PRESET
 
 
 def default_folder(preset: str, learner: str) -> Path:

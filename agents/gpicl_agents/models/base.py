@@ -12,6 +12,10 @@ random orthogonal matrix. This narrow projection removes the plateau but costs a
 when seen through few of the D directions. Tasks are Gaussian projections, whose distribution no rotation changes, so
 what was learned through one orthonormal projection holds for every other. Hence the *projection ensemble*: train
 through one, and predict with the mean probability of P mutually orthogonal ones.
+
+With K = 1 (regression) the value of the previous example takes the place of its label, and the single output is the
+predicted value, both in units of `value_scale`. Inputs are projected as they are, neither centred nor of unit norm: a
+function of x depends on both.
 """
 
 import math
@@ -20,10 +24,10 @@ from typing import Any, ClassVar, dataclass_transform
 
 import torch
 from torch import nn
-from torch.nn.functional import linear, normalize, one_hot, pad
+from torch.nn.functional import linear, normalize, pad
 
-from gpicl_envs.errors import check_choice, check_integer
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.errors import check_choice, check_integer, check_positive
+from gpicl_envs.learners.base import Learner, encoded
 
 TOKENS = ("paired", "paper")
 DEFAULT_RANK = 64
@@ -34,7 +38,7 @@ class SequenceState:
     """The state of a sequence model after n examples of B episodes.
 
     Args:
-        total: (B, D) sum of the inputs.
+        total: (B, D) sum of the inputs; (B, 0) for values, which need none.
         previous: (B·P, 1, rank) the last input, through each of P projections.
         memory: of the layers, for B·P sequences: a recurrent state, a matrix, or keys and values.
         n: examples seen.
@@ -57,14 +61,18 @@ class SequenceAgent(Learner, nn.Module):
 
     Args:
         n_features: D.
-        n_classes: K.
+        n_classes: K; 1 for real values (regression).
         tokens: `"paired"` or `"paper"` (see `models/base.py`).
         width: size of a token.
         input_rank: features after the shared projection, min(64, D) by default; 0 leaves the projection out.
         n_projections: P, projections in the ensemble that predicts in `eval()` mode, with P · input_rank ≤ D; training
             uses one.
+        value_scale: size of the real values with n_classes=1, by which what the layers read and predict is divided;
+            `gpicl train` takes the standard deviation that the environment knows. 1 for labels.
         seed: seed of the initial weights.
     """
+
+    predicts_values = True
 
     token_forms: ClassVar[tuple[str, ...]] = TOKENS
 
@@ -74,6 +82,7 @@ class SequenceAgent(Learner, nn.Module):
     width: int = 128
     input_rank: int | None = None
     n_projections: int = 1
+    value_scale: float = 1.0
     seed: int = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -103,6 +112,7 @@ class SequenceAgent(Learner, nn.Module):
         most_projections = self.n_features // self.input_rank if self.input_rank else 1
         why = "n_features // input_rank, or 1 without a projection"
         self.n_projections = check_integer("n_projections", self.n_projections, 1, most_projections, why)
+        self.value_scale = check_value_scale(self.value_scale, self.n_classes)
         self.seed = check_integer("seed", self.seed, 0)
 
     def build_layers(self) -> None:
@@ -119,7 +129,7 @@ class SequenceAgent(Learner, nn.Module):
         Args:
             tokens: (B·P, T, width).
             memory: of the tokens before.
-            directions: (B, T, D) the centred inputs at unit norm.
+            directions: (B, T, D) the inputs at unit norm, centred unless K = 1.
 
         Returns:
             (B·P, T, width) for the read-out, and the memory after these tokens.
@@ -134,8 +144,8 @@ class SequenceAgent(Learner, nn.Module):
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
-        labels = one_hot(y, self.n_classes).to(x.dtype)
-        return self(x, pad(labels[:, :-1], (0, 0, 1, 0)))
+        labels = encoded(y, self.n_classes).to(x.dtype) / self.value_scale
+        return self(x, pad(labels[:, :-1], (0, 0, 1, 0))) * self.value_scale
 
     def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """Predict the label of each of Q inputs as if it were the next example: one pass over the examples for all.
@@ -148,8 +158,8 @@ class SequenceAgent(Learner, nn.Module):
         Returns:
             (B, Q, K) logits.
         """
-        feedback = pad(one_hot(y, self.n_classes).to(x.dtype), (0, 0, 1, 0))
-        return self.forward_queries(x, feedback, queries)
+        labels = encoded(y, self.n_classes).to(x.dtype) / self.value_scale
+        return self.forward_queries(x, pad(labels, (0, 0, 1, 0)), queries) * self.value_scale
 
     def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(B, N, D), feedback (B, N + 1, K) up to that of the last example, (B, Q, D) → (B, Q, K)."""
@@ -158,11 +168,12 @@ class SequenceAgent(Learner, nn.Module):
         return self(episodes, feedback.repeat_interleave(queries.shape[1], 0))[:, -1].unflatten(0, queries.shape[:2])
 
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
-        """Return the logits at all positions, from either kind of feedback.
+        """Return the logits at all positions, from any kind of feedback.
 
         Args:
             x: (B, N, D) inputs.
-            feedback: (B, N, K) feedback on the previous example: its one-hot label, or ± the one-hot action (bandit).
+            feedback: (B, N, K) feedback on the previous example: its one-hot label, ± the one-hot action (bandit), or
+                its value in units of `value_scale`, as are the predictions then.
 
         Returns:
             (B, N, K) logits.
@@ -173,7 +184,7 @@ class SequenceAgent(Learner, nn.Module):
         """Return the state before the first example."""
         batch, zeros = batch_size * self._active_projections, self.read_out.weight.new_zeros
         return SequenceState(
-            total=zeros(batch_size, self.n_features),
+            total=zeros(batch_size, self.n_features if self.n_classes > 1 else 0),
             previous=zeros(batch, 1, self.input_rank or self.n_features),
             memory=self.start_memory(batch),
         )
@@ -182,7 +193,8 @@ class SequenceAgent(Learner, nn.Module):
         self, state: SequenceState, x: torch.Tensor, y_previous: torch.Tensor
     ) -> tuple[torch.Tensor, SequenceState]:
         """(B, D), (B, K) → (B, K), and the next state."""
-        return self.forward_step(state, x, y_previous)
+        logits, after = self.forward_step(state, x, y_previous / self.value_scale)
+        return logits * self.value_scale, after
 
     def forward_step(
         self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor
@@ -206,21 +218,24 @@ class SequenceAgent(Learner, nn.Module):
             feedback: (B, T, K) as in `forward`.
             extra_embedding: (B, T, width) added to the tokens.
         """
-        n, end = state.n, state.n + x.shape[1]
-        totals = state.total[:, None] + x.cumsum(1)
-        directions = normalize(x - totals / torch.arange(n + 2, end + 2, device=x.device)[:, None], dim=2)
-        h = self._project(directions)
+        n, end, total = state.n, state.n + x.shape[1], state.total
+        if self.n_classes > 1:
+            totals = total[:, None] + x.cumsum(1)
+            x, total = x - totals / torch.arange(n + 2, end + 2, device=x.device)[:, None], totals[:, -1]
+        directions = normalize(x, dim=2)
+        h = self._project(directions if self.n_classes > 1 else x)
         previous = torch.cat([state.previous, h[:, :-1]], 1)
         tokens = self.embed(h, previous, self._for_each_projection(feedback.to(x.dtype)), n)
         if extra_embedding is not None:
             tokens = tokens + self._for_each_projection(extra_embedding)
         hidden, memory = self.run(tokens, state.memory, directions)
-        return self._read(hidden), SequenceState(totals[:, -1], h[:, -1:], memory, end)
+        return self._read(hidden), SequenceState(total, h[:, -1:], memory, end)
 
     def state_size(self, n_examples: int) -> int:
-        """The memory and the last input of each projection, and the sum of the inputs."""
+        """The memory and the last input of each projection, and, with labels, the sum of the inputs."""
         last = 0 if self.tokens == "paper" else self.input_rank or self.n_features
-        return self._active_projections * (self.memory_size(n_examples) + last) + self.n_features
+        total = self.n_features if self.n_classes > 1 else 0
+        return self._active_projections * (self.memory_size(n_examples) + last) + total
 
     # -- Tokens and read-out ------------------------------------------------------------------------------------------
 
@@ -259,21 +274,30 @@ class SequenceAgent(Learner, nn.Module):
         """(B, …) → (B·P, …), repeated."""
         return values.repeat_interleave(self._active_projections, dim=0) if self._active_projections > 1 else values
 
-    def _project(self, directions: torch.Tensor) -> torch.Tensor:
-        """(B, N, D) of unit norm → (B·P, N, rank) of norm √rank."""
-        b, n, _ = directions.shape
+    def _project(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(B, N, D) → (B·P, N, rank), of norm √rank unless K = 1."""
+        b, n, _ = inputs.shape
         if self.input_rank:
             p = self._active_projections
-            projected = linear(directions, self.shared.weight[: p * self.input_rank])
-            directions = projected.view(b, n, p, self.input_rank).transpose(1, 2).flatten(0, 1)
-        return normalize(directions, dim=2) * math.sqrt(directions.shape[2])
+            projected = linear(inputs, self.shared.weight[: p * self.input_rank])
+            inputs = projected.view(b, n, p, self.input_rank).transpose(1, 2).flatten(0, 1)
+        return normalize(inputs, dim=2) * math.sqrt(inputs.shape[2]) if self.n_classes > 1 else inputs
 
     def _read(self, hidden: torch.Tensor) -> torch.Tensor:
-        """(B·P, T, width) → (B, T, K): the log of the mean probability over the projections."""
+        """(B·P, T, width) → (B, T, K): the log of the mean probability over the projections, or the mean value."""
         logits, p = self.read_out(self.norm(hidden)), self._active_projections
         if p == 1:
             return logits
+        if self.n_classes == 1:
+            return logits.unflatten(0, (-1, p)).mean(1)
         return logits.log_softmax(2).unflatten(0, (-1, p)).logsumexp(1) - math.log(p)
+
+
+def check_value_scale(value_scale: float, n_classes: int) -> float:
+    """Return the scale of real values: positive, and 1 for labels, which have none."""
+    if n_classes > 1 and value_scale != 1:
+        raise ValueError(f"value_scale={value_scale!r} is of real values, n_classes=1: leave it out for labels.")
+    return check_positive("value_scale", value_scale)
 
 
 def count_numbers(memory: Any) -> int:

@@ -10,6 +10,11 @@ f_n = Σ_{i<n} L_ni z_i, with Y the centred labels. Row n of a Cholesky factor d
 serves every position, causally (recursive least squares, as in the mesa-layer of von Oswald et al. 2023,
 arXiv:2309.05858). The Transformer reads all predictions f_n and their standard deviations L_nn in its tokens; its
 logits are added to a weighted sum of the heads' predictions.
+
+With K = 1 (regression) Y are the values themselves, and each kernel is a learned mixture of this one and the linear
+x_i · x_j / D, whose ridge regression is the best learner of linear functions:
+
+    K_ij = (1 − m_h) x_i · x_j / D + m_h exp(γ_h (cos(x_i, x_j) − 1) − β_h (log|x_i| − log|x_j|)²).
 """
 
 from collections.abc import Sequence
@@ -66,6 +71,9 @@ class CausalRidge(nn.Module):
         if "polar" in families:
             self.log_beta = nn.Parameter(torch.linspace(0.7, -1.6, n_heads))
         self.log_noise = nn.Parameter(torch.linspace(-3.0, -1.2, n_heads).repeat(len(families)))
+        self.centre = 1 / n_classes if n_classes > 1 else 0.0  # of the labels
+        if n_classes == 1:
+            self.mixture = nn.Parameter(torch.linspace(-4.0, 4.0, n_heads).repeat(len(families)))  # m before the sigmoid
 
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N, D), (B, N, K) previous labels → predictions (B, N, H, K), standard deviations (B, N, H)."""
@@ -82,7 +90,8 @@ class CausalRidge(nn.Module):
             known, asked = _polar(x.to(self.log_noise.dtype)), _polar(queries.to(self.log_noise.dtype))
             factor = self._factor(*known)
             rows = torch.linalg.solve_triangular(factor, self._kernel(*asked, *known).mT, upper=False).mT  # of L
-            deviations = (1 + self._noise[:, 0, None] - rows.square().sum(3)).clamp_min(SMALLEST_NOISE).sqrt()
+            itself = self._variances(asked[1], x.shape[2])
+            deviations = (itself + self._noise - rows.square().sum(3)).clamp_min(SMALLEST_NOISE).sqrt()
             predictions = rows @ self._solve(factor, labels)
         return predictions.transpose(1, 2), deviations.mT
 
@@ -105,12 +114,13 @@ class CausalRidge(nn.Module):
         directions, log_norms = _polar(x[:, None].to(self.log_noise.dtype))
         n, solved = len(memory.directions), memory.solved
         if n:
-            residual = feedback[:, None].to(directions) - 1 / self.n_classes - memory.prediction
+            residual = feedback[:, None].to(directions) - self.centre - memory.prediction
             solved = torch.cat([solved, (residual / memory.deviation[..., None])[:, :, None]], 2)
         kernel = self._kernel(directions, log_norms, memory.directions.tensor, memory.log_norms)
         inverse = memory.inverse.tensor[..., :n]
         row = kernel @ inverse.mT  # of L
-        deviation = (1 + self._noise[:, 0] - row.square().sum((2, 3))).sqrt()
+        itself = self._variances(log_norms, x.shape[1])[..., 0]
+        deviation = (itself + self._noise[:, 0] - row.square().sum((2, 3))).sqrt()
         scale = 1 / deviation[..., None, None]
         after = RidgeMemory(
             directions=memory.directions.append(directions),
@@ -129,14 +139,12 @@ class CausalRidge(nn.Module):
 
     def _factor(self, directions: torch.Tensor, log_norms: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → L, (B, H, N, N)."""
-        eye = torch.eye(directions.shape[1], dtype=torch.bool, device=directions.device)
-        kernel = self._kernel(directions, log_norms, directions, log_norms)
-        kernel = kernel.masked_fill(eye, 1.0)  # an input of zeros has no direction, but k(x, x) is 1
+        kernel = self._kernel(directions, log_norms)
         return torch.linalg.cholesky(kernel + torch.diag_embed(self._noise.expand(-1, directions.shape[1])))
 
     def _solve(self, factor: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """L and one-hot labels (B, N, K) → z = L⁻¹ Y, (B, H, N, K)."""
-        values = (labels.to(factor) - 1 / self.n_classes)[:, None].expand(-1, self.n_heads, -1, -1)
+        values = (labels.to(factor) - self.centre)[:, None].expand(-1, self.n_heads, -1, -1)
         return torch.linalg.solve_triangular(factor, values, upper=False)
 
     @property
@@ -144,11 +152,21 @@ class CausalRidge(nn.Module):
         return self.log_noise.exp()[:, None] + SMALLEST_NOISE
 
     def _kernel(
-        self, directions: torch.Tensor, log_norms: torch.Tensor, known: torch.Tensor, known_log_norms: torch.Tensor
+        self,
+        directions: torch.Tensor,
+        log_norms: torch.Tensor,
+        known: torch.Tensor | None = None,
+        known_log_norms: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(B, T, D), (B, T) and (B, S, D), (B, S) inputs → (B, H, T, S)."""
-        cosines = torch.bmm(directions, known.mT)
-        apart = log_norms[:, :, None], known_log_norms[:, None]
+        """(B, T, D), (B, T) and (B, S, D), (B, S) inputs, by default the same → (B, H, T, S)."""
+        if known is None or known_log_norms is None:
+            known, known_log_norms = directions, log_norms
+            eye = torch.eye(directions.shape[1], dtype=torch.bool, device=directions.device)
+            # An input of zeros has no direction, but k(x, x) is 1.
+            cosines = torch.bmm(directions, directions.mT).masked_fill(eye, 1.0)
+        else:
+            cosines = torch.bmm(directions, known.mT)
+        d, apart = directions.shape[2], (log_norms[:, :, None], known_log_norms[:, None])
         gammas, made = self.log_gamma.exp().chunk(len(self.families)), []
         for family, gamma in zip(self.families, gammas, strict=True):
             gamma = gamma[:, None, None]
@@ -156,11 +174,22 @@ class CausalRidge(nn.Module):
                 beta = self.log_beta.exp()[:, None, None]
                 exponent = gamma * (cosines[:, None] - 1) - beta * (apart[0] - apart[1]).square()[:, None]
             elif family == "gaussian":
-                exponent = -gamma * _squared_distances(cosines, *apart, directions.shape[2])[:, None]
+                exponent = -gamma * _squared_distances(cosines, *apart, d)[:, None]
             else:
                 exponent = -gamma * _distances(directions, log_norms, known, known_log_norms)[:, None]
             made.append(exponent.exp())
-        return made[0] if len(made) == 1 else torch.cat(made, 1)
+        kernel = made[0] if len(made) == 1 else torch.cat(made, 1)
+        return kernel if self.n_classes > 1 else self._mixed(kernel, (apart[0] + apart[1]).exp() * cosines / d)
+
+    def _variances(self, log_norms: torch.Tensor, n_features: int) -> torch.Tensor:
+        """(B, T) of inputs → k(x, x), (B, H, T)."""
+        ones = torch.ones_like(log_norms)[:, None].expand(-1, self.n_heads, -1)[..., None]
+        return (ones if self.n_classes > 1 else self._mixed(ones, (2 * log_norms).exp()[..., None] / n_features))[..., 0]
+
+    def _mixed(self, kernel: torch.Tensor, products: torch.Tensor) -> torch.Tensor:
+        """A kernel (B, H, T, S) mixed with the linear one (B, T, S)."""
+        mixture = self.mixture.sigmoid()[:, None, None]
+        return (1 - mixture) * products[:, None] + mixture * kernel
 
 
 class KernelTransformer(Transformer):
@@ -189,11 +218,12 @@ class KernelTransformer(Transformer):
         self.kernel_heads = check_integer("kernel_heads", self.kernel_heads, 1)
 
     def build_layers(self) -> None:
-        """Make the Transformer's blocks, and the kernel heads; the initial logits are 5 times their mean prediction."""
+        """Make the blocks and the kernel heads; their mean prediction is the initial value, 5 times it the logits."""
         super().build_layers()
         self.ridge = CausalRidge(self.kernel_heads, self.n_classes)
         self.embed_ridge = nn.Linear(self.kernel_heads * (self.n_classes + 1), self.width)
-        self.direct = nn.Parameter(torch.full((self.kernel_heads,), 5.0 / self.kernel_heads))
+        sharpness = 5.0 if self.n_classes > 1 else 1.0
+        self.direct = nn.Parameter(torch.full((self.kernel_heads,), sharpness / self.kernel_heads))
 
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N, K) → (B, N, K)."""

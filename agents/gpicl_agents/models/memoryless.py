@@ -23,6 +23,7 @@ class MemorylessMLP(Learner, nn.Module):
     """
 
     name = "memoryless-mlp"
+    predicts_values = True
 
     def __init__(
         self, n_features: int = 784, n_classes: int = 10, *, width: int = 256, n_layers: int = 2, seed: int = 0
@@ -57,4 +58,4 @@ class MemorylessMLP(Learner, nn.Module):
         return 0
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network(normalize(x, dim=-1) * self.n_features**0.5)
+        return self.network(normalize(x, dim=-1) * self.n_features**0.5 if self.n_classes > 1 else x)

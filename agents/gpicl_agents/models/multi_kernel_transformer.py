@@ -59,7 +59,7 @@ class MultiKernelTransformer(KernelTransformer):
         self.ridge = CausalRidge(self.kernel_heads, self.n_classes, self.kernel_families)
         h = self.ridge.n_heads
         self.embed_ridge = nn.Linear(h * (self.n_classes + 3), self.width)
-        self.direct = nn.Parameter(torch.full((h,), 5.0))
+        self.direct = nn.Parameter(torch.full((h,), 5.0 if self.n_classes > 1 else 1.0))
         self.log_prior, self.log_rate = nn.Parameter(torch.zeros(h)), nn.Parameter(torch.zeros(h))
 
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
@@ -112,7 +112,7 @@ class MultiKernelTransformer(KernelTransformer):
 
     def _errors(self, predictions: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Predictions (B, T, H, K) and what their labels were (B, T, K) → squared errors (B, T, H)."""
-        centred = labels.to(predictions) - 1 / self.n_classes
+        centred = labels.to(predictions) - self.ridge.centre
         return (predictions - centred[:, :, None]).square().sum(3)
 
     def _mix(

@@ -33,6 +33,8 @@ class BanditAgent(SequenceAgent):
     other's negatives.
     """
 
+    predicts_values = False  # an action is right or wrong
+
     def build_layers(self) -> None:
         """Make those of the model, and an embedding of actions whatever their reward."""
         super().build_layers()

@@ -8,9 +8,10 @@ s_ij = (h_ij, c_ij). At each example, with mean messages forward over the inputs
 
 with (x', y') the previous example and p' its predicted probabilities; then logit_j = a · mean_i x_i (w · h_ij) +
 u · f_j. A permutation of the classes permutes the logits, by construction. The paper's grid has several layers and
-ticks; here there is one layer and one tick per example, on p projected inputs.
+ticks; here there is one layer and one tick per example, on p projected inputs. With K = 1 (regression) y', p' and the
+logit are values in units of `value_scale`, and inputs are neither centred nor of unit norm.
 
-State: p · K · 2 · size + p + K and the sum of the inputs, however many examples.
+State: p · K · 2 · size + p + K and the sum of the inputs, however many examples; values need no sum.
 """
 
 import math
@@ -18,11 +19,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn.functional import linear, normalize, one_hot, pad
+from torch.nn.functional import linear, normalize, pad
 
+from gpicl_agents.models.base import check_value_scale
 from gpicl_agents.models.lstm import MEMORY_LENGTH, init_memory_length
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learners.base import Learner
+from gpicl_envs.learners.base import Learner, encoded
 
 DEFAULT_RANK = 32
 
@@ -34,9 +36,9 @@ class GridState:
     Args:
         h: (B, p, K, size).
         c: (B, p, K, size).
-        total: (B, D) sum of the inputs.
+        total: (B, D) sum of the inputs; (B, 0) for values.
         previous: (B, p) the last projected input.
-        predicted: (B, K) the last predicted probabilities.
+        predicted: (B, K) the last predicted probabilities, or value.
         n: examples seen.
     """
 
@@ -55,10 +57,12 @@ class VSML(Learner, nn.Module):
         size: of h and c of one LSTM.
         message_size: of the forward and backward messages.
         input_rank: p, inputs of the grid, a random orthogonal projection of x; min(32, D) by default.
+        value_scale: size of the real values with n_classes=1, as in `SequenceAgent`.
         seed: seed of the initial weights.
     """
 
     name = "vsml"
+    predicts_values = True
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class VSML(Learner, nn.Module):
         size: int = 16,
         message_size: int = 8,
         input_rank: int | None = None,
+        value_scale: float = 1.0,
         seed: int = 0,
     ) -> None:
         super().__init__(n_features, n_classes)
@@ -75,6 +80,7 @@ class VSML(Learner, nn.Module):
         self.message_size = check_integer("message_size", message_size, 1)
         rank = min(DEFAULT_RANK, n_features) if input_rank is None else input_rank
         self.input_rank = check_integer("input_rank", rank, 1, n_features)
+        self.value_scale = check_value_scale(value_scale, self.n_classes)
         self.seed = check_integer("seed", seed, 0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -91,36 +97,43 @@ class VSML(Learner, nn.Module):
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K), one example at a time."""
-        feedback = pad(one_hot(y, self.n_classes).to(x.dtype)[:, :-1], (0, 0, 1, 0))
+        feedback = pad(encoded(y, self.n_classes).to(x.dtype)[:, :-1] / self.value_scale, (0, 0, 1, 0))
         count = torch.arange(2, x.shape[1] + 2, device=x.device)[:, None]
-        inputs = self._project(x - x.cumsum(1) / count)
+        inputs = self._project(x - x.cumsum(1) / count if self.n_classes > 1 else x)
         state, rows = self.start(len(x)), []
         for n in range(x.shape[1]):
             logits, state = self._tick(state, inputs[:, n], feedback[:, n])
             rows.append(logits)
-        return torch.stack(rows, 1)
+        return torch.stack(rows, 1) * self.value_scale
 
     def start(self, batch_size: int) -> GridState:
         """Return zeros."""
         zeros = self.shared.weight.new_zeros
         grid = zeros(batch_size, self.input_rank, self.n_classes, self.size)
         previous, predicted = zeros(batch_size, self.input_rank), zeros(batch_size, self.n_classes)
-        return GridState(grid, grid, zeros(batch_size, self.n_features), previous, predicted)
+        total = zeros(batch_size, self.n_features if self.n_classes > 1 else 0)
+        return GridState(grid, grid, total, previous, predicted)
 
     def step(self, state: GridState, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, GridState]:
         """(B, D), (B, K) → (B, K)."""
-        total = state.total + x
-        logits, after = self._tick(state, self._project(x - total / (state.n + 2)), y_previous.to(x.dtype))
+        total = state.total
+        if self.n_classes > 1:
+            total = total + x
+            x = x - total / (state.n + 2)
+        logits, after = self._tick(state, self._project(x), y_previous.to(x.dtype) / self.value_scale)
         after.total = total
-        return logits, after
+        return logits * self.value_scale, after
 
     def state_size(self, n_examples: int) -> int:
-        """The grid, the last input and prediction, the sum of the inputs."""
+        """The grid, the last input and prediction, and, with labels, the sum of the inputs."""
         grid = 2 * self.input_rank * self.n_classes * self.size
-        return grid + self.input_rank + self.n_classes + self.n_features
+        total = self.n_features if self.n_classes > 1 else 0
+        return grid + self.input_rank + self.n_classes + total
 
     def _project(self, centred: torch.Tensor) -> torch.Tensor:
-        """(…, D) → (…, p) of norm √p."""
+        """(…, D) → (…, p), of norm √p unless K = 1."""
+        if self.n_classes == 1:
+            return linear(centred, self.shared.weight)
         return normalize(linear(normalize(centred, dim=-1), self.shared.weight), dim=-1) * math.sqrt(self.input_rank)
 
     def _tick(self, state: GridState, inputs: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, GridState]:
@@ -135,4 +148,5 @@ class VSML(Learner, nn.Module):
         h, c = h.view(b, p, k, -1), c.view(b, p, k, -1)
         message = self.forward_message(h.mean(1)) @ self.read_message
         logits = self.scale * (inputs[..., None] * self.weight(h)[..., 0]).mean(1) + message
-        return logits, GridState(h, c, state.total, inputs, logits.softmax(1), state.n + 1)
+        predicted = logits.softmax(1) if k > 1 else logits
+        return logits, GridState(h, c, state.total, inputs, predicted, state.n + 1)

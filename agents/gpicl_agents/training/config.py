@@ -30,8 +30,10 @@ class TrainConfig:
         seed: of the episodes (`gpicl train` takes it for the initial weights, too).
         max_seconds: if given, the schedule also ends after this much training time, evaluation not counted; two runs
             may then differ.
-        target: if given, training ends once the accuracy over the last ten positions reaches it on unseen tasks.
-        until_gain: whether training ends with the loss plateau, once accuracy rises within the episode (`Plateau`).
+        target: if given, training ends once the accuracy over the last ten positions reaches it on unseen tasks; for
+            regression, once the mean squared error over these falls to it.
+        until_gain: whether training ends with the loss plateau, once accuracy rises within the episode, or the squared
+            error falls (`Plateau`).
         evaluate_every: steps between evaluations on unseen tasks; 0 for none.
         evaluate_episodes: episodes per evaluation.
         evaluate_seen: evaluate on the meta-training tasks too.
@@ -79,7 +81,7 @@ class TrainConfig:
         if not betas_fit or any(check_fraction("betas", beta) == 1 for beta in self.betas):
             raise ValueError(f"betas={self.betas!r} is not allowed: give two numbers from 0 to below 1.")
         if self.target is not None:
-            check_fraction("target", self.target)
+            check_number("target", self.target, 0)
             if not self.evaluate_every:
                 raise ValueError(f"target={self.target} needs evaluations, but evaluate_every=0: give a larger one.")
 

@@ -44,10 +44,21 @@ def learning_curves(learner: Learner, protocols: Protocols, episodes: int) -> di
 
 
 def curve_metrics(curves: Mapping[str, LearningCurve]) -> dict[str, Any]:
-    """Return what `metrics.jsonl` keeps of learning curves: accuracy by position, at the first, and over the last."""
+    """Return what `metrics.jsonl` keeps of learning curves.
+
+    Accuracy or squared error by position, at the first, and over the last; for regression also the mean squared
+    distance to each reference (`gpicl_envs.evaluation.references`).
+    """
     values: dict[str, Any] = {}
     for name, curve in curves.items():
-        values[f"{name}_accuracy"] = curve.scores.mean(0).round(4).tolist()
+        values[f"{name}_{curve.metric}"] = curve.mean.round(4).tolist()
         values[f"{name}_first"] = round(float(curve.scores[:, 0].mean()), 4)
         values[f"{name}_final"] = round(float(curve.final.mean), 4)
+        for reference, distances in curve.distances.items():
+            values[f"{name}_distance_to_{reference}"] = round(float(distances.mean()), 4)
     return values
+
+
+def reaches(score: float, target: float, tasks: EpisodeDistribution) -> bool:
+    """Return whether an accuracy is at least the target, or for regression a squared error at most."""
+    return score <= target if tasks.is_regression else score >= target

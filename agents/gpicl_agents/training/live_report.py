@@ -1,4 +1,6 @@
-"""A live view of meta-training: how the accuracy inside an episode rises while the learner trains."""
+"""A live view of meta-training: how accuracy rises inside an episode, or squared error falls, as a learner trains."""
+
+from math import isnan
 
 import numpy as np
 from rich.console import Console, Group
@@ -10,12 +12,11 @@ from rich.text import Text
 
 from gpicl_agents.training.progress import Progress
 from gpicl_envs.commands.arguments import show
+from gpicl_envs.evaluation.curve import LearningCurve
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.rendering.modes import sparkline
 from gpicl_envs.report import leaderboard
 from gpicl_envs.report.columns import Columns
-
-Curve = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 ROWS = 12
 POINTS = 25
@@ -42,7 +43,7 @@ class LiveReport:
             TextColumn("{task.fields[loss]}"),
         )
         self.task = self.bar.add_task(name, total=steps, loss="")
-        self.rows: list[tuple[int, float, Curve]] = []
+        self.rows: list[tuple[int, float, LearningCurve]] = []
         self.live = Live(self._view(), console=self.console, refresh_per_second=4) if self.console.is_terminal else None
 
     def __enter__(self) -> "LiveReport":
@@ -59,34 +60,38 @@ class LiveReport:
         """Show the state after a step (the `report` argument of `train`)."""
         self.bar.update(self.task, completed=progress.step, loss=f"loss {progress.loss:.3f}")
         if progress.evaluated and progress.curve is not None:
-            self.rows.append((progress.step, progress.seconds, progress.curve.scores.mean(0)))
+            self.rows.append((progress.step, progress.seconds, progress.curve))
             if self.live is None:
                 show(self._line(*self.rows[-1]), self.console)
         if self.live is not None:
             self.live.update(self._view())
 
-    def _line(self, step: int, seconds: float, accuracy: Curve) -> str:
-        ends = f"first {100 * accuracy[0]:3.0f} %  last ten {100 * accuracy[-LAST:].mean():3.0f} %"
-        return f"{self.name} step {step:>5} {seconds:>5.0f} s  {ends}  {_curve(accuracy)}"
+    def _line(self, step: int, seconds: float, curve: LearningCurve) -> str:
+        ends = "  ".join(f"{name} {value:>5}" for name, value in _numbers(curve).items())
+        return f"{self.name} step {step:>5} {seconds:>5.0f} s  {ends}  {_curve(curve)}"
 
     def _view(self) -> Group:
-        table = Table(title="accuracy inside an episode, on unseen tasks", title_justify="left", box=None)
-        for heading in ("step", "seconds", "first", "last ten"):
+        last = self.rows[-1][2] if self.rows else None
+        metric = "accuracy" if last is None else last.metric.replace("_", " ")
+        table = Table(title=f"{metric} inside an episode, on unseen tasks", title_justify="left", box=None)
+        for heading in ("step", "seconds", *(("first", "last ten") if last is None else _numbers(last))):
             table.add_column(heading, justify="right")
         table.add_column("from the first example to the last")
-        for step, seconds, accuracy in self.rows[-ROWS:]:
-            values = f"{100 * accuracy[0]:.0f} %", f"{100 * accuracy[-LAST:].mean():.0f} %"
-            table.add_row(str(step), f"{seconds:.0f}", *values, Text(_curve(accuracy), style="green"))
+        for step, seconds, curve in self.rows[-ROWS:]:
+            table.add_row(str(step), f"{seconds:.0f}", *_numbers(curve).values(), Text(_curve(curve), style="green"))
         return Group(self.bar, table)
 
 
 def outcome(progress: Progress, target: float | None = None) -> str:
     """Return how training ended, in one line."""
+    better, not_better = "accuracy rose", "accuracy did not rise"
+    if not isnan(progress.explained):
+        better, not_better = "the squared error fell", "the squared error did not fall"
     text = f"{progress.step} steps in {progress.seconds:.0f} s"
     if progress.plateau_end is not None:
-        text += f"; accuracy rose within the episode from step {progress.plateau_end} on"
+        text += f"; {better} within the episode from step {progress.plateau_end} on"
     elif progress.on_plateau:
-        text += "; accuracy did not rise within the episode (last ten examples against the first)"
+        text += f"; {not_better} within the episode (last ten examples against the first)"
     return text + (f"; the target of {target} was reached." if progress.stopped == "target" else ".")
 
 
@@ -103,6 +108,16 @@ def score_table(columns: Columns) -> Table:
     return table
 
 
-def _curve(accuracy: Curve) -> str:
-    """Means over stretches of the episode, as bars."""
-    return sparkline([part.mean() for part in np.array_split(accuracy, min(POINTS, len(accuracy)))])
+def _numbers(curve: LearningCurve) -> dict[str, str]:
+    """What is shown of an evaluation: the metric at the first position and over the last ten; distances, if any."""
+    ends = {"first": curve.mean[0], "last ten": curve.mean[-LAST:].mean()}
+    if curve.metric == "accuracy":
+        return {name: f"{100 * value:3.0f} %" for name, value in ends.items()}
+    ends |= {f"distance to {name}": distances.mean() for name, distances in curve.distances.items()}
+    return {name: f"{value:.3f}" for name, value in ends.items()}
+
+
+def _curve(curve: LearningCurve) -> str:
+    """Means over stretches of the episode, as bars; of errors relative to the largest."""
+    parts = [part.mean() for part in np.array_split(curve.mean, min(POINTS, len(curve.mean)))]
+    return sparkline(parts if curve.metric == "accuracy" else np.array(parts) / max(*parts, 1e-12))

@@ -15,7 +15,8 @@ class Plateau:
     """Finds the end of the loss plateau: the step at which late predictions are clearly better than the first.
 
     At the first position no label has been shown: what is right there was memorised in the weights, or is chance. A
-    learner that only memorises never ends its plateau, however low its loss.
+    learner that only memorises never ends its plateau, however low its loss. For regression, accuracy stands for the
+    fraction of the targets' variance that the predictions explain.
 
     Args:
         gain: decaying sum over steps of the late accuracy minus the first.
@@ -42,7 +43,7 @@ class Plateau:
         return self.end is None and self.weight > 0.5
 
 
-def first_and_last(correct: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, N) right or wrong → accuracy at the first position and over the last ten, both of shape ()."""
-    accuracy = correct.float().mean(0)
+def first_and_last(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, N) right or wrong, or scores → their mean at the first position and over the last ten, both of shape ()."""
+    accuracy = scores.float().mean(0)
     return accuracy[0], accuracy[-LAST:].mean()

@@ -16,6 +16,7 @@ class Preset:
         learner: a registered learner.
         learner_kwargs: its constructor's arguments.
         batch_size: B, episodes per step.
+        env: id of the environment that it is meant for; it trains on others, too.
         config: how to train it.
     """
 
@@ -23,6 +24,7 @@ class Preset:
     learner: str = "transformer"
     learner_kwargs: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 16
+    env: str = "GPICL-MNIST-v0"
     config: TrainConfig = TrainConfig()
 
     @property
@@ -69,6 +71,21 @@ PRESETS: dict[str, Preset] = {
         "VSML: the parameters of one tiny LSTM for all inputs and classes; its steps are slow",
         learner="vsml",
         config=TrainConfig(steps=340, learning_rate=1e-2, warmup_steps=100),
+    ),
+    "regression": Preset(
+        "gated DeltaNet for functions (Garg et al. 2022): nears ridge regression in minutes on two CPU cores",
+        learner="gated-deltanet",
+        learner_kwargs=dict(n_layers=2, mlp_width=256),
+        batch_size=64,
+        env="GPICL-LinearRegression-v0",
+        config=TrainConfig(steps=3000, learning_rate=3e-3, warmup_steps=100, evaluate_every=100),
+    ),
+    "regression-transformer": Preset(
+        "the black-box Transformer on paired tokens for functions: slower than `regression`",
+        learner_kwargs=dict(width=128, n_layers=3, n_heads=2),
+        batch_size=64,
+        env="GPICL-LinearRegression-v0",
+        config=TrainConfig(steps=3000, learning_rate=3e-3, warmup_steps=100, evaluate_every=100),
     ),
     "paper": Preset(
         "the paper's Transformer (4 layers, 8 heads of 32) on the paper's tokens, with our learning rate: on a CPU it "

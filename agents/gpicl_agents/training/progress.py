@@ -13,10 +13,13 @@ class Progress:
     Args:
         step: steps done.
         seconds: training time so far, evaluation not counted.
-        loss: mean cross-entropy of the last step's episodes, in nats.
+        loss: mean cross-entropy of the last step's episodes, in nats; for regression, their mean squared error over the
+            variance of the targets.
         learning_rate: of the last step.
         gradient_norm: before clipping.
-        accuracy: over the last ten positions of the last step's episodes.
+        accuracy: over the last ten positions of the last step's episodes; NaN for regression.
+        explained: for regression, the fraction of the targets' variance that the predictions explain at the same
+            positions; NaN for labels.
         plateau_end: the step at which the loss plateau ended, or None (`gpicl_agents.training.plateau.Plateau`).
         on_plateau: whether it has not ended, after enough steps to tell.
         curve: the last evaluation on unseen tasks, if any.
@@ -31,6 +34,7 @@ class Progress:
     learning_rate: float = 0.0
     gradient_norm: float = math.nan
     accuracy: float = math.nan
+    explained: float = math.nan
     plateau_end: int | None = None
     on_plateau: bool = False
     curve: LearningCurve | None = None

@@ -223,7 +223,9 @@ def _check(learner: Any, venv: Any) -> InContextVectorEnv:
     if not isinstance(learner, SequenceAgent):
         raise ValueError(f"train_from_reward needs a SequenceAgent of gpicl_agents, given {type(learner).__name__}.")
     if not isinstance(env, InContextVectorEnv) or env.action != "label":
-        raise ValueError("train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'): actions are labels.")
+        raise ValueError(
+            "train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'), not regression: actions are labels."
+        )
     if isinstance(learner, BanditAgent) and env.feedback == "label":
         raise ValueError(
             f"{learner.name} learns from rewards and never sees labels: make the environment with feedback='reward'."

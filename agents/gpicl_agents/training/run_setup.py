@@ -7,7 +7,6 @@ import gymnasium
 import torch
 
 from gpicl_agents.training.distributed import Processes, local_device
-from gpicl_envs.learners.check import check_classification
 from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.registration import find_environment
 
@@ -24,6 +23,8 @@ def set_up(
 ) -> tuple[Any, Any]:
     """Return a new learner and the vector environment to train it on, for `train` or `train_from_reward`.
 
+    For regression, a learner with the argument `value_scale` is given the standard deviation of the targets.
+
     Args:
         learner: registered name, `module:Class` or checkpoint folder; arguments may follow (see `LearnerSpec`).
         batch_size: B, episodes per step; under `accelerate launch`, of all processes together.
@@ -34,17 +35,17 @@ def set_up(
         device: cpu or cuda; under `accelerate launch`, each process has its own GPU.
 
     Raises:
-        ValueError: a name or argument is unknown or not allowed, or the targets are real values.
+        ValueError: a name or argument is unknown or not allowed.
     """
     device = local_device(device)
     num_envs = Processes(device).local_batch_size(batch_size)
     venv = gymnasium.make_vec(find_environment(env).id, num_envs=num_envs, device=device, **(env_kwargs or {}))
     tasks = venv.unwrapped.tasks  # type: ignore[attr-defined]
-    check_classification(tasks)
+    defaults = {"seed": seed} | ({"value_scale": tasks.target_variance**0.5} if tasks.is_regression else {})
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # for a learner whose constructor has no seed
         try:
-            made = LearnerSpec.parse(learner, **(learner_kwargs or {})).make_for(tasks, seed=seed)
+            made = LearnerSpec.parse(learner, **(learner_kwargs or {})).make_for(tasks, **defaults)
         except ValueError as error:
             sizes = f"n_features={tasks.n_features} and n_classes={tasks.n_classes}"
             raise ValueError(f"Learner {learner!r} with {sizes}: {error}") from error

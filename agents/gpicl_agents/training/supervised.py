@@ -1,5 +1,8 @@
 """`train`: cross-entropy at every position of the episodes of a vector environment (the paper's objective J).
 
+For regression it is the squared error at every position, in units of the variance of the targets that the environment
+knows, so that learning rates and clipping mean the same whatever D (Garg et al. 2022, arXiv:2208.01066, equation 2).
+
 The same function trains on one CPU, one GPU, or on several of either under `accelerate launch`.
 """
 
@@ -19,16 +22,18 @@ from torch.nn.functional import cross_entropy
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.distributed import Processes
-from gpicl_agents.training.evaluation import Protocols, curve_metrics, find_protocols, learning_curves
+from gpicl_agents.training.evaluation import Protocols, curve_metrics, find_protocols, learning_curves, reaches
 from gpicl_agents.training.interruption import INTERRUPTED, interruptible
 from gpicl_agents.training.plateau import Plateau, first_and_last
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_envs.envs.vector_env import InContextVectorEnv
+from gpicl_envs.errors import check_fraction
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
 from gpicl_envs.learners.base import Learner
-from gpicl_envs.learners.check import check_classification, check_fit, check_learner
+from gpicl_envs.learners.check import check_fit, check_learner
+from gpicl_envs.tasks.base import EpisodeDistribution
 
 TRIAL_LENGTH = 6  # examples of the trial episodes that a learner is checked on before its first step
 
@@ -66,7 +71,7 @@ def train(
         KeyboardInterrupt: a signal stopped the training.
     """
     config = config or TrainConfig()
-    trainer = _Trainer(learner, _check(learner, venv), config, folder)
+    trainer = _Trainer(learner, _check(learner, venv, config), config, folder)
     try:
         with seeded(config.seed), interruptible() as interrupted, closing(trainer.run):
             progress = trainer.begin(resume)
@@ -84,14 +89,27 @@ def train(
 class Objective(nn.Module):
     """The loss of a learner on a batch, as one module, so that it can be compiled and distributed over processes."""
 
-    def __init__(self, learner: Learner, precision: str) -> None:
+    def __init__(self, learner: Learner, precision: str, tasks: EpisodeDistribution) -> None:
         super().__init__()
         self.learner, self.precision = learner, precision
+        self.variance = tasks.target_variance if tasks.is_regression else None
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, N, D), (B, N) → mean cross-entropy in nats, and (B, N) whether each prediction was right."""
+        """Return the loss and the score of each prediction.
+
+        Args:
+            x: (B, N, D) inputs.
+            y: (B, N) labels or values.
+
+        Returns:
+            The mean cross-entropy in nats, and (B, N) whether each prediction was right. For values, the mean squared
+            error in units of the targets' variance, and (B, N) how much smaller each is than that of predicting 0.
+        """
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             logits = self.learner.predict(x, y.clone())  # whatever it does to its labels, the loss is of the true ones
+        if self.variance is not None:
+            errors = (logits[..., 0].float() - y).square()
+            return errors.mean() / self.variance, (y.square() - errors.detach()) / self.variance
         return cross_entropy(logits.flatten(0, 1).float(), y.flatten()), logits.argmax(2) == y
 
 
@@ -106,7 +124,8 @@ class _Trainer:
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, fused=True, **settings)
         self._try_learner()
         shown = torch.zeros(2, 2, env.tasks.n_features, device=env.device)
-        self.objective = self.processes.wrap(Objective(learner, config.precision), shown, shown[..., 0].long())
+        objective, y = Objective(learner, config.precision, env.tasks), shown[..., 0]
+        self.objective = self.processes.wrap(objective, shown, y if env.tasks.is_regression else y.long())
         if config.compile_mode != "no":
             self.objective.compile(mode=config.compile_mode)
         self.batch_size = env.num_envs * self.processes.count
@@ -123,7 +142,7 @@ class _Trainer:
         self.env.reset(seed=self.processes.local_slice(env_seeds(self.config.seed, self.batch_size)))
         self.learner.train()
         end, target = self.plateau.end, self.config.target
-        reached = target is not None and state.get("score", -1.0) >= target
+        reached = target is not None and "score" in state and reaches(state["score"], target, self.env.tasks)
         stopped = "target" if reached else "gain" if self.config.until_gain and end is not None else ""
         return Progress(state.get("step", 0), state.get("seconds", 0.0), plateau_end=end, stopped=stopped)
 
@@ -147,7 +166,11 @@ class _Trainer:
         self._check_finite("loss", progress.loss, progress.step)
         self._check_finite("gradient's norm", progress.gradient_norm, progress.step)
         self.optimizer.step()
-        progress.step, progress.accuracy = progress.step + 1, last
+        progress.step += 1
+        if self.env.tasks.is_regression:
+            progress.explained = last
+        else:
+            progress.accuracy = last
         self.plateau.update(progress.step, first, last)
         progress.plateau_end, progress.on_plateau = self.plateau.end, self.plateau.lasts
         if self.config.until_gain and progress.plateau_end is not None:
@@ -170,7 +193,8 @@ class _Trainer:
             progress.curve = progress.curves[UNSEEN_TASK]
             self.run.log(progress.step, **curve_metrics(progress.curves))
             self.run.flush()
-            reached = config.target is not None and bool(progress.curve.final.mean >= config.target)
+            final = float(progress.curve.final.mean)
+            reached = config.target is not None and reaches(final, config.target, self.env.tasks)
         if config.target is not None and self.processes.mean([float(reached)])[0]:
             progress.stopped = "target"
 
@@ -196,25 +220,26 @@ class _Trainer:
         """Make the clipped mean gradients of the step's batches.
 
         Returns:
-            The mean loss, the accuracy at the first and the last positions, and the gradient's norm before clipping,
-            read from the device at once: a GPU waits for each read.
+            The mean loss, the score at the first and the last positions, and the gradient's norm before clipping, read
+            from the device at once: a GPU waits for each read.
         """
         self.optimizer.zero_grad()
         totals = torch.zeros(3, dtype=torch.float64, device=self.env.device)
         for i in range(self.config.accumulate):
             episodes = self.env.sample_episodes(step * self.config.accumulate + i)
             with self.processes.accumulating(self.objective, i == self.config.accumulate - 1):
-                loss, correct = self.objective(episodes.x, episodes.y)
+                loss, score = self.objective(episodes.x, episodes.y)
                 (loss / self.config.accumulate if self.config.accumulate > 1 else loss).backward()
-            totals += torch.stack([loss.detach(), *first_and_last(correct)])
+            totals += torch.stack([loss.detach(), *first_and_last(score)])
         norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         return torch.cat([totals / self.config.accumulate, norm[None]]).tolist()
 
     def _log(self, progress: Progress) -> None:
+        score = "explained" if self.env.tasks.is_regression else "accuracy"
         self.run.log(
             progress.step,
             loss=progress.loss,
-            accuracy=round(progress.accuracy, 4),
+            **{score: round(getattr(progress, score), 4)},
             learning_rate=progress.learning_rate,
             gradient_norm=progress.gradient_norm,
             seconds=round(progress.seconds, 3),
@@ -248,11 +273,12 @@ def env_seeds(seed: int, n: int) -> list[int | None]:
     return [int(word) for word in np.random.SeedSequence(seed).generate_state(n, np.uint64)]
 
 
-def _check(learner: Learner, venv: Any) -> InContextVectorEnv:
+def _check(learner: Learner, venv: Any, config: TrainConfig) -> InContextVectorEnv:
     env = venv.unwrapped
     if not isinstance(env, InContextVectorEnv):
         raise ValueError(f"train needs a vector environment from gymnasium.make_vec('GPICL-…'), given {venv}.")
-    check_classification(env.tasks)
+    if config.target is not None and not env.tasks.is_regression:
+        check_fraction("target", config.target)
     if not isinstance(learner, Learner):
         raise ValueError(
             f"{type(learner).__name__} is not a Learner: derive it from `Learner, nn.Module`, in this order."

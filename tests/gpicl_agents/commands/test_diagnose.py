@@ -3,6 +3,7 @@ import pytest
 
 from gpicl_agents.evaluations import NEW_EXAMPLES
 from gpicl_agents.training.config import TrainConfig
+from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import train
 from gpicl_envs.cli import main
 from gpicl_envs.learners.registry import make_learner
@@ -35,7 +36,7 @@ def test_a_dataset_that_does_not_allow_such_tasks_is_left_out_with_its_reason(ca
     ("arguments", "message"),
     [
         (["nothing-there"], "Unknown learner 'nothing-there'"),
-        (["knn", "--env", "GPICL-LinearRegression-v0"], "is regression"),
+        (["centroid", "--env", "GPICL-LinearRegression-v0"], "only classifies"),
         (["knn", "--episodes", "1"], "episodes=1 is not allowed"),
         (["knn", "--env-kwargs", "n_task=3"], "n_task"),
     ],
@@ -45,3 +46,27 @@ def test_bad_input_is_one_line(arguments: list[str], message: str, capsys):
         main(["diagnose", *arguments])
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_a_learner_of_functions_is_diagnosed_by_the_variance_that_it_explains(tmp_path, capsys):
+    functions = ["--env", "GPICL-LinearRegression-v0", "--env-kwargs", "n_features=4", "length=30"]
+    main(["diagnose", "least-squares", *functions, "--episodes", "128"])
+    printed = capsys.readouterr().out
+    assert "meta-trained on unlimited tasks of LinearRegression: general-purpose learning" in printed
+    assert (
+        "% of the targets' variance explained:" in printed and "→ 100 %" in printed and "TwoLayerNetwork: " in printed
+    )
+    main(["diagnose", "majority", *functions, "--episodes", "128"])
+    assert "nothing learned yet" in capsys.readouterr().out
+
+
+def test_one_function_is_memorised(tmp_path, capsys):
+    arguments = {"n_features": 4, "length": 12, "n_tasks": 1}
+    learner, venv = set_up(
+        "memoryless-mlp,width=64", batch_size=32, env="GPICL-LinearRegression-v0", env_kwargs=arguments
+    )
+    train(learner, venv, TrainConfig(steps=150, learning_rate=2e-2, warmup_steps=5, evaluate_every=0), folder=tmp_path)
+    main(["diagnose", str(tmp_path), "--episodes", "64"])
+    printed = capsys.readouterr().out
+    assert "meta-trained on 1 task of LinearRegression: instance memorisation" in printed
+    assert "remembers the tasks, not only their examples" in printed

@@ -51,6 +51,20 @@ def test_the_first_word_chooses_the_defaults(name: str):
     assert parse_options(Words([name]))[0] == name
 
 
+def test_without_a_preset_functions_have_their_own():
+    for line in ("--env GPICL-DecisionTree-v0", "--env=GPICL-DecisionTree-v0"):
+        name, chosen = parse_options(Words(line.split()))
+        assert (name, chosen.env, chosen.learner) == (
+            "regression",
+            "GPICL-DecisionTree-v0",
+            "gated-deltanet,n_layers=2,mlp_width=256",
+        )
+    assert parse_options(Words(["--env", "GPICL-Digits-v0"]))[0] == "fast"
+    assert options("regression").env == "GPICL-LinearRegression-v0" and options("fast").env == "GPICL-MNIST-v0"
+    with pytest.raises(ValueError, match="Unknown environment 'GPICL-Mist-v0'"):
+        options("--env GPICL-Mist-v0")
+
+
 def test_without_a_preset_it_is_fast_and_every_option_changes_one_setting():
     assert options("") == options("fast") and options("--steps 5") == options("fast --steps 5")
     line = "kernel --steps 5 --learning-rate 0.5 --evaluate-datasets Digits Random --compile-mode default --tensorboard"
@@ -117,7 +131,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train tiny --out r --steps 0", "steps=0 is not allowed"),
         ("train tiny --out r --learner-kwargs width", "'width' is not an assignment: give NAME=VALUE"),
         ("train tiny --out r --env-kwargs feedback=reward", "train learns from labels"),
-        ("train tiny --out r --env GPICL-LinearRegression-v0", "GPICL-LinearRegression-v0 is regression"),
+        ("train --out r --env GPICL-LinearRegression-v0 --learner rl2", "RL2 only classifies, but n_classes=1 stands"),
         ("train tiny --out r --batch-size 0", "num_envs=0"),
         ("train tiny --out r --max-seconds 0", "max_seconds=0"),
     ],

@@ -64,7 +64,7 @@ def test_help_shows_the_settings_of_the_dataclass(monkeypatch: pytest.MonkeyPatc
     [
         ("train-rl --learner knn", "needs a SequenceAgent"),
         ("train-rl --learner rl2", "make the environment with feedback='reward'"),
-        ("train-rl --env GPICL-DecisionTree-v0", "GPICL-DecisionTree-v0 is regression"),
+        ("train-rl --env GPICL-DecisionTree-v0", "not regression: actions are labels"),
         ("train-rl --steps 0", "steps=0 is not allowed"),
         ("train-rl --batch-size 1", "num_envs=1 leaves no other episode"),
         ("train-rl --env-kwargs action=logits", "action='label'"),

@@ -82,6 +82,69 @@ def test_the_state_has_the_size_that_it_reports_and_does_not_grow(model: str):
     assert learner.state_size(5) == learner.state_size(50) == kept
 
 
+VALUES = {
+    **MODELS,
+    "transformer": (Transformer, {"width": 8, "n_heads": 2, "n_layers": 2, "n_projections": 2, "input_rank": 6}),
+    "similarity": (Transformer, {"width": 8, "n_heads": 2, "similarity_bias": 5.0}),
+    "query": (Transformer, {"width": 8, "n_heads": 2, "tokens": "query"}),
+    "kernel": (KernelTransformer, {"width": 8, "n_heads": 2, "kernel_heads": 3}),
+    "deltanet": (GatedDeltaNet, {"width": 8, "n_heads": 2}),
+    "linear-attention": (LinearAttention, {"width": 8, "n_heads": 2}),
+    "state-space": (SelectiveStateSpace, {"width": 8, "n_heads": 2}),
+}
+each_of_values = pytest.mark.parametrize("model", VALUES)
+
+
+def of_values(model: str, **arguments: Any) -> Any:
+    model_class, own = VALUES[model]
+    return perturbed(model_class(20, 1, **own | arguments), 0.3)
+
+
+@each_of_values
+def test_every_model_of_values_passes_the_check(model: str):
+    check_learner(of_values(model), length=16)
+
+
+@each_of_values
+def test_a_learner_of_values_that_knows_nothing_predicts_their_mean(model: str):
+    model_class, own = VALUES[model]
+    learner = model_class(20, 1, **own).eval()
+    x, y = torch.randn(2, 1, 20), torch.ones(2, 1)
+    assert torch.equal(learner.predict(x, y), torch.zeros(2, 1, 1))
+
+
+@each_of_values
+def test_values_are_predicted_in_units_of_their_scale(model: str):
+    if model == "memoryless":
+        return  # reads no values
+    learner, x, y = of_values(model), torch.randn(2, 9, 20), torch.randn(2, 9)
+    scaled = of_values(model, value_scale=4.0)
+    predicted = learner.predict(x, y)
+    assert torch.allclose(scaled.predict(x, 4 * y), 4 * predicted, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(learner.predict(x, 4 * y), 4 * predicted, atol=1e-3)
+
+
+@each_of_values
+def test_functions_of_the_norm_and_the_mean_of_the_inputs_can_be_learned(model: str):
+    """Labels need neither, so they are taken out of the inputs."""
+    learner, x, y = of_values(model), torch.randn(2, 9, 20), torch.randn(2, 9)
+    for changed in (3 * x, x + 1):
+        assert not torch.allclose(learner.predict(changed, y), learner.predict(x, y), atol=1e-3)
+
+
+@each_of_values
+def test_gradients_of_values_agree_with_finite_differences(model: str):
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(2, 4, 20, dtype=torch.float64, generator=generator)
+    check_gradients(of_values(model).double(), x, torch.randn(2, 4, generator=generator).double())
+
+
+def test_labels_have_no_scale():
+    for model_class in (LSTM, VSML):
+        with pytest.raises(ValueError, match="value_scale=2.0 is of real values, n_classes=1: leave it out for labels"):
+            model_class(20, 4, value_scale=2.0)
+
+
 def count(state: object) -> int:
     """Numbers in all tensors of a state."""
     if isinstance(state, torch.Tensor):
@@ -149,7 +212,7 @@ def test_annotated_attributes_are_the_arguments_with_those_of_the_bases():
     learner = Averaging(20, 4, factor=3.0, n_projections=2, input_rank=8)
     assert learner.get_params() == {
         **{"n_features": 20, "n_classes": 4, "tokens": "paired", "width": 12, "input_rank": 8},
-        **{"n_projections": 2, "seed": 0, "factor": 3.0},
+        **{"n_projections": 2, "value_scale": 1.0, "seed": 0, "factor": 3.0},
     }
     assert (learner.factors == 3.0).all() and learner.name == "Averaging"
     check_learner(perturbed(learner), length=12)

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, normalize, one_hot, pad
 from gpicl_agents.models.kernel_transformer import SMALLEST_NOISE, CausalRidge, KernelTransformer
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.check import check_learner
+from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.tasks.classification import TaskDistribution
 
 KINDS = [{}, {"similarity_bias": 0.0}, {"n_projections": 2}, {"kernel_heads": 1}]
@@ -41,6 +42,19 @@ def test_a_kernel_head_is_kernel_ridge_regression_at_every_position():
             fitted = KernelRidge(alpha=noise + SMALLEST_NOISE, kernel="precomputed").fit(kernel[:n, :n], values[:n])
             expected = fitted.predict(kernel[n : n + 1, :n])[0]
             assert np.allclose(predictions[0, n, head].detach().numpy(), expected, atol=1e-4)
+
+
+def test_a_head_of_values_can_be_linear_ridge_regression_at_every_position():
+    """The best learner of linear functions: kernel x · x' / D, with the noise as its regularisation."""
+    ridge = CausalRidge(2, 1)
+    ridge.mixture.data[:] = torch.tensor([-30.0, 0.0])
+    generator = torch.Generator().manual_seed(3)
+    x, y = torch.randn(2, 9, 20, generator=generator), torch.randn(2, 9, generator=generator)
+    predictions, _ = ridge(x, pad(y[:, :-1, None], (0, 0, 1, 0)))
+    noise = ridge.log_noise.exp()[0].item() + SMALLEST_NOISE
+    expected = make_learner("ridge", n_features=20, n_classes=1, regularization=noise).predict(x, y)
+    assert torch.allclose(predictions[:, :, 0], expected, atol=1e-5)
+    assert not torch.allclose(predictions[:, :, 1], expected, atol=0.05)
 
 
 def test_repeated_inputs_survive():

@@ -2,15 +2,17 @@ import pytest
 
 from gpicl_agents.training.presets import PRESETS, find_preset
 from gpicl_envs.learners.registry import LearnerSpec, make_learner
-from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.registration import find_environment
+from gpicl_envs.tasks import make_tasks
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_make_learners_that_run(name: str):
     preset = find_preset(name)
-    learner = make_learner(preset.learner, **preset.learner_kwargs)
-    episodes = TaskDistribution("Digits", length=5).sample(1)
-    assert learner.predict(episodes.x, episodes.y).shape == (1, 5, 10)
+    tasks = make_tasks(**find_environment(preset.env).arguments, length=5)
+    learner = make_learner(preset.learner, tasks=tasks, **preset.learner_kwargs)
+    episodes = tasks.sample(1)
+    assert learner.predict(episodes.x, episodes.y).shape == (1, 5, tasks.n_classes)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -53,9 +53,17 @@ def test_a_learner_that_cannot_be_made_for_the_environment_is_named_with_its_siz
         set_up(PRESETS["fast"].spec, batch_size=2, **SMALL)
 
 
-def test_regression_is_refused():
-    with pytest.raises(ValueError, match="GPICL-DecisionTree-v0 is regression"):
-        set_up("gru", batch_size=2, env="GPICL-DecisionTree-v0")
+def test_a_learner_of_functions_knows_the_size_of_their_values():
+    kwargs = {"n_features": 9, "noise": 3.0}
+    learner, venv = set_up("gru,width=8", batch_size=2, env="GPICL-LinearRegression-v0", env_kwargs=kwargs)
+    assert (learner.n_classes, learner.value_scale) == (1, 3.0) and venv.unwrapped.tasks.is_regression
+    given, _ = set_up("gru,width=8,value_scale=2.0", batch_size=2, env="GPICL-LinearRegression-v0")
+    assert given.value_scale == 2.0
+
+
+def test_a_learner_from_rewards_does_not_predict_values():
+    with pytest.raises(ValueError, match="RL2 only classifies, but n_classes=1 stands for real values"):
+        set_up("rl2", batch_size=2, env="GPICL-DecisionTree-v0")
 
 
 def test_arguments_in_the_text_count_unless_others_replace_them():

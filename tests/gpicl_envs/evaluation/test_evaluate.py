@@ -146,6 +146,17 @@ def test_regression_is_scored_by_squared_error():
     assert record.curve.mean == pytest.approx((y**2).mean(0), abs=1e-4)
     assert record.final.mean == pytest.approx((y[:, -1] ** 2).mean(), abs=1e-4)
     assert record.final_scores == pytest.approx(y[:, -1] ** 2, abs=1e-4)
+    predicted = make_learner("least-squares").predict(*(getattr(tasks.sample(40), name) for name in "xy"))
+    assert record.distances is not None and record.distances.keys() == {"least-squares"}
+    assert record.distances["least-squares"].mean == pytest.approx(float(predicted.square().mean()), rel=1e-3)
+
+
+def test_labels_have_no_distances_and_given_references_replace_the_usual_ones(tasks: TaskDistribution):
+    assert evaluate(make_learner("uniform"), tasks, episodes=2).record().distances is None
+    functions = FunctionDistribution(length=15)
+    zero = Zero(n_features=20, n_classes=1)
+    curve = evaluate(zero, functions, episodes=4, references={"nothing": zero})
+    assert curve.distances.keys() == {"nothing"} and not curve.distances["nothing"].any()
 
 
 def test_the_data_are_named_by_their_fingerprint(tasks: TaskDistribution):

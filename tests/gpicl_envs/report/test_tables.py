@@ -6,6 +6,7 @@ from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.evaluation.records import ScoredRecord
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.report import group, latex_table, markdown_table, write_report
+from gpicl_envs.report.model import details
 from gpicl_envs.tasks.regression import FunctionDistribution
 
 
@@ -58,6 +59,26 @@ def test_squared_errors_are_better_if_smaller(tmp_path):
     assert rows[0].learner == "least-squares" and rows[0].final.mean < 0.01
     assert "mean squared error over the last position" in markdown_table(group(records)).lower()
     assert "least-squares" in write_report(records, tmp_path).read_text(encoding="utf-8")
+
+
+def test_the_distances_of_predicted_values_are_stated():
+    tasks = FunctionDistribution("LinearRegression", length=9, n_features=4, noise=0.5)
+    made = [make_learner(name, n_features=4, n_classes=1) for name in ("ridge", "least-squares")]
+    columns = group([curve.record() for curve in evaluate_all(made, tasks, episodes=30)])
+    lines = markdown_table(columns).splitlines()
+    assert any(line.startswith("least-squares, LinearRegression, seen-task: 0.000 ") for line in lines)
+    table = details(columns)
+    assert (
+        table.heads[-2:] == ["distance to least-squares", "distance to optimal-ridge"] and "Distance: " in table.caption
+    )
+    assert {len(row.cells) for row in table.rows} == {len(table.heads)}
+    (record,) = (record for record in columns["LinearRegression, seen-task"] if record.learner == "ridge")
+    cell = next(row.cells[-1] for row in table.rows if row.cells[0].text == "ridge")
+    assert cell.value == record.distances["optimal-ridge"].mean > 0
+
+
+def test_accuracies_have_no_distances(records: list[ScoredRecord]):
+    assert "istance" not in markdown_table(group(records)) + details(group(records)).caption
 
 
 def test_four_columns_of_accuracies_have_an_interquartile_mean():

@@ -176,3 +176,12 @@ def test_a_value_must_be_finite():
     env.reset(seed=0)
     with pytest.raises(ValueError, match="value nan: give finite float32 values"):
         env.step([float("nan")])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_variance_of_the_values_is_the_one_stated(function: str):
+    tasks = FunctionDistribution(function, length=8, n_features=6)
+    y = tasks.sample(8000, seed=3).y.double()
+    assert y.square().mean().item() == pytest.approx(tasks.target_variance, rel=0.07)
+    noisy = FunctionDistribution(function, length=8, n_features=6, noise=2.0)
+    assert noisy.target_variance == tasks.target_variance  # of the function alone
