@@ -1,4 +1,4 @@
-"""`TableDistribution`: synthetic tables of rows and columns, as a distribution of classification problems.
+"""`TableDistribution`: synthetic tables of rows and columns, as a distribution of classification or regression problems.
 
 A prior for meta-training, in the manner of prior-fitted networks (Müller et al. 2022, arXiv:2112.10510; Hollmann et al.
 2023, TabPFN, arXiv:2207.01848): a learner that has seen enough of it can learn from small real tables.
@@ -61,7 +61,8 @@ class TableDistribution(EpisodeDistribution):
         prior: `"SyntheticTables"`.
         length: N, examples (rows) in an episode.
         n_features: D, features of x.
-        n_classes: K.
+        n_classes: K; with 1 the targets are real values (regression): the score that the rule gives, with noise,
+            standardised over the episode; there are no clusters then.
         active_classes: least and most classes of a task; 2 and K by default.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`, which share no one-off tasks and no rows.
@@ -90,9 +91,8 @@ class TableDistribution(EpisodeDistribution):
         self.name = check_choice("prior", prior, (NAME,))
         self.length = check_integer("length", length, 2, why="columns are standardised over the episode")
         self.n_features = check_integer("n_features", n_features, 2)
-        self.n_classes = check_integer("n_classes", n_classes, 2)
-        low, high = (2, n_classes) if active_classes is None else active_classes
-        self.active_classes = low, high
+        self.n_classes = check_integer("n_classes", n_classes, 1)
+        self.active_classes = self._check_active(active_classes)
         self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
         self.split = check_choice("split", split, SPLITS)
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
@@ -113,16 +113,27 @@ class TableDistribution(EpisodeDistribution):
         """Return the input itself, (D,): there is no base input."""
         return episodes.x[row, position].cpu().numpy()
 
+    def _check_active(self, active_classes: tuple[int, int] | None) -> tuple[int, int]:
+        """The least and the most classes of a task."""
+        if self.is_regression:
+            if active_classes is not None:
+                raise ValueError(f"active_classes={active_classes!r} is of labels, but n_classes=1: leave it out.")
+            return 1, 1
+        low, high = (2, self.n_classes) if active_classes is None else active_classes
+        low = check_integer("active_classes[0]", low, 2, self.n_classes, "n_classes")
+        return low, check_integer("active_classes[1]", high, low, self.n_classes, "from the least to n_classes")
+
     def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> TableTasks:
         draw = Draws(streams, TABLE)
         size, kind, is_two, active, factors = draw.uniform(5).unbind(1)
         n_columns = (2 * ((self.most_columns + 1) / 2) ** size).long().clamp(2, self.most_columns)
         low, high = self.active_classes
+        kinds = len(KINDS) - self.is_regression  # clusters are of classes
         n_active = torch.where(is_two < 0.4, low, low + ((high - low + 1) * active).long().clamp(max=high - low))
         return TableTasks(
             ids,
             streams,
-            kind=(len(KINDS) * kind).long().clamp(max=len(KINDS) - 1),
+            kind=(kinds * kind).long().clamp(max=kinds - 1),
             n_columns=n_columns,
             n_factors=((n_columns + 1) ** factors).long().clamp_min(1).minimum(n_columns),
             n_active=n_active,
@@ -145,8 +156,13 @@ class TableDistribution(EpisodeDistribution):
         scores = class_scores(draw, tasks.kind, read, n_read, self.n_classes)
         number = self._labels(draw, noise, tasks, scores, group)
         self._place(draw, transformed(draw, columns), has_column, tasks.n_columns, out)
-        y = tasks.slots.gather(1, number)
-        return Episodes(out, y, torch.full_like(y, -1), tasks)
+        y = self._values(draw, noise, scores) if self.is_regression else tasks.slots.gather(1, number)
+        return Episodes(out, y, torch.full_like(number, -1), tasks)
+
+    def _values(self, draw: Draws, noise: Draws, scores: torch.Tensor) -> torch.Tensor:
+        """(B, N, 1) scores → (B, N) targets: half of them with noise of up to 0.7 standard deviations."""
+        deviation = torch.where(draw.chance(0.5), draw.between(0, 0.7), 0.0)
+        return standardised(scores + deviation * noise.normal(self.length, 1))[..., 0]
 
     def _clusters(
         self, draw: Draws, noise: Draws, tasks: TableTasks, factors: torch.Tensor
