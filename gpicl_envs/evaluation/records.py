@@ -123,6 +123,8 @@ class ScoredRecord(Record):
         wall_seconds: time that the predictions took.
         nll: (N,) negative log-likelihood of the label at each position, in nats. None, as all below, for regression.
         interval_method: of the means; those of `ece` and `examples_to` are of the bootstrap in all records.
+        forgetting: with `drift="return"`, accuracy (or error) lost on the first task when it returns; None without.
+        relearning: how much better it goes then than when the task was new; see `metrics.Return`.
         interval_note: why the intervals are less sure than they say, if there are too few episodes or tasks.
         final_nll: the same over the final positions; None, as `ece` and `examples_to`, for one episode alone.
         ece: expected calibration error over the final positions, a fraction.
@@ -151,6 +153,8 @@ class ScoredRecord(Record):
     ece: Estimate | None = None
     reliability: Reliability | None = None
     examples_to: dict[str, list[int | None]] | None = None
+    forgetting: Estimate | None = None
+    relearning: Estimate | None = None
     interval_method: str = "hierarchical bootstrap"  # of records made before this field existed
     interval_note: str = ""
 
