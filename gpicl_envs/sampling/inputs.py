@@ -154,7 +154,7 @@ class Inputs:
         self._mean, self._std = self.dataset.moments
         self._projector = Projection(self.projection, kept, n_inputs, self.route)
         self._longest = max(map(len, self.runs))
-        self._places = [torch.tensor(run, device=self.device) for run in self.runs]
+        self._places = [torch.tensor(run, device="cpu").to(self.device) for run in self.runs]
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
