@@ -35,6 +35,9 @@ EVERY_VARIANT = [
     {"length": 21, "burstiness": 4, "p_bursty": 0.5, "zipf": 1.0},
     {"length": 6, "zipf": 1.0, "query": "not-in-context", "classes": (0, 8), "active_classes": (6, 8)},
     {"length": 9, "query": "in-context"},
+    {"drift_every": 6, "drift": "return"},
+    {"drift_every": 5, "drift": "return", "n_tasks": 9, "distractors": 3},
+    {"dataset": "Clusters", "n_clusters": 70, "within_class_noise": 0.5, "active_classes": 70, "zipf": 1.0},
 ]
 
 

@@ -53,6 +53,8 @@ CLASSIFICATION: dict[str, dict[str, Any]] = {
     "drift of all": {"dataset": "Digits", "drift_every": 13, "length": 40},
     "drift of projections": {"dataset": "Digits", "drift_every": 13, "drift": "projection", "n_tasks": 5},
     "drift of labels": {"dataset": "Digits", "drift_every": 13, "drift": "labels", "permutation_bias": 0.4},
+    "return of all": {"dataset": "Digits", "drift_every": 13, "drift": "return", "length": 44},
+    "many clusters": {"dataset": "Clusters", "n_clusters": 90, "within_class_noise": 0.7, "active_classes": 90},
     "distractors": {"dataset": "Digits", "distractors": 20, "n_features": 60},
     "distractors, drift": {"dataset": "Digits", "distractors": 9, "n_features": 40, "drift_every": 30, "n_tasks": 3},
     "shots": {"n_classes": 5, "shots": 3},
@@ -92,6 +94,7 @@ REGRESSION: dict[str, dict[str, Any]] = {
     "sparse": {"function": "SparseLinearRegression", "n_tasks": 5, "split": "test"},
     "network": {"function": "TwoLayerNetwork", "noise": 0.5, "length": 30},
     "tree": {"function": "DecisionTree", "drift_every": 12, "n_features": 7},
+    "returning": {"drift_every": 9, "drift": "return", "length": 30, "n_tasks": 2},
     "noisy, numbered, drifting": {"noise": 0.1, "n_tasks": 3, "drift_every": 40, "task_seed": 2},
 }
 ENVIRONMENTS: dict[str, dict[str, Any]] = {

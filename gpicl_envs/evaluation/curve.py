@@ -12,14 +12,17 @@ from gpicl_envs.evaluation.intervals import METHOD, Interval, accuracy_interval,
 from gpicl_envs.evaluation.metrics import (
     BINS,
     LAST,
+    Return,
     calibration_error,
     columns,
     examples_to,
     percentile_interval,
     resampled_means,
+    return_metrics,
 )
 from gpicl_envs.evaluation.provenance import provenance
 from gpicl_envs.evaluation.records import Band, Estimate, Metric, Reliability, ScoredRecord
+from gpicl_envs.tasks.base import RETURN
 
 LEVELS = (0.5, 0.7)
 DIGITS = 5  # kept of each number in a record
@@ -86,6 +89,16 @@ class LearningCurve:
         """Accuracy, or mean squared error, over the final positions."""
         return self.interval(self.final_scores, min(self.final_positions, self.scores.shape[1]))
 
+    @property
+    def returned(self) -> Return | None:
+        """Forgetting and relearning, if the first task returns and shows as many examples as are final ones."""
+        if self.tasks.get("drift") != RETURN:
+            return None
+        every, n = int(self.tasks["drift_every"]), self.final_positions
+        if self.scores.shape[1] < 2 * every + min(n, every):
+            return None
+        return return_metrics(self.scores, every, self.task_id, n=n)
+
     def interval(self, scores: NDArray[Any], positions: int = 1) -> Interval:
         """Return the mean over the episodes of accuracies, or mean squared errors, with its 95 % interval.
 
@@ -142,6 +155,8 @@ class LearningCurve:
             "final": _estimate(self.final),
             "area": _estimate(self.interval(self.scores.mean(1, dtype=np.float64), n)),
         }
+        if returned := self.returned:
+            found |= {"forgetting": _estimate(returned.forgetting), "relearning": _estimate(returned.relearning)}
         if self.likelihood is not None:
             return found | self._likelihoods(self.likelihood)
         distances = {name: _estimate(self.interval(values)) for name, values in self.distances.items()}

@@ -1,12 +1,13 @@
-"""Statistics of learning curves, and the bootstrap for those that are no means, in NumPy."""
+"""Statistics of learning curves, forgetting and relearning, and the bootstrap for those that are no means, in NumPy."""
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gpicl_envs.evaluation.intervals import TAIL, Interval, task_numbers
+from gpicl_envs.evaluation.intervals import TAIL, Interval, accuracy_interval, mean_interval, task_numbers
 
 LAST = 10  # number of final positions, unless a suite has another
 RESAMPLES = 1000
@@ -52,6 +53,57 @@ def resampled_means(values: ArrayLike, tasks: ArrayLike | None = None, *, seed: 
 def _kept_counts(groups: bytes, seed: int) -> NDArray[np.uint16]:
     """All resamples at once: a report needs the same ones many times."""
     return _counts(np.frombuffer(groups, np.int64), RESAMPLES, np.random.default_rng(seed))
+
+
+class Return(NamedTuple):
+    """What remains of task A after task B, if an episode shows A, B and A again (`drift="return"`).
+
+    Args:
+        before: accuracy, or mean squared error, on the last n examples of the first segment.
+        after: the same on the first n examples of the third.
+        forgetting: how much worse `after` is than `before`; near 0 for a learner that keeps A, and what it had learned
+            of A for one that keeps nothing.
+        relearning: how much better `after` is than the first n examples of the episode, when A was new (the savings of
+            Ebbinghaus 1885); 0 if nothing remains, negative if what B left is in the way.
+    """
+
+    before: Interval
+    after: Interval
+    forgetting: Interval
+    relearning: Interval
+
+
+def return_metrics(scores: ArrayLike, drift_every: int, tasks: ArrayLike | None = None, *, n: int = LAST) -> Return:
+    """Return forgetting and relearning with their 95 % intervals over episodes, of paired differences.
+
+    Args:
+        scores: (E, N) bool, whether each prediction was correct, or real squared errors.
+        drift_every: length of a segment; N must hold the first n examples of the third.
+        tasks: (E,) the task of each episode, negative for one-off tasks; by default all are one-off.
+        n: examples at the ends of segments, at most `drift_every`.
+    """
+    scores = np.asarray(scores)
+    n = min(n, drift_every)
+    if scores.shape[1] < 2 * drift_every + n:
+        raise ValueError(
+            f"Episodes of {scores.shape[1]} examples do not hold two segments of drift_every={drift_every} and {n} "
+            f"examples after the return: give a length of at least {2 * drift_every + n}."
+        )
+    accuracies, values = scores.dtype == np.bool_, scores.astype(np.float64)
+    before = values[:, drift_every - n : drift_every].mean(1)
+    after, new = values[:, 2 * drift_every : 2 * drift_every + n].mean(1), values[:, :n].mean(1)
+    sign = 1.0 if accuracies else -1.0
+
+    def difference(one: Array, other: Array) -> Interval:
+        bounds = (-1.0, 1.0) if accuracies else (-np.inf, np.inf)
+        return mean_interval(sign * (one - other), tasks, step=1 / n if accuracies else 0.0, bounds=bounds)
+
+    def level(one: Array) -> Interval:
+        if accuracies:
+            return accuracy_interval(one, tasks, positions=n)
+        return mean_interval(one, tasks, bounds=(0.0, np.inf))
+
+    return Return(level(before), level(after), difference(before, after), difference(after, new))
 
 
 def calibration_error(bins: Array) -> Array:

@@ -125,6 +125,8 @@ class ScoredRecord(Record):
         distances: reference learner such as `"optimal-ridge"` → mean squared distance of predictions to its own, over
             all positions; for regression.
         interval_method: of the means; those of `ece` and `examples_to` are of the bootstrap in all records.
+        forgetting: with `drift="return"`, accuracy (or error) lost on the first task when it returns; None without.
+        relearning: how much better it goes then than when the task was new; see `metrics.Return`.
         interval_note: why the intervals are less sure than they say, if there are too few episodes or tasks.
         final_nll: the same over the final positions; None, as `ece` and `examples_to`, for one episode alone.
         ece: expected calibration error over the final positions, a fraction.
@@ -154,6 +156,8 @@ class ScoredRecord(Record):
     reliability: Reliability | None = None
     examples_to: dict[str, list[int | None]] | None = None
     distances: dict[str, Estimate] | None = None
+    forgetting: Estimate | None = None
+    relearning: Estimate | None = None
     interval_method: str = "hierarchical bootstrap"  # of records made before this field existed
     interval_note: str = ""
 

@@ -1,4 +1,4 @@
-"""The input of each example of an episode: z-normalised, projected (segment by segment), among distractors.
+"""The input of each example of an episode: z-normalised, projected (by one A or several), among distractors.
 
 Random linear projections are made from standard normals, by two routes of the same distribution. The matrix route
 makes A. The Cholesky route does not: the rows of A X̄ᵀ are i.i.d. N(0, X̄ X̄ᵀ / N_x), so X = L Z with
@@ -128,7 +128,7 @@ class Inputs:
     """How examples become the inputs of an episode; the other arguments are as in `TaskDistribution`.
 
     Args:
-        segments: runs of examples that share one A.
+        runs: the positions, in order, of the examples that share one A, for each A.
 
     Raises:
         ValueError: without a projection, n_features is not the number of base inputs and distractors.
@@ -139,7 +139,7 @@ class Inputs:
     n_features: int
     projection: str
     distractors: int
-    segments: tuple[slice, ...]
+    runs: tuple[list[int], ...]
     route: str
     device: torch.device
 
@@ -153,7 +153,8 @@ class Inputs:
             )
         self._mean, self._std = self.dataset.moments
         self._projector = Projection(self.projection, kept, n_inputs, self.route)
-        self._longest = self.segments[0].stop  # examples of the longest segment
+        self._longest = max(map(len, self.runs))
+        self._places = [torch.tensor(run, device="cpu").to(self.device) for run in self.runs]
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
@@ -176,16 +177,16 @@ class Inputs:
             places = self._feature_places(task[piece]).unsqueeze(1).expand_as(x[piece])
             x[piece] = torch.cat([projected, noise], dim=2).gather(2, places)
 
-    def matrices(self, task: Streams, segment: NDArray[np.int64]) -> torch.Tensor | None:
-        """Return A (B, D, N_x) of a segment (B,) of each task, with zero rows at distractors; None if there is no A."""
+    def matrices(self, task: Streams, run: NDArray[np.int64]) -> torch.Tensor | None:
+        """Return A (B, D, N_x) of a run (B,) of each task, with zero rows at distractors; None if there is no A."""
         if self.route == "cholesky":
             return None
-        segment = np.minimum(segment, len(self.segments) - 1)
+        run = np.minimum(run, len(self.runs) - 1)
         matrices = torch.zeros(
             len(task), self.n_features, self.dataset.n_inputs, dtype=torch.float32, device=self.device
         )
-        for one in np.unique(segment):
-            rows = np.flatnonzero(segment == one)
+        for one in np.unique(run):
+            rows = np.flatnonzero(run == one)
             place = torch.from_numpy(rows).to(self.device)
             matrices[place, : self._projector.n_features] = self._matrices(task[rows], int(one))
         if self.distractors:
@@ -193,24 +194,28 @@ class Inputs:
         return matrices
 
     def _project(self, task: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
-        """Write the projected images into x (B, N, D − distractors), segment by segment."""
+        """Write the projected images into x (B, N, D − distractors), run by run."""
         if self.projection == "none":
             x.copy_(self.images(index))
             return
-        for number, examples in enumerate(self.segments):
-            columns = index[:, examples]
-            noise = self._noise(task, columns.shape[1], number)
+        for number, (run, places) in enumerate(zip(self.runs, self._places, strict=True)):
+            whole = run[-1] - run[0] < len(run)  # without a gap
+            columns = index[:, run[0] : run[-1] + 1] if whole else index[:, places]
+            noise = self._noise(task, len(run), number)
             same = columns if self.dataset.with_replacement else None
-            self._projector.project(self.images(columns), noise, same, x[:, examples])
+            part = x[:, run[0] : run[-1] + 1] if whole else x.new_empty(len(x), len(run), x.shape[2])
+            self._projector.project(self.images(columns), noise, same, part)
+            if not whole:
+                x[:, places] = part
 
-    def _matrices(self, task: Streams, segment: int) -> torch.Tensor:
-        """(B, D − distractors, N_x) A of one segment."""
+    def _matrices(self, task: Streams, run: int) -> torch.Tensor:
+        """(B, D − distractors, N_x) A of one run."""
         if self.projection == "none":
             return torch.eye(self.dataset.n_inputs, dtype=torch.float32, device=self.device).expand(len(task), -1, -1)
-        return self._projector.matrices(self._noise(task, self._longest, segment))
+        return self._projector.matrices(self._noise(task, self._longest, run))
 
-    def _noise(self, task: Streams, length: int, segment: int) -> torch.Tensor:
-        return task.normal(*self._projector.noise_shape(length), substream=PROJECTION + segment * SEGMENT_SUBSTREAMS)
+    def _noise(self, task: Streams, length: int, run: int) -> torch.Tensor:
+        return task.normal(*self._projector.noise_shape(length), substream=PROJECTION + run * SEGMENT_SUBSTREAMS)
 
     def _feature_places(self, task: Streams) -> torch.Tensor:
         """(B, D) the place of each feature of x among the projected features followed by the distractors."""

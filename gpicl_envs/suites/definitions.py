@@ -101,6 +101,17 @@ EVERY_DATASET = (
     *("CIFAR10", "CIFAR100", "SVHN", "Omniglot", "Digits", "Random", "Clusters"),
 )
 
+ROBUST = (
+    _mnist("plain"),
+    _mnist("label-noise-10", label_noise=0.1),
+    _mnist("label-noise-30", label_noise=0.3),
+    _mnist("imbalance-10", class_imbalance=10.0),
+    _mnist("drift-task-50", drift_every=50, drift="task"),
+    _mnist("drift-labels-50", drift_every=50, drift="labels"),
+    _mnist("distractors-392", distractors=392),
+    _mnist("length-1000", episodes=128, length=1000),
+)
+
 SUITES = {
     suite.name: suite
     for suite in (
@@ -122,15 +133,16 @@ SUITES = {
         Suite(
             "gpicl-robust",
             "unseen tasks of MNIST with wrong labels, imbalance, drift, distractors, and ten times the length",
+            ROBUST,
+        ),
+        Suite(
+            "gpicl-robust-v2",
+            "gpicl-robust, the return of a first task after another, 3 of 10 classes, and bursts of classes",
             (
-                _mnist("plain"),
-                _mnist("label-noise-10", label_noise=0.1),
-                _mnist("label-noise-30", label_noise=0.3),
-                _mnist("imbalance-10", class_imbalance=10.0),
-                _mnist("drift-task-50", drift_every=50, drift="task"),
-                _mnist("drift-labels-50", drift_every=50, drift="labels"),
-                _mnist("distractors-392", distractors=392),
-                _mnist("length-1000", episodes=128, length=1000),
+                *ROBUST,
+                _mnist("drift-return-40", length=120, drift_every=40, drift="return"),
+                _mnist("active-classes-3", active_classes=3),
+                _mnist("bursts-33", burstiness=33),
             ),
         ),
         Suite(

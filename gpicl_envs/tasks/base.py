@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import SPLITS
-from gpicl_envs.errors import check_integer
+from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.substreams import EPISODE, FIXED_TASK, ONE_OFF_TASK, TASK_ID
 from gpicl_envs.sampling.torch_modes import in_plain_mode
@@ -23,6 +23,7 @@ from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 LENGTH = 100
 ONE_OFF = -1
+RETURN = "return"  # a drift: tasks A, B, A, B, …
 MAX_TASKS = 1 << 31
 
 
@@ -45,6 +46,19 @@ def check_drift_every(drift_every: int | None, length: int) -> int | None:
         raise ValueError(f"drift_every={drift_every!r} needs a length of at least 2: one example shows no change.")
     why = f"with length={length}, a later change would never be seen"
     return check_integer("drift_every", drift_every, 1, length - 1, why)
+
+
+def check_drift(drift: str, valid: tuple[str, ...], drift_every: int | None, length: int) -> str:
+    """Return what changes, if it is said when, and if a task that is to return does so within the episode."""
+    check_choice("drift", drift, valid)
+    if drift_every is None and drift != "task":
+        raise ValueError(f"drift={drift!r} sets what changes, but not when: give drift_every too.")
+    if drift == RETURN and drift_every is not None and length <= 2 * drift_every:
+        raise ValueError(
+            f"drift={RETURN!r} needs three segments, but length={length} with drift_every={drift_every} has "
+            f"{-(-length // drift_every)}: give a length above {2 * drift_every}, or a smaller drift_every."
+        )
+    return drift
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,7 @@ class EpisodeDistribution(ABC):
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`, which share no one-off tasks and no draws of examples.
         drift_every: the number of examples after which the task changes, or None.
+        drift: what changes then; with `"return"`, every other segment is of the same task.
         task_seed: seed of the numbered tasks.
         device: where episodes are made.
     """
@@ -94,6 +109,7 @@ class EpisodeDistribution(ABC):
     n_tasks: int | None
     split: str
     drift_every: int | None
+    drift: str
     task_seed: int
     device: torch.device
 
@@ -209,3 +225,7 @@ class EpisodeDistribution(ABC):
     def segment_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of the segment of each position; the last one after the end."""
         return np.minimum(position, self.length - 1) // (self.drift_every or self.length)
+
+    def version(self, segment: Any) -> Any:
+        """Return the number of the task that a segment (or each of an array) is of, among those of the episode."""
+        return segment % 2 if self.drift == RETURN else segment

@@ -33,12 +33,21 @@ from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
 from gpicl_envs.sampling.labels import add_label_noise, add_noise_among, apply_permutations, draw_permutations
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.pool import Pool
-from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device, check_drift_every
+from gpicl_envs.tasks.base import (
+    LENGTH,
+    MAX_TASKS,
+    RETURN,
+    EpisodeDistribution,
+    Task,
+    check_device,
+    check_drift,
+    check_drift_every,
+)
 from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
 
 MAX_IMAGE_SIZE = 1024  # pixels a side
 MAX_CLUSTERS = 2048  # of as many inputs: half a gigabyte
-DRIFTS = ("task", "projection", "labels")
+DRIFTS = ("task", "projection", "labels", RETURN)
 
 
 class TaskDistribution(EpisodeDistribution):
@@ -64,7 +73,8 @@ class TaskDistribution(EpisodeDistribution):
         class_imbalance: ratio ≥ 1 of the probabilities of the most and the least frequent class, with the others
             between them on a geometric scale (the long tail of Cui et al. 2019); each task ranks its classes at random.
         drift_every: if given, the task changes every `drift_every` examples.
-        drift: what changes then: `"projection"` (A), `"labels"` (ρ), or `"task"` (both, if they are random).
+        drift: what changes then: `"projection"` (A), `"labels"` (ρ), or `"task"` (both, if they are random). With
+            `"return"`, both change back every second time: tasks A, B, A, B, … in at least three segments.
         distractors: number of the D features that are N(0, 1) noise, drawn for each example, at places that each task
             draws; A fills the others.
         shots: if given, the first K · shots examples are `shots` of each class, in random order; the classes of the
@@ -158,7 +168,7 @@ class TaskDistribution(EpisodeDistribution):
         self.label_noise = check_fraction("label_noise", label_noise)
         self.class_imbalance = check_number("class_imbalance", class_imbalance, 1)
         self.drift_every = check_drift_every(drift_every, self.length)
-        self.drift = check_choice("drift", drift, DRIFTS)
+        self.drift = check_drift(drift, DRIFTS, self.drift_every, self.length)
         self.distractors = check_integer("distractors", distractors, 0, n_features - 1, "x needs another feature too")
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self._check_combinations()
@@ -169,11 +179,10 @@ class TaskDistribution(EpisodeDistribution):
         given = self.shots, self.class_imbalance, examples_per_task, sequences
         self._examples = Examples(pool, self.length, counts, self.active_classes is not None, *given)
         self.examples_per_task = None if examples_per_task is None else int(examples_per_task)
-        segments = self.segments(self._drifts("projection"))
-        self.route = choose_route(route, projection, n_tasks is None, segments[0].stop, data.n_inputs)
-        self._inputs = Inputs(
-            data, split, self.n_features, projection, self.distractors, segments, self.route, self.device
-        )
+        runs = self._runs()
+        longest = max(map(len, runs))
+        self.route = choose_route(route, projection, n_tasks is None, longest, data.n_inputs)
+        self._inputs = Inputs(data, split, self.n_features, projection, self.distractors, runs, self.route, self.device)
 
     @property
     def fingerprint(self) -> str:
@@ -212,7 +221,8 @@ class TaskDistribution(EpisodeDistribution):
             tasks: B tasks.
             segment: (B,) the segment of a drifting task; the first by default. Distractors have rows of zeros.
         """
-        return self._inputs.matrices(tasks.streams, np.zeros(len(tasks), np.int64) if segment is None else segment)
+        segment = np.zeros(len(tasks), np.int64) if segment is None else self.version(segment)
+        return self._inputs.matrices(tasks.streams, segment)
 
     def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
         """Return the B hidden tasks, each at its current example (B,)."""
@@ -229,8 +239,9 @@ class TaskDistribution(EpisodeDistribution):
         classes, active = self._examples.classes(streams)
         n_numbers, n_labels = classes.shape[1], max(self.n_classes, classes.shape[1])
         if self.permute_labels:
-            n_segments = len(self._label_segments)
-            rho = draw_permutations(streams, n_labels, n_segments, self.permutation_bias, self.task_seed)
+            versions = [self.version(segment) for segment in range(len(self._label_segments))]
+            own = draw_permutations(streams, n_labels, max(versions) + 1, self.permutation_bias, self.task_seed)
+            rho = torch.stack([own[:, version] for version in versions], dim=1)
         else:
             rho = torch.arange(n_labels, device=self.device).expand(len(streams), 1, -1)
         return ClassificationTasks(ids, streams, classes, rho[..., :n_numbers] % self.n_classes, active)
@@ -269,7 +280,14 @@ class TaskDistribution(EpisodeDistribution):
         return (low if ends[0] is given else [low, high]), (low, high)
 
     def _drifts(self, what: str) -> bool:
-        return self.drift_every is not None and self.drift in (what, "task")
+        return self.drift_every is not None and self.drift in (what, "task", RETURN)
+
+    def _runs(self) -> tuple[list[int], ...]:
+        """The positions of the examples that share one A, for each A of an episode."""
+        segments = [list(range(self.length)[segment]) for segment in self.segments(self._drifts("projection"))]
+        if self.drift != RETURN:
+            return tuple(segments)
+        return tuple(sum(segments[version::2], []) for version in (0, 1))
 
     def _check_combinations(self) -> None:
         if self.permutation_bias and not self.permute_labels:
@@ -277,11 +295,9 @@ class TaskDistribution(EpisodeDistribution):
                 f"permutation_bias={self.permutation_bias} has no effect with permute_labels=False: leave one out."
             )
         if self.drift_every is None:
-            if self.drift != "task":
-                raise ValueError(f"drift={self.drift!r} sets what changes, but not when: give drift_every too.")
             return
         random = {"projection": self.projection != "none", "labels": self.permute_labels}
-        if not (any(random.values()) if self.drift == "task" else random[self.drift]):
+        if not random.get(self.drift, any(random.values())):
             raise ValueError(
                 f"drift={self.drift!r} has nothing to change: projection={self.projection!r} and permute_labels="
                 f"{self.permute_labels} fix it. Make it random, or leave drift_every out."

@@ -16,7 +16,16 @@ from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import check_choice, check_integer, check_number
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_SUBSTREAMS
-from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device, check_drift_every
+from gpicl_envs.tasks.base import (
+    LENGTH,
+    MAX_TASKS,
+    RETURN,
+    EpisodeDistribution,
+    Task,
+    check_device,
+    check_drift,
+    check_drift_every,
+)
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 NONZERO = 3  # coordinates of a sparse linear function
@@ -110,7 +119,8 @@ class FunctionDistribution(EpisodeDistribution):
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`, which share no one-off functions and no inputs.
         noise: standard deviation of Gaussian noise on y.
-        drift_every: if given, a new function is drawn every `drift_every` examples.
+        drift_every: if given, the function changes every `drift_every` examples.
+        drift: `"task"`: to a new function; `"return"`: functions A, B, A, B, … in at least three segments.
         task_seed: seed of the numbered tasks.
         device: where episodes are made.
 
@@ -128,6 +138,7 @@ class FunctionDistribution(EpisodeDistribution):
         split: str = "train",
         noise: float = 0.0,
         drift_every: int | None = None,
+        drift: str = "task",
         task_seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> None:
@@ -139,6 +150,7 @@ class FunctionDistribution(EpisodeDistribution):
         self.split = check_choice("split", split, SPLITS)
         self.noise = check_number("noise", noise, 0)
         self.drift_every = check_drift_every(drift_every, self.length)
+        self.drift = check_drift(drift, ("task", RETURN), self.drift_every, self.length)
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self.device = check_device(device)
 
@@ -153,7 +165,7 @@ class FunctionDistribution(EpisodeDistribution):
 
     def parameters(self, tasks: Tasks, segment: int = 0) -> Parameters:
         """Return the parameters of the tasks' functions in a segment, each with a leading B."""
-        return self.function.draw(tasks.streams, self.n_features, segment * SEGMENT_SUBSTREAMS)
+        return self.function.draw(tasks.streams, self.n_features, self.version(segment) * SEGMENT_SUBSTREAMS)
 
     def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
         """Return the B hidden tasks, each at its current example (B,)."""

@@ -7,9 +7,11 @@ import torch
 
 from gpicl_envs.datasets import Dataset
 from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.report import group, markdown_table
 from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.tasks.oracle import Oracle
 from gpicl_envs.tasks.regression import FunctionDistribution
 
 
@@ -92,3 +94,34 @@ def test_one_episode_of_labels_has_a_record_and_one_of_values_is_refused_with_wh
         curve.record()
     record = evaluate(make_learner("ridge", n_features=20, n_classes=1), tasks, episodes=2).record()
     assert record.final.low >= 0 and np.isfinite(record.curve.high).all()
+
+
+class RemembersTwenty(Learner):
+    """The nearest neighbour among the last twenty examples."""
+
+    name = "remembers-twenty"
+
+    def __init__(self) -> None:
+        super().__init__(n_features=64, n_classes=10)
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        knn = make_learner("knn", n_features=64)
+        rows = [slice(max(0, n - 20), n + 1) for n in range(x.shape[1])]
+        return torch.stack([knn.predict(x[:, row], y[:, row])[:, -1] for row in rows], 1)
+
+
+def test_an_oracle_forgets_nothing_and_a_learner_whose_memory_is_shorter_than_b_all():
+    tasks = TaskDistribution("Clusters", split="test", length=90, n_features=64, drift_every=30, drift="return")
+    oracle, short, long = (
+        evaluate(one, tasks, episodes=200) for one in (Oracle(), RemembersTwenty(), make_learner("knn", n_features=64))
+    )
+    kept = oracle.record()
+    assert kept.forgetting.low <= 0 <= kept.forgetting.high and abs(kept.forgetting.mean) < 0.02
+    lost = short.returned
+    assert lost.forgetting.low > 0.1
+    assert lost.relearning.low <= 0 and lost.relearning.high < 0.05  # it starts as if A were new
+    assert long.returned.relearning.low > 0.1
+    assert short.returned.forgetting.low > long.returned.forgetting.high
+    assert evaluate(Oracle(), TaskDistribution("Clusters", length=20), episodes=3).record().forgetting is None
+    brief = TaskDistribution("Clusters", length=61, n_features=64, drift_every=30, drift="return")
+    assert evaluate(Oracle(), brief, episodes=3).returned is None  # one example after the return

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from gpicl_envs.evaluation import metrics
-from gpicl_envs.evaluation.metrics import calibration_error, examples_to, percentile_interval, resampled_means
+from gpicl_envs.evaluation.metrics import (
+    calibration_error,
+    examples_to,
+    percentile_interval,
+    resampled_means,
+    return_metrics,
+)
 
 
 def test_the_resamples_of_clustered_episodes_spread_as_their_tasks_do():
@@ -59,3 +65,29 @@ def test_a_calibrated_forecaster_has_no_calibration_error_and_a_boaster_has_its_
     boaster = calibrated.copy()
     boaster[0, 11] = 95
     assert calibration_error(calibrated) == 0 and calibration_error(boaster) == pytest.approx(0.2)
+
+
+def test_forgetting_and_relearning_of_made_up_scores():
+    scores = np.zeros((40, 70), bool)
+    scores[:, 20:30] = True  # A, learned perfectly
+    scores[:, 60:64] = True  # on its return, four of the first ten
+    found = return_metrics(scores, 30)
+    assert (found.before.mean, found.after.mean) == (1.0, 0.4)
+    assert found.forgetting.mean == pytest.approx(0.6) and found.relearning.mean == pytest.approx(0.4)
+    for interval in found:
+        assert interval.low <= interval.mean <= interval.high
+    errors = return_metrics((~scores).astype(np.float32), 30, n=5)
+    assert errors.forgetting.mean == pytest.approx(0.2) and errors.relearning.mean == pytest.approx(0.8)
+    assert return_metrics(scores, 5, n=10).before.mean == 0  # no more than a segment
+    with pytest.raises(ValueError, match="Episodes of 70 examples do not hold .* give a length of at least 80"):
+        return_metrics(scores, 35)
+
+
+def test_the_intervals_of_forgetting_hold_the_truth():
+    generator, held = np.random.default_rng(3), 0
+    for _ in range(200):
+        scores = generator.random((50, 70)) < np.repeat([0.1, 0.8, 0.1, 0.1, 0.1, 0.1, 0.5], 10)
+        scores[:, 20:30] = generator.random((50, 10)) < 0.8
+        interval = return_metrics(scores, 30).forgetting
+        held += interval.low <= 0.3 <= interval.high
+    assert 180 <= held <= 200

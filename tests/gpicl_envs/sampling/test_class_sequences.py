@@ -97,16 +97,6 @@ def test_a_query_not_in_the_context_is_drawn_from_the_other_classes():
     assert_frequencies(bursty[:, -1], np.ones(10))
 
 
-def test_held_out_classes_never_occur_and_the_labels_are_all_in_use():
-    train = tasks_of(classes=(0, 7), n_classes=5, length=30).sample(300)
-    new = tasks_of(classes=(7, 10), n_classes=5, active_classes=3, length=30).sample(300)
-    assert train.tasks.classes.unique().tolist() == list(range(7))
-    assert new.tasks.classes.unique().tolist() == [7, 8, 9] and new.y.unique().tolist() == list(range(5))
-    whole, default = tasks_of(classes=(0, 10)).sample(3), tasks_of().sample(3)
-    assert torch.equal(whole.y, default.y) and torch.equal(whole.x, default.x)
-    assert tasks_of(classes=(0, 7)).n_classes == 7  # by default, all that there are
-
-
 def test_active_classes_alone_are_in_bursts_and_queries():
     tasks = tasks_of(active_classes=(4, 7), burstiness=2, p_bursty=0.5, zipf=0.5, length=9, query="in-context")
     shown = tasks.sample(300)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2, ks_2samp
-from small_tasks import tasks_of
+from small_tasks import base_labels, tasks_of
 
 from gpicl_envs.datasets import Dataset, load_dataset
 from gpicl_envs.tasks.classification import TaskDistribution
@@ -154,3 +154,33 @@ def test_identical_images_of_a_user_survive_the_cholesky_route():
     twins = Dataset("twins", {"train": x}, {"train": np.arange(200) % 3}, n_classes=3)
     episodes = TaskDistribution(twins, n_classes=3, length=60, route="cholesky").sample(8)
     assert episodes.x.isfinite().all() and episodes.x.std().item() == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("arguments", [{"n_tasks": 4}, {"route": "matrix"}, {"projection": "orthogonal", "n_tasks": 3}])
+def test_the_first_task_returns_after_another(arguments: dict):
+    tasks = tasks_of(length=47, drift_every=13, drift="return", **arguments)
+    episodes = tasks.sample(4)
+    base = tasks.images(episodes.index)
+    for segment, at in enumerate(tasks.segments()):
+        a = tasks.projections(episodes.tasks, np.full(4, segment))
+        assert torch.allclose(base[:, at] @ a.mT, episodes.x[:, at], atol=1e-4)
+        rho = episodes.tasks.permutation[:, segment]
+        shown = base_labels(tasks, episodes)[:, at]
+        assert torch.equal(rho.gather(1, shown), episodes.y[:, at])
+        first = tasks.projections(episodes.tasks)
+        assert torch.equal(a, first) == (segment % 2 == 0)
+        assert torch.equal(rho, episodes.tasks.permutation[:, 0]) == (segment % 2 == 0)
+
+
+def test_the_cholesky_route_remembers_the_projection_that_returns():
+    tasks = TaskDistribution("MNIST", length=30, drift_every=10, drift="return", n_features=784)
+    assert tasks.route == "cholesky"
+    episodes = tasks.sample(200)
+    wanted = tasks.images(episodes.index)
+    wanted = wanted @ wanted.mT / 784
+    found = episodes.x @ episodes.x.mT / 784
+    a = torch.tensor([*range(10), *range(20, 30)])
+    slope = (found * wanted)[:, a][:, :, a].sum() / wanted.square()[:, a][:, :, a].sum()
+    assert slope.item() == pytest.approx(1, abs=0.02)
+    across = (found * wanted)[:, a][:, :, 10:20].sum() / wanted.square()[:, a][:, :, 10:20].sum()
+    assert abs(across.item()) < 0.02

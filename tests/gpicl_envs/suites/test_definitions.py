@@ -15,6 +15,7 @@ FROZEN = {
     "gpicl-table1": "a08759ab7dc8eb7b",
     "gpicl-mini": "d840f4d98172e074",
     "gpicl-robust": "4c59fc31d9365299",
+    "gpicl-robust-v2": "f2987e3b97ce241b",
     "gpicl-regression": "acb0e6e06ee39267",
 }
 

@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from small_tasks import EVERY_KIND, EVERY_VARIANT
+from small_tasks import EVERY_KIND, EVERY_VARIANT, tasks_of
 
 from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.tasks.regression import FunctionDistribution
 
 
 @pytest.mark.parametrize("arguments", EVERY_KIND + EVERY_VARIANT, ids=str)
@@ -118,3 +119,15 @@ def test_memory_does_not_grow_with_the_number_of_tasks():
     few, many = (TaskDistribution("Digits", n_tasks=n) for n in (2**4, 2**24))
     size = lambda tasks: sum(v.numel() for v in vars(tasks).values() if isinstance(v, torch.Tensor))  # noqa: E731
     assert size(few) == size(many) and int(many.sample(64).task_id.max()) > 2**20
+
+
+@pytest.mark.parametrize("make", [tasks_of, FunctionDistribution])
+def test_a_task_returns_after_two_segments_or_says_why_not(make: type):
+    message = r"drift='return' needs three segments, but length=20 with drift_every=10 has 2: give a length above 20"
+    with pytest.raises(ValueError, match=message):
+        make(length=20, drift_every=10, drift="return")
+    with pytest.raises(ValueError, match="drift='return' sets what changes, but not when: give drift_every too"):
+        make(length=20, drift="return")
+    tasks = make(length=21, drift_every=10, drift="return")
+    assert [tasks.version(segment) for segment in range(4)] == [0, 1, 0, 1]
+    assert tasks.version(tasks.segment_of(np.array([0, 9, 10, 20]))).tolist() == [0, 0, 1, 0]

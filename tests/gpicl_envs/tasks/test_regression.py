@@ -185,3 +185,16 @@ def test_the_variance_of_the_values_is_the_one_stated(function: str):
     assert y.square().mean().item() == pytest.approx(tasks.target_variance, rel=0.07)
     noisy = FunctionDistribution(function, length=8, n_features=6, noise=2.0)
     assert noisy.target_variance == tasks.target_variance  # of the function alone
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_first_function_returns(function: str):
+    tasks = FunctionDistribution(function, length=35, drift_every=10, drift="return", n_features=4)
+    episodes = tasks.sample(3)
+    of_a, of_b = (tasks.function.apply(tasks.parameters(episodes.tasks, segment), episodes.x) for segment in (0, 1))
+    for segment, at in enumerate(tasks.segments()):
+        own, other = (of_a, of_b)[:: 1 if segment % 2 == 0 else -1]
+        assert torch.allclose(episodes.y[:, at], own[:, at], atol=1e-5)
+        assert not torch.allclose(episodes.y[:, at], other[:, at], atol=1e-2)
+    with pytest.raises(ValueError, match="Unknown drift 'labels'"):
+        FunctionDistribution(drift_every=9, drift="labels")
