@@ -25,6 +25,7 @@ from gpicl_agents.evaluations import (
     new_examples,
     seen_tasks,
     summarize,
+    summarize_values,
     unseen_dataset,
     unseen_function,
     unseen_tasks,
@@ -128,7 +129,7 @@ def diagnose_learner(
     tasks = make_tasks(**env_kwargs)
     made = LearnerSpec.parse(learner).make_for(tasks)
     check_learner(made, length=min(24, tasks.length))
-    learners = [made] if tasks.is_regression else [made, LearnerSpec.parse("majority").make_for(tasks)]
+    baseline = LearnerSpec.parse("uniform" if tasks.is_regression else "majority").make_for(tasks)
     evaluations = [seen_tasks(episodes), unseen_tasks(episodes)]
     if tasks.n_tasks is not None:  # there are no new examples of tasks that occur only once
         evaluations.append(new_examples(episodes))
@@ -137,10 +138,13 @@ def diagnose_learner(
     available, missing = find_available(evaluations, env_kwargs)
     results, chance = {}, 0.0 if tasks.is_regression else 1 / tasks.n_classes
     for evaluation, shown in available:
-        curves = evaluate_all(learners, shown, episodes=episodes, seed=SEED, protocol=evaluation.protocol)
-        results[evaluation.name] = summarize(*curves, variance=shown.target_variance)
-        if evaluation.name == SEEN_TASK and not tasks.is_regression:
-            chance = max(chance, float(curves[1].final.mean))
+        curve, other = evaluate_all([made, baseline], shown, episodes=episodes, seed=SEED, protocol=evaluation.protocol)
+        if tasks.is_regression:
+            results[evaluation.name] = summarize_values(curve, other, shown.target_variance)
+            continue
+        results[evaluation.name] = summarize(curve, other)
+        if evaluation.name == SEEN_TASK:
+            chance = max(chance, float(other.final.mean))
     found = diagnose(results, chance, ONE_OFF if tasks.n_tasks is None else SEEN_TASK)
     number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
     what = ("% of the targets' variance explained:",) if tasks.is_regression else ()

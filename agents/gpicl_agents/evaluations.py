@@ -41,8 +41,8 @@ class Evaluation:
 class Summary:
     """What is kept of a learning curve of N positions.
 
-    For regression, accuracy stands for the fraction of the targets' variance that the predictions explain,
-    1 − squared error / variance.
+    For regression, accuracy stands for the fraction of the targets' variance that the predictions explain: how much
+    smaller their squared error is than that of predicting 0.
 
     Args:
         episodes: E.
@@ -110,36 +110,45 @@ def find_available(
     return available, missing
 
 
-def summarize(curve: LearningCurve, baseline: LearningCurve | None = None, *, variance: float = 1.0) -> Summary:
+def summarize(curve: LearningCurve, baseline: LearningCurve | None = None) -> Summary:
     """Return what is kept of a learning curve, with 95 % intervals.
 
     Args:
         curve: of the learner.
         baseline: of another learner on the same episodes, whose gain is subtracted.
-        variance: of the targets; for regression alone.
     """
     first = curve.scores[:, 0].astype(np.float64)
     gain, most = _gains(curve), 1.0
     if baseline is not None:
         gain, most = gain - _gains(baseline), 2.0
-    kept = {"first": curve.interval(first), "final": curve.final, "accuracy": curve.interval(curve.scores)}
-    if curve.metric == "accuracy":
-        step = 1 / min(curve.final_positions, curve.scores.shape[1])
-        kept["gain"] = mean_interval(gain, curve.task_id, step=step, bounds=(-most, most))
-    else:
-        kept = {name: _explained(errors, variance) for name, errors in kept.items()}
-        kept["gain"] = mean_interval(-gain / variance, curve.task_id)
-    estimates = {name: Estimate(*_rounded(kept[name])) for name in ("first", "final", "gain")}
-    return Summary(episodes=len(curve.scores), **estimates, accuracy=Band(*_rounded(kept["accuracy"])))
+    step = 1 / min(curve.final_positions, curve.scores.shape[1])
+    return Summary(
+        episodes=len(curve.scores),
+        first=Estimate(*_rounded(curve.interval(first))),
+        final=Estimate(*_rounded(curve.final)),
+        gain=Estimate(*_rounded(mean_interval(gain, curve.task_id, step=step, bounds=(-most, most)))),
+        accuracy=Band(*_rounded(curve.interval(curve.scores))),
+    )
 
 
-def _explained(errors: Interval, variance: float) -> Interval:
-    """A mean squared error → the fraction of the variance that is explained."""
-    return Interval(*(1 - value / variance for value in (errors.mean, errors.high, errors.low)))
+def summarize_values(curve: LearningCurve, zero: LearningCurve, variance: float) -> Summary:
+    """Return what is kept of a learning curve of squared errors: the fraction of the variance that is explained.
+
+    Args:
+        curve: of the learner.
+        zero: of the learner `uniform`, which predicts 0, on the same episodes.
+        variance: of the targets.
+    """
+    explained = (zero.scores.astype(np.float64) - curve.scores) / variance
+    first, final = explained[:, 0], explained[:, -curve.final_positions :].mean(1)
+    kept = {"first": first, "final": final, "gain": final - first}
+    estimates = {name: Estimate(*_rounded(mean_interval(values, curve.task_id))) for name, values in kept.items()}
+    accuracy = Band(*_rounded(mean_interval(explained, curve.task_id)))
+    return Summary(episodes=len(explained), accuracy=accuracy, **estimates)
 
 
 def _gains(curve: LearningCurve) -> NDArray[np.float64]:
-    """(E,) accuracy, or squared error, over the last positions minus that at the first."""
+    """(E,) accuracy over the last positions minus that at the first."""
     return np.asarray(curve.final_scores - curve.scores[:, 0].astype(np.float64))
 
 

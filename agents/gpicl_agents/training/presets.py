@@ -75,17 +75,17 @@ PRESETS: dict[str, Preset] = {
     "regression": Preset(
         "gated DeltaNet for functions (Garg et al. 2022): nears ridge regression in minutes on two CPU cores",
         learner="gated-deltanet",
-        learner_kwargs=dict(n_layers=2, mlp_width=256),
+        learner_kwargs=dict(width=64, n_layers=3, n_heads=1, mlp_width=256),
         batch_size=64,
         env="GPICL-LinearRegression-v0",
         config=TrainConfig(steps=3000, learning_rate=3e-3, warmup_steps=100, evaluate_every=100),
     ),
     "regression-transformer": Preset(
         "the black-box Transformer on paired tokens for functions: slower than `regression`",
-        learner_kwargs=dict(width=128, n_layers=3, n_heads=2),
+        learner_kwargs=dict(width=64, n_layers=4, n_heads=1, mlp_width=128),
         batch_size=64,
         env="GPICL-LinearRegression-v0",
-        config=TrainConfig(steps=3000, learning_rate=3e-3, warmup_steps=100, evaluate_every=100),
+        config=TrainConfig(steps=3000, learning_rate=4e-3, warmup_steps=100, evaluate_every=100),
     ),
     "paper": Preset(
         "the paper's Transformer (4 layers, 8 heads of 32) on the paper's tokens, with our learning rate: on a CPU it "

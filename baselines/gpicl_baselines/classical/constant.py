@@ -7,9 +7,10 @@ from gpicl_envs.learners.base import Learner, encoded
 
 
 class Uniform(Learner):
-    """Every label is equally likely, whatever has been seen."""
+    """Every label is equally likely, whatever has been seen; for regression, 0."""
 
     name = "uniform"
+    predicts_values = True
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K) zeros."""

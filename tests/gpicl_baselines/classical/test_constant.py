@@ -12,6 +12,8 @@ def test_majority_is_the_rule_of_succession():
 def test_uniform_is_chance_whatever_it_has_seen():
     logits = make_learner("uniform", n_features=3, n_classes=4).predict(torch.randn(2, 5, 3), torch.ones(2, 5).long())
     assert torch.equal(logits.softmax(2), torch.full((2, 5, 4), 0.25))
+    values = make_learner("uniform", n_features=3, n_classes=1).predict(torch.randn(2, 5, 3), torch.ones(2, 5))
+    assert torch.equal(values, torch.zeros(2, 5, 1))
 
 
 def test_majority_of_values_is_the_mean_so_far():
