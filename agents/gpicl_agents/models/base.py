@@ -186,6 +186,7 @@ class SequenceAgent(Learner, nn.Module):
             feedback: (B, T, K) as in `forward`.
             extra_embedding: (B, T, width) added to the tokens.
         """
+        x = x.to(self.read_out.weight.dtype)  # not float32 if the model was made or moved to another precision
         n, end = state.n, state.n + x.shape[1]
         totals = state.total[:, None] + x.cumsum(1)
         directions = normalize(x - totals / torch.arange(n + 2, end + 2, device=x.device)[:, None], dim=2)

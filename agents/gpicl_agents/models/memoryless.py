@@ -57,4 +57,5 @@ class MemorylessMLP(Learner, nn.Module):
         return 0
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.to(self.network[-1].weight.dtype)
         return self.network(normalize(x, dim=-1) * self.n_features**0.5)
