@@ -48,6 +48,11 @@ class WrongShape(Fair):
     def logits(self, x, y): return torch.zeros(*y.shape, 3)
 class Cheats(Fair):
     def logits(self, x, y): return torch.nn.functional.one_hot(y, self.n_classes).float()
+MEMORY = {}
+class CheatsFromMemory(Fair):
+    def logits(self, x, y):
+        labels = torch.nn.functional.one_hot(y, self.n_classes).float()
+        return MEMORY.setdefault(x[:, 0].numpy().tobytes(), labels) if y.shape[1] == 30 else 0 * labels
 class CheatsLater(Fair):
     def logits(self, x, y):
         labels = torch.nn.functional.one_hot(y, self.n_classes).float()

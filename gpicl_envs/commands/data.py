@@ -1,6 +1,7 @@
 """`gpicl data`: list the base datasets, download them, check their files."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from gpicl_envs.commands.arguments import show
 from gpicl_envs.datasets.cache import data_folder
 from gpicl_envs.datasets.dataset import DatasetSpec, Location, simple_name
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, npz_spec
-from gpicl_envs.datasets.user import npz_files, printable, unreadable_npz_files
+from gpicl_envs.datasets.user import NpzFile, npz_files, printable, unreadable_npz_files
 from gpicl_envs.errors import DamagedDataError
 
 WIDTH = 180  # least number of characters in a line of the list
@@ -35,21 +36,38 @@ def data(
 
 
 def _listed(names: tuple[str, ...]) -> list[DatasetSpec]:
-    """The named datasets; by default the registered ones, then the other .npz files of the data folder."""
+    """The named datasets; by default the registered ones, then the other .npz files of the data folder.
+
+    A file that shares the name of a registered dataset and is not its own goes by its name with the suffix.
+    """
     if names:
         return [find_dataset(name) for name in names]
-    taken = {simple_name(name) for name in DATASETS}
-    return [
-        *DATASETS.values(),
-        *(npz_spec(file) for name, file in npz_files().items() if simple_name(name) not in taken),
-    ]
+    taken = {simple_name(name): spec for name, spec in DATASETS.items()}
+    others = []
+    for name, file in npz_files().items():
+        registered = taken.get(simple_name(name))
+        if registered is None:
+            others.append(npz_spec(file))
+        elif not _is_own(registered, file):
+            others.append(replace(npz_spec(file), name=file.path.name))
+    return [*DATASETS.values(), *others]
+
+
+def _is_own(spec: DatasetSpec, file: NpzFile) -> bool:
+    """Whether a registered dataset is in this file, or might be: of several, its error names all."""
+    try:
+        location = spec.location()
+    except ValueError:
+        return True
+    return location is not None and file.path in location.paths
 
 
 def _list(names: tuple[str, ...]) -> None:
     columns = "dataset", "id", "present", "shape", "train + test", "classes", "download", "licence", "source", "where"
     table = Table(*columns, box=None)
     problems = []
-    for spec in _listed(names):
+    listed = _listed(names)
+    for spec in listed:
         try:
             location = spec.location()
         except ValueError as error:  # several files could be meant, or one cannot be read
@@ -70,6 +88,12 @@ def _list(names: tuple[str, ...]) -> None:
         )
     Console(width=max(Console().width, WIDTH)).print(table)
     show(f"Data folder: {printable(data_folder())} (GPICL_DATA_DIR names another).")
+    namesakes = [spec.name for spec in listed if spec.name.endswith(".npz")]
+    if namesakes:
+        show(
+            f"Files that share the name of a registered dataset: {', '.join(namesakes)}. Give dataset= the name with "
+            "the suffix, as listed, or the path."
+        )
     for problem in [*problems, *_unreadable(names, problems).values()]:
         show(f"Skipped: {problem}")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy, one_hot
 
 from gpicl_envs.errors import check_integer
@@ -22,15 +23,23 @@ from gpicl_envs.tasks.episodes import Episodes
 from gpicl_envs.tasks.oracle import Oracle
 
 
-def evaluate(learner: Learner | Oracle, tasks: EpisodeDistribution, **options: Any) -> LearningCurve:
+def evaluate(
+    learner: Learner | Oracle,
+    tasks: EpisodeDistribution,
+    *,
+    altered: Sequence[NDArray[Any]] | None = None,
+    **options: Any,
+) -> LearningCurve:
     """Return the learning curve of one learner.
 
     Args:
         learner: the learner, or the `Oracle`.
         tasks: where the episodes come from.
+        altered: what `altered_logits` returned for this evaluation in a process of its own, to which the predictions
+            are compared instead of those of a copy.
         **options: keyword arguments of `evaluate_all`.
     """
-    return evaluate_all([learner], tasks, **options)[0]
+    return evaluate_all([learner], tasks, altered=[altered], **options)[0]
 
 
 @torch.no_grad()
@@ -43,12 +52,18 @@ def evaluate_all(
     protocol: str | None = None,
     batch_size: int = 16,
     final_positions: int = LAST,
+<<<<<<< HEAD
     references: Mapping[str, Learner] | None = None,
+=======
+    altered: Sequence[Sequence[NDArray[Any]] | None] | None = None,
+>>>>>>> left18
 ) -> list[LearningCurve]:
     """Return the learning curve of each learner on the same episodes.
 
     Episodes are made and dropped batch by batch; 100,000 episodes of 100 examples take 70 MB a learner. Each learner is
     checked for leaks on the first batch and random ones (`leakage.py`); a copy of it predicts these with other labels.
+    The check finds mistakes, not malice: a learner that shares a memory with its copy deceives it if there are only two
+    classes, or real values; `gpicl benchmark` asks in another process.
 
     Args:
         learners: the learners, or the `Oracle`.
@@ -60,8 +75,12 @@ def evaluate_all(
             split, seen for all others.
         batch_size: B, episodes at a time.
         final_positions: how many of the last positions are the final ones.
+<<<<<<< HEAD
         references: for regression, the learners by name to which the distance is measured, those of `find_references`
             by default.
+=======
+        altered: for each learner, as for `evaluate`.
+>>>>>>> left18
 
     Raises:
         TypeError: an argument is not a learner, or not a distribution of episodes.
@@ -73,10 +92,21 @@ def evaluate_all(
     check_integer("final_positions", final_positions, 1)
     _check_arguments(learners, tasks)
     protocol = find_protocol(protocol, tasks)
+<<<<<<< HEAD
     references = find_references(tasks) if references is None else references
     scorers = [_Scorer(learner, tasks, episodes, final_positions, tuple(references)) for learner in learners]
     task_id = np.zeros(episodes, np.int64)
+=======
+>>>>>>> left18
     guarded = guarded_batches(episodes, batch_size, seed)
+    answers = [None] * len(learners) if altered is None else altered
+    if any(found is not None and len(found) != len(guarded) for found in answers):
+        raise ValueError("altered is of another evaluation: give altered_logits(...) of the same arguments.")
+    scorers = [
+        _Scorer(learner, tasks, episodes, final_positions, found)
+        for learner, found in zip(learners, answers, strict=True)
+    ]
+    task_id = np.zeros(episodes, np.int64)
     for number, first in enumerate(range(0, episodes, batch_size)):
         batch = tasks.sample(min(batch_size, episodes - first), seed, first)
         rows = slice(first, first + len(batch))
@@ -91,11 +121,20 @@ class _Scorer:
     """The scores of one learner in E episodes, batch by batch."""
 
     def __init__(
+<<<<<<< HEAD
         self, learner: Learner | Oracle, tasks: EpisodeDistribution, episodes: int, last: int, references: Sequence[str]
+=======
+        self,
+        learner: Learner | Oracle,
+        tasks: EpisodeDistribution,
+        episodes: int,
+        last: int,
+        altered: Sequence[NDArray[Any]] | None,
+>>>>>>> left18
     ) -> None:
         self.learner, self.tasks, self.last = learner, tasks, last
         self.caller: Any = None if isinstance(learner, Oracle) else Caller(learner)
-        self.guard = None if self.caller is None else LeakageGuard(self.caller, last)
+        self.guard = None if self.caller is None else LeakageGuard(self.caller, last, altered)
         self.seconds = 0.0
         shape = episodes, tasks.length
         self.scores: Any = np.zeros(shape, np.float32 if tasks.is_regression else np.bool_)

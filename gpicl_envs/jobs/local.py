@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from threading import Event
 from typing import Any
 
-from gpicl_envs.jobs.job import ATTEMPTS, DIED, Job, Outcome, Runner, one_line, run_job, too_long
+from gpicl_envs.jobs.job import ATTEMPTS, DIED, Job, Outcome, Runner, end_with_parent, one_line, run_job, too_long
 
 GRACE = 5.0  # seconds that a process has to end after its job
 LIBRARIES = ("scipy.stats", "sklearn.isotonic")  # slow to import, and needed by most jobs at some point
+
+in_job = Event()  # set in a process that does a job
 
 
 @contextmanager
@@ -24,7 +27,8 @@ def local_runner(workers: int, time_limit: float) -> Iterator[Runner]:
     """Yield a runner of jobs, `workers` at a time, whose processes end with the block.
 
     Where the system can fork, a process starts in milliseconds, as a copy of one that has imported the modules of the
-    jobs and done nothing else.
+    jobs and done nothing else. A job that needs another process can use a runner, too, before it does anything else:
+    that process is a copy of its own.
 
     Args:
         workers: how many jobs run at the same time.
@@ -78,7 +82,8 @@ class _Process:
                 outcome: Outcome = self.receiver.recv()
                 self.process.join(GRACE)
                 return outcome
-            return None if self.process.exitcode is not None else too_long(time_limit)
+            late = self.process.exitcode is None and time.monotonic() >= self.deadline
+            return too_long(time_limit) if late else None
         except EOFError:
             return None
         except Exception as error:  # such as an outcome of a class that only the job's process knows
@@ -93,6 +98,8 @@ class _Process:
 
 
 def _context(jobs: Sequence[Job]) -> Any:
+    if in_job.is_set() and "fork" in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("fork")
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -113,6 +120,8 @@ def _work(job: Job, sender: Connection, environment: dict[str, str]) -> None:
     """Do a job in this process, send its outcome, and end without waiting for threads that it left behind."""
     os.environ.clear()
     os.environ.update(environment)
+    in_job.set()
+    end_with_parent.cache_clear()  # of the job whose copy this process may be
     try:
         outcome = run_job(job)
     except BaseException as error:

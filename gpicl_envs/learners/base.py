@@ -109,7 +109,7 @@ class Learner:
     def start(self, batch_size: int) -> Any:
         """Return the state of B learners that have seen nothing; for the derived `step`, it holds the examples seen."""
         kind = torch.float32 if self.n_classes == 1 else torch.int64
-        return torch.empty(batch_size, 0, self.n_features), torch.empty(batch_size, 0, dtype=kind)
+        return torch.empty(batch_size, 0, self.n_features, dtype=torch.float32), torch.empty(batch_size, 0, dtype=kind)
 
     def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """Take the label of the previous example, and predict that of the next input.

@@ -67,12 +67,12 @@ def _trial_episodes(learner: Any, batch_size: int, length: int, seed: int) -> tu
     """Gaussian clusters, or linear functions for K = 1: y can be learned from x. (B, N, D) and (B, N)."""
     generator = torch.Generator().manual_seed(seed)
     if learner.n_classes == 1:
-        x = torch.randn(batch_size, length, learner.n_features, generator=generator)
-        weights = torch.randn(batch_size, learner.n_features, 1, generator=generator)
+        x = torch.randn(batch_size, length, learner.n_features, generator=generator, dtype=torch.float32)
+        weights = torch.randn(batch_size, learner.n_features, 1, generator=generator, dtype=torch.float32)
         return x.to(learner.device), (x @ weights)[..., 0].to(learner.device)
-    means = torch.randn(batch_size, learner.n_classes, learner.n_features, generator=generator)
+    means = torch.randn(batch_size, learner.n_classes, learner.n_features, generator=generator, dtype=torch.float32)
     y = torch.randint(learner.n_classes, (batch_size, length), generator=generator)
-    noise = torch.randn(batch_size, length, learner.n_features, generator=generator)
+    noise = torch.randn(batch_size, length, learner.n_features, generator=generator, dtype=torch.float32)
     x = 0.8 * means.gather(1, y[..., None].expand_as(noise)) + 0.6 * noise
     return x.to(learner.device), y.to(learner.device)
 
@@ -161,7 +161,7 @@ def _check_batch(
 
 def _check_step(caller: Caller, x: torch.Tensor, y: torch.Tensor, logits: torch.Tensor) -> None:
     n_classes = caller.learner.n_classes
-    state, previous = caller.start(len(x)), torch.zeros(len(x), n_classes, device=x.device)
+    state, previous = caller.start(len(x)), torch.zeros(len(x), n_classes, dtype=torch.float32, device=x.device)
     for n in range(x.shape[1]):
         result = caller.step(state, x[:, n], previous)
         is_pair = isinstance(result, tuple) and len(result) == 2

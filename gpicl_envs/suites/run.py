@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
+from gpicl_envs.evaluation.leakage import altered_logits
 from gpicl_envs.evaluation.provenance import Provenance, provenance
 from gpicl_envs.evaluation.records import SCHEMA, FailedRecord, Record, ScoredRecord, SuiteClaim, distinct_names
 from gpicl_envs.jobs.job import Outcome, Runner, one_line
+from gpicl_envs.jobs.local import local_runner
 from gpicl_envs.jobs.run import Report, run_jobs
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import LearnerSpec
@@ -24,6 +27,7 @@ from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.oracle import Oracle
 
 CHECK_LENGTH = 24  # positions of the artificial episodes of `check_learner`
+FOREVER = 1e6  # seconds
 
 Available = tuple[Cell, EpisodeDistribution]  # a cell whose data this machine has, and its tasks
 Size = tuple[int, int]  # (D, K)
@@ -56,8 +60,30 @@ class CheckJob:
 
 
 @dataclass(frozen=True)
+class AlteredJob:
+    """One learner on the altered episodes of a cell; its value is what it predicts, for the guard of the cell's job."""
+
+    spec: str
+    cell: Cell
+    device: str
+    batch_size: int
+    threads: int
+
+    title = "altered episodes"
+
+    def run(self) -> Outcome:
+        """Ask the learner in this process, which never shows it the true labels."""
+        return _use_learner(self.spec, self.cell, self.device, self.threads, self._ask)
+
+    def _ask(self, learner: Any, tasks: EpisodeDistribution) -> Any:
+        return altered_logits(learner, tasks, **_episodes(self.cell, self.batch_size))
+
+
+@dataclass(frozen=True)
 class CellJob:
     """One learner on one cell; its value is the record.
+
+    A process of its own, started by this job, predicts the altered episodes of the leakage guard first.
 
     Args:
         spec: the learner; the record has it without secrets.
@@ -84,19 +110,18 @@ class CellJob:
         """Evaluate the learner in this process, unless it is refused."""
         if self.refusal is not None:
             return Outcome(error=self.refusal)
-        return _use_learner(self.spec, self.cell, self.planned.provenance.device, self.threads, self._evaluate)
+        device, altered = self.planned.provenance.device, Outcome()
+        if self.spec != Oracle.name:
+            with local_runner(1, FOREVER) as run:  # the time limit of this job ends that one, too
+                job = AlteredJob(self.spec, self.cell, device, self.batch_size, self.threads)
+                ((_, altered),) = run([job])
+        if altered.error is not None:
+            return altered
+        return _use_learner(self.spec, self.cell, device, self.threads, partial(self._evaluate, altered.value))
 
-    def _evaluate(self, learner: Any, tasks: EpisodeDistribution) -> ScoredRecord:
+    def _evaluate(self, altered: Any, learner: Any, tasks: EpisodeDistribution) -> ScoredRecord:
         cell, planned = self.cell, self.planned
-        curve = evaluate(
-            learner,
-            tasks,
-            episodes=cell.episodes,
-            seed=cell.seed,
-            protocol=cell.protocol,
-            batch_size=self.batch_size,
-            final_positions=cell.final_positions,
-        )
+        curve = evaluate(learner, tasks, altered=altered, protocol=cell.protocol, **_episodes(cell, self.batch_size))
         labels = {name: getattr(planned, name) for name in ("learner", "spec", "fingerprint", "suite")}
         return replace(curve.record(planned.provenance.command), **labels)
 
@@ -108,6 +133,16 @@ class CellJob:
     def failed(self, error: str) -> FailedRecord:
         """Return the record of a failure."""
         return FailedRecord(**vars(self.planned), error=error)
+
+
+def _episodes(cell: Cell, batch_size: int) -> dict[str, int]:
+    """Which episodes of a cell are predicted, and which of them the leakage guard alters."""
+    return {
+        "episodes": cell.episodes,
+        "seed": cell.seed,
+        "batch_size": batch_size,
+        "final_positions": cell.final_positions,
+    }
 
 
 def _use_learner(

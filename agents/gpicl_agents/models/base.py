@@ -218,6 +218,7 @@ class SequenceAgent(Learner, nn.Module):
             feedback: (B, T, K) as in `forward`.
             extra_embedding: (B, T, width) added to the tokens.
         """
+        x = x.to(self.read_out.weight.dtype)  # not float32 if the model was made or moved to another precision
         n, end, total = state.n, state.n + x.shape[1], state.total
         if self.n_classes > 1:
             totals = total[:, None] + x.cumsum(1)

@@ -58,4 +58,5 @@ class MemorylessMLP(Learner, nn.Module):
         return 0
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.to(next(self.parameters()).dtype)
         return self.network(normalize(x, dim=-1) * self.n_features**0.5 if self.n_classes > 1 else x)

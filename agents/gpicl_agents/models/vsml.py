@@ -97,6 +97,7 @@ class VSML(Learner, nn.Module):
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K), one example at a time."""
+        x = x.to(self.shared.weight.dtype)
         feedback = pad(encoded(y, self.n_classes).to(x.dtype)[:, :-1] / self.value_scale, (0, 0, 1, 0))
         count = torch.arange(2, x.shape[1] + 2, device=x.device)[:, None]
         inputs = self._project(x - x.cumsum(1) / count if self.n_classes > 1 else x)
@@ -116,6 +117,7 @@ class VSML(Learner, nn.Module):
 
     def step(self, state: GridState, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, GridState]:
         """(B, D), (B, K) → (B, K)."""
+        x = x.to(self.shared.weight.dtype)
         total = state.total
         if self.n_classes > 1:
             total = total + x

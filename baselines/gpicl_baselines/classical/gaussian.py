@@ -85,14 +85,15 @@ class LinearDiscriminantAnalysis(Learner):
         n = labels.shape[1]
         count = labels.sum(1)
         average = labels.mT / count.clamp_min(1).unsqueeze(2)  # (B, K, n): rows give the class means
-        within = torch.eye(n, device=labels.device) - labels @ average  # (B, n, n): examples minus class means
+        eye = torch.eye(n, dtype=labels.dtype, device=labels.device)
+        within = eye - labels @ average  # (B, n, n): examples minus class means
         a, s = (1 - self.shrinkage) / n, self.shrinkage
-        points = torch.zeros(len(labels), self.n_classes + 1, n + 1, device=labels.device)
+        points = labels.new_zeros(len(labels), self.n_classes + 1, n + 1)
         points[:, :-1, :n], points[:, -1, n] = average, 1.0  # class means and the query, as sums of inputs
         seen = products[:, :n]
         deviations = within @ seen @ points.mT  # (B, n, K+1)
         inner = within @ seen[:, :, :n] @ within
-        system = a * inner + s * torch.eye(n, device=labels.device)
+        system = a * inner + s * eye
         solved = torch.cholesky_solve(deviations, torch.linalg.cholesky(system))
         metric = (points @ products @ points.mT - a * deviations.mT @ solved) / s  # ⟨·, Σ⁻¹ ·⟩ of means and query
         scores = metric[:, :-1, -1] - metric.diagonal(dim1=1, dim2=2)[:, :-1] / 2

@@ -38,7 +38,7 @@ class LogisticRegression(Learner):
         """(B, N, D), (B, N) → (B, N, K)."""
         products, labels = inner_products(unit(centred(x))), encoded(y, self.n_classes)
         b, n = y.shape
-        eye = torch.eye(n, device=x.device).expand(b, n, n)
+        eye = torch.eye(n, dtype=x.dtype, device=x.device).expand(b, n, n)
         factor = torch.linalg.cholesky(products / 2 + self.regularization * eye)
         inverse = torch.linalg.solve_triangular(factor, eye, upper=False)  # leading blocks: the inverse factors
         bound = torch.zeros_like(products)  # leading block: (½ G + λ I)⁻¹ of the examples so far

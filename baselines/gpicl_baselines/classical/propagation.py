@@ -36,7 +36,9 @@ class LabelPropagation(Learner):
         # Column n belongs to the graph of the nodes i ≤ n, with n as the query; `scale` is its D^(−½): (B, i, n).
         member = torch.ones_like(weights[0]).triu()
         scale = weights.cumsum(2).clamp_min(1e-30).rsqrt() * member
-        query_row = self._solve(weights, scale, torch.eye(x.shape[1], device=x.device).expand_as(weights))
+        query_row = self._solve(
+            weights, scale, torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand_as(weights)
+        )
         mass = torch.bmm(query_row.mT.tril(-1), encoded(y, self.n_classes))
         probabilities = mass / mass.sum(2, keepdim=True).clamp_min(1e-30)
         return smoothed(probabilities, torch.arange(x.shape[1], device=x.device)[:, None])

@@ -8,6 +8,7 @@ import vision_files
 
 from gpicl_envs.cli import main
 from gpicl_envs.datasets import DATASETS
+from gpicl_envs.datasets.registry import find_dataset
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -33,7 +34,6 @@ def test_the_list_shows_what_is_there_and_where(own_data: Path, monkeypatch, cap
     vision_files.write("CIFAR10", own_data, monkeypatch)
     random_npz(own_data / "usps.npz")
     random_npz(own_data / "flowers.npz")
-    random_npz(own_data / "m_nist.npz")  # the registered name goes first: this file cannot be named
     code, output, _ = run(capsys, "list")
     assert code == 0 and str(own_data) in output
     for name, spec in DATASETS.items():
@@ -43,7 +43,21 @@ def test_the_list_shows_what_is_there_and_where(own_data: Path, monkeypatch, cap
     assert row(output, "USPS").split()[2] == "npz" and "usps.npz" in output
     assert row(output, "Omniglot").split()[2] == "no" and "1,623" in row(output, "Omniglot")
     assert row(output, "flowers").split()[1:3] == ["GPICL-Array-v0", "npz"]
-    assert "m_nist" not in output and not any(line.startswith(" usps ") for line in output.splitlines())
+    assert not any(line.startswith(" usps ") for line in output.splitlines()) and "share the name" not in output
+
+
+def test_the_list_shows_files_that_share_a_registered_name_and_how_to_reach_them(own_data: Path, capsys):
+    for name in ("digits", "m_nist", "usps"):  # the last is the registered dataset's own
+        random_npz(own_data / f"{name}.npz")
+    code, output, _ = run(capsys, "list")
+    assert code == 0
+    told = next(line for line in output.splitlines() if "share the name of a registered dataset" in line)
+    assert "digits.npz, m_nist.npz." in told and row(output, "USPS").split()[2] == "npz"
+    for name in ("digits.npz", "m_nist.npz"):
+        assert row(output, name).split()[1:3] == ["GPICL-Array-v0", "npz"]
+        assert find_dataset(name).load().x["train"].shape == (20, 16, 16)
+    assert row(output, "Digits").split()[2] == "embedded"
+    assert run(capsys, "verify")[1].count("digits.npz: npz, readable") == 1
 
 
 def test_verify_names_what_is_damaged_and_ends_with_code_2(own_data: Path, monkeypatch, capsys):

@@ -5,6 +5,7 @@ import torch
 from long_convolution import LongConvolution
 
 from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.evaluation.leakage import altered_logits
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.calls import LearnerCheckError
 from gpicl_envs.learners.check import check_learner
@@ -139,6 +140,86 @@ class Remembers(Learner):
 def test_a_cheat_that_answers_altered_episodes_from_memory_is_caught(tasks: TaskDistribution, key, batch_size: int):
     with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
         evaluate(Remembers(key), tasks, episodes=64, batch_size=batch_size)
+
+
+MEMORY: dict[bytes, torch.Tensor] = {}
+
+
+class RemembersInItsModule(Remembers):
+    """Shares its memory with every copy."""
+
+    def __init__(self, n_features: int = 784, n_classes: int = 10) -> None:
+        super().__init__(lambda x: x[:, 0])
+        self.n_features, self.n_classes, self.memory = n_features, n_classes, MEMORY
+
+    def __deepcopy__(self, memo):
+        return RemembersInItsModule(self.n_features, self.n_classes)
+
+
+class CopiesToItself(Remembers):
+    def __init__(self) -> None:
+        super().__init__(lambda x: x[:, 0])
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class CannotBeCopied(CopiesToItself):
+    def __deepcopy__(self, memo):
+        raise TypeError("cannot pickle '_thread.lock' object")
+
+
+@pytest.mark.parametrize("kind", [RemembersInItsModule, CopiesToItself, CannotBeCopied])
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_a_cheat_that_shares_its_memory_with_its_copy_is_caught(tasks: TaskDistribution, kind, batch_size: int):
+    """By its answers to the altered episodes: nobody can guess labels that were drawn at random."""
+    MEMORY.clear()
+    with pytest.raises(LearnerCheckError, match=f"Not causal: .*{kind.__name__} predicted labels that it must not see"):
+        evaluate(kind(), tasks, episodes=64, batch_size=batch_size)
+
+
+def test_whoever_is_right_or_wrong_throughout_knows_no_label_drawn_at_random():
+    """Nor does one that has learned to be wrong: a task of three classes that 1-NN solves, and its opposite."""
+    tasks = TaskDistribution("Digits", split="test", length=60, n_classes=3)
+
+    class Opposite(Learner):
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return -make_learner("knn", n_features=self.n_features, n_classes=3).predict(x, y)
+
+    for seed in range(2):
+        for learner in (make_learner("knn", tasks=tasks), Opposite(tasks.n_features, 3)):
+            evaluate(learner, tasks, episodes=64, seed=seed)
+
+
+OPTIONS = {"episodes": 48, "seed": 3, "batch_size": 16, "final_positions": 10}
+
+
+def test_answers_of_another_process_stand_for_those_of_a_copy():
+    """Memory is no help, even if two classes are too few to tell reading from guessing."""
+    two = TaskDistribution("Clusters", split="test", length=30, n_classes=2)
+    MEMORY.clear()
+    altered = altered_logits(RemembersInItsModule(two.n_features, 2), two, **OPTIONS)
+    MEMORY.clear()  # as in another process
+    with pytest.raises(LearnerCheckError, match="Not causal: on episodes of the evaluation"):
+        evaluate(RemembersInItsModule(two.n_features, 2), two, altered=altered, **OPTIONS)
+
+
+def test_an_honest_learner_has_the_same_scores_with_answers_of_another_process(tasks: TaskDistribution):
+    shown: list[int] = []
+
+    class Counts(Learner):
+        def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            shown.append(len(y))
+            return make_learner("knn").predict(x, y)
+
+    altered = altered_logits(Counts(), tasks, **OPTIONS)
+    assert shown == [16, 16] and [logits.shape for logits in altered] == 2 * [(16, 30, 10)]
+    shown.clear()
+    curve = evaluate(Counts(), tasks, altered=altered, **OPTIONS)
+    assert shown == [16, 16, 16] and (curve.scores == evaluate(Counts(), tasks, **OPTIONS).scores).all()
+    for wrong in (altered[:1], altered_logits(Counts(), tasks, **OPTIONS | {"seed": 4})):
+        with pytest.raises((ValueError, LearnerCheckError), match="altered_logits|Not causal"):
+            evaluate(Counts(), tasks, altered=wrong, **OPTIONS)
 
 
 def test_a_cheat_that_answers_honestly_every_second_time_is_caught(tasks: TaskDistribution):

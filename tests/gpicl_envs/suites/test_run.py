@@ -59,6 +59,16 @@ def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp
     assert read_records(tmp_path / "records.jsonl")
 
 
+def test_a_memory_of_the_process_does_not_help_a_cheat(suite: Suite, tmp_path: Path):
+    """With two classes, only another process, which never saw the true labels, tells."""
+    two = Cell("two", "GPICL-Clusters-v0", "unseen-dataset", 40, length=30, variant=(("n_classes", 2),))
+    with local_runner(2, 60.0) as run:
+        cheat, fair = benchmark(
+            Suite("small", "", (two,)), ["rogues:CheatsFromMemory", "knn"], tmp_path / "records.jsonl", run
+        )
+    assert "Not causal: on episodes of the evaluation" in cheat.error and fair.final.mean > 0.5
+
+
 def test_records_have_everything_that_a_reader_of_the_table_needs(suite: Suite, tmp_path: Path):
     record = benchmark(suite, ["knn,k=3"], tmp_path / "r.jsonl", inline, command="gpicl benchmark")[0]
     assert record.learner == "3-nn-cosine" and record.spec == "knn,k=3"
