@@ -52,11 +52,8 @@ def evaluate_all(
     protocol: str | None = None,
     batch_size: int = 16,
     final_positions: int = LAST,
-<<<<<<< HEAD
     references: Mapping[str, Learner] | None = None,
-=======
     altered: Sequence[Sequence[NDArray[Any]] | None] | None = None,
->>>>>>> left18
 ) -> list[LearningCurve]:
     """Return the learning curve of each learner on the same episodes.
 
@@ -75,12 +72,9 @@ def evaluate_all(
             split, seen for all others.
         batch_size: B, episodes at a time.
         final_positions: how many of the last positions are the final ones.
-<<<<<<< HEAD
         references: for regression, the learners by name to which the distance is measured, those of `find_references`
             by default.
-=======
         altered: for each learner, as for `evaluate`.
->>>>>>> left18
 
     Raises:
         TypeError: an argument is not a learner, or not a distribution of episodes.
@@ -92,18 +86,13 @@ def evaluate_all(
     check_integer("final_positions", final_positions, 1)
     _check_arguments(learners, tasks)
     protocol = find_protocol(protocol, tasks)
-<<<<<<< HEAD
     references = find_references(tasks) if references is None else references
-    scorers = [_Scorer(learner, tasks, episodes, final_positions, tuple(references)) for learner in learners]
-    task_id = np.zeros(episodes, np.int64)
-=======
->>>>>>> left18
     guarded = guarded_batches(episodes, batch_size, seed)
     answers = [None] * len(learners) if altered is None else altered
     if any(found is not None and len(found) != len(guarded) for found in answers):
         raise ValueError("altered is of another evaluation: give altered_logits(...) of the same arguments.")
     scorers = [
-        _Scorer(learner, tasks, episodes, final_positions, found)
+        _Scorer(learner, tasks, episodes, final_positions, tuple(references), found)
         for learner, found in zip(learners, answers, strict=True)
     ]
     task_id = np.zeros(episodes, np.int64)
@@ -121,16 +110,13 @@ class _Scorer:
     """The scores of one learner in E episodes, batch by batch."""
 
     def __init__(
-<<<<<<< HEAD
-        self, learner: Learner | Oracle, tasks: EpisodeDistribution, episodes: int, last: int, references: Sequence[str]
-=======
         self,
         learner: Learner | Oracle,
         tasks: EpisodeDistribution,
         episodes: int,
         last: int,
+        references: Sequence[str],
         altered: Sequence[NDArray[Any]] | None,
->>>>>>> left18
     ) -> None:
         self.learner, self.tasks, self.last = learner, tasks, last
         self.caller: Any = None if isinstance(learner, Oracle) else Caller(learner)
