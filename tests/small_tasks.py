@@ -37,6 +37,7 @@ EVERY_VARIANT = [
     {"length": 9, "query": "in-context"},
     {"drift_every": 6, "drift": "return"},
     {"drift_every": 5, "drift": "return", "n_tasks": 9, "distractors": 3},
+    {"x_spectrum": "skewed", "x_scale": 2.0, "route": "matrix"},
     {"dataset": "Clusters", "n_clusters": 70, "within_class_noise": 0.5, "active_classes": 70, "zipf": 1.0},
 ]
 

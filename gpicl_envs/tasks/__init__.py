@@ -1,9 +1,10 @@
 """Distributions of learning problems: classification over base datasets, regression over classes of functions."""
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
-from gpicl_envs.errors import construct
+from gpicl_envs.errors import UnexpectedArgumentError, construct
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.classification import TaskDistribution
 from gpicl_envs.tasks.regression import FunctionDistribution
@@ -27,6 +28,12 @@ def make_tasks(
         function: makes a `FunctionDistribution`, instead.
         **arguments: of that distribution.
     """
+    made, other = (TaskDistribution, FunctionDistribution)[:: 1 if function is None else -1]
+    for name in arguments.keys() - signature(made).parameters.keys() & signature(other).parameters.keys():
+        raise UnexpectedArgumentError(
+            f"{made.__name__} got an unexpected keyword argument {name!r}: it is one of "
+            f"{'regression' if function is None else 'classification'} environments alone. Leave it out."
+        )
     if function is None:
         return construct(TaskDistribution, {"dataset": dataset} | arguments, also=also)
     if dataset is not DEFAULT_DATASET:

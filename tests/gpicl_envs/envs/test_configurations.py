@@ -36,6 +36,8 @@ SHARED = {
     "task_seed": usually(st.integers(0, 2**64 - 1), -1, 0.5, 2**64),
     "feedback": usually(st.sampled_from(["label", "reward"]), "none"),
     "autoreset_mode": st.sampled_from(["SameStep", "NextStep", "Disabled"]),
+    "x_spectrum": usually(st.sampled_from(["flat", "skewed", "subspace"]), "steep"),
+    "x_scale": usually(st.sampled_from([1, 0.5, 3.0]), 0, -1, float("nan")),
     "num_envs": usually(st.integers(1, 3), 0, -1, 2.0),
 }
 CLASSIFICATION = SHARED | {
@@ -65,6 +67,7 @@ REGRESSION = SHARED | {
         st.sampled_from(["LinearRegression", "SparseLinearRegression", "TwoLayerNetwork", "DecisionTree"]), "Sine"
     ),
     "drift": usually(st.sampled_from(["task", "return"]), "labels"),
+    "orthants": usually(st.sampled_from([None, None, "random", "opposite"]), "same"),
     "noise": usually(st.sampled_from([0, 0.5]), -1, float("nan"), float("inf")),
     "action": usually(st.sampled_from(["value", None]), "label"),
 }
