@@ -208,6 +208,8 @@ def failures(columns: Columns) -> list[str]:
 def details(columns: Columns) -> Table:
     """Return one row for each learner and column: every estimate of its record, and its regret to the best baseline."""
     heads = ["learner", "column", "final", "area", "regret", "p", "NLL", "ECE", "to 50 %", "to 70 %", "seconds"]
+    returns = any(one.forgetting for records in scored_columns(columns).values() for one in records)
+    heads += ["forgetting", "relearning"] if returns else []
     rows = []
     for title, records in scored_columns(columns).items():
         p_values, baseline = corrected_p_values(records), best_baseline(records)
@@ -226,6 +228,8 @@ def details(columns: Columns) -> Table:
                 *(_examples(record, level) for level in ("0.5", "0.7")),
                 TableCell(f"{record.wall_seconds:.1f}", record.wall_seconds),
             ]
+            if returns:
+                cells += [_estimate(each, factor, digits) for each in (record.forgetting, record.relearning)]
             rows.append(TableRow(cells))
     caption = (
         "Every number with its 95 % interval. Final: over the last positions. Area: mean over all positions. "
@@ -234,6 +238,11 @@ def details(columns: Columns) -> Table:
         "correction over all pairs. NLL in nats and expected calibration error in points, over the last positions. To "
         "50 %, 70 %: examples seen when the accuracy (made monotone) first reaches it. Seconds: of the predictions."
     )
+    if returns:
+        caption += (
+            " Forgetting: what is lost of the first task when it returns after another; relearning: how much better it "
+            "then goes than when it was new (over as many examples as are final ones)."
+        )
     return Table(heads, rows, caption)
 
 

@@ -140,18 +140,18 @@ class Pool:
         return self.by_class[self.starts[base_class] + within], number
 
     def draw_of(
-        self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int, most: int
+        self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int, crowded: bool
     ) -> torch.Tensor:
         """Return (B, N) distinct example numbers, one for each class number (B, N) among the classes (B, M).
 
-        `most` says how often a class number may occur: no more often than its class has examples.
+        No class number may occur more often than its class has examples; `crowded` says that it may come near that.
         """
         n = number.shape[1]
         base_class = classes.gather(1, number)
         size, start = self.counts[base_class], self.starts[base_class]
         if self.with_replacement:
             place = streams.below(size, n, substream=substream) + start
-        elif most > SHUFFLE_FRACTION * self.smallest(1):
+        elif crowded:
             place = self._shuffled_within(streams, classes, number, substream)
         else:
             place = draw_distinct(streams, size, n, substream, start)
