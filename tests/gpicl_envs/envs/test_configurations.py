@@ -48,7 +48,7 @@ CLASSIFICATION = SHARED | {
     "permutation_bias": usually(st.sampled_from([0.0, 0.3, 1.0]), -0.1, 2, float("nan")),
     "label_noise": usually(st.sampled_from([0, 0.2, 1.0]), 1.01, "much", float("nan")),
     "class_imbalance": usually(st.sampled_from([1, 2.0, 100.0]), 0.9, float("inf"), float("nan")),
-    "drift": usually(st.sampled_from(["task", "projection", "labels", "return"]), "inputs"),
+    "drift": usually(st.sampled_from(["task"] * 4 + ["projection", "labels", "return"]), "inputs"),
     "distractors": usually(st.sampled_from([0, 1, 2]), -1, 10**4, 0.5),
     "shots": usually(st.none() | st.sampled_from([1, 2, 4]), 0, -1, 10**5),
     "active_classes": usually(st.sampled_from([None, 2, [2, 3], [3, 9]]), 1, 99, [4, 3], [2], [2, "b"], "all"),
@@ -66,7 +66,7 @@ REGRESSION = SHARED | {
     "function": usually(
         st.sampled_from(["LinearRegression", "SparseLinearRegression", "TwoLayerNetwork", "DecisionTree"]), "Sine"
     ),
-    "drift": usually(st.sampled_from(["task", "return"]), "labels"),
+    "drift": usually(st.sampled_from(["task"] * 4 + ["return"]), "labels"),
     "orthants": usually(st.sampled_from([None, None, "random", "opposite"]), "same"),
     "noise": usually(st.sampled_from([0, 0.5]), -1, float("nan"), float("inf")),
     "action": usually(st.sampled_from(["value", None]), "label"),
