@@ -30,7 +30,7 @@ EVERY_VARIANT = [
     {"distractors": 30, "route": "matrix"},
     {"n_classes": 4, "shots": 3},
     {"active_classes": (2, 7)},
-    {"active_classes": (2, 5), "shots": 3, "label_noise": 0.3},
+    {"active_classes": (2, 5), "shots": 3, "label_noise": 0.3, "length": 20},
     {"n_tasks": 9, "active_classes": (3, 8), "class_imbalance": 9.0},
     {"length": 21, "burstiness": 4, "p_bursty": 0.5, "zipf": 1.0},
     {"length": 6, "zipf": 1.0, "query": "not-in-context", "classes": (0, 8), "active_classes": (6, 8)},
