@@ -30,13 +30,14 @@ EVERY_VARIANT = [
     {"distractors": 30, "route": "matrix"},
     {"n_classes": 4, "shots": 3},
     {"active_classes": (2, 7)},
-    {"active_classes": (2, 5), "shots": 3, "label_noise": 0.3},
+    {"active_classes": (2, 5), "shots": 3, "label_noise": 0.3, "length": 20},
     {"n_tasks": 9, "active_classes": (3, 8), "class_imbalance": 9.0},
     {"length": 21, "burstiness": 4, "p_bursty": 0.5, "zipf": 1.0},
     {"length": 6, "zipf": 1.0, "query": "not-in-context", "classes": (0, 8), "active_classes": (6, 8)},
     {"length": 9, "query": "in-context"},
     {"drift_every": 6, "drift": "return"},
     {"drift_every": 5, "drift": "return", "n_tasks": 9, "distractors": 3},
+    {"x_spectrum": "skewed", "x_scale": 2.0, "route": "matrix"},
     {"dataset": "Clusters", "n_clusters": 70, "within_class_noise": 0.5, "active_classes": 70, "zipf": 1.0},
 ]
 

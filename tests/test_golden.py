@@ -55,6 +55,7 @@ CLASSIFICATION: dict[str, dict[str, Any]] = {
     "drift of labels": {"dataset": "Digits", "drift_every": 13, "drift": "labels", "permutation_bias": 0.4},
     "return of all": {"dataset": "Digits", "drift_every": 13, "drift": "return", "length": 44},
     "many clusters": {"dataset": "Clusters", "n_clusters": 90, "within_class_noise": 0.7, "active_classes": 90},
+    "shifted": {"dataset": "Digits", "x_spectrum": "skewed", "x_scale": 2.0, "length": 20, "n_features": 30},
     "distractors": {"dataset": "Digits", "distractors": 20, "n_features": 60},
     "distractors, drift": {"dataset": "Digits", "distractors": 9, "n_features": 40, "drift_every": 30, "n_tasks": 3},
     "shots": {"n_classes": 5, "shots": 3},
@@ -95,6 +96,8 @@ REGRESSION: dict[str, dict[str, Any]] = {
     "network": {"function": "TwoLayerNetwork", "noise": 0.5, "length": 30},
     "tree": {"function": "DecisionTree", "drift_every": 12, "n_features": 7},
     "returning": {"drift_every": 9, "drift": "return", "length": 30, "n_tasks": 2},
+    "skewed": {"x_spectrum": "skewed", "x_scale": 2.0, "n_tasks": 3, "length": 20},
+    "opposite orthants": {"orthants": "opposite", "length": 20, "n_features": 8},
     "noisy, numbered, drifting": {"noise": 0.1, "n_tasks": 3, "drift_every": 40, "task_seed": 2},
 }
 ENVIRONMENTS: dict[str, dict[str, Any]] = {

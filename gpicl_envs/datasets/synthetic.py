@@ -10,6 +10,7 @@ N_CLASSES = 10
 RANDOM_ITEMS = 20
 CLUSTER_INPUTS = 64
 CLUSTER_DISTANCE = 4.0
+MAX_CLUSTERS = 2048  # of as many inputs: half a gigabyte
 CLUSTER_EXAMPLES = {"train": 20_000, "test": 10_000}
 
 
@@ -34,6 +35,21 @@ def load_clusters() -> Dataset:
         x[split][np.arange(count), y[split]] += CLUSTER_DISTANCE
     bayes = bayes_accuracy(CLUSTER_DISTANCE, N_CLASSES)
     return Dataset("Clusters", x, y, n_classes=N_CLASSES, bayes_accuracy=bayes)
+
+
+def shaped_clusters(spec: DatasetSpec | None, name: str, n_clusters: int, within_class_noise: float) -> Dataset | None:
+    """Return Clusters of another number or noise; None if both are those of the dataset Clusters itself.
+
+    Raises ValueError if these are asked for, but the dataset is another.
+    """
+    if (n_clusters, within_class_noise) == (N_CLASSES, 1.0):
+        return None
+    if spec is None or spec.load is not load_clusters:
+        raise ValueError(
+            f"n_clusters={n_clusters} and within_class_noise={within_class_noise} shape the dataset Clusters, not "
+            f"{name}: leave them out, or give dataset='Clusters'."
+        )
+    return many_clusters(n_clusters, within_class_noise)
 
 
 @lru_cache(maxsize=2)  # of up to half a gigabyte
@@ -63,9 +79,12 @@ def bayes_accuracy(distance: float, n_classes: int) -> float:
     ∫ φ(z − distance) Φ(z)^(K−1) dz, computed to within 1e-8.
     """
     from scipy.integrate import quad  # half a second that listing datasets need not take
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
-    return quad(lambda z: norm.pdf(z - distance) * norm.cdf(z) ** (n_classes - 1), distance - 10, distance + 10)[0]
+    def wins(z: float) -> float:
+        return float(np.exp(-((z - distance) ** 2) / 2) / (2 * np.pi) ** 0.5 * ndtr(z) ** (n_classes - 1))
+
+    return quad(wins, distance - 10, distance + 10)[0]
 
 
 SPECS = (

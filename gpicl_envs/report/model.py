@@ -223,6 +223,8 @@ def details(columns: Columns) -> Table:
     scored = scored_columns(columns)
     references = list(dict.fromkeys(name for rs in scored.values() for r in rs for name in r.distances or {}))
     heads += [f"distance to {name}" for name in references]
+    returns = any(one.forgetting for records in scored.values() for one in records)
+    heads += ["forgetting", "relearning"] if returns else []
     rows = []
     for title, records in scored.items():
         p_values, baseline = corrected_p_values(records), best_baseline(records)
@@ -242,6 +244,8 @@ def details(columns: Columns) -> Table:
                 TableCell(f"{record.wall_seconds:.1f}", record.wall_seconds),
                 *(_estimate((record.distances or {}).get(name), 1.0, 3) for name in references),
             ]
+            if returns:
+                cells += [_estimate(each, factor, digits) for each in (record.forgetting, record.relearning)]
             rows.append(TableRow(cells))
     caption = (
         "Every number with its 95 % interval. Final: over the last positions. Area: mean over all positions. "
@@ -251,6 +255,11 @@ def details(columns: Columns) -> Table:
         "50 %, 70 %: examples seen when the accuracy (made monotone) first reaches it. Seconds: of the predictions."
     )
     caption += f" {DISTANCES}." if references else ""
+    if returns:
+        caption += (
+            " Forgetting: what is lost of the first task when it returns after another; relearning: how much better it "
+            "then goes than when it was new (over as many examples as are final ones)."
+        )
     return Table(heads, rows, caption)
 
 

@@ -8,7 +8,7 @@ import torch
 from gpicl_envs.errors import check_integer
 from gpicl_envs.sampling.class_sequences import Sequences, imbalanced, support_and_queries
 from gpicl_envs.sampling.philox import Streams
-from gpicl_envs.sampling.pool import Pool
+from gpicl_envs.sampling.pool import SHUFFLE_FRACTION, Pool
 from gpicl_envs.sampling.substreams import ACTIVE_CLASSES, ACTIVE_COUNT, CLASSES, EXAMPLES, TASK_EXAMPLES
 
 
@@ -80,8 +80,11 @@ class Examples:
             number = support_and_queries(episode, active, self.shots, self.length)
         else:
             number = imbalanced(episode, task, active, self.counts, self.class_imbalance, self.length)
-        most = self.sequences.most(self.length) if self.sequences.given else self.length
-        return self.pool.draw_of(episode, classes, number, EXAMPLES, most), number
+        crowded = self.length > SHUFFLE_FRACTION * self.pool.smallest(1)
+        if self.sequences.given:  # of many classes, none is likely to occur often
+            often = self.sequences.most(self.length) > SHUFFLE_FRACTION * self.pool.smallest(1)
+            crowded = often and classes.shape[1] < self.length
+        return self.pool.draw_of(episode, classes, number, EXAMPLES, crowded), number
 
     @property
     def _draws_uniformly(self) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpicl_envs.datasets.dataset import Dataset, as_tensor
 from gpicl_envs.errors import check_choice
 from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.sampling.shift import FLAT, shuffled_scales, spectrum_scales
 from gpicl_envs.sampling.substreams import DISTRACTORS, FEATURE_PLACES, PROJECTION, SEGMENT_SUBSTREAMS
 
 PROJECTIONS = ("gaussian", "orthogonal", "none")
@@ -141,6 +142,8 @@ class Inputs:
     distractors: int
     runs: tuple[list[int], ...]
     route: str
+    x_spectrum: str
+    x_scale: float
     device: torch.device
 
     def __post_init__(self) -> None:
@@ -168,14 +171,19 @@ class Inputs:
         size = max(1, PIECE_BYTES.get(self.device.type, PIECE_BYTES["cpu"]) // (4 * floats))
         for start in range(0, len(index), size):
             piece = slice(start, start + size)
-            if not self.distractors:
-                self._project(task[piece], index[piece], x[piece])
-                continue
-            noise = episode[piece].normal(length, self.distractors, substream=DISTRACTORS)
-            projected = noise.new_empty(*noise.shape[:2], self._projector.n_features)
-            self._project(task[piece], index[piece], projected)
-            places = self._feature_places(task[piece]).unsqueeze(1).expand_as(x[piece])
-            x[piece] = torch.cat([projected, noise], dim=2).gather(2, places)
+            self._write_piece(task[piece], episode[piece], index[piece], x[piece])
+            if self._is_scaled:
+                x[piece] *= self._feature_scales(task[piece]).unsqueeze(1)
+
+    def _write_piece(self, task: Streams, episode: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
+        if not self.distractors:
+            self._project(task, index, x)
+            return
+        noise = episode.normal(index.shape[1], self.distractors, substream=DISTRACTORS)
+        projected = noise.new_empty(*noise.shape[:2], self._projector.n_features)
+        self._project(task, index, projected)
+        places = self._feature_places(task).unsqueeze(1).expand_as(x)
+        x.copy_(torch.cat([projected, noise], dim=2).gather(2, places))
 
     def matrices(self, task: Streams, run: NDArray[np.int64]) -> torch.Tensor | None:
         """Return A (B, D, N_x) of a run (B,) of each task, with zero rows at distractors; None if there is no A."""
@@ -191,7 +199,7 @@ class Inputs:
             matrices[place, : self._projector.n_features] = self._matrices(task[rows], int(one))
         if self.distractors:
             matrices = matrices.gather(1, self._feature_places(task).unsqueeze(2).expand_as(matrices))
-        return matrices
+        return matrices * self._feature_scales(task).unsqueeze(2) if self._is_scaled else matrices
 
     def _project(self, task: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
         """Write the projected images into x (B, N, D − distractors), run by run."""
@@ -216,6 +224,15 @@ class Inputs:
 
     def _noise(self, task: Streams, length: int, run: int) -> torch.Tensor:
         return task.normal(*self._projector.noise_shape(length), substream=PROJECTION + run * SEGMENT_SUBSTREAMS)
+
+    @property
+    def _is_scaled(self) -> bool:
+        return self.x_spectrum != FLAT or self.x_scale != 1
+
+    def _feature_scales(self, task: Streams) -> torch.Tensor:
+        """(B, D) the factor of each feature."""
+        scales = spectrum_scales(self.x_spectrum, self.x_scale, self.n_features, self.device)
+        return shuffled_scales(task, scales)
 
     def _feature_places(self, task: Streams) -> torch.Tensor:
         """(B, D) the place of each feature of x among the projected features followed by the distractors."""

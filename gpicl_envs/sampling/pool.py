@@ -96,6 +96,18 @@ class Pool:
         absent = 0 if n_classes == self.n_classes else self.n_classes - len(self.present)
         return sum(self._smallest_first[absent : absent + n_classes])
 
+    def check_counts(self, given: Any, n_classes: int) -> tuple[Any, tuple[int, int]]:
+        """Return `active_classes` in plain numbers, and the least and the largest number of classes of a task."""
+        if given is None:
+            return None, (n_classes, n_classes)
+        ends = list(given) if isinstance(given, list | tuple | np.ndarray) else [given] * 2
+        why = f"{self.name} has no more"
+        counts = tuple(check_integer("active_classes", end, 2, len(self.present), why) for end in ends)
+        if len(counts) != 2 or counts[0] > counts[1]:
+            raise ValueError(f"active_classes={shortened(given)} is not allowed: give one number, or (low, high).")
+        low, high = counts
+        return (low if ends[0] is given else [low, high]), (low, high)
+
     def draw(
         self, streams: Streams, classes: torch.Tensor, active: torch.Tensor | None, least: int, n: int, substream: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,18 +140,18 @@ class Pool:
         return self.by_class[self.starts[base_class] + within], number
 
     def draw_of(
-        self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int, most: int
+        self, streams: Streams, classes: torch.Tensor, number: torch.Tensor, substream: int, crowded: bool
     ) -> torch.Tensor:
         """Return (B, N) distinct example numbers, one for each class number (B, N) among the classes (B, M).
 
-        `most` says how often a class number may occur: no more often than its class has examples.
+        No class number may occur more often than its class has examples; `crowded` says that it may come near that.
         """
         n = number.shape[1]
         base_class = classes.gather(1, number)
         size, start = self.counts[base_class], self.starts[base_class]
         if self.with_replacement:
             place = streams.below(size, n, substream=substream) + start
-        elif most > SHUFFLE_FRACTION * self.smallest(1):
+        elif crowded:
             place = self._shuffled_within(streams, classes, number, substream)
         else:
             place = draw_distinct(streams, size, n, substream, start)

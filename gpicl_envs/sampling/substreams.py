@@ -11,12 +11,12 @@ CLASSES, LABELS, BIAS, PROJECTION = 0, 1, 2, 3
 FUNCTION, FUNCTION_CHOICES = 1, 2
 SEGMENT_SUBSTREAMS = 4
 CLASS_RANKS, FEATURE_PLACES, TASK_EXAMPLES = range(OPTIONS, OPTIONS + 3)  # TASK_EXAMPLES may also read those after it
-ACTIVE_COUNT, ACTIVE_CLASSES = range(2 * OPTIONS, 2 * OPTIONS + 2)  # after all that those may read
+ACTIVE_COUNT, ACTIVE_CLASSES, SPECTRUM = range(2 * OPTIONS, 2 * OPTIONS + 3)  # after all that those may read
 
 # Substreams of an episode's stream; draws without replacement may also read those after EXAMPLES.
 TASK_ID, EXAMPLES = 0, 1
 CLASS_SEQUENCE, SHOT_ORDER, IS_NOISY, NOISE, DISTRACTORS = range(OPTIONS, OPTIONS + 5)
-IS_BURSTY, BURSTY_CLASSES, BURST_ORDER, QUERY = range(OPTIONS + 5, OPTIONS + 9)
+IS_BURSTY, BURSTY_CLASSES, BURST_ORDER, QUERY, ORTHANT = range(OPTIONS + 5, OPTIONS + 10)
 
 # Of the streams of synthetic tables, which draw from many successive substreams.
 TABLE = 4 * OPTIONS

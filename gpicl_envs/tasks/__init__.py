@@ -1,9 +1,10 @@
 """Distributions of learning problems: classification over base datasets or synthetic tables, regression, mixtures."""
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
-from gpicl_envs.errors import construct
+from gpicl_envs.errors import UnexpectedArgumentError, construct
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.classification import TaskDistribution
 from gpicl_envs.tasks.mixture import TaskMixture
@@ -21,6 +22,7 @@ OTHER_KINDS: dict[str, type[EpisodeDistribution]] = {  # argument → what it ma
     "prior": TableDistribution,
     "mixture": TaskMixture,
 }
+KINDS: dict[str, type[EpisodeDistribution]] = {"dataset": TaskDistribution} | OTHER_KINDS
 
 
 def make_tasks(
@@ -34,13 +36,19 @@ def make_tasks(
             `FunctionDistribution`, `prior` a `TableDistribution`, `mixture` a `TaskMixture`.
         **arguments: of that distribution.
     """
-    others = {name: arguments[name] for name in OTHER_KINDS if arguments.get(name) is not None}
+    named = {name: arguments.pop(name) for name in OTHER_KINDS if arguments.get(name) is not None}
     arguments = {name: value for name, value in arguments.items() if name not in OTHER_KINDS}
-    if not others:
-        return construct(TaskDistribution, {"dataset": dataset} | arguments, also=also)
-    given = others if dataset is DEFAULT_DATASET else {"dataset": dataset} | others
-    if len(given) > 1:
-        named = " and ".join(f"{name}={value!r}" for name, value in given.items())
-        raise ValueError(f"{named} name {len(given)} kinds of tasks: make an environment of one of them, by its id.")
-    ((name, value),) = others.items()
-    return construct(OTHER_KINDS[name], {name: value} | arguments, also=also)
+    if dataset is not DEFAULT_DATASET or not named:
+        named = {"dataset": dataset} | named
+    if len(named) > 1:
+        given = " and ".join(f"{name}={value!r}" for name, value in named.items())
+        raise ValueError(f"{given} name {len(named)} kinds of tasks: make an environment of one of them, by its id.")
+    ((name, value),) = named.items()
+    kind = KINDS[name]
+    for unexpected in arguments.keys() - signature(kind).parameters.keys():
+        if others := [each.__name__ for each in KINDS.values() if unexpected in signature(each).parameters]:
+            raise UnexpectedArgumentError(
+                f"{kind.__name__} got an unexpected keyword argument {unexpected!r}: it is one of {' and '.join(others)} "
+                "alone. Leave it out."
+            )
+    return construct(kind, {name: value} | arguments, also=also)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import Dataset, Location
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_dataset, prepare_dataset
-from gpicl_envs.datasets.synthetic import N_CLASSES, many_clusters
+from gpicl_envs.datasets.synthetic import MAX_CLUSTERS, N_CLASSES, shaped_clusters
 from gpicl_envs.datasets.user import NpzFile, is_path
 from gpicl_envs.errors import (
     check_bool,
@@ -25,7 +25,6 @@ from gpicl_envs.errors import (
     check_number,
     check_positive,
     printable,
-    shortened,
 )
 from gpicl_envs.sampling.class_sequences import Sequences
 from gpicl_envs.sampling.examples import Examples
@@ -33,6 +32,7 @@ from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
 from gpicl_envs.sampling.labels import add_label_noise, add_noise_among, apply_permutations, draw_permutations
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.pool import Pool
+from gpicl_envs.sampling.shift import check_spectrum
 from gpicl_envs.tasks.base import (
     LENGTH,
     MAX_TASKS,
@@ -46,7 +46,6 @@ from gpicl_envs.tasks.base import (
 from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
 
 MAX_IMAGE_SIZE = 1024  # pixels a side
-MAX_CLUSTERS = 2048  # of as many inputs: half a gigabyte
 DRIFTS = ("task", "projection", "labels", RETURN)
 
 
@@ -77,6 +76,9 @@ class TaskDistribution(EpisodeDistribution):
             `"return"`, both change back every second time: tasks A, B, A, B, … in at least three segments.
         distractors: number of the D features that are N(0, 1) noise, drawn for each example, at places that each task
             draws; A fills the others.
+        x_spectrum: factors of the features, of mean square 1, in an order that each task draws: `"flat"` (all are 1),
+            `"skewed"` (in the ratios 1, 1/2, 1/3, …), or `"subspace"` (half of them are 0).
+        x_scale: factor of x.
         shots: if given, the first K · shots examples are `shots` of each class, in random order; the classes of the
             queries after them are uniform.
         active_classes: `(low, high)`, or one number: each task draws how many classes it uses, uniformly from low …
@@ -127,6 +129,8 @@ class TaskDistribution(EpisodeDistribution):
         drift_every: int | None = None,
         drift: str = "task",
         distractors: int = 0,
+        x_spectrum: str = "flat",
+        x_scale: float = 1.0,
         shots: int | None = None,
         active_classes: int | Sequence[int] | None = None,
         classes: Sequence[int] | None = None,
@@ -143,20 +147,16 @@ class TaskDistribution(EpisodeDistribution):
         route: str = "auto",
         device: str | torch.device = "cpu",
     ) -> None:
-        self._spec = None if isinstance(dataset, Dataset) else find_dataset(dataset)
-        self._given, self.features = dataset, features
-        self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
-        self.image_size = None if image_size is None else check_integer("image_size", image_size, 1, MAX_IMAGE_SIZE)
         self.n_clusters = check_integer("n_clusters", n_clusters, 2, MAX_CLUSTERS)
         self.within_class_noise = check_positive("within_class_noise", within_class_noise)
-        self.dataset = data = prepare_dataset(self._clusters() or dataset, image_size, features)
+        self._load(dataset, image_size, features)
         self.split, self.device = split, check_device(device)
-        pool = Pool(data, split, classes, self.device)
+        pool = Pool(self.dataset, split, classes, self.device)
         self.classes = None if pool.range is None else list(pool.range)
         k = pool.default_n_classes if n_classes is None else n_classes
-        most = (data.n_classes, f"{data.name} has no more") if active_classes is None else ()
+        most = (self.dataset.n_classes, f"{self.name} has no more") if active_classes is None else ()
         self.n_classes = check_integer("n_classes", k, 2, *most)
-        self.active_classes, counts = self._check_active_classes(active_classes, pool)
+        self.active_classes, counts = pool.check_counts(active_classes, self.n_classes)
         self.shots = None if shots is None else check_integer("shots", shots, 1)
         usual = LENGTH if self.shots is None else counts[1] * self.shots + 1
         self.length = check_integer("length", usual if length is None else length, 1)
@@ -170,19 +170,36 @@ class TaskDistribution(EpisodeDistribution):
         self.drift_every = check_drift_every(drift_every, self.length)
         self.drift = check_drift(drift, DRIFTS, self.drift_every, self.length)
         self.distractors = check_integer("distractors", distractors, 0, n_features - 1, "x needs another feature too")
+        self.x_spectrum, self.x_scale = check_spectrum(x_spectrum, x_scale, self.n_features)
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self._check_combinations()
+        self.p_bursty, self.zipf, self.query = p_bursty, zipf, query
+        self.burstiness = None if burstiness is None else check_integer("burstiness", burstiness, 1)
+        self.examples_per_task = examples_per_task
+        self._prepare(pool, counts, route)
+
+    def _load(self, dataset: str | os.PathLike[str] | Dataset, image_size: int | None, features: str | None) -> None:
+        """Find and load the base dataset."""
+        self._spec = None if isinstance(dataset, Dataset) else find_dataset(dataset)
+        self._given, self.features = dataset, features
+        self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
+        self.image_size = None if image_size is None else check_integer("image_size", image_size, 1, MAX_IMAGE_SIZE)
+        clusters = shaped_clusters(self._spec, self.name, self.n_clusters, self.within_class_noise)
+        self.dataset = prepare_dataset(clusters or dataset, image_size, features)
+
+    def _prepare(self, pool: Pool, counts: tuple[int, int], route: str) -> None:
+        """Make what draws the labels, the examples and the inputs."""
         self._label_segments = self.segments(self._drifts("labels"))
-        sequences = Sequences(burstiness, p_bursty, zipf, query)
-        self.burstiness = None if burstiness is None else int(burstiness)
-        self.p_bursty, self.zipf, self.query = float(p_bursty), float(zipf), query
-        given = self.shots, self.class_imbalance, examples_per_task, sequences
+        sequences = Sequences(self.burstiness, self.p_bursty, self.zipf, self.query)
+        self.p_bursty, self.zipf = float(self.p_bursty), float(self.zipf)
+        given = self.shots, self.class_imbalance, self.examples_per_task, sequences
         self._examples = Examples(pool, self.length, counts, self.active_classes is not None, *given)
-        self.examples_per_task = None if examples_per_task is None else int(examples_per_task)
+        self.examples_per_task = None if self.examples_per_task is None else int(self.examples_per_task)
         runs = self._runs()
-        longest = max(map(len, runs))
-        self.route = choose_route(route, projection, n_tasks is None, longest, data.n_inputs)
-        self._inputs = Inputs(data, split, self.n_features, projection, self.distractors, runs, self.route, self.device)
+        n_inputs, longest = self.dataset.n_inputs, max(map(len, runs))
+        self.route = choose_route(route, self.projection, self.n_tasks is None, longest, n_inputs)
+        shape = self.n_features, self.projection, self.distractors, runs, self.route
+        self._inputs = Inputs(self.dataset, self.split, *shape, self.x_spectrum, self.x_scale, self.device)
 
     @property
     def fingerprint(self) -> str:
@@ -255,29 +272,6 @@ class TaskDistribution(EpisodeDistribution):
         if self.label_noise and self.active_classes is None:
             y = add_label_noise(y, self.n_classes, self.label_noise, episode)
         return Episodes(out, y, index, tasks)
-
-    def _clusters(self) -> Dataset | None:
-        """Clusters of another number or noise, if these are asked for."""
-        if (self.n_clusters, self.within_class_noise) == (N_CLASSES, 1.0):
-            return None
-        if self._spec is None or self._spec is not DATASETS["Clusters"]:
-            raise ValueError(
-                f"n_clusters={self.n_clusters} and within_class_noise={self.within_class_noise} shape the dataset "
-                f"Clusters, not {self.name}: leave them out, or give dataset='Clusters'."
-            )
-        return many_clusters(self.n_clusters, self.within_class_noise)
-
-    def _check_active_classes(self, given: Any, pool: Pool) -> tuple[Any, tuple[int, int]]:
-        """The argument in plain numbers, and the least and the largest number of classes that a task uses."""
-        if given is None:
-            return None, (self.n_classes, self.n_classes)
-        ends = list(given) if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else [given] * 2
-        most, why = len(pool.present), f"{pool.name} has no more"
-        counts = tuple(check_integer("active_classes", end, 2, most, why) for end in ends)
-        if len(counts) != 2 or counts[0] > counts[1]:
-            raise ValueError(f"active_classes={shortened(given)} is not allowed: give one number, or (low, high).")
-        low, high = counts
-        return (low if ends[0] is given else [low, high]), (low, high)
 
     def _drifts(self, what: str) -> bool:
         return self.drift_every is not None and self.drift in (what, "task", RETURN)

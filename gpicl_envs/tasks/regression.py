@@ -1,8 +1,8 @@
 """`FunctionDistribution`: random functions of Gaussian inputs, as a distribution of regression problems.
 
 The in-context function classes of Garg, Tsipras, Liang and Valiant, "What can Transformers learn in-context? A case
-study of simple function classes" (NeurIPS 2022), sections 3 and 4: x ~ N(0, I_D), and y = f(x) with f drawn once for
-each task.
+study of simple function classes" (NeurIPS 2022), sections 3 and 4: x ~ N(0, I_D) unless it is shifted
+(`sampling/shift.py`), and y = f(x) with f drawn once for each task.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import check_choice, check_integer, check_number
 from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.sampling.shift import FLAT, check_orthants, check_spectrum, move_to_orthants, rotate, spectrum_scales
 from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_SUBSTREAMS
 from gpicl_envs.tasks.base import (
     LENGTH,
@@ -119,6 +120,11 @@ class FunctionDistribution(EpisodeDistribution):
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`, which share no one-off functions and no inputs.
         noise: standard deviation of Gaussian noise on y.
+        x_spectrum: covariance of x, with a mean variance of 1, and principal axes that each task draws: `"flat"` (all
+            variances 1), `"skewed"` (variances in the ratios 1, 1/4, 1/9, …), or `"subspace"` (of D/2 dimensions).
+        x_scale: factor of x.
+        orthants: if given, all examples but the last lie in one orthant, which each episode draws. The last, the query,
+            lies in any (`"random"`), or in the opposite one (`"opposite"`).
         drift_every: if given, the function changes every `drift_every` examples.
         drift: `"task"`: to a new function; `"return"`: functions A, B, A, B, … in at least three segments.
         task_seed: seed of the numbered tasks.
@@ -137,6 +143,9 @@ class FunctionDistribution(EpisodeDistribution):
         n_tasks: int | None = None,
         split: str = "train",
         noise: float = 0.0,
+        x_spectrum: str = "flat",
+        x_scale: float = 1.0,
+        orthants: str | None = None,
         drift_every: int | None = None,
         drift: str = "task",
         task_seed: int = 0,
@@ -149,6 +158,8 @@ class FunctionDistribution(EpisodeDistribution):
         self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
         self.split = check_choice("split", split, SPLITS)
         self.noise = check_number("noise", noise, 0)
+        self.x_spectrum, self.x_scale = check_spectrum(x_spectrum, x_scale, self.n_features)
+        self.orthants = check_orthants(orthants, self.x_spectrum, self.length)
         self.drift_every = check_drift_every(drift_every, self.length)
         self.drift = check_drift(drift, ("task", RETURN), self.drift_every, self.length)
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
@@ -187,9 +198,19 @@ class FunctionDistribution(EpisodeDistribution):
         for start in range(0, len(out), PIECE):
             rows = np.arange(start, min(start + PIECE, len(out)))
             piece = slice(start, start + PIECE)
-            out[piece] = episode[rows].normal(self.length, self.n_features, substream=EXAMPLES)
+            out[piece] = self._draw_inputs(tasks.streams[rows], episode[rows])
             for number, examples in enumerate(self.segments()):
                 y[piece, examples] = self.function.apply(self.parameters(tasks[rows], number), out[piece, examples])
         if self.noise:
             y = y + self.noise * episode.normal(self.length, substream=NOISE)
         return Episodes(out, y, torch.full_like(y, -1, dtype=torch.int64), tasks)
+
+    def _draw_inputs(self, task: Streams, episode: Streams) -> torch.Tensor:
+        """(B, N, D) Gaussian inputs, shifted if that is asked for."""
+        x = episode.normal(self.length, self.n_features, substream=EXAMPLES)
+        if self.orthants is not None:
+            x = move_to_orthants(self.orthants, episode, x)
+        if self.x_spectrum == FLAT:
+            return x if self.x_scale == 1 else x * self.x_scale
+        scales = spectrum_scales(self.x_spectrum, self.x_scale, self.n_features, self.device)
+        return rotate(task, scales, x)

@@ -36,6 +36,8 @@ SHARED = {
     "task_seed": usually(st.integers(0, 2**64 - 1), -1, 0.5, 2**64),
     "feedback": usually(st.sampled_from(["label", "reward"]), "none"),
     "autoreset_mode": st.sampled_from(["SameStep", "NextStep", "Disabled"]),
+    "x_spectrum": usually(st.sampled_from(["flat", "skewed", "subspace"]), "steep"),
+    "x_scale": usually(st.sampled_from([1, 0.5, 3.0]), 0, -1, float("nan")),
     "num_envs": usually(st.integers(1, 3), 0, -1, 2.0),
 }
 CLASSIFICATION = SHARED | {
@@ -46,15 +48,15 @@ CLASSIFICATION = SHARED | {
     "permutation_bias": usually(st.sampled_from([0.0, 0.3, 1.0]), -0.1, 2, float("nan")),
     "label_noise": usually(st.sampled_from([0, 0.2, 1.0]), 1.01, "much", float("nan")),
     "class_imbalance": usually(st.sampled_from([1, 2.0, 100.0]), 0.9, float("inf"), float("nan")),
-    "drift": usually(st.sampled_from(["task", "projection", "labels", "return"]), "inputs"),
+    "drift": usually(st.sampled_from(["task"] * 4 + ["projection", "labels", "return"]), "inputs"),
     "distractors": usually(st.sampled_from([0, 1, 2]), -1, 10**4, 0.5),
     "shots": usually(st.none() | st.sampled_from([1, 2, 4]), 0, -1, 10**5),
-    "active_classes": usually(st.none() | st.sampled_from([2, 4, [2, 3], [3, 9]]), 1, 99, [4, 3], [2], [2, "b"], "all"),
-    "classes": usually(st.none() | st.sampled_from([[0, 9], [2, 7]]), [3], [4, 5], [0, 99], 4),
-    "burstiness": usually(st.none() | st.sampled_from([1, 3, 11]), 0, -1, 10**5),
-    "p_bursty": usually(st.sampled_from([1.0, 1.0, 0.4]), -0.1, 2, float("nan")),
-    "zipf": usually(st.sampled_from([0, 1.0]), -0.5, float("nan"), float("inf")),
-    "query": usually(st.sampled_from([None, "in-context", "not-in-context"]), "new"),
+    "active_classes": usually(st.sampled_from([None, 2, [2, 3], [3, 9]]), 1, 99, [4, 3], [2], [2, "b"], "all"),
+    "classes": usually(st.sampled_from([None, [0, 9], [2, 10]]), [3], [4, 5], [0, 99], 4),
+    "burstiness": usually(st.sampled_from([None] * 5 + [1, 3, 11]), 0, -1, 10**5),
+    "p_bursty": usually(st.sampled_from([1.0] * 9 + [0.4]), -0.1, 2, float("nan")),
+    "zipf": usually(st.sampled_from([0, 0, 0, 1.0]), -0.5, float("nan"), float("inf")),
+    "query": usually(st.sampled_from([None] * 5 + ["in-context", "not-in-context"]), "new"),
     "examples_per_task": usually(st.none() | st.sampled_from([40, 100]), 0, -1, 1, 10**7),
     "image_size": usually(st.none() | st.integers(1, 9), 0, -4),
     "route": usually(st.sampled_from(["auto", "auto", "matrix"]), "cholesky", "qr"),
@@ -64,7 +66,8 @@ REGRESSION = SHARED | {
     "function": usually(
         st.sampled_from(["LinearRegression", "SparseLinearRegression", "TwoLayerNetwork", "DecisionTree"]), "Sine"
     ),
-    "drift": usually(st.sampled_from(["task", "return"]), "labels"),
+    "drift": usually(st.sampled_from(["task"] * 4 + ["return"]), "labels"),
+    "orthants": usually(st.sampled_from([None, None, "random", "opposite"]), "same"),
     "noise": usually(st.sampled_from([0, 0.5]), -1, float("nan"), float("inf")),
     "action": usually(st.sampled_from(["value", None]), "label"),
 }

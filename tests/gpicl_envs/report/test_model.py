@@ -70,3 +70,13 @@ def test_sources_are_listed_once_each():
         "torch 2.8; commit abc; a machine; episodes of seed 0; 2026-01-02; gpicl evaluate"
     ]
     assert sources([replace(one, provenance=Provenance("cuda"))]) == ["commit None; cuda; episodes of seed 0"]
+
+
+def test_forgetting_is_shown_if_a_task_returns():
+    plain = scored_record(learner="a")
+    returned = scored_record(learner="b", forgetting=Estimate(0.25, 0.2, 0.3), relearning=Estimate(0.1, 0.0, 0.2))
+    assert "forgetting" not in details(group([plain])).heads
+    table = details(group([plain, returned]))
+    assert table.heads[-2:] == ["forgetting", "relearning"] and "Forgetting" in table.caption
+    cells = {row.cells[0].text: [cell.text for cell in row.cells[-2:]] for row in table.rows}
+    assert cells == {"a": ["", ""], "b": ["25.0", "10.0"]}
