@@ -198,6 +198,24 @@ def test_every_model_trains(device: torch.device, name: str):
         assert torch.allclose(weights(here), weights(there).cpu(), atol=1e-4)
 
 
+@pytest.mark.parametrize("name", SEQUENCE_MODELS)
+def test_every_model_trains_on_functions(device: torch.device, name: str):
+    if name.startswith("rl2"):
+        pytest.skip("its actions are labels")
+    progress = []
+    for place in ("cpu", device):
+        env = make_vec("GPICL-LinearRegression-v0", num_envs=4, n_features=8, length=10, noise=0.5, device=place)
+        learner = make_learner(name, n_features=8, n_classes=1, value_scale=3.0).to(place)
+        config = TrainConfig(steps=3, warmup_steps=1, evaluate_every=3, evaluate_episodes=8)
+        progress.append(train(learner, env, config))
+    expected, found = progress
+    tolerance = 5e-3 if device.type == "cuda" else 1e-4
+    assert found.loss == pytest.approx(expected.loss, abs=tolerance)
+    for reference in ("least-squares", "optimal-ridge"):
+        here, there = (each.curve.distances[reference].mean() for each in progress)
+        assert there == pytest.approx(here, rel=0.05 if device.type == "cuda" else 1e-2)
+
+
 def test_training_resumes_from_a_checkpoint_of_either_device(device: torch.device, tmp_path: Path):
     whole = small_learner().to(device)
     train(whole, small_env(device=device), QUICK, folder=tmp_path / "whole")

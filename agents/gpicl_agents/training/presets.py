@@ -75,7 +75,7 @@ PRESETS: dict[str, Preset] = {
     "regression": Preset(
         "gated DeltaNet for functions (Garg et al. 2022): nears ridge regression in minutes on two CPU cores",
         learner="gated-deltanet",
-        learner_kwargs=dict(width=64, n_layers=3, n_heads=1, mlp_width=256),
+        learner_kwargs=dict(width=64, n_layers=4, n_heads=1, mlp_width=128),
         batch_size=64,
         env="GPICL-LinearRegression-v0",
         config=TrainConfig(steps=3000, learning_rate=3e-3, warmup_steps=100, evaluate_every=100),

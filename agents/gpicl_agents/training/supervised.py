@@ -33,7 +33,6 @@ from gpicl_envs.errors import check_fraction
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.check import check_fit, check_learner
-from gpicl_envs.tasks.base import EpisodeDistribution
 
 TRIAL_LENGTH = 6  # examples of the trial episodes that a learner is checked on before its first step
 
@@ -87,12 +86,14 @@ def train(
 
 
 class Objective(nn.Module):
-    """The loss of a learner on a batch, as one module, so that it can be compiled and distributed over processes."""
+    """The loss of a learner on a batch, as one module, so that it can be compiled and distributed over processes.
 
-    def __init__(self, learner: Learner, precision: str, tasks: EpisodeDistribution) -> None:
+    `variance` is that of the targets, for regression alone.
+    """
+
+    def __init__(self, learner: Learner, precision: str, variance: float | None = None) -> None:
         super().__init__()
-        self.learner, self.precision = learner, precision
-        self.variance = tasks.target_variance if tasks.is_regression else None
+        self.learner, self.precision, self.variance = learner, precision, variance
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the loss and the score of each prediction.
@@ -124,8 +125,9 @@ class _Trainer:
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, fused=True, **settings)
         self._try_learner()
         shown = torch.zeros(2, 2, env.tasks.n_features, device=env.device)
-        objective, y = Objective(learner, config.precision, env.tasks), shown[..., 0]
-        self.objective = self.processes.wrap(objective, shown, y if env.tasks.is_regression else y.long())
+        variance, y = (env.tasks.target_variance if env.tasks.is_regression else None), shown[..., 0]
+        objective = Objective(learner, config.precision, variance)
+        self.objective = self.processes.wrap(objective, shown, y.long() if variance is None else y)
         if config.compile_mode != "no":
             self.objective.compile(mode=config.compile_mode)
         self.batch_size = env.num_envs * self.processes.count
