@@ -23,7 +23,7 @@ if virtual_device.supports_virtual_device():
 
 
 # Whose tests take long: they run first, so that no worker waits for another at the end.
-LONG = {"test_docs", "test_distributed", "test_sweep", "test_quickstart", "test_kill", "test_random_arguments"}
+LONG = {"test_docs", "test_distributed", "test_sweep", "test_quickstart", "test_kill", "test_configurations"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
