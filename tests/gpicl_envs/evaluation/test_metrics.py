@@ -28,6 +28,7 @@ def test_the_same_seed_gives_the_same_resamples():
     values = np.random.default_rng(5).random(50)
     first, again, other = (resampled_means(values, seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert np.array_equal(resampled_means(values), resampled_means(values, seed=0))
 
 
 def test_no_episodes_no_resamples():
