@@ -11,7 +11,7 @@ quickstart: .venv/installed
 	.venv/bin/gpicl quickstart
 
 test: lint
-	.venv/bin/pytest -n $(WORKERS)
+	.venv/bin/pytest -n $(WORKERS) --dist worksteal
 
 lint: .venv/installed
 	.venv/bin/ruff check .

@@ -52,6 +52,17 @@ EQUIVALENT = {
     "rows, extreme = max(1, BLOCK // len(sizes)), 0: BLOCK // len(sizes) → BLOCK * len(sizes)": SPEED,
     "WORD = 1 << 64: 1 << 64 → 1 >> 64": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: 2 → 3": WRAPS,
+    "return x - WORD if x >= WORD // 2 else x: WORD // 2 → WORD * 2": WRAPS,
+    'if self.device.type == "cuda" and find_spec("triton") is not None:: '
+    "find_spec('triton') is not None → find_spec('triton') is None": "only a GPU tells: test_philox_triton.py",
+    "if self.device.type == \"cpu\":: if self.device.type == 'cpu': → if not self.device.type == 'cpu':": SPEED,
+    "counter = (blocks + zeros, number[:, None] + zeros, substream + zeros, zeros): "
+    "substream + zeros → substream - zeros": "of zeros",
+    'size = max(1, PIECE_BYTES.get(self.device.type, PIECE_BYTES["cpu"]) // (4 * floats)): 1 → 2': SPEED,
+    "KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB: 1 << 24 → 1 >> 24": SPEED,
+    "kept = _kept_counts(groups.tobytes(), seed) if len(values) * RESAMPLES <= KEPT else None: "
+    "len(values) * RESAMPLES → len(values) / RESAMPLES": SPEED,
+    "flat = values.reshape(len(values), -1): 1 → 2": "NumPy takes any negative size for -1",
     "blocks = torch.arange(1, -(-n_words // 4) + 1, device=self.device): 1 → 2": "more words than are kept",
     "restart = ((step * progress).sum((1, 2), keepdim=True) > 0).float(): "
     "(step * progress).sum((1, 2), keepdim=True) > 0 → (step * progress).sum((1, 2), keepdim=True) >= 0": "never 0",

@@ -1,6 +1,7 @@
 """One page for each environment id, from the registry, the docstrings, the data and the committed records."""
 
 import inspect
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -172,11 +173,17 @@ def _variants(environment: Environment) -> list[str]:
 # -- Scores -----------------------------------------------------------------------------------------------------------
 
 
+@cache
+def _committed() -> dict[Path, list[ScoredRecord]]:
+    """All committed records, by file."""
+    return {path: list(scored(read_records(path))) for path in sorted(RESULTS.glob("*.jsonl"))}
+
+
 def _scores(env_id: str, folder: Path) -> list[str]:
     """Tables and curves of the committed records of an id."""
     parts = []
-    for path in sorted(RESULTS.glob("*.jsonl")):
-        records = [record for record in scored(read_records(path)) if record.env == env_id]
+    for path, committed in _committed().items():
+        records = [record for record in committed if record.env == env_id]
         if records:
             picture = f"{env_id}-{path.stem}.png"
             draw_curves(group(records), [folder / picture])

@@ -1,9 +1,11 @@
 """What tests of `gpicl` share: a process as a user starts it, the one line of an error, and an agent of the user's."""
 
+import json
 import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,20 @@ class Cheat(Learner):
         return torch.nn.functional.one_hot(y, self.n_classes).float()
 """
 
+RUN = """
+import json, sys
+from gpicl_envs.cli import main
+sys.path.remove("")  # as the installed command
+for expected, *line in json.loads(sys.argv[1]):
+    try:
+        code = 0
+        main(line)
+    except SystemExit as stop:
+        code = stop.code or 0
+    if code != expected:
+        sys.exit(f"{line} ended with code {code}")
+"""
+
 
 def run(*arguments: object, cwd: Path | None = None, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
     """Run the installed command as a user does."""
@@ -44,6 +60,27 @@ def run(*arguments: object, cwd: Path | None = None, encoding: str = "utf-8") ->
         encoding=encoding,
         cwd=cwd,
         env=environment,
+        timeout=250,
+    )
+
+
+def run_in_one_process(
+    commands: Sequence[Sequence[object]], cwd: Path, encoding: str = "utf-8"
+) -> subprocess.CompletedProcess[str]:
+    """Run commands one after the other in a process of its own, whose exit code is 0 if theirs are as given.
+
+    Args:
+        commands: each begins with its expected exit code.
+        cwd: the folder.
+        encoding: of the output.
+    """
+    lines = [[code, *map(str, arguments)] for code, *arguments in commands]
+    return subprocess.run(
+        [sys.executable, "-c", RUN, json.dumps(lines)],
+        capture_output=True,
+        encoding=encoding,
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"},
         timeout=250,
     )
 

@@ -22,8 +22,13 @@ if virtual_device.supports_virtual_device():
     virtual_device.register()  # before the first backward pass of this process, which looks for all devices
 
 
+# Whose tests take long: they run first, so that no worker waits for another at the end.
+LONG = {"test_docs", "test_distributed", "test_sweep", "test_quickstart", "test_kill", "test_configurations"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests marked gpu, with the reason, if there is no GPU."""
+    """Put long tests first. Skip tests marked gpu, with the reason, if there is no GPU."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):

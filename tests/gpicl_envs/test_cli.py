@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from command_line import AGENT, check_error, run
+from command_line import AGENT, check_error, run, run_in_one_process
 
 from gpicl_envs.cli import COMMANDS_GROUP, commands, main
 
@@ -54,17 +54,16 @@ def test_a_terminal_that_lacks_letters_ends_no_run(encoding: str, tmp_path: Path
     (tmp_path / "my_agent.py").write_text(AGENT.replace('"Sums', 'name = "ŷ → \\x1b[31m"\n    "Sums'), encoding="utf-8")
     small = "--env", "GPICL-Digits-v0", "--env-kwargs", "length=5", "n_features=16"
     commands = [
-        ["evaluate", "--learners", "my_agent:Nearest", *small, "--episodes", 4],
-        ["report", "runs/records.jsonl"],
-        ["train", "tiny", "--steps", 2, *small, "--out", "run"],
-        ["check", "my_agent:Nearest"],
-        ["data", "list"],
-        ["evaluate", "--learners", "ŷ"],
+        [0, "evaluate", "--learners", "my_agent:Nearest", *small, "--episodes", 4],
+        [0, "report", "runs/records.jsonl"],
+        [0, "train", "tiny", "--steps", 2, *small, "--out", "run"],
+        [0, "check", "my_agent:Nearest"],
+        [0, "data", "list"],
+        [2, "evaluate", "--learners", "ŷ"],
     ]
-    for command in commands if encoding == "ascii" else commands[:2]:
-        done = run(*command, cwd=tmp_path, encoding=encoding)
-        assert done.returncode == (2 if command[-1] == "ŷ" else 0), done.stderr
-        assert "Traceback" not in done.stderr and "\x1b[31m" not in done.stdout
+    done = run_in_one_process(commands if encoding == "ascii" else commands[:2], cwd=tmp_path, encoding=encoding)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr and "\x1b[31m" not in done.stdout
     page = (tmp_path / "runs" / "report" / "index.html").read_text(encoding="utf-8")
     assert r"ŷ → \x1b[31m" in page and "\x1b" not in page
 
@@ -79,12 +78,14 @@ def test_train_evaluate_and_report_work_together(tmp_path: Path):
     assert "last ten" in trained.stdout
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert max(steps) == 30
-    again = run("train", *options, cwd=tmp_path)
-    assert again.returncode == 2 and "holds a run already: resume it" in again.stderr
-    assert run("train", *options, "--resume", cwd=tmp_path).returncode == 0
     learners = "--learners", "run", "my_agent:Nearest", "knn"
-    evaluated = run("evaluate", *learners, "--env", "GPICL-Digits-v0", *small, "--episodes", 50, cwd=tmp_path)
-    assert evaluated.returncode == 0, evaluated.stderr
-    assert "| Nearest | 0 |" in evaluated.stdout and "transformer+similarity" in evaluated.stdout
-    reported = run("report", "runs/records.jsonl", "--out", "page", cwd=tmp_path)
-    assert reported.returncode == 0 and (tmp_path / "page" / "index.html").stat().st_size > 1e6
+    commands = [
+        [2, "train", *options],
+        [0, "train", *options, "--resume"],
+        [0, "evaluate", *learners, "--env", "GPICL-Digits-v0", *small, "--episodes", 50],
+        [0, "report", "runs/records.jsonl", "--out", "page"],
+    ]
+    done = run_in_one_process(commands, cwd=tmp_path)
+    assert done.returncode == 0 and "holds a run already: resume it" in done.stderr, done.stderr
+    assert "| Nearest | 0 |" in done.stdout and "transformer+similarity" in done.stdout
+    assert (tmp_path / "page" / "index.html").stat().st_size > 1e6

@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 
 from gpicl_agents.training.distributed import Processes, local_device
+from gpicl_envs.cli import main
 
 BIN = Path(sys.executable).parent
 OPTIONS = "tiny --env GPICL-Digits-v0 --env-kwargs length=20 n_features=64 --evaluate-every 6".split()
 LAUNCH = "launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no".split()
 
 
-def run(folder: Path, *options: object, processes: int = 1, cwd: Path | None = None) -> None:
-    command = [str(BIN / "gpicl")]
-    if processes > 1:
-        port = str(20000 + os.getpid() % 20000)  # workers of a parallel test run take other ports
-        command = [str(BIN / "accelerate"), *LAUNCH, "--main_process_port", port, "-m", "gpicl_envs.cli"]
-    command += ["train", *OPTIONS, "--out", str(folder), *map(str, options)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=240)
+def run(folder: Path, *options: object, processes: int = 1) -> None:
+    arguments = ["train", *OPTIONS, "--out", str(folder), *map(str, options)]
+    if processes == 1:
+        main(arguments)
+        return
+    port = str(20000 + os.getpid() % 20000)  # workers of a parallel test run take other ports
+    command = [str(BIN / "accelerate"), *LAUNCH, "--main_process_port", port, "-m", "gpicl_envs.cli", *arguments]
+    paths = os.pathsep.join(filter(None, [str(folder.parent), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -60,11 +63,12 @@ class Unused(Transformer):
 """
 
 
-def test_parameters_that_are_not_used_do_not_stop_two_processes(tmp_path: Path):
+def test_parameters_that_are_not_used_do_not_stop_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "unused.py").write_text(UNUSED)
+    monkeypatch.syspath_prepend(tmp_path)
     options = "--learner", "unused:Unused", "--evaluate-every", 0, "--checkpoint-every", 0
     for processes in (1, 2):
-        run(tmp_path / str(processes), *options, "--steps", 4, processes=processes, cwd=tmp_path)
+        run(tmp_path / str(processes), *options, "--steps", 4, processes=processes)
     assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), abs=1e-4)
     assert len(losses(tmp_path / "1")) == 4
 

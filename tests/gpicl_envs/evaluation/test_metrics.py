@@ -4,11 +4,14 @@ import pytest
 from gpicl_envs.evaluation import metrics
 from gpicl_envs.evaluation.metrics import (
     calibration_error,
+    columns,
     examples_to,
     percentile_interval,
     resampled_means,
     return_metrics,
 )
+
+KNOWN = [277.75, 172.0, 503.5, 275.5]
 
 
 def test_the_resamples_of_clustered_episodes_spread_as_their_tasks_do():
@@ -32,6 +35,7 @@ def test_the_same_seed_gives_the_same_resamples():
     values = np.random.default_rng(5).random(50)
     first, again, other = (resampled_means(values, seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert np.array_equal(resampled_means(values), resampled_means(values, seed=0))
 
 
 def test_no_episodes_no_resamples():
@@ -91,3 +95,41 @@ def test_the_intervals_of_forgetting_hold_the_truth():
         interval = return_metrics(scores, 30).forgetting
         held += interval.low <= 0.3 <= interval.high
     assert 180 <= held <= 200
+
+
+def test_resamples_that_exist_never_change(monkeypatch: pytest.MonkeyPatch):
+    """Nor do they depend on whether their counts were kept, or on how many are in memory."""
+    values, tasks = np.array([1.0, 10.0, 100.0, 1000.0]), np.array([0, 0, -1, 0])
+    kept = resampled_means(values, tasks, seed=3)
+    assert kept.shape == (1000,) and kept[:4].tolist() == pytest.approx(KNOWN)
+    for count, block in ((0, 1 << 22), (0, 12), (4000, 12), (3999, 12)):
+        monkeypatch.setattr(metrics, "KEPT", count)
+        monkeypatch.setattr(metrics, "BLOCK", block)
+        assert np.allclose(resampled_means(values, tasks, seed=3), kept)
+
+
+def test_a_drawn_task_brings_as_many_episodes_as_it_has():
+    """Of two tasks, one of three episodes: means of 3 + 3, 3 + 1 or 1 + 1, as often as 1 : 2 : 1."""
+    means = resampled_means([1.0, 1.0, 1.0, 0.0], [5, 5, 5, 2])
+    found, counts = np.unique(means, return_counts=True)
+    assert found.tolist() == [0.0, 0.75, 1.0] and abs(counts - [250, 500, 250]).max() < 60
+
+
+def test_percentiles_leave_out_two_and_a_half_percent_at_each_end():
+    interval = percentile_interval(np.array(0.5), np.arange(1001.0) / 1000)
+    assert (interval.low, interval.high) == (pytest.approx(0.025), pytest.approx(0.975))
+
+
+def test_a_level_that_is_just_reached_is_reached():
+    curves = np.array([[[0.5, 0.75], [0.25, 0.5]], [[0.25, 0.25], [0.0, 0.5]]])
+    assert examples_to(curves, 0.5).tolist() == [[0, 1], [np.inf, 1]]
+
+
+def test_calibration_errors_of_several_learners_are_their_own():
+    bins = np.zeros((2, 3, 15))
+    bins[0, :, 3], bins[0, :, 9], bins[1, :, 9] = (2, 4, 8), (7, 3, 8), (6, 6, 10)
+    assert calibration_error(bins).tolist() == [pytest.approx(6 / 16), 0]
+
+
+def test_columns_are_side_by_side_in_order():
+    assert columns([[1, 2], [[[3], [4]], [[5], [6]]]]).tolist() == [[1, 3, 4], [2, 5, 6]]

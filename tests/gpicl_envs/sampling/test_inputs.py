@@ -7,6 +7,7 @@ from scipy.stats import chi2, ks_2samp
 from small_tasks import base_labels, tasks_of
 
 from gpicl_envs.datasets import Dataset, load_dataset
+from gpicl_envs.sampling.inputs import PIECE_BYTES, PROJECTIONS, ROUTES, Projection, _cholesky, choose_route
 from gpicl_envs.tasks.classification import TaskDistribution
 
 EQUAL = Dataset("equal", {"train": np.tile(np.eye(2, dtype=np.uint8), (9, 1, 1))}, {"train": np.arange(9) % 3}, 3)
@@ -184,3 +185,65 @@ def test_the_cholesky_route_remembers_the_projection_that_returns():
     assert slope.item() == pytest.approx(1, abs=0.02)
     across = (found * wanted)[:, a][:, :, 10:20].sum() / wanted.square()[:, a][:, :, 10:20].sum()
     assert abs(across.item()) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "route"),
+    [
+        (("auto", "gaussian", True, 63, 64), "cholesky"),
+        (("auto", "gaussian", True, 64, 64), "matrix"),
+        (("auto", "orthogonal", True, 65, 64), "matrix"),
+        (("matrix", "gaussian", True, 3, 64), "matrix"),
+        (("cholesky", "orthogonal", True, 64, 64), "cholesky"),
+        (("cholesky", "gaussian", True, 65, 64), "needs length <= N_x: the covariance of 65 inputs of 64 values"),
+        (("auto", "gaussian", False, 3, 64), "matrix"),
+        (("auto", "none", True, 3, 64), "matrix"),
+        (("cholesky", "gaussian", False, 3, 64), "given projection='gaussian' and a finite n_tasks"),
+        (("cholesky", "none", True, 3, 64), r"given projection='none'\.$"),
+        (("fast", "none", True, 3, 64), "Unknown route 'fast'"),
+    ],
+)
+def test_the_route_that_draws_fewer_numbers_is_chosen_or_what_is_wrong_is_said(arguments: tuple, route: str):
+    if route in ("matrix", "cholesky"):
+        assert choose_route(*arguments) == route
+        return
+    with pytest.raises(ValueError, match=route):
+        choose_route(*arguments)
+
+
+@pytest.mark.parametrize(("d", "n_inputs"), [(5, 9), (9, 5), (7, 7)])
+def test_as_many_numbers_are_drawn_as_a_projection_needs(d: int, n_inputs: int):
+    """And an orthogonal A has orthogonal rows or columns of the length that entries of variance 1/N_x have."""
+    shapes = {(k, r): Projection(k, d, n_inputs, r).noise_shape(3) for k in PROJECTIONS[:2] for r in ROUTES[1:]}
+    large = max(d, n_inputs)
+    assert shapes["gaussian", "cholesky"] == (3, d) and shapes["gaussian", "matrix"] == (d, n_inputs)
+    assert shapes["orthogonal", "cholesky"] == (3, large)
+    assert shapes["orthogonal", "matrix"] == (large, min(d, n_inputs))
+    noise = torch.randn(2, *shapes["orthogonal", "matrix"], generator=torch.Generator().manual_seed(0))
+    a = Projection("orthogonal", d, n_inputs, "matrix").matrices(noise)
+    product = a.mT @ a if d >= n_inputs else a @ a.mT
+    scale = d / n_inputs if d >= n_inputs else 1.0
+    assert a.shape == (2, d, n_inputs) and torch.allclose(product, scale * torch.eye(min(d, n_inputs)), atol=1e-5)
+
+
+def test_episodes_do_not_depend_on_the_size_of_the_pieces(monkeypatch: pytest.MonkeyPatch):
+    for arguments in ({}, {"n_tasks": 3}, {"n_features": 40, "distractors": 8, "n_tasks": 3}):
+        tasks = tasks_of(**arguments)
+        whole = tasks.sample(5).x
+        with monkeypatch.context() as patch:
+            patch.setitem(PIECE_BYTES, "cpu", 1)
+            assert torch.allclose(tasks.sample(5).x, whole, atol=1e-5)
+
+
+def test_a_factor_has_no_more_jitter_than_it_needs():
+    """The first of two covariances is whole; the second, singular, is changed by a few millionths of its diagonal."""
+    whole, singular = torch.tensor([[4.0, 2.0], [2.0, 3.0]]), torch.full((2, 2), 9.0)
+    factor = _cholesky(torch.stack([whole, singular]))
+    assert torch.equal(factor[0], torch.linalg.cholesky(whole))
+    changed = (factor[1] @ factor[1].mT - singular).abs()
+    assert factor.isfinite().all() and 0 <= changed.max() < 2e-4
+
+
+def test_features_that_do_not_fit_without_a_projection_are_counted():
+    with pytest.raises(ValueError, match="n_features=70 with distractors=5 leaves 65 features: give n_features=69"):
+        tasks_of(projection="none", n_features=70, distractors=5)

@@ -106,9 +106,9 @@ def test_bad_shifts_say_what_is_allowed(arguments: dict, message: str):
 @pytest.mark.parametrize(
     ("env_id", "arguments", "kind"),
     [
-        ("GPICL-MNIST-v0", {"orthants": "opposite"}, "'orthants': it is one of regression environments alone"),
-        ("GPICL-MNIST-v0", {"noise": 0.5}, "'noise': it is one of regression environments alone"),
-        ("GPICL-DecisionTree-v0", {"zipf": 1.0}, "'zipf': it is one of classification environments alone. Leave it"),
+        ("GPICL-MNIST-v0", {"orthants": "opposite"}, "'orthants': it is one of FunctionDistribution alone"),
+        ("GPICL-MNIST-v0", {"noise": 0.5}, "'noise': it is one of FunctionDistribution alone"),
+        ("GPICL-DecisionTree-v0", {"zipf": 1.0}, "'zipf': it is one of TaskDistribution alone. Leave it"),
     ],
 )
 def test_arguments_of_the_other_kind_of_environment_are_named(env_id: str, arguments: dict, kind: str):
