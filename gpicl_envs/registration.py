@@ -52,7 +52,8 @@ def environments() -> dict[str, Environment]:
         for name, description in FUNCTION_CLASSES.items()
     ]
     listed += [
-        Environment(f"GPICL-{name}-v0", description, {argument: name}) for name, (argument, description) in OTHERS.items()
+        Environment(f"GPICL-{name}-v0", description, {argument: name})
+        for name, (argument, description) in OTHERS.items()
     ]
     return {environment.id: environment for environment in listed}
 

@@ -25,9 +25,7 @@ OTHER_KINDS: dict[str, type[EpisodeDistribution]] = {  # argument → what it ma
 KINDS: dict[str, type[EpisodeDistribution]] = {"dataset": TaskDistribution} | OTHER_KINDS
 
 
-def make_tasks(
-    also: Sequence[str] = (), /, *, dataset: Any = DEFAULT_DATASET, **arguments: Any
-) -> EpisodeDistribution:
+def make_tasks(also: Sequence[str] = (), /, *, dataset: Any = DEFAULT_DATASET, **arguments: Any) -> EpisodeDistribution:
     """Return the distribution of tasks that an environment's arguments describe.
 
     Args:
@@ -46,9 +44,9 @@ def make_tasks(
     ((name, value),) = named.items()
     kind = KINDS[name]
     for unexpected in arguments.keys() - signature(kind).parameters.keys():
-        if others := [each.__name__ for each in KINDS.values() if unexpected in signature(each).parameters]:
+        if others := " and ".join(each.__name__ for each in KINDS.values() if unexpected in signature(each).parameters):
             raise UnexpectedArgumentError(
-                f"{kind.__name__} got an unexpected keyword argument {unexpected!r}: it is one of {' and '.join(others)} "
-                "alone. Leave it out."
+                f"{kind.__name__} got an unexpected keyword argument {unexpected!r}: it is one of {others} alone. "
+                "Leave it out."
             )
     return construct(kind, {name: value} | arguments, also=also)

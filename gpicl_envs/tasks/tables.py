@@ -1,10 +1,9 @@
-"""`TableDistribution`: synthetic tables of rows and columns, as a distribution of classification or regression problems.
+"""`TableDistribution`: synthetic tables of rows and columns, as a distribution of learning problems.
 
 A prior for meta-training, in the manner of prior-fitted networks (Müller et al. 2022, arXiv:2112.10510; Hollmann et al.
 2023, TabPFN, arXiv:2207.01848): a learner that has seen enough of it can learn from small real tables.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np

@@ -73,7 +73,9 @@ class CausalRidge(nn.Module):
         self.log_noise = nn.Parameter(torch.linspace(-3.0, -1.2, n_heads).repeat(len(families)))
         self.centre = 1 / n_classes if n_classes > 1 else 0.0  # of the labels
         if n_classes == 1:
-            self.mixture = nn.Parameter(torch.linspace(-4.0, 4.0, n_heads).repeat(len(families)))  # m before the sigmoid
+            self.mixture = nn.Parameter(
+                torch.linspace(-4.0, 4.0, n_heads).repeat(len(families))
+            )  # m before the sigmoid
 
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N, D), (B, N, K) previous labels → predictions (B, N, H, K), standard deviations (B, N, H)."""
@@ -184,7 +186,9 @@ class CausalRidge(nn.Module):
     def _variances(self, log_norms: torch.Tensor, n_features: int) -> torch.Tensor:
         """(B, T) of inputs → k(x, x), (B, H, T)."""
         ones = torch.ones_like(log_norms)[:, None].expand(-1, self.n_heads, -1)[..., None]
-        return (ones if self.n_classes > 1 else self._mixed(ones, (2 * log_norms).exp()[..., None] / n_features))[..., 0]
+        return (ones if self.n_classes > 1 else self._mixed(ones, (2 * log_norms).exp()[..., None] / n_features))[
+            ..., 0
+        ]
 
     def _mixed(self, kernel: torch.Tensor, products: torch.Tensor) -> torch.Tensor:
         """A kernel (B, H, T, S) mixed with the linear one (B, T, S)."""

@@ -7,7 +7,9 @@ d² = |x_i − x_j|² / D and d₁ = |x_i − x_j|₁ / D:
 |---|---|---|
 | polar | exp(γ (cos(x_i, x_j) − 1) − β (log|x_i| − log|x_j|)²) | images |
 | Gaussian | exp(−γ d²) | few features: smooth boundaries anywhere |
-| Laplace | exp(−γ d₁) | features with a meaning of their own: the limit of averaged random trees with axis-aligned splits (the Mondrian kernel, Balog et al. 2016, arXiv:1606.05241) |
+| Laplace | exp(−γ d₁) | features that mean something each: the limit of averaged trees with random splits |
+
+The last is the Mondrian kernel (Balog et al. 2016, arXiv:1606.05241).
 
 After n examples, head h has the summed squared error e_h of its past predictions, each made before its label was seen
 (prequential). The heads' predictions are mixed with weights softmax(a_h − η e_h), the posterior over experts of
@@ -103,7 +105,7 @@ class MultiKernelTransformer(KernelTransformer):
     def _mix_all(
         self, x: torch.Tensor, feedback: torch.Tensor, last: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """At all positions, logits (B, N, K) and embeddings; after them, errors (B, H), with the last feedback if known."""
+        """At all positions, logits and embeddings; after them, errors (B, H), with the last feedback if known."""
         predictions, deviations = self.ridge(x, feedback)
         after = feedback[:, 1:] if last is None else torch.cat([feedback[:, 1:], last[:, None]], 1)
         error = pad(self._errors(predictions[:, : after.shape[1]], after), (0, 0, 1, 0)).cumsum(1)
@@ -118,7 +120,7 @@ class MultiKernelTransformer(KernelTransformer):
     def _mix(
         self, predictions: torch.Tensor, deviations: torch.Tensor, error: torch.Tensor, count: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Predictions (…, H, K), deviations, errors (…, H) of `count` examples → logits (…, K), embedding (…, width)."""
+        """Predictions (…, H, K), deviations, errors (…, H) of `count` examples → logits (…, K), embedding."""
         weight = (self.log_prior - self.log_rate.exp() * error).softmax(-1)
         mixture = torch.einsum("...hk,...h->...k", predictions, weight * self.direct)
         facts = torch.stack([deviations, error / (count + 1), weight], -1)
