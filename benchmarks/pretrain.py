@@ -23,11 +23,15 @@ from machine import describe_machine
 
 @dataclass(frozen=True)
 class Recipe:
-    """A pretrained learner: the options of `gpicl train`, where it ran, and the first paragraph of its card."""
+    """A pretrained learner: the options of `gpicl train`, where it ran, and what its card says of it and its data."""
 
     options: str
     machine: str
     about: str
+    data: str = (
+        "one-off tasks of `GPICL-MNIST-v0` (training images of MNIST, random projections, permuted labels, N = 100). "
+        "Nothing else."
+    )
 
 
 TWO_CORES = "at most two cores of AMD EPYC; no GPU"
@@ -49,6 +53,18 @@ RECIPES = {
         "kernel --steps 5000",
         TWO_CORES,
         "A Transformer that reads causal kernel ridge regressions: stronger, not a black box (`transformer+kernel`).",
+    ),
+    "gpicl-general": Recipe(
+        "fast --learner multi-kernel-transformer --learner-kwargs width=192 n_layers=3 mlp_width=512 --env "
+        "GPICL-GeneralMixture-v0 --env-kwargs length=128 --batch-size 384 --learning-rate 2e-3 --warmup-steps 200 "
+        "--steps 100000 --max-seconds 385 --evaluate-every 1000 --evaluate-episodes 256 --checkpoint-every 1000 "
+        "--device cuda --precision bf16",
+        "one NVIDIA H200, shared with two smaller trainings",
+        "For data of any kind, small tables too: a Transformer that reads and corrects a mixture of kernel ridge "
+        "regressions of three families, weighted by how well each has predicted so far (`transformer+kernels`). It is "
+        "the default of `InContextClassifier`; `benchmarks/tables.py` has its scores on tables.",
+        "the mixture `GPICL-GeneralMixture-v0` (MNIST and Digits with 2 to 10 classes, 40 %; synthetic tables, 60 %), "
+        "N = 128.",
     ),
 }
 BASELINES = ("kernel-ridge", "ridge", "knn", "centroid")
@@ -89,8 +105,7 @@ def card(name: str, recipe: Recipe, learner: Any, found: dict[str, Any], cost: d
         f"# {name}",
         recipe.about + "\n",
         f"- Learner: `{learner.name}`, {learner.n_parameters:,} meta-trained parameters, D = 784, K = 10.",
-        "- Meta-trained on: one-off tasks of `GPICL-MNIST-v0` (training images of MNIST, random projections, permuted "
-        "labels, N = 100). Nothing else.",
+        f"- Meta-trained on: {recipe.data}",
         f"- Recipe: `gpicl train {recipe.options}`, seed 0, {cost['steps']:,} steps; `benchmarks/pretrain.py`.",
         f"- Cost: {cost['seconds'] / 60:.1f} minutes on {recipe.machine} ({machine['date']}).",
         "- Licence: as the package; the weights learned from MNIST (see NOTICE).",
