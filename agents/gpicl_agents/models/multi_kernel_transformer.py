@@ -59,10 +59,19 @@ class MultiKernelTransformer(KernelTransformer):
         """Make the Transformer's blocks, the kernel heads, and the weights of their mixture."""
         super(KernelTransformer, self).build_layers()
         self.ridge = CausalRidge(self.kernel_heads, self.n_classes, self.kernel_families)
-        h = self.ridge.n_heads
+        h = self.n_predictors
         self.embed_ridge = nn.Linear(h * (self.n_classes + 3), self.width)
         self.direct = nn.Parameter(torch.full((h,), 5.0 if self.n_classes > 1 else 1.0))
         self.log_prior, self.log_rate = nn.Parameter(torch.zeros(h)), nn.Parameter(torch.zeros(h))
+
+    @property
+    def n_predictors(self) -> int:
+        """How many predictions are mixed."""
+        return self.ridge.n_heads
+
+    def predict_all(self, x: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N, D), (B, N, K) → predictions (B, N, H, K) at all positions, and their standard deviations (B, N, H)."""
+        return self.ridge(x, feedback)
 
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N, K) → (B, N, K)."""
@@ -81,7 +90,7 @@ class MultiKernelTransformer(KernelTransformer):
     def start(self, batch_size: int) -> MultiKernelState:
         """Return the state before the first example."""
         return MultiKernelState(
-            **vars(super().start(batch_size)), error=self.log_rate.new_zeros(batch_size, self.ridge.n_heads)
+            **vars(super().start(batch_size)), error=self.log_rate.new_zeros(batch_size, self.n_predictors)
         )
 
     def forward_step(
@@ -100,13 +109,13 @@ class MultiKernelTransformer(KernelTransformer):
 
     def state_size(self, n_examples: int) -> int:
         """As with one family, and the errors."""
-        return super().state_size(n_examples) + self.ridge.n_heads
+        return super().state_size(n_examples) + self.n_predictors
 
     def _mix_all(
         self, x: torch.Tensor, feedback: torch.Tensor, last: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """At all positions, logits and embeddings; after them, errors (B, H), with the last feedback if known."""
-        predictions, deviations = self.ridge(x, feedback)
+        predictions, deviations = self.predict_all(x, feedback)
         after = feedback[:, 1:] if last is None else torch.cat([feedback[:, 1:], last[:, None]], 1)
         error = pad(self._errors(predictions[:, : after.shape[1]], after), (0, 0, 1, 0)).cumsum(1)
         count = torch.arange(x.shape[1], device=x.device)[:, None]

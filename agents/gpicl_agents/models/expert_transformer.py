@@ -1,0 +1,111 @@
+"""The Transformer that reads other learners, its experts, beside kernel ridge regressions.
+
+Classical learners of other families know what kernel ridge regression does not: label propagation uses inputs whose
+label is not known, linear discriminant analysis the covariance within classes. Any registered learner can be an expert:
+its probabilities, less 1/K, are predictions like those of a kernel head, weighted by the evidence, read and corrected.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import pad
+
+from gpicl_agents.models.base import SequenceState
+from gpicl_agents.models.multi_kernel_transformer import MultiKernelState, MultiKernelTransformer
+from gpicl_agents.models.transformer import Transformer
+from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.learners.registry import LearnerSpec, learner_targets, make_learner
+
+
+@dataclass(kw_only=True)
+class ExpertState(MultiKernelState):
+    """The state of the kernels' Transformer, and of its experts.
+
+    Args:
+        experts: the state of each.
+        opinion: (B, E, K) what they predicted for the last example.
+    """
+
+    experts: list[Any]
+    opinion: torch.Tensor
+
+
+class ExpertTransformer(MultiKernelTransformer):
+    """The Transformer, reading and correcting a mixture of kernel ridge regressions and other learners.
+
+    Args:
+        experts: names of learners without parameters, as `make_learner` reads them.
+    """
+
+    name = "transformer+kernels+experts"
+
+    kernel_families: tuple[str, ...] = ("polar", "gaussian")
+    experts: tuple[str, ...] = ("label-propagation", "label-propagation,alpha=0.5", "lda")
+
+    def check_arguments(self) -> None:
+        """Check its own arguments too."""
+        super().check_arguments()
+        self.experts, known = tuple(self.experts), learner_targets()
+        if not self.experts:
+            raise ValueError("experts=() leaves no expert: give at least one, or the multi-kernel-transformer.")
+        for spec in self.experts:  # registered ones alone: a checkpoint must not name code to be run
+            if LearnerSpec.parse(spec).target not in known:
+                raise UnknownNameError("expert", spec, known)
+        sizes = {"n_features": self.n_features, "n_classes": self.n_classes}
+        self._experts = [make_learner(spec, **sizes) for spec in self.experts]
+        if trained := [each.name for each in self._experts if each.n_parameters]:
+            raise ValueError(f"experts={self.experts!r} are to have no parameters, but {trained} have: leave them out.")
+
+    @property
+    def n_predictors(self) -> int:
+        """Kernel heads and experts."""
+        return self.ridge.n_heads + len(self.experts)
+
+    def predict_all(self, x: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, N, D), (B, N, K) → predictions (B, N, H + E, K), and standard deviations, 0 of experts."""
+        predictions, deviations = self.ridge(x, feedback)
+        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+            y = pad(feedback[:, 1:, 0] if self.n_classes == 1 else feedback[:, 1:].argmax(2), (0, 1))
+            opinions = [self._centred(expert.predict(x.float(), y)) for expert in self._experts]
+        predictions = torch.cat([predictions, torch.stack(opinions, 2).to(predictions)], 2)
+        return predictions, pad(deviations, (0, len(self.experts)))
+
+    def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """As in every sequence model: experts read the examples again for each query."""
+        return super(Transformer, self).forward_queries(x, feedback, queries)
+
+    def start(self, batch_size: int) -> ExpertState:
+        """Return the state before the first example."""
+        opinion = self.log_rate.new_zeros(batch_size, len(self.experts), self.n_classes)
+        experts = [expert.start(batch_size) for expert in self._experts]
+        return ExpertState(**vars(super().start(batch_size)), experts=experts, opinion=opinion)
+
+    def forward_step(
+        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor
+    ) -> tuple[torch.Tensor, ExpertState]:
+        """(B, D), (B, K) → (B, K), and the next state."""
+        assert isinstance(state, ExpertState)
+        error = state.error
+        if state.n:
+            before = torch.cat([state.ridge.prediction, state.opinion], 1)
+            error = error + self._errors(before[:, None], feedback[:, None])[:, 0]
+        predictions, deviations, ridge = self.ridge.step(state.ridge, x, feedback)
+        with torch.no_grad():
+            stepped = [e.step(s, x.float(), feedback) for e, s in zip(self._experts, state.experts, strict=True)]
+        opinion = torch.stack([self._centred(logits) for logits, _ in stepped], 1).to(predictions)
+        count = torch.tensor(float(state.n), device=x.device)
+        predictions = torch.cat([predictions, opinion], 1)
+        mixture, embedding = self._mix(predictions, pad(deviations, (0, len(self.experts))), error, count)
+        logits, after = self.advance(state, x[:, None], feedback[:, None], embedding[:, None])
+        experts = [expert for _, expert in stepped]
+        state = ExpertState(**vars(after), ridge=ridge, error=error, experts=experts, opinion=opinion)
+        return logits[:, 0] + mixture, state
+
+    def state_size(self, n_examples: int) -> int:
+        """As with kernels alone, and that of the experts."""
+        return super().state_size(n_examples) + sum(expert.state_size(n_examples) for expert in self._experts)
+
+    def _centred(self, logits: torch.Tensor) -> torch.Tensor:
+        """(…, K) → probabilities less 1/K; values as they are."""
+        return logits.softmax(-1) - 1 / self.n_classes if self.n_classes > 1 else logits
