@@ -1,6 +1,7 @@
 """One page for each environment id, from the registry, the docstrings, the data and the committed records."""
 
 import inspect
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from gpicl_envs.registration import Environment, environments
 from gpicl_envs.report import draw_curves, group
 from gpicl_envs.report.columns import scored_columns
 from gpicl_envs.sampling.pool import N_CLASSES
+from gpicl_envs.tasks import KINDS
 from gpicl_envs.tasks.base import EpisodeDistribution
+from gpicl_envs.tasks.mixture import MIXTURES
 from gpicl_envs.tasks.regression import FUNCTIONS, FunctionDistribution
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
@@ -43,9 +46,9 @@ def _index() -> str:
     tree = "\n".join(environments())
     return f"""# Environments
 
-Each id is one base dataset, or one class of functions. Every variant of the learning problem is a keyword argument, and
-at the default `n_features` all ids with ten classes or more share one observation space: an agent meta-trained on one
-runs on every other.
+Each id is one base dataset, one class of functions, synthetic tables, or a mixture of these. Every variant of the
+learning problem is a keyword argument, and at the default `n_features` all ids with ten classes or more share one
+observation space: an agent meta-trained on one runs on every other.
 
 {table(["id", "what is learned"], rows)}
 
@@ -95,15 +98,17 @@ def _is_available(environment: Environment) -> bool:
 
 
 def _distribution(environment: Environment) -> type[EpisodeDistribution]:
-    return FunctionDistribution if _dataset(environment) is None else TaskDistribution
+    """The class that the only argument of an id makes."""
+    (argument,) = environment.arguments
+    return KINDS[argument]
 
 
 def _about(environment: Environment) -> str:
-    """The docstring of the data's loader, or of the functions."""
+    """The docstring of the data's loader, or of the distribution."""
     spec = _dataset(environment)
-    if spec is None:
-        return description(FunctionDistribution)
-    return description(spec.load) if inspect.isfunction(spec.load) else ""
+    if _distribution(environment) is not TaskDistribution:
+        return description(_distribution(environment))
+    return description(spec.load) if spec is not None and inspect.isfunction(spec.load) else ""
 
 
 def _spaces(environment: Environment) -> str:
@@ -123,16 +128,16 @@ def _spaces(environment: Environment) -> str:
 
 def _default_n_classes(environment: Environment) -> int:
     spec = _dataset(environment)
-    return 1 if spec is None else min(N_CLASSES, spec.n_classes or N_CLASSES)
+    if spec is None:
+        return 1 if _distribution(environment) is FunctionDistribution else N_CLASSES
+    return min(N_CLASSES, spec.n_classes or N_CLASSES)
 
 
 def _data(environment: Environment) -> list[str]:
-    """The dataset's facts, and how to get it; or the functions that are drawn instead."""
+    """The dataset's facts, and how to get it; or what is drawn instead."""
     spec = _dataset(environment)
     if spec is None:
-        function = FUNCTIONS[environment.arguments["function"]]
-        rows = [("a function", description(function.draw)), ("its value at x", description(function.apply))]
-        return ["None: inputs and functions are drawn at random.", table(["", ""], rows)]
+        return _drawn(environment)
     facts = {
         "shape of an input": " × ".join(map(str, spec.shape)),
         "classes": _number(spec.n_classes),
@@ -155,12 +160,30 @@ def _data(environment: Environment) -> list[str]:
     return parts
 
 
+def _drawn(environment: Environment) -> list[str]:
+    """What is drawn at random: functions, rules that label tables, or the components of a mixture."""
+    ((argument, name),) = environment.arguments.items()
+    if argument == "function":
+        function = FUNCTIONS[name]
+        rows = [("a function", description(function.draw)), ("its value at x", description(function.apply))]
+        return ["None: inputs and functions are drawn at random.", table(["", ""], rows)]
+    if argument == "prior":
+        return ["None: tables and the rules that label them are drawn at random."]
+    rows = [(f"{part['weight']:g}", _given(part)) for part in MIXTURES[name]]
+    return ["That of its components:", table(["weight", "arguments"], rows)]
+
+
+def _given(part: Mapping[str, Any]) -> str:
+    """The arguments of a mixture's component, as one types them."""
+    return ", ".join(f"`{name}={value!r}`" for name, value in part.items() if name != "weight")
+
+
 def _number(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
 def _variants(environment: Environment) -> list[str]:
-    shown = [row for row in arguments(InContextVectorEnv, leave_out=["dataset", "function"]) if row.name != "num_envs"]
+    shown = [row for row in arguments(InContextVectorEnv, leave_out=KINDS) if row.name != "num_envs"]
     modes = [row for row in arguments(InContextEnv) if row.name == "render_mode"]
     return [
         "Keyword arguments of `gymnasium.make` and `make_vec`. What is drawn:",

@@ -1,4 +1,4 @@
-"""The environment ids, one for each registered dataset and each class of functions, and their registration."""
+"""The environment ids: one for each registered dataset, each class of functions, and what is drawn in place of both."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
 import virtual_device
@@ -23,6 +24,7 @@ from gpicl_agents.training.reinforce import train_from_reward
 from gpicl_agents.training.supervised import Objective, train
 from gpicl_envs import check_learner, evaluate, make_learner
 from gpicl_envs.learners.registry import find_class, learner_targets
+from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.classification import TaskDistribution
 from gpicl_envs.tasks.oracle import Oracle
 
@@ -107,6 +109,20 @@ def test_episodes_are_the_same(device: torch.device, arguments: dict[str, Any]):
     here, there = (TaskDistribution(**given, device=place).sample(4, seed=2) for place in ("cpu", device))
     for name in ("y", "index", "task_id", "x"):
         assert_equal(getattr(here, name), getattr(there, name))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"prior": "SyntheticTables"}, {"prior": "SyntheticTables", "n_classes": 1}, {"mixture": "GeneralMixture"}],
+    ids=str,
+)
+def test_tables_and_mixtures_are_the_same(device: torch.device, arguments: dict[str, Any]):
+    here, there = (make_tasks(**arguments, length=20, device=place).sample(12, seed=2) for place in ("cpu", device))
+    for name in ("y", "index", "task_id", "x"):
+        assert_equal(getattr(here, name), getattr(there, name))
+    position = np.zeros(12, np.int64)
+    tasks = make_tasks(**arguments, length=20, device=device)
+    assert all(value.device.type == device.type for value in tasks.hidden(there, position).parameters.values())
 
 
 def test_a_step_reads_only_whether_actions_are_allowed(device: torch.device):

@@ -15,6 +15,7 @@ from gpicl_envs.cli import commands as commands_of_gpicl
 from gpicl_envs.evaluation.records import read_records
 from gpicl_envs.learners.registry import find_class, learner_targets
 from gpicl_envs.registration import environments
+from gpicl_envs.tasks import KINDS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -53,7 +54,7 @@ def test_a_page_has_the_spaces_variants_and_a_picture(env_id: str, pages: Path):
     assert f"`{env.observation_space['x']}`" in page  # type: ignore[index]
     assert f"| `{env.observation_space['y']}` | `{env.action_space}` |" in page  # type: ignore[index]
     tasks = env.unwrapped.tasks.arguments  # type: ignore[attr-defined]
-    for name in (tasks.keys() - {"dataset", "function"}) | {"action", "feedback", "render_mode", "device"}:
+    for name in (tasks.keys() - KINDS.keys()) | {"action", "feedback", "render_mode", "device"}:
         assert re.search(rf"^\| `{name}` \| .+ \| .+ \|$", page, flags=re.MULTILINE), name
     assert (pages / "environments" / f"{env_id}.png").stat().st_size > 5000
 
@@ -64,6 +65,10 @@ def test_facts_come_from_the_data(pages: Path):
     clusters = gpicl_envs.load_dataset("Clusters").bayes_accuracy
     assert clusters is not None
     assert f"{100 * clusters:.1f} %" in (pages / "environments" / "GPICL-Clusters-v0.md").read_text()
+    tables = (pages / "environments" / "GPICL-SyntheticTables-v0.md").read_text()
+    assert "rules that label them are drawn at random" in tables and "decision trees, or Gaussian clusters" in tables
+    mixture = (pages / "environments" / "GPICL-GeneralMixture-v0.md").read_text()
+    assert "| 0.6 | `prior='SyntheticTables'` |" in mixture and "`active_classes=(2, 9)`" in mixture
 
 
 def test_reference_scores_are_those_of_the_records(pages: Path):

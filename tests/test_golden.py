@@ -25,7 +25,7 @@ import gpicl_envs
 from gpicl_agents import load_pretrained, pretrained_names
 from gpicl_agents.training.presets import PRESETS
 from gpicl_agents.training.supervised import TrainConfig, train
-from gpicl_envs import FunctionDistribution, TaskDistribution, make_learner
+from gpicl_envs import FunctionDistribution, TableDistribution, TaskDistribution, TaskMixture, make_learner
 from gpicl_envs.learners.registry import learner_targets
 from gpicl_envs.suites.definitions import SUITES
 from gpicl_envs.tasks import make_tasks
@@ -33,6 +33,12 @@ from gpicl_envs.tasks import make_tasks
 FILE = Path(__file__).with_name("golden.json")
 SHOWN = 12  # real numbers kept of an array
 TOLERANCE = 2e-3
+
+KEPT_OF_TASKS = (
+    *("ids", "classes", "permutation"),
+    *("kind", "n_columns", "n_factors", "n_active", "slots"),  # of tables
+    "component",  # of mixtures
+)
 
 Case = dict[str, Any]
 
@@ -100,11 +106,31 @@ REGRESSION: dict[str, dict[str, Any]] = {
     "opposite orthants": {"orthants": "opposite", "length": 20, "n_features": 8},
     "noisy, numbered, drifting": {"noise": 0.1, "n_tasks": 3, "drift_every": 40, "task_seed": 2},
 }
+TABLES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "test, numbered": {"split": "test", "n_tasks": 9, "task_seed": 4, "length": 30},
+    "few features and classes": {"n_features": 12, "n_classes": 4, "active_classes": (2, 3), "length": 40},
+    "values": {"n_classes": 1, "n_features": 30, "length": 50},
+}
+MIXTURES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "test": {"split": "test", "length": 20},
+    "own": {
+        "mixture": [
+            {"weight": 1, "dataset": "Digits", "active_classes": (2, 5)},
+            {"weight": 3, "prior": "SyntheticTables"},
+            {"dataset": "Clusters", "n_tasks": 4},
+        ],
+        "n_features": 30,
+    },
+}
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "GPICL-Digits-v0": {"length": 4},
     "GPICL-MNIST-v0": {"length": 3, "action": "logits"},
     "GPICL-Clusters-v0": {"length": 3, "feedback": "reward", "n_tasks": 6},
     "GPICL-DecisionTree-v0": {"length": 5},
+    "GPICL-SyntheticTables-v0": {"length": 4},
+    "GPICL-GeneralMixture-v0": {"length": 4},
 }
 REAL = ("fashion_mnist", "kmnist_test", "cifar10_jpeg75_7k", "cifar10_lossless_4k", "omniglot_small_28")
 
@@ -124,7 +150,7 @@ def facts(**values: Any) -> Case:
 
 
 def of_episodes(episodes: Any) -> Case:
-    tasks = {name: value for name, value in vars(episodes.tasks).items() if name in ("ids", "classes", "permutation")}
+    tasks = {name: value for name, value in vars(episodes.tasks).items() if name in KEPT_OF_TASKS}
     return facts(x=episodes.x, y=episodes.y, index=episodes.index, **tasks)
 
 
@@ -134,6 +160,14 @@ def of_classification(name: str) -> Case:
 
 def of_regression(name: str) -> Case:
     return of_episodes(FunctionDistribution(**REGRESSION[name]).sample(3, seed=5, first=2))
+
+
+def of_tables(name: str) -> Case:
+    return of_episodes(TableDistribution(**TABLES[name]).sample(6, seed=5, first=2))
+
+
+def of_mixture(name: str) -> Case:
+    return of_episodes(TaskMixture(**MIXTURES[name]).sample(8, seed=5, first=2))
 
 
 def of_environment(env_id: str) -> Case:
@@ -202,6 +236,8 @@ def of_pretrained(name: str) -> Case:
 CASES: dict[str, Callable[[], Case]] = {}
 CASES |= {f"classification: {name}": partial(of_classification, name) for name in CLASSIFICATION}
 CASES |= {f"regression: {name}": partial(of_regression, name) for name in REGRESSION}
+CASES |= {f"tables: {name}": partial(of_tables, name) for name in TABLES}
+CASES |= {f"mixture: {name}": partial(of_mixture, name) for name in MIXTURES}
 CASES |= {f"environment: {name}": partial(of_environment, name) for name in ENVIRONMENTS}
 CASES |= {f"suite: {s.name}, {c.name}": partial(of_cell, s.name, c.name) for s in SUITES.values() for c in s.cells}
 CASES |= {f"learner: {name}": partial(of_learner, name) for name in learner_targets()}

@@ -38,7 +38,9 @@ from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import CHECKPOINT, LearnerSpec
 from gpicl_envs.registration import FUNCTION_CLASSES
-from gpicl_envs.tasks import FunctionDistribution, TaskDistribution, make_tasks
+from gpicl_envs.tasks import make_tasks
+from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.tasks.regression import FunctionDistribution
 
 MARGIN = 0.05  # of accuracy; an effect counts if the lower end of its 95 % interval exceeds this
 DATASETS = ("MNIST", "FashionMNIST", "KMNIST", "Digits")
@@ -163,7 +165,8 @@ def meta_training_kwargs(learner: str, **changes: Any) -> dict[str, Any]:
     """Return the arguments of the distribution that a checkpoint was meta-trained on.
 
     Args:
-        learner: as for `make_learner`; one that is not a checkpoint counts as meta-trained on MNIST.
+        learner: as for `make_learner`. One that is not a checkpoint counts as meta-trained on MNIST, and so does one
+            of synthetic tables or a mixture, with the arguments that both have.
         **changes: arguments that replace those of the checkpoint.
 
     Raises:

@@ -21,7 +21,7 @@ from gpicl_envs.rendering.frame import Frame, make_frame
 from gpicl_envs.rendering.modes import BATCH_RENDER_MODES, RENDER_FPS, render
 from gpicl_envs.sampling.philox import UInt64Array
 from gpicl_envs.sampling.torch_modes import in_plain_mode
-from gpicl_envs.tasks import DEFAULT_DATASET, OTHER_KINDS, TaskDistribution, make_tasks
+from gpicl_envs.tasks import DEFAULT_DATASET, KINDS, make_tasks
 from gpicl_envs.tasks.base import Task
 from gpicl_envs.tasks.episodes import Episodes
 
@@ -128,7 +128,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         target = torch.float32 if self.tasks.is_regression else torch.int64
         self._predictions = torch.zeros(num_envs, self.tasks.length, dtype=target, device=self.device)
 
-    __signature__ = signature_with_arguments_of(__init__, TaskDistribution, *OTHER_KINDS.values())
+    __signature__ = signature_with_arguments_of(__init__, *KINDS.values())
 
     @in_plain_mode
     def sample_episodes(self, number: int | None = None) -> Episodes:

@@ -115,10 +115,9 @@ def _with_all_arguments(records: Sequence[Record], others: Sequence[Record]) -> 
 
 def _defaults(env: str, names: Iterable[str]) -> dict[str, Any]:
     """The defaults of these arguments of an environment's distribution, for those that it has."""
-    from gpicl_envs.tasks import OTHER_KINDS, TaskDistribution  # needs torch, which most reports do not
+    from gpicl_envs.tasks import KINDS  # needs torch, which most reports do not
 
-    kinds = [OTHER_KINDS[name] for name in environments()[env].arguments if name in OTHER_KINDS]
-    parameters = inspect.signature(*kinds or [TaskDistribution]).parameters
+    parameters = inspect.signature(KINDS[next(iter(environments()[env].arguments))]).parameters
     return {name: parameters[name].default for name in names if name in parameters}
 
 

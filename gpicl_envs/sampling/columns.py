@@ -19,7 +19,7 @@ def mixed(draw: Draws, rows: torch.Tensor, has_column: torch.Tensor, n_factors: 
         has_column: (B, 1, F) which columns each table has; the others are zero.
         n_factors: (B,) the number of factors.
     """
-    f, scale = rows.shape[2], n_factors[:, None, None] ** -0.5
+    f, scale = rows.shape[2], n_factors[:, None, None].float() ** -0.5
     curved = torch.bmm(rows, draw.normal(f, f)) * scale
     rows = torch.where(draw.chance(0.5), curved.tanh() + 0.3 * rows, rows) * has_column
     loadings = draw.normal(f, f) * (0.8 * draw.normal(f, 1)).exp()
@@ -54,4 +54,4 @@ def normal_scores(rows: torch.Tensor) -> torch.Tensor:
     ordered = columns.sort(2).values
     below = torch.searchsorted(ordered, columns)
     up_to = torch.searchsorted(ordered, columns, right=True)
-    return torch.special.ndtri((below + up_to) / (2 * rows.shape[1])).mT
+    return torch.special.ndtri((below + up_to).float() / (2 * rows.shape[1])).mT

@@ -96,18 +96,6 @@ class Pool:
         absent = 0 if n_classes == self.n_classes else self.n_classes - len(self.present)
         return sum(self._smallest_first[absent : absent + n_classes])
 
-    def check_counts(self, given: Any, n_classes: int) -> tuple[Any, tuple[int, int]]:
-        """Return `active_classes` in plain numbers, and the least and the largest number of classes of a task."""
-        if given is None:
-            return None, (n_classes, n_classes)
-        ends = list(given) if isinstance(given, list | tuple | np.ndarray) else [given] * 2
-        why = f"{self.name} has no more"
-        counts = tuple(check_integer("active_classes", end, 2, len(self.present), why) for end in ends)
-        if len(counts) != 2 or counts[0] > counts[1]:
-            raise ValueError(f"active_classes={shortened(given)} is not allowed: give one number, or (low, high).")
-        low, high = counts
-        return (low if ends[0] is given else [low, high]), (low, high)
-
     def draw(
         self, streams: Streams, classes: torch.Tensor, active: torch.Tensor | None, least: int, n: int, substream: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -180,3 +168,22 @@ def _check_range(classes: Any, dataset: Dataset) -> tuple[int, int] | None:
     return first, check_integer(
         "classes", classes[1], first + 2, dataset.n_classes, f"where those from {first} on stop"
     )
+
+
+def check_counts(given: Any, most: int, why: str, default: tuple[int, int]) -> tuple[Any, tuple[int, int]]:
+    """Return `active_classes` in plain numbers, and the least and the largest number of classes of a task.
+
+    Args:
+        given: one number, two or None.
+        most: classes that there are.
+        why: the reason for this limit.
+        default: what None stands for.
+    """
+    if given is None:
+        return None, default
+    ends = list(given) if isinstance(given, list | tuple | np.ndarray) else [given] * 2
+    counts = tuple(check_integer("active_classes", end, 2, most, why) for end in ends)
+    if len(counts) != 2 or counts[0] > counts[1]:
+        raise ValueError(f"active_classes={shortened(given)} is not allowed: give one number, or (low, high).")
+    low, high = counts
+    return (low if ends[0] is given else [low, high]), (low, high)

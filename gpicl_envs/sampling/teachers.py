@@ -90,7 +90,7 @@ def _linear(draw: Draws, rows: torch.Tensor, k: int) -> torch.Tensor:
 def _network(draw: Draws, rows: torch.Tensor, n_columns: torch.Tensor, k: int) -> torch.Tensor:
     """One hidden layer of tanh, rectified, sine or step units."""
     weights, offsets = draw.normal(rows.shape[2], HIDDEN), draw.normal(1, HIDDEN)
-    gain = draw.between(0.5, 2.5) * n_columns[:, None, None] ** -0.5
+    gain = draw.between(0.5, 2.5) * n_columns[:, None, None].float() ** -0.5
     hidden = torch.bmm(rows, weights) * gain + offsets
     units = torch.stack([hidden.tanh(), hidden.relu(), hidden.sin(), hidden.sign()])
     chosen = (4 * draw.uniform(1, 1)).long().clamp(max=3)[None].expand(1, *hidden.shape)

@@ -31,7 +31,7 @@ from gpicl_envs.sampling.examples import Examples
 from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
 from gpicl_envs.sampling.labels import add_label_noise, add_noise_among, apply_permutations, draw_permutations
 from gpicl_envs.sampling.philox import WORD, Streams
-from gpicl_envs.sampling.pool import Pool
+from gpicl_envs.sampling.pool import Pool, check_counts
 from gpicl_envs.sampling.shift import check_spectrum
 from gpicl_envs.tasks.base import (
     LENGTH,
@@ -156,7 +156,8 @@ class TaskDistribution(EpisodeDistribution):
         k = pool.default_n_classes if n_classes is None else n_classes
         most = (self.dataset.n_classes, f"{self.name} has no more") if active_classes is None else ()
         self.n_classes = check_integer("n_classes", k, 2, *most)
-        self.active_classes, counts = pool.check_counts(active_classes, self.n_classes)
+        all_classes, limit = (self.n_classes, self.n_classes), f"{self.name} has no more"
+        self.active_classes, counts = check_counts(active_classes, len(pool.present), limit, all_classes)
         self.shots = None if shots is None else check_integer("shots", shots, 1)
         usual = LENGTH if self.shots is None else counts[1] * self.shots + 1
         self.length = check_integer("length", usual if length is None else length, 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import MIXTURE
 from gpicl_envs.tasks.base import LENGTH, ONE_OFF, EpisodeDistribution, Task, check_device
 from gpicl_envs.tasks.episodes import Episodes, Tasks
+from gpicl_envs.tasks.kinds import SIMPLE_KINDS, make_kind
 
+DEFAULT_MIXTURE = "GeneralMixture"
 MIXTURES: dict[str, tuple[dict[str, Any], ...]] = {
-    "GeneralMixture": (
+    DEFAULT_MIXTURE: (
         {"weight": 0.2, "dataset": "MNIST"},
         {"weight": 0.1, "dataset": "MNIST", "active_classes": (2, 9)},
         {"weight": 0.05, "dataset": "MNIST", "active_classes": (2, 9), "class_imbalance": 5.0},
@@ -31,7 +34,7 @@ class MixtureTasks(Tasks):
     """The hidden side of B tasks of a mixture.
 
     Args:
-        ids: (B,) int64, −1: tasks of a mixture are one-off tasks.
+        ids: (B,) int64, −1: the tasks of a mixture have no ids.
         streams: the B streams of the episodes, from which their component makes them.
         component: (B,) int64, the number of the component that each episode is from.
     """
@@ -62,7 +65,7 @@ class TaskMixture(EpisodeDistribution):
 
     def __init__(
         self,
-        mixture: str | Sequence[Mapping[str, Any]] = "GeneralMixture",
+        mixture: str | Sequence[Mapping[str, Any]] = DEFAULT_MIXTURE,
         *,
         length: int = LENGTH,
         n_features: int = 784,
@@ -70,8 +73,6 @@ class TaskMixture(EpisodeDistribution):
         split: str = "train",
         device: str | torch.device = "cpu",
     ) -> None:
-        from gpicl_envs.tasks import make_tasks  # which makes mixtures, too
-
         self.mixture = mixture
         self.name = mixture if isinstance(mixture, str) else "Mixture"
         self.length = check_integer("length", length, 1)
@@ -80,18 +81,42 @@ class TaskMixture(EpisodeDistribution):
         self.split = check_choice("split", split, SPLITS)
         self.device = check_device(device)
         shared = {"length": length, "n_features": n_features, "n_classes": n_classes, "split": split, "device": device}
-        weights, self.components = _components(mixture, lambda arguments: make_tasks(**arguments | shared))
+        weights, self.components = _components(mixture, shared)
         self.cumulative = np.cumsum(weights) / np.sum(weights)
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments that define the distribution, as plain JSON values."""
-        given = self.mixture if isinstance(self.mixture, str) else [dict(part) for part in self.mixture]
-        return super().arguments | {"mixture": given}
+        return super().arguments | {"mixture": self._parts(lambda component: component.arguments)}
+
+    def _constructor_arguments(self) -> dict[str, Any]:
+        parts = self._parts(lambda component: component._constructor_arguments())
+        return super()._constructor_arguments() | {"mixture": parts}
+
+    def _parts(self, arguments_of: Callable[[EpisodeDistribution], dict[str, Any]]) -> Any:
+        """The mixture's name, or its components with the values that these arguments have now."""
+        if isinstance(self.mixture, str):
+            return self.mixture
+        return [
+            {name: arguments_of(component).get(name, value) for name, value in part.items()}
+            for part, component in zip(self.mixture, self.components, strict=True)
+        ]
+
+    @property
+    def env_id(self) -> str:
+        """The id of the environment that shows these episodes, given these components as its `mixture`."""
+        return f"GPICL-{self.name if isinstance(self.mixture, str) else DEFAULT_MIXTURE}-v0"
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The sha256 of the fingerprints of the components' base datasets; None if none has one."""
+        known = [component.fingerprint for component in self.components]
+        return sha256(" ".join(map(str, known)).encode()).hexdigest() if any(known) else None
 
     def unseen(self) -> "TaskMixture":
-        """Return the same of test images and other tables: what meta-training never shows."""
-        return TaskMixture(**self._constructor_arguments() | {"split": "test"})
+        """Return the same of the test split, with one-off tasks without bias: what meta-training never shows."""
+        parts = self._parts(lambda component: component.unseen()._constructor_arguments())
+        return TaskMixture(**self._constructor_arguments() | {"mixture": parts, "split": "test"})
 
     def episodes(
         self,
@@ -120,7 +145,7 @@ class TaskMixture(EpisodeDistribution):
         return Episodes(x, y, index, MixtureTasks(ids, streams, torch.from_numpy(component).to(self.device)))
 
     def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
-        """Return the B hidden tasks, of which only the component is told."""
+        """Return the B hidden tasks, of which only the number of the component is shown."""
         return Task(episodes.tasks.ids, parameters={"component": episodes.tasks.component})
 
     def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
@@ -137,9 +162,9 @@ class TaskMixture(EpisodeDistribution):
 
 
 def _components(
-    mixture: str | Sequence[Mapping[str, Any]], make: Callable[[dict[str, Any]], EpisodeDistribution]
+    mixture: str | Sequence[Mapping[str, Any]], shared: dict[str, Any]
 ) -> tuple[list[float], list[EpisodeDistribution]]:
-    """Weights and distributions of a mixture."""
+    """Weights and distributions of a mixture, whose components have these arguments in common."""
     if isinstance(mixture, str):
         if mixture not in MIXTURES:
             raise UnknownNameError("mixture", mixture, MIXTURES)
@@ -148,11 +173,12 @@ def _components(
         raise ValueError("mixture=[] has no components: give at least one.")
     weights, components = [], []
     for number, part in enumerate(mixture):
-        arguments = dict(part)
-        weights.append(check_positive(f"weight of component {number}", arguments.pop("weight", 1.0)))
         try:
-            made = make(arguments)
+            arguments = dict(part)
+            weights.append(check_positive("weight", arguments.pop("weight", 1.0)))
+            if twice := arguments.keys() & shared.keys():
+                raise ValueError(f"{' and '.join(sorted(twice))} must be given to the mixture, for all components.")
+            components.append(make_kind(SIMPLE_KINDS, arguments | shared))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"Component {number} of the mixture, {dict(part)}: {error}") from error
-        components.append(made)
+            raise ValueError(f"Component {number} of the mixture, {part!r}: {error}") from error
     return weights, components

@@ -4,6 +4,7 @@ A prior for meta-training, in the manner of prior-fitted networks (Müller et al
 2023, TabPFN, arXiv:2207.01848): a learner that has seen enough of it can learn from small real tables.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.sampling.columns import LARGEST, mixed, normal_scores, transformed
 from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.sampling.pool import check_counts
 from gpicl_envs.sampling.substreams import TABLE
 from gpicl_envs.sampling.teachers import KINDS, Draws, class_scores, standardised
 from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device
@@ -47,22 +49,22 @@ class TableTasks(Tasks):
 class TableDistribution(EpisodeDistribution):
     """A distribution of synthetic tables.
 
-    Each task draws 2 to 64 columns (log-uniform), the number of classes (two with probability 0.4, otherwise uniform
-    over `active_classes`), and one of five rules with equal probability: linear scores, a network with one hidden
-    layer, nearest prototypes, decision trees, or Gaussian clusters. Columns are mixed, made skewed or discrete,
-    standardised over the episode, and with probability ¼ replaced by the normal scores of their ranks. With
-    probability ½ the rule reads the columns before they are made skewed or discrete, otherwise what they are mixed
-    from. Half of the tables have noisy scores, three in ten random labels at up to a quarter of the rows. With
-    probability ½ the columns are features of x at random places (axes), otherwise they go through a Gaussian
-    projection; both at |x|² ≈ D.
+    Each task draws its number of columns (log-uniform from 2 to 64, or to D if that is less), of classes (the least of
+    `active_classes` with probability 0.4, otherwise uniform over them), and one of five rules with equal probability:
+    linear scores, a network with one hidden layer, nearest prototypes, decision trees, or Gaussian clusters. Columns
+    are mixed from independent factors, made skewed or discrete, standardised over the episode, and with probability ¼
+    replaced by the normal scores of their ranks. With probability ½ the rule reads the columns before they are made
+    skewed or discrete, otherwise the factors. Half of the tables have noisy scores; three in ten have random labels,
+    at up to a fifth of the rows. With probability ½ the columns are features of x at random places, otherwise they go
+    through a Gaussian projection; both with |x|² ≈ D.
 
     Args:
         prior: `"SyntheticTables"`.
         length: N, examples (rows) in an episode.
         n_features: D, features of x.
         n_classes: K; with 1 the targets are real values (regression): the score that the rule gives, with noise,
-            standardised over the episode; there are no clusters then.
-        active_classes: least and most classes of a task; 2 and K by default.
+            standardised over the episode (rarely constant, then 0); there are no clusters then.
+        active_classes: `(low, high)`, the least and the most classes of a task, or one number; 2 and K by default.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`, which share no one-off tasks and no rows.
         task_seed: seed of the numbered tasks.
@@ -81,7 +83,7 @@ class TableDistribution(EpisodeDistribution):
         length: int = LENGTH,
         n_features: int = 784,
         n_classes: int = 10,
-        active_classes: tuple[int, int] | None = None,
+        active_classes: int | Sequence[int] | None = None,
         n_tasks: int | None = None,
         split: str = "train",
         task_seed: int = 0,
@@ -91,7 +93,10 @@ class TableDistribution(EpisodeDistribution):
         self.length = check_integer("length", length, 2, why="columns are standardised over the episode")
         self.n_features = check_integer("n_features", n_features, 2)
         self.n_classes = check_integer("n_classes", n_classes, 1)
-        self.active_classes = self._check_active(active_classes)
+        if self.is_regression and active_classes is not None:
+            raise ValueError(f"active_classes={active_classes!r} is for labels, but n_classes=1 gives values: omit it.")
+        two_or_more = min(2, self.n_classes), self.n_classes
+        self.active_classes, self._counts = check_counts(active_classes, self.n_classes, "n_classes", two_or_more)
         self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
         self.split = check_choice("split", split, SPLITS)
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
@@ -106,27 +111,20 @@ class TableDistribution(EpisodeDistribution):
         """Return the B hidden tasks: the number of each rule among `sampling.teachers.KINDS`, and the sizes."""
         tasks = episodes.tasks
         facts = {name: getattr(tasks, name) for name in ("kind", "n_columns", "n_factors", "n_active")}
-        return Task(tasks.ids, permutation=tasks.slots, parameters=facts)
+        if self.is_regression:
+            return Task(tasks.ids, parameters=facts)
+        active = torch.arange(self.n_classes, device=self.device) < tasks.n_active[:, None]
+        return Task(tasks.ids, permutation=tasks.slots, parameters=facts, active=active)
 
     def base_input(self, episodes: Episodes, row: int, position: int) -> NDArray[np.float32]:
         """Return the input itself, (D,): there is no base input."""
         return episodes.x[row, position].cpu().numpy()
 
-    def _check_active(self, active_classes: tuple[int, int] | None) -> tuple[int, int]:
-        """The least and the most classes of a task."""
-        if self.is_regression:
-            if active_classes is not None:
-                raise ValueError(f"active_classes={active_classes!r} is of labels, but n_classes=1: leave it out.")
-            return 1, 1
-        low, high = (2, self.n_classes) if active_classes is None else active_classes
-        low = check_integer("active_classes[0]", low, 2, self.n_classes, "n_classes")
-        return low, check_integer("active_classes[1]", high, low, self.n_classes, "from the least to n_classes")
-
     def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> TableTasks:
         draw = Draws(streams, TABLE)
         size, kind, is_two, active, factors = draw.uniform(5).unbind(1)
         n_columns = (2 * ((self.most_columns + 1) / 2) ** size).long().clamp(2, self.most_columns)
-        low, high = self.active_classes
+        low, high = self._counts
         kinds = len(KINDS) - self.is_regression  # clusters are of classes
         n_active = torch.where(is_two < 0.4, low, low + ((high - low + 1) * active).long().clamp(max=high - low))
         return TableTasks(
@@ -172,7 +170,7 @@ class TableDistribution(EpisodeDistribution):
         frequency = (draw.between(0, 1)[..., 0] * draw.normal(k)).masked_fill(unused, -torch.inf).softmax(1)
         number = torch.searchsorted(frequency.cumsum(1), noise.uniform(self.length))
         number = torch.minimum(number, tasks.n_active[:, None] - 1)
-        centre = draw.normal(k, f) * draw.between(1, 4) * tasks.n_factors[:, None, None] ** -0.5
+        centre = draw.normal(k, f) * draw.between(1, 4) * tasks.n_factors[:, None, None].float() ** -0.5
         width = 0.3 + draw.uniform(k, f)
         of_row = number[..., None].expand(-1, -1, f)
         has_factor = torch.arange(f, device=self.device) < tasks.n_factors[:, None]
@@ -211,8 +209,8 @@ class TableDistribution(EpisodeDistribution):
         by_rank = draw.chance(0.25)
         columns = torch.where(by_rank, normal_scores(columns), columns.clamp(-LARGEST, LARGEST)) * has_column[:, None]
         on_axes = draw.chance(0.5)
-        projection = draw.normal(self.most_columns, self.n_features) * n_columns[:, None, None] ** -0.5
+        projection = draw.normal(self.most_columns, self.n_features) * n_columns[:, None, None].float() ** -0.5
         places = draw.permutation(self.n_features)[:, : self.most_columns, None]
-        size = ((self.n_features / n_columns) ** 0.5)[:, None, None].expand(-1, self.most_columns, 1)
+        size = ((self.n_features / n_columns.float()) ** 0.5)[:, None, None].expand(-1, self.most_columns, 1)
         axes = torch.zeros_like(projection).scatter_(2, places, size)
         torch.bmm(columns, torch.where(on_axes, axes, projection), out=out)

@@ -58,8 +58,8 @@ def test_every_class_of_functions_has_an_id():
     assert list(FUNCTION_CLASSES) == list(FUNCTIONS)
 
 
-def test_a_dataset_cannot_take_the_name_of_a_regression_environment():
-    with pytest.raises(ValueError, match="has the name of a regression environment"):
+def test_a_dataset_cannot_take_the_name_of_another_environment():
+    with pytest.raises(ValueError, match="has the name of another environment"):
         gpicl_envs.register_dataset("linear-regression", np.eye(4, dtype=np.float32), np.arange(4) % 2)
 
 
@@ -98,7 +98,7 @@ def test_a_spec_takes_no_arrays():
 def test_no_dataset_is_not_mnist(make, env_id: str):
     with pytest.raises(ValueError, match="dataset=None is not allowed: give a name such as 'MNIST'"):
         make(env_id, dataset=None)
-    with pytest.raises(ValueError, match="dataset=None and function='LinearRegression' name two kinds"):
+    with pytest.raises(ValueError, match="dataset=None and function='LinearRegression' name 2 kinds"):
         make("GPICL-LinearRegression-v0", dataset=None)
 
 

@@ -83,8 +83,7 @@ class MultiKernelTransformer(KernelTransformer):
         _, embedding, error = self._mix_all(x, feedback[:, :-1], feedback[:, -1])
         state = self.advance(super(KernelTransformer, self).start(len(x)), x, feedback[:, :-1], embedding)[1]
         predictions, deviations = self.ridge.forward_queries(x, feedback[:, 1:], queries)
-        count = torch.tensor(float(x.shape[1]), device=x.device)
-        mixture, embedding = self._mix(predictions, deviations, error[:, None].expand_as(deviations), count)
+        mixture, embedding = self._mix(predictions, deviations, error[:, None].expand_as(deviations), x.shape[1])
         return self._advance_queries(state, feedback[:, -1], queries, embedding) + mixture
 
     def start(self, batch_size: int) -> MultiKernelState:
@@ -102,8 +101,7 @@ class MultiKernelTransformer(KernelTransformer):
         if state.n:
             error = error + self._errors(state.ridge.prediction[:, None], feedback[:, None])[:, 0]
         predictions, deviations, ridge = self.ridge.step(state.ridge, x, feedback)
-        count = torch.tensor(float(state.n), device=x.device)
-        mixture, embedding = self._mix(predictions, deviations, error, count)
+        mixture, embedding = self._mix(predictions, deviations, error, state.n)
         logits, after = self.advance(state, x[:, None], feedback[:, None], embedding[:, None])
         return logits[:, 0] + mixture, MultiKernelState(**vars(after), ridge=ridge, error=error)
 
@@ -127,7 +125,7 @@ class MultiKernelTransformer(KernelTransformer):
         return (predictions - centred[:, :, None]).square().sum(3)
 
     def _mix(
-        self, predictions: torch.Tensor, deviations: torch.Tensor, error: torch.Tensor, count: torch.Tensor
+        self, predictions: torch.Tensor, deviations: torch.Tensor, error: torch.Tensor, count: torch.Tensor | int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Predictions (…, H, K), deviations, errors (…, H) of `count` examples → logits (…, K), embedding."""
         weight = (self.log_prior - self.log_rate.exp() * error).softmax(-1)

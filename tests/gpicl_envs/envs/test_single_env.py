@@ -11,10 +11,11 @@ from small_tasks import SMALL, make, make_vec, play
 from gpicl_envs.datasets import DATASETS, DatasetSpec, load_dataset
 from gpicl_envs.registration import environments
 
-IDS = [spec.env_id for spec in DATASETS.values()]
-REGRESSION_IDS = [env_id for env_id in environments() if env_id not in IDS]
+REGRESSION_IDS = [env_id for env_id, environment in environments().items() if "function" in environment.arguments]
+IDS = [env_id for env_id in environments() if env_id not in REGRESSION_IDS]
 IDS_AND_ACTIONS = [(env_id, action) for env_id in IDS for action in ("label", "logits")]
 IDS_AND_ACTIONS += [(env_id, "value") for env_id in REGRESSION_IDS]
+TABLES, MIXTURE = "GPICL-SyntheticTables-v0", "GPICL-GeneralMixture-v0"
 
 
 @pytest.mark.parametrize("feedback", ["label", "reward"])
@@ -36,6 +37,17 @@ def test_all_ids_of_ten_classes_or_more_share_the_observation_space(spec: Datase
         assert space == gymnasium.make("GPICL-MNIST-v0").observation_space
     else:
         assert space["x"].shape == (784,) and space["y"].shape == (spec.n_classes,)  # type: ignore[index]
+
+
+def test_tables_and_mixtures_share_the_observation_space():
+    space = gymnasium.make("GPICL-MNIST-v0").observation_space
+    assert gymnasium.make(TABLES).observation_space == gymnasium.make(MIXTURE).observation_space == space
+
+
+def test_tables_of_values_pass_check_env():
+    env = gymnasium.make(TABLES, n_classes=1, n_features=20, length=9).unwrapped
+    check_env(env, skip_render_check=True)
+    assert env.action_space.shape == (1,) and env.task.permutation is None
 
 
 @pytest.mark.parametrize("env_id", REGRESSION_IDS)

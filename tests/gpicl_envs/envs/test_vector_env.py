@@ -193,7 +193,7 @@ def test_what_an_agent_does_to_an_observation_does_not_touch_the_episode():
         ({"n_features": 0}, "n_features=0"),
         ({"split": "val"}, "Unknown split"),
         ({"length": 10**6}, "from 1 to 1000"),
-        ({"function": "DecisionTree"}, "name two kinds of tasks"),
+        ({"function": "DecisionTree"}, "name 2 kinds of tasks"),
         ({"autoreset_mode": "foo"}, "Unknown autoreset_mode 'foo'.*Valid: Disabled, NextStep, SameStep"),
         ({"lenght": 5}, "TaskDistribution got an unexpected keyword argument 'lenght'. Did you mean 'length'"),
     ],
