@@ -47,7 +47,13 @@ def translate_docstring(app: Any, what: str, name: str, obj: Any, options: Any, 
         lines.insert(0, "\\")  # nothing, escaped: else napoleon takes what stands before a first colon for the type
 
 
+def skip_requests(app: Any, what: str, name: str, *others: Any) -> bool | None:
+    """Autodoc's hook: leave out the methods of metadata routing that scikit-learn adds to every estimator."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
 def setup(app: Any) -> None:
     """Generate the pages, and hook into autodoc."""
     generate(HERE / "generated")
     app.connect("autodoc-process-docstring", translate_docstring, priority=400)
+    app.connect("autodoc-skip-member", skip_requests)

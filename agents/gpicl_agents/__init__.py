@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpicl_agents.estimators.classifier import InContextClassifier
+    from gpicl_agents.estimators.regressor import InContextRegressor
     from gpicl_agents.pretrained import load_pretrained, pretrained_names
     from gpicl_agents.training.config import RewardConfig, TrainConfig
     from gpicl_agents.training.reinforce import train_from_reward
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
 
 # Imported when first used: most need torch, which `gpicl --help` does not.
 _LAZY = {
+    "InContextClassifier": "estimators.classifier",
+    "InContextRegressor": "estimators.regressor",
     "RewardConfig": "training.config",
     "TrainConfig": "training.config",
     "load_pretrained": "pretrained",
@@ -19,7 +23,16 @@ _LAZY = {
     "train_from_reward": "training.reinforce",
 }
 
-__all__ = ["RewardConfig", "TrainConfig", "load_pretrained", "pretrained_names", "train", "train_from_reward"]
+__all__ = [
+    "InContextClassifier",
+    "InContextRegressor",
+    "RewardConfig",
+    "TrainConfig",
+    "load_pretrained",
+    "pretrained_names",
+    "train",
+    "train_from_reward",
+]
 
 
 def __getattr__(name: str) -> Any:

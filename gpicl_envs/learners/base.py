@@ -106,6 +106,22 @@ class Learner:
             rows.append(logits)
         return torch.stack(rows, dim=1)
 
+    def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """Predict the label of each of Q inputs as if it were the next example.
+
+        Args:
+            x: (B, N, D) inputs of the examples.
+            y: (B, N) their labels, or values.
+            queries: (B, Q, D).
+
+        Returns:
+            (B, Q, K) logits, or predicted values with K = 1.
+        """
+        count = queries.shape[1]
+        inputs = torch.cat([x[:, None].expand(-1, count, -1, -1), queries[:, :, None]], 2).flatten(0, 1)
+        labels = torch.cat([y, y.new_zeros(len(y), 1)], 1).repeat_interleave(count, 0)
+        return self.predict(inputs, labels)[:, -1].unflatten(0, queries.shape[:2])
+
     def start(self, batch_size: int) -> Any:
         """Return the state of B learners that have seen nothing; for the derived `step`, it holds the examples seen."""
         kind = torch.float32 if self.n_classes == 1 else torch.int64
@@ -129,6 +145,10 @@ class Learner:
             ys = torch.cat([ys.to(x.device), label], dim=1)
         unknown = torch.zeros(len(x), 1, dtype=ys.dtype, device=x.device)
         return self.predict(xs, torch.cat([ys.to(x.device), unknown], dim=1))[:, -1], (xs, ys)
+
+    def __sklearn_clone__(self) -> "Learner":
+        """Return the learner itself: a clone of a scikit-learn estimator that holds it keeps its weights."""
+        return self
 
     def state_size(self, n_examples: int) -> int:
         """Return how many numbers the prediction after `n_examples` can read; by default, those of all examples."""

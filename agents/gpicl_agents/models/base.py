@@ -147,26 +147,6 @@ class SequenceAgent(Learner, nn.Module):
         labels = encoded(y, self.n_classes).to(x.dtype) / self.value_scale
         return self(x, pad(labels[:, :-1], (0, 0, 1, 0))) * self.value_scale
 
-    def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        """Predict the label of each of Q inputs as if it were the next example: one pass over the examples for all.
-
-        Args:
-            x: (B, N, D) inputs of the examples.
-            y: (B, N) their labels.
-            queries: (B, Q, D).
-
-        Returns:
-            (B, Q, K) logits.
-        """
-        labels = encoded(y, self.n_classes).to(x.dtype) / self.value_scale
-        return self.forward_queries(x, pad(labels, (0, 0, 1, 0)), queries) * self.value_scale
-
-    def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        """(B, N, D), feedback (B, N + 1, K) up to that of the last example, (B, Q, D) → (B, Q, K)."""
-        repeated = x[:, None].expand(-1, queries.shape[1], -1, -1)
-        episodes = torch.cat([repeated, queries[:, :, None]], 2).flatten(0, 1)
-        return self(episodes, feedback.repeat_interleave(queries.shape[1], 0))[:, -1].unflatten(0, queries.shape[:2])
-
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
         """Return the logits at all positions, from any kind of feedback.
 

@@ -1,11 +1,11 @@
 """The Transformer with kernel ridge regressions of several families, weighted by how well they have predicted so far.
 
 `kernel_transformer.py` has kernels of directions and norms. Two more families fit what people put into tables, with
-d² = |x_i − x_j|² / D and d₁ = |x_i − x_j|₁ / D:
+d² = ‖x_i − x_j‖² / D and d₁ = ‖x_i − x_j‖₁ / D:
 
 | family | kernel | fits |
 |---|---|---|
-| polar | exp(γ (cos(x_i, x_j) − 1) − β (log|x_i| − log|x_j|)²) | images |
+| polar | exp(γ (cos(x_i, x_j) − 1) − β (log ‖x_i‖ − log ‖x_j‖)²) | images |
 | Gaussian | exp(−γ d²) | few features: smooth boundaries anywhere |
 | Laplace | exp(−γ d₁) | features that mean something each: the limit of averaged trees with random splits |
 

@@ -49,6 +49,10 @@ class BanditAgent(SequenceAgent):
         """(B, N, D), (B, N) → (B, N, K), one position at a time, since each action changes the next feedback."""
         return Learner.predict(self, x, y)
 
+    def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N), (B, Q, D) → (B, Q, K), by `predict`: feedback on the examples depends on its actions."""
+        return Learner.predict_queries(self, x, y, queries)
+
     def start(self, batch_size: int) -> BanditState:
         """Return the state before the first example."""
         no_action = self.read_out.weight.new_zeros(batch_size, self.n_classes)

@@ -16,6 +16,7 @@ from gpicl_agents.models.base import TOKENS, SequenceState
 from gpicl_agents.models.kv_cache import Rows
 from gpicl_agents.models.layers import BlockAgent, init_residual, join_heads, split_heads
 from gpicl_envs.errors import check_integer, check_number
+from gpicl_envs.learners.base import encoded
 
 KeysAndValues = tuple[Rows, Rows]
 
@@ -120,8 +121,13 @@ class Transformer(BlockAgent):
             cache.append((self._kept(keys, n), self._kept(values, n)))
         return tokens[:, -t:], AttentionMemory(cache, known, n)
 
+    def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N), (B, Q, D) → (B, Q, K): the examples are read once, and each query reads the cache."""
+        labels = encoded(y, self.n_classes).to(x.dtype) / self.value_scale
+        return self.forward_queries(x, pad(labels, (0, 0, 1, 0)), queries) * self.value_scale
+
     def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        """As in every sequence model, but the examples are read once, and each query reads the cache."""
+        """(B, N, D), feedback (B, N + 1, K) up to that of the last example, (B, Q, D) → (B, Q, K)."""
         state = self.advance(self.start(len(x)), x, feedback[:, :-1])[1]
         return self._advance_queries(state, feedback[:, -1], queries)
 
