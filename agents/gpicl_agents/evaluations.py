@@ -184,13 +184,14 @@ def summarize_values(curve: LearningCurve, zero: LearningCurve, variance: ArrayL
         zero: of the learner `uniform`, which predicts 0, on the same episodes.
         variance: of the targets, or (N,) at each position.
     """
-    explained = (zero.scores.astype(np.float64) - curve.scores) / variance
+    unit = np.asarray(variance, np.float64)
+    explained = (zero.scores.astype(np.float64) - curve.scores) / unit
     first, final = explained[:, 0], explained[:, -curve.final_positions :].mean(1)
     kept = {"first": first, "final": final, "gain": final - first}
     estimates = {name: Estimate(*_rounded(mean_interval(values, curve.task_id))) for name, values in kept.items()}
     accuracy = Band(*_rounded(mean_interval(explained, curve.task_id)))
     distances = {name: Estimate(*_rounded(curve.interval(values))) for name, values in curve.distances.items()}
-    error = Band(*_rounded([values / variance for values in curve.interval(curve.scores)]))
+    error = Band(*_rounded([values / unit for values in curve.interval(curve.scores)]))
     return Summary(episodes=len(explained), accuracy=accuracy, error=error, distances=distances, **estimates)
 
 

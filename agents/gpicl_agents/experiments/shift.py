@@ -86,8 +86,8 @@ def trials(scale: str) -> list[Trial]:
     ]
     for on, setting in _settings(scale).items():
         for learner, (kwargs, training) in AGENTS[on].items():
-            small = {"learner_kwargs": kwargs, "train_kwargs": training} if scale == "small" else {}
-            named = {"learner": learner, "learner_kwargs": {}} | small
+            named: dict[str, Any] = {"learner": learner, "learner_kwargs": {}}
+            named |= {"learner_kwargs": kwargs, "train_kwargs": training} if scale == "small" else {}
             found += [setting.trial(_axes(on, learner, seed), _shifted(on), **named) for seed in seeds]
     numbers = [evaluation for evaluation in _shifted(LABELS) if "active_classes" in evaluation.name]
     for classes in ("5", "2–10"):

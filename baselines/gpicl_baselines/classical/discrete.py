@@ -4,6 +4,8 @@ Raventós, Paul, Chen, Ganguli, "Pretraining task diversity and the emergence of
 regression" (arXiv:2306.15063), equation 3.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -45,7 +47,7 @@ class DiscreteMMSE(Learner):
             raise ValueError(f"dmmse predicts values, n_classes=1; given n_classes={n_classes}: use another learner.")
         self.function, self.noise = check_choice("function", function, FUNCTIONS), check_positive("noise", noise)
         self.n_tasks = check_integer("n_tasks", n_tasks, 1, MOST_TASKS, "dmmse weighs every task at every position")
-        named = {"n_features": n_features, "n_tasks": self.n_tasks, "task_seed": task_seed}
+        named: dict[str, Any] = {"n_features": n_features, "n_tasks": self.n_tasks, "task_seed": task_seed}
         tasks, any_episode = FunctionDistribution(function, length=1, **named), np.zeros(self.n_tasks, np.uint64)
         self.task_seed = tasks.task_seed
         each = tasks.episodes(any_episode, any_episode, torch.arange(self.n_tasks)).tasks

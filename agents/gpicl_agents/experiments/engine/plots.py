@@ -51,7 +51,7 @@ def draw_kinds(axes: Any, scores: Scores, names: Sequence[str], first: int = 0) 
     """
     for number, (agent, runs) in enumerate(scores.items()):
         aside = 0.7 * ((number + 0.5) / len(scores) - 0.5)
-        style = {"color": line_style(first + number)["color"], "label": agent}
+        style: dict[str, Any] = {"color": line_style(first + number)["color"], "label": agent}
         for place, name in enumerate(names):
             for run in runs:
                 draw_estimate(axes, place + aside, run[name], **style)
