@@ -147,10 +147,10 @@ def test_a_step_reads_only_whether_actions_are_allowed(device: torch.device):
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_learner_predicts_and_steps(device: torch.device, name: str):
-    sizes = {"n_features": 8, "n_classes": 1} if name == "least-squares" else SMALL
+    sizes = {"n_features": 8, "n_classes": 1} if name in ("least-squares", "dmmse") else SMALL
     episodes = (
         gymnasium.make_vec("GPICL-LinearRegression-v0", num_envs=2, n_features=8, length=6).unwrapped.sample_episodes(0)
-        if name == "least-squares"
+        if name in ("least-squares", "dmmse")
         else small_env(batch=2).unwrapped.sample_episodes(0)
     )
     here, there = make_learner(name, **sizes), moved_learner(make_learner(name, **sizes), device)

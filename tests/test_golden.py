@@ -200,7 +200,7 @@ def digits() -> tuple[torch.Tensor, torch.Tensor]:
 
 def of_learner(name: str) -> Case:
     """Its initial weights (the sum of each, and of each one's squares), and its predictions."""
-    if name == "least-squares":
+    if name in ("least-squares", "dmmse"):
         episodes = FunctionDistribution(length=12).sample(2, seed=9)
         return facts(predicted=make_learner(name).predict(episodes.x, episodes.y))
     learner, (x, y) = make_learner(name, n_features=100), digits()

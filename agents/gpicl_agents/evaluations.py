@@ -5,18 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from numpy.typing import ArrayLike, NDArray
 
 from gpicl_envs.evaluation.curve import LearningCurve
-from gpicl_envs.evaluation.intervals import Interval, mean_interval
+from gpicl_envs.evaluation.intervals import mean_interval
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_DATASET, UNSEEN_TASK
 from gpicl_envs.evaluation.records import Band, Estimate
+from gpicl_envs.learners.base import Learner, encoded, evaluating
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.base import EpisodeDistribution
 
 SEED = 20_221_208  # of the evaluation episodes; meta-training never reads this stream
 NEW_EXAMPLES = "seen tasks, new examples"
 NEW_TASKS: dict[str, Any] = {"split": "test", "n_tasks": None, "examples_per_task": None, "permutation_bias": 0.0}
+UNSEEN_LABEL = -1e4  # logit of a label that may not be answered: finite, but of probability 0
 OF_LABELS = ("examples_per_task", "permutation_bias")  # of these arguments, those that functions do not have
 
 
@@ -29,12 +32,14 @@ class Evaluation:
         protocol: `"seen-task"`, `"unseen-task"` or `"unseen-dataset"`.
         env_kwargs: arguments of `TaskDistribution` that differ from those of meta-training.
         episodes: E.
+        only_seen: whether the learner may answer only with labels that it has seen in the episode (`OnlySeen`).
     """
 
     name: str
     protocol: str
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     episodes: int = 512
+    only_seen: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Summary:
         final: accuracy over the last ten positions.
         gain: the final accuracy minus the first one, of the same episodes.
         accuracy: accuracy at each position.
+        error: squared error at each position, divided by the variance of the targets (regression).
+        distances: reference learner → mean squared distance to its predictions, in units of y² (regression).
     """
 
     episodes: int
@@ -57,6 +64,44 @@ class Summary:
     final: Estimate
     gain: Estimate
     accuracy: Band
+    error: Band | None = None
+    distances: dict[str, Estimate] = field(default_factory=dict)
+
+
+class OnlySeen(Learner):
+    """Another learner, which may answer only with labels that it has seen in the episode: what a mask would give it.
+
+    Before the first label it may answer with any.
+
+    Args:
+        learner: of labels.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        super().__init__(learner.n_features, learner.n_classes)
+        self.learner = learner
+
+    @property
+    def name(self) -> str:
+        """That of the learner."""
+        return self.learner.name
+
+    @property
+    def device(self) -> torch.device:
+        """That of the learner."""
+        return self.learner.device
+
+    def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N) → (B, N, K)."""
+        with evaluating(self.learner):
+            logits = self.learner.predict(x, y)
+        seen = encoded(y, self.n_classes).cumsum(1).roll(1, dims=1)
+        seen[:, 0] = 1.0
+        return logits.masked_fill(seen == 0, UNSEEN_LABEL)
+
+    def state_size(self, n_examples: int) -> int:
+        """That of the learner."""
+        return self.learner.state_size(n_examples)
 
 
 def seen_tasks(episodes: int = 512) -> Evaluation:
@@ -131,20 +176,23 @@ def summarize(curve: LearningCurve, baseline: LearningCurve | None = None) -> Su
     )
 
 
-def summarize_values(curve: LearningCurve, zero: LearningCurve, variance: float) -> Summary:
+def summarize_values(curve: LearningCurve, zero: LearningCurve, variance: ArrayLike) -> Summary:
     """Return what is kept of a learning curve of squared errors: the fraction of the variance that is explained.
 
     Args:
         curve: of the learner.
         zero: of the learner `uniform`, which predicts 0, on the same episodes.
-        variance: of the targets.
+        variance: of the targets, or (N,) at each position.
     """
-    explained = (zero.scores.astype(np.float64) - curve.scores) / variance
+    unit = np.asarray(variance, np.float64)
+    explained = (zero.scores.astype(np.float64) - curve.scores) / unit
     first, final = explained[:, 0], explained[:, -curve.final_positions :].mean(1)
     kept = {"first": first, "final": final, "gain": final - first}
     estimates = {name: Estimate(*_rounded(mean_interval(values, curve.task_id))) for name, values in kept.items()}
     accuracy = Band(*_rounded(mean_interval(explained, curve.task_id)))
-    return Summary(episodes=len(explained), accuracy=accuracy, **estimates)
+    distances = {name: Estimate(*_rounded(curve.interval(values))) for name, values in curve.distances.items()}
+    error = Band(*_rounded([values / unit for values in curve.interval(curve.scores)]))
+    return Summary(episodes=len(explained), accuracy=accuracy, error=error, distances=distances, **estimates)
 
 
 def _gains(curve: LearningCurve) -> NDArray[np.float64]:
@@ -152,5 +200,5 @@ def _gains(curve: LearningCurve) -> NDArray[np.float64]:
     return np.asarray(curve.final_scores - curve.scores[:, 0].astype(np.float64))
 
 
-def _rounded(interval: Interval) -> list[Any]:
+def _rounded(interval: Sequence[Any]) -> list[Any]:
     return [np.asarray(value, np.float64).round(4).tolist() for value in interval]

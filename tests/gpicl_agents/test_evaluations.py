@@ -1,9 +1,23 @@
 import numpy as np
 import pytest
+import torch
 
-from gpicl_agents.evaluations import find_available, new_examples, seen_tasks, summarize, unseen_dataset, unseen_tasks
+from gpicl_agents.evaluations import (
+    OnlySeen,
+    find_available,
+    new_examples,
+    seen_tasks,
+    summarize,
+    summarize_values,
+    unseen_dataset,
+    unseen_tasks,
+)
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.curve import LearningCurve
+from gpicl_envs.evaluation.evaluate import evaluate_all
+from gpicl_envs.learners.check import check_learner
+from gpicl_envs.learners.registry import make_learner
+from gpicl_envs.tasks.regression import FunctionDistribution
 
 META_TRAINING = {"dataset": "Digits", "n_features": 16, "length": 12, "n_tasks": 4, "examples_per_task": 20}
 
@@ -48,3 +62,23 @@ def test_only_an_unseen_dataset_may_be_missing(monkeypatch: pytest.MonkeyPatch, 
     assert isinstance(missing["SVHN"], MissingDataError)
     with pytest.raises(MissingDataError):
         find_available([seen_tasks()], META_TRAINING | {"dataset": "SVHN"})
+
+
+def test_only_seen_labels_may_be_answered_and_before_the_first_any():
+    learner = OnlySeen(make_learner("uniform", n_features=2, n_classes=4))
+    y = torch.tensor([[2, 0, 2, 1]])
+    probabilities = learner.predict(torch.zeros(1, 4, 2), y).softmax(2)[0].tolist()
+    assert probabilities == [[0.25] * 4, [0, 0, 1, 0], [0.5, 0, 0.5, 0], [0.5, 0, 0.5, 0]]
+    check_learner(OnlySeen(make_learner("knn", n_features=4, n_classes=3)))
+    assert (learner.name, learner.state_size(9)) == ("uniform", 0)
+
+
+def test_values_are_summed_up_in_units_of_the_variance_at_each_position():
+    tasks = FunctionDistribution(length=12, n_features=3, noise=0.5, split="test")
+    learners = [make_learner(name, tasks=tasks) for name in ("ridge", "uniform")]
+    ridge, zero = evaluate_all(learners, tasks, episodes=64, references={"itself": learners[0]})
+    summary = summarize_values(ridge, zero, zero.mean)
+    assert summary.error.mean == pytest.approx((ridge.mean / zero.mean).tolist(), abs=1e-3)
+    assert summary.accuracy.mean == pytest.approx((1 - ridge.mean / zero.mean).tolist(), abs=1e-3)
+    assert summary.error.mean[0] == 1 and summary.error.low[-1] < summary.error.mean[-1] < summary.error.high[-1] < 0.5
+    assert summary.distances["itself"].mean == pytest.approx(0, abs=1e-4)

@@ -10,15 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from scipy import stats
-
 from gpicl_agents.evaluations import unseen_tasks
 from gpicl_agents.experiments.engine import settings
-from gpicl_agents.experiments.engine.findings import points, select, unseen_gain
+from gpicl_agents.experiments.engine.findings import points, seed_interval, select, unseen_gain
 from gpicl_agents.experiments.engine.plots import draw_estimate, save_figure, smoothed
 from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
-from gpicl_envs.evaluation.records import Estimate
 from gpicl_envs.report.figures import PALETTE, panels
 
 FRACTIONS = (0.0, 0.5, 0.9, 0.95)
@@ -111,10 +107,7 @@ def _on_the_plateau(biased: Records, unbiased: Records) -> str:
 
 def _difference(pairs: Sequence[tuple[TrialRecord, TrialRecord]]) -> str:
     """By how much the gain on new tasks of each pair's first run exceeds the other's: mean and Student's interval."""
-    differences = [unseen_gain(a).mean - unseen_gain(b).mean for a, b in pairs]
-    mean = float(np.mean(differences))
-    reach = float(stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1))
-    return points(Estimate(mean, mean - reach, mean + reach))
+    return points(seed_interval([unseen_gain(a).mean - unseen_gain(b).mean for a, b in pairs]))
 
 
 def result(record: TrialRecord) -> str:

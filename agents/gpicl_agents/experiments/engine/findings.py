@@ -1,7 +1,10 @@
 """What the findings of several experiments share: selecting records, and putting their numbers into words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
+from scipy import stats
 
 from gpicl_agents.experiments.engine.trial import Records, TrialRecord
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
@@ -21,6 +24,12 @@ def axis_values(records: Records, axis: str) -> list[Any]:
 def unseen_gain(record: TrialRecord) -> Estimate:
     """Return the gain in accuracy within an episode of unseen tasks."""
     return record.results[UNSEEN_TASK].gain
+
+
+def seed_interval(values: Sequence[float]) -> Estimate:
+    """Return the mean of one value per seed, of at least two, with Student's 95 % interval."""
+    mean, reach = float(np.mean(values)), float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
+    return Estimate(mean, mean - reach, mean + reach)
 
 
 def percent(estimate: Estimate) -> str:

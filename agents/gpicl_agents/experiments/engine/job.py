@@ -9,20 +9,32 @@ import gymnasium
 import numpy as np
 import torch
 
-from gpicl_agents.evaluations import SEED, find_available, summarize, unseen_dataset
+from gpicl_agents.evaluations import (
+    SEED,
+    Evaluation,
+    OnlySeen,
+    Summary,
+    find_available,
+    summarize,
+    summarize_values,
+    unseen_dataset,
+)
 from gpicl_agents.experiments.engine.trial import Stage, Training, Trial, TrialRecord
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.run_folder import read_metrics
 from gpicl_agents.training.supervised import train
+from gpicl_envs.datasets import ARRAY_ID
 from gpicl_envs.datasets.cache import data_folder
 from gpicl_envs.datasets.files import write_text
-from gpicl_envs.evaluation.evaluate import evaluate
+from gpicl_envs.evaluation.evaluate import evaluate, evaluate_all
 from gpicl_envs.evaluation.provenance import provenance, source_commit
+from gpicl_envs.evaluation.references import find_references
 from gpicl_envs.jobs.job import Outcome, one_line
 from gpicl_envs.learners.base import Learner, evaluating
 from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.tasks import make_tasks
+from gpicl_envs.tasks.base import EpisodeDistribution
 
 LOSSES = 200  # points kept of a loss curve
 
@@ -87,18 +99,32 @@ def run_trial(job: TrialJob) -> TrialRecord:
     """Meta-train the trial's learner, resuming from a checkpoint if there is one, and evaluate it."""
     env_kwargs = job.trial.env_kwargs | {"device": job.device}
     tasks = make_tasks(**env_kwargs)
-    learner = LearnerSpec.parse(job.trial.learner, **job.trial.learner_kwargs).make_for(tasks)
+    scale = {"value_scale": tasks.target_variance**0.5} if tasks.is_regression else {}
+    learner = LearnerSpec.parse(job.trial.learner, **job.trial.learner_kwargs).make_for(tasks, **scale)
     with evaluating(learner):  # with its whole projection ensemble
         state_size = learner.state_size(tasks.length - 1)
     record = job.record(learner=learner.name, n_parameters=learner.n_parameters, state_size=state_size)
     if job.trial.train_kwargs is not None:
         record = _meta_train(job, job.trial.train_kwargs, learner, record)
     available, missing = find_available(job.trial.evaluations, env_kwargs)
-    results = {}
-    for evaluation, shown in available:
-        curve = evaluate(learner, shown, episodes=evaluation.episodes, seed=SEED, protocol=evaluation.protocol)
-        results[evaluation.name] = summarize(curve)
+    results = {
+        evaluation.name: _evaluate(learner, evaluation, shown, job.trial.references) for evaluation, shown in available
+    }
     return replace(record, results=results, missing=record.missing | _reasons(missing))
+
+
+def _evaluate(
+    learner: Learner, evaluation: Evaluation, shown: EpisodeDistribution, references: Mapping[str, str]
+) -> Summary:
+    """Evaluate a learner of labels, or of values: these in units of the squared error of predicting 0."""
+    options: dict[str, Any] = {"episodes": evaluation.episodes, "seed": SEED, "protocol": evaluation.protocol}
+    if not shown.is_regression:
+        return summarize(evaluate(OnlySeen(learner) if evaluation.only_seen else learner, shown, **options))
+    others = {name: LearnerSpec.parse(spec).make_for(shown) for name, spec in references.items()}
+    zero = LearnerSpec.parse("uniform").make_for(shown)
+    known = {**find_references(shown), **others}
+    curve, predicting_zero = evaluate_all([learner, zero], shown, references=known, **options)
+    return summarize_values(curve, predicting_zero, predicting_zero.mean)
 
 
 def _meta_train(job: TrialJob, train_kwargs: dict[str, Any], learner: Learner, record: TrialRecord) -> TrialRecord:
@@ -108,7 +134,9 @@ def _meta_train(job: TrialJob, train_kwargs: dict[str, Any], learner: Learner, r
     available, missing = find_available(during, env_kwargs)
     names = tuple(evaluation.name for evaluation, _ in available)
     config = TrainConfig(**train_kwargs | {"evaluate_datasets": names})
-    venv = gymnasium.make_vec("GPICL-Array-v0", **env_kwargs | {"num_envs": job.trial.batch_size})
+    function = env_kwargs.pop("function", None)  # whose environment has its own id
+    env_id = ARRAY_ID if function is None else f"GPICL-{function}-v0"
+    venv = gymnasium.make_vec(env_id, **env_kwargs | {"num_envs": job.trial.batch_size})
     commits = job.folder / "commits.txt"
     progress = train(learner, venv, config, folder=job.folder, resume=True, report=_commit_noter(commits))
     training = _training(progress, read_metrics(job.folder))

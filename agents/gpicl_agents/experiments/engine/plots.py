@@ -1,6 +1,6 @@
 """What the figures of several experiments share, and the picture of emergence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpicl_agents.training.run_folder import METRICS, read_metrics
 from gpicl_envs.evaluation.records import Estimate
-from gpicl_envs.report.figures import panels, save
+from gpicl_envs.report.figures import line_style, panels, save
 
+Scores = Mapping[str, Sequence[Mapping[str, Estimate]]]  # agent → for each of its runs, name of the evaluation → score
 BLOCK = 5  # neighbouring points of a curve that are averaged, against the noise of few episodes
 
 
@@ -20,6 +21,41 @@ def draw_estimate(axes: Any, x: float, estimate: Estimate, horizontal: bool = Fa
     error = {"xerr" if horizontal else "yerr": [[mean - low], [high - mean]]}
     style = {"fmt": "o", "markersize": 4, "capsize": 2, "elinewidth": 1.2} | style
     axes.errorbar(*((mean, x) if horizontal else (x, mean)), **error, **style)
+
+
+def draw_values(axes: Any, scores: Scores, places: Mapping[str, float]) -> None:
+    """Draw each agent's scores, in %, against a property of the episodes: a dot for each run, a line through the means.
+
+    Args:
+        axes: of a figure.
+        scores: of the agents.
+        places: name of the evaluation → its place on the x-axis.
+    """
+    names = sorted(places, key=places.__getitem__)
+    for number, (agent, runs) in enumerate(scores.items()):
+        for name in names:
+            for run in runs:
+                draw_estimate(axes, places[name], run[name], color=line_style(number)["color"])
+        means = [100 * np.mean([run[name].mean for run in runs]) for name in names]
+        axes.plot([places[name] for name in names], means, linewidth=1.3, label=agent, **line_style(number))
+
+
+def draw_kinds(axes: Any, scores: Scores, names: Sequence[str], first: int = 0) -> None:
+    """Draw each agent's scores, in %, on some evaluations: a dot for each run, the agents beside each other.
+
+    Args:
+        axes: of a figure.
+        scores: of the agents.
+        names: of the evaluations, from left to right.
+        first: number of the first agent's colour.
+    """
+    for number, (agent, runs) in enumerate(scores.items()):
+        aside = 0.7 * ((number + 0.5) / len(scores) - 0.5)
+        style: dict[str, Any] = {"color": line_style(first + number)["color"], "label": agent}
+        for place, name in enumerate(names):
+            for run in runs:
+                draw_estimate(axes, place + aside, run[name], **style)
+    axes.set_xticks(range(len(names)), [name.replace("=", "\n").replace(", ", ",\n") for name in names])
 
 
 def save_figure(figure: Any, folder: Path, name: str) -> str:

@@ -40,6 +40,7 @@ class Setting:
         env_kwargs: dict[str, Any] | None = None,
         train_kwargs: dict[str, Any] | None = None,
         batch_size: int | None = None,
+        references: dict[str, str] | None = None,
     ) -> Trial:
         """Return a trial of this setting with the seed `axes["seed"]`; see `Trial` for the arguments.
 
@@ -54,6 +55,7 @@ class Setting:
             train_kwargs=self.train_kwargs | (train_kwargs or {}) | seed,
             batch_size=batch_size or self.batch_size,
             evaluations=tuple(evaluations),
+            references=references or {},
         )
 
 
@@ -83,4 +85,31 @@ PAPER = Setting(
     batch_size=512,
 )
 SETTINGS = {"small": SMALL, "paper": PAPER}
+PROBLEM = {"function": "LinearRegression", "n_features": 8, "length": 16, "noise": 0.5}
+FUNCTIONS = {  # linear ones, as in Raventós et al. 2023; small scale has the narrow layers of the preset `regression`
+    "small": Setting(
+        env_kwargs=PROBLEM,
+        transformer={"width": 64, "n_layers": 4, "n_heads": 1, "mlp_width": 128},
+        train_kwargs={
+            "steps": 1500,
+            "learning_rate": 3e-3,
+            "warmup_steps": 100,
+            "evaluate_every": 0,
+            "checkpoint_every": 500,
+        },
+        batch_size=64,
+    ),
+    "paper": Setting(
+        env_kwargs=PROBLEM,
+        transformer={"width": 128, "n_layers": 8, "n_heads": 2, "mlp_width": 512},
+        train_kwargs={
+            "steps": 500_000,
+            "learning_rate": 1e-3,
+            "warmup_steps": 1000,
+            "evaluate_every": 0,
+            "checkpoint_every": 5000,
+        },
+        batch_size=256,
+    ),
+}
 SEEDS = {"small": 2, "paper": 3}  # runs of each trial, unless an experiment has its own number

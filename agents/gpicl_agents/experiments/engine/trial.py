@@ -11,6 +11,7 @@ from gpicl_envs.errors import shareable
 from gpicl_envs.evaluation.provenance import Provenance
 
 SCHEMA = "gpicl-trial-2"
+LATER = {"references": {}, "only_seen": False}  # what trials and evaluations had not from the beginning, with defaults
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Trial:
         train_kwargs: arguments of `TrainConfig`; None for a learner that is not trained.
         batch_size: B, episodes per step.
         evaluations: after meta-training; `train_kwargs` has those during it.
+        references: name → learner, as for `make_learner`, to whose predictions of values the distance is measured too.
     """
 
     axes: dict[str, Any]
@@ -34,6 +36,7 @@ class Trial:
     train_kwargs: dict[str, Any] | None
     batch_size: int = 16
     evaluations: tuple[Evaluation, ...] = ()
+    references: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -42,8 +45,14 @@ class Trial:
 
     @property
     def definition(self) -> str:
-        """The sha256 of all of it."""
-        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """The sha256 of all of it; what came later is left out at its default, so that older records still fit."""
+        plain = _without_later(asdict(self))
+        plain["evaluations"] = [_without_later(evaluation) for evaluation in plain["evaluations"]]
+        return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _without_later(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in LATER or value != LATER[name]}
 
 
 @dataclass(frozen=True)

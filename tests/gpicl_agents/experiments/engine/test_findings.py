@@ -1,4 +1,14 @@
-from gpicl_agents.experiments.engine.findings import axis_values, percent, points, power_of_two, select, tasks_from
+import pytest
+
+from gpicl_agents.experiments.engine.findings import (
+    axis_values,
+    percent,
+    points,
+    power_of_two,
+    seed_interval,
+    select,
+    tasks_from,
+)
 from gpicl_agents.experiments.engine.trial import TrialRecord
 from gpicl_envs.evaluation.provenance import Provenance
 from gpicl_envs.evaluation.records import Estimate
@@ -29,3 +39,8 @@ def test_estimates_in_words():
     assert percent(estimate) == "12.3 % [-0.1, 20.0]"
     assert points(estimate) == "+12.3 [-0.1, +20.0]" and points(estimate, decimals=0) == "+12 [-0, +20]"
     assert power_of_two(1) == "2^0" and power_of_two(2**24) == "2^24"
+
+
+def test_the_interval_over_seeds_is_student_s():
+    assert seed_interval([6.0, 8.0]) == pytest.approx((7.0, 7 - 12.706, 7 + 12.706), abs=1e-2)
+    assert seed_interval([1.0, 2.0, 3.0]).high == pytest.approx(2 + 4.303 / 3**0.5, abs=1e-3)

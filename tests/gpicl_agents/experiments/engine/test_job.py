@@ -2,8 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_experiment import TRAINING, trial
+from tiny_experiment import SMALL, TRAINING, trial
 
+from gpicl_agents.evaluations import Evaluation, seen_tasks, unseen_tasks
 from gpicl_agents.experiments.engine.job import TrialJob
 from gpicl_agents.experiments.engine.trial import Training
 
@@ -49,6 +50,35 @@ def test_a_learner_that_is_not_trained_is_only_evaluated(no_svhn, tmp_path: Path
     assert record.training == Training() and not (tmp_path / "t").exists()
     assert (record.learner, record.n_parameters, record.state_size) == ("1-nn-cosine", 0, 11 * 17)
     assert record.results.keys() == {"seen-task", "unseen-task"} and record.missing.keys() == {"SVHN"}
+
+
+def test_functions_are_trained_on_and_distances_to_the_references_are_kept(tmp_path: Path):
+    functions = {"function": "LinearRegression", "n_features": 3, "length": 6, "noise": 0.5, "n_tasks": 4}
+    changed = replace(
+        trial(2),
+        learner_kwargs=SMALL | {"input_rank": 3},
+        env_kwargs=functions,
+        evaluations=(seen_tasks(8), unseen_tasks(8)),
+        references={"dmmse": "dmmse,n_tasks=4,noise=0.5"},
+    )
+    trained = TrialJob(changed, "tiny", "small", tmp_path / "a").run().value
+    exact = replace(changed, learner="dmmse", learner_kwargs={"n_tasks": 4, "noise": 0.5}, train_kwargs=None)
+    optimal = TrialJob(exact, "tiny", "small", tmp_path / "b").run().value
+    for record in (trained, optimal):
+        assert record.results.keys() == {"seen-task", "unseen-task"}
+        for summary in record.results.values():
+            assert summary.distances.keys() == {"least-squares", "optimal-ridge", "dmmse"}
+    distances = [record.results["seen-task"].distances["dmmse"].mean for record in (trained, optimal)]
+    assert distances[0] > 0.1 > distances[1] == pytest.approx(0, abs=1e-6)
+    assert len(trained.training.losses) == 6
+
+
+def test_a_mask_is_of_the_evaluation_that_asks_for_it(tmp_path: Path):
+    few = {"split": "test", "n_tasks": None, "active_classes": 2}
+    plain, masked = (Evaluation(str(only), "unseen-task", few, 8, only_seen=only) for only in (False, True))
+    untrained = replace(trial(2, "uniform"), train_kwargs=None, evaluations=(plain, masked))
+    results = TrialJob(untrained, "tiny", "small", tmp_path).run().value.results
+    assert results["True"].final.mean > results["False"].final.mean + 0.2
 
 
 def test_a_job_matches_its_own_trial_and_its_failure_names_the_reason(tmp_path: Path):

@@ -4,7 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpicl_agents.experiments.engine.plots import draw_emergence, read_evaluations, smoothed_accuracy
+from gpicl_agents.experiments.engine.plots import (
+    draw_emergence,
+    draw_kinds,
+    draw_values,
+    read_evaluations,
+    smoothed_accuracy,
+)
+from gpicl_envs.evaluation.records import Estimate
+from gpicl_envs.report.figures import panels
 
 
 def test_a_smoothed_curve_has_the_means_of_blocks_of_five():
@@ -22,3 +30,28 @@ def test_the_evaluations_of_a_run_are_drawn(tmp_path: Path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.3}\n')
     with pytest.raises(ValueError, match="has no evaluations: train with evaluate_every above 0"):
         read_evaluations(tmp_path)
+
+
+SCORES = {  # two agents, of two runs and of one
+    "agent": [
+        {"a": Estimate(0.2, 0.1, 0.3), "b": Estimate(0.4, 0.3, 0.5)},
+        {"a": Estimate(0.6, 0.5, 0.7)} | {"b": Estimate(0.8, 0.7, 0.9)},
+    ],
+    "baseline": [{"a": Estimate(0.5, 0.4, 0.6), "b": Estimate(0.5, 0.4, 0.6)}],
+}
+
+
+def test_scores_against_a_property_have_a_line_through_the_means_over_runs():
+    _, (axes,) = panels(1)
+    draw_values(axes, SCORES, {"b": 1.0, "a": 3.0})
+    lines = {line.get_label(): line for line in axes.get_lines() if line.get_label() in SCORES}
+    assert lines["agent"].get_xdata().tolist() == [1.0, 3.0]
+    assert lines["agent"].get_ydata().tolist() == pytest.approx([60, 40])
+
+
+def test_scores_of_agents_stand_beside_each_other():
+    _, (axes,) = panels(1)
+    draw_kinds(axes, SCORES, ["a", "b"])
+    places = sorted({round(float(line.get_xdata()[0]), 3) for line in axes.get_lines()})
+    assert places == [-0.175, 0.175, 0.825, 1.175]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b"]

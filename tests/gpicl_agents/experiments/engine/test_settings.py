@@ -14,7 +14,8 @@ def test_a_trial_has_the_setting_s_problem_transformer_and_training_and_its_own_
     assert (trial.axes, trial.learner, trial.batch_size) == ({"n_tasks": 2, "seed": 7}, "transformer", 4)
     assert trial.learner_kwargs == {"width": 8, "seed": 7} and trial.env_kwargs == {"dataset": "Digits", "length": 5}
     assert trial.train_kwargs == {"steps": 3, "eps": 1e-8, "seed": 7}
-    assert trial.evaluations == (seen_tasks(), unseen_tasks())
+    assert trial.evaluations == (seen_tasks(), unseen_tasks()) and trial.references == {}
+    assert SETTING.trial({"seed": 7}, [], references={"a": "ridge"}).references == {"a": "ridge"}
 
 
 def test_a_trial_adds_to_the_problem_and_the_training_and_replaces_the_learner():

@@ -37,6 +37,14 @@ def test_a_trial_is_named_by_its_axes_and_identified_by_all_of_it():
     assert len({trial.definition for trial in (TRIAL, *changed)}) == 5
 
 
+def test_what_trials_had_not_from_the_beginning_changes_no_definition_at_its_default():
+    """The definition of `TRIAL` before there were references and masks, in records that exist."""
+    assert TRIAL.definition == "9799735d8f3f42816e088f824aea03882155276af493696dacb09b0663cd8446"
+    masked = replace(seen_tasks(), only_seen=True)
+    changed = [replace(TRIAL, references={"dmmse": "dmmse"}), replace(TRIAL, evaluations=(masked,))]
+    assert len({trial.definition for trial in (TRIAL, *changed)}) == 3
+
+
 def test_a_record_reads_as_it_was_written(tmp_path: Path):
     append_jsonl(tmp_path / "records.jsonl", [RECORD])
     append_jsonl(tmp_path / "records.jsonl", [replace(RECORD, status="failed", error="no memory", results={})])
