@@ -15,7 +15,7 @@ ENVS = (
     *("learners", "evaluation", "jobs", "suites", "report", "commands", "cli"),
 )
 AGENTS = (
-    *("models", "training", "pretrained", "evaluations", "diagnosis", "experiments"),
+    *("models", "inspection", "training", "pretrained", "evaluations", "diagnosis", "experiments"),
     *("quickstart", "commands"),
 )
 BASELINES = ("classical", "gradient", "adapters", "commands")
