@@ -10,7 +10,18 @@ from gpicl_agents.experiments.engine.findings import final_accuracies
 from gpicl_agents.experiments.engine.trial import Records, Trial, TrialRecord
 from gpicl_envs.errors import check_choice
 
-NAMES = ("phases", "heatmap", "state-size", "plateau", "bias", "emergence", "table1", "features")
+NAMES = (
+    "phases",
+    "heatmap",
+    "state-size",
+    "plateau",
+    "bias",
+    "emergence",
+    "table1",
+    "features",
+    "induction",
+    "burstiness",
+)
 
 
 @dataclass(frozen=True)

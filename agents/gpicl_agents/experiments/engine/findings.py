@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from gpicl_agents.evaluations import Summary
 from gpicl_agents.experiments.engine.trial import Records, TrialRecord
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
 from gpicl_envs.evaluation.records import Estimate
@@ -21,6 +22,11 @@ def axis_values(records: Records, axis: str) -> list[Any]:
 def unseen_gain(record: TrialRecord) -> Estimate:
     """Return the gain in accuracy within an episode of unseen tasks."""
     return record.results[UNSEEN_TASK].gain
+
+
+def at_query(summary: Summary) -> Estimate:
+    """Return the accuracy at the last position."""
+    return Estimate(*(values[-1] for values in summary.accuracy))
 
 
 def percent(estimate: Estimate) -> str:

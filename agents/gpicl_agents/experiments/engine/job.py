@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gpicl_agents.evaluations import SEED, find_available, summarize, unseen_dataset
+from gpicl_agents.experiments.engine.observation import Observer, ablate_heads, each, inspect
 from gpicl_agents.experiments.engine.trial import Stage, Training, Trial, TrialRecord
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.progress import Progress
@@ -98,7 +99,9 @@ def run_trial(job: TrialJob) -> TrialRecord:
     for evaluation, shown in available:
         curve = evaluate(learner, shown, episodes=evaluation.episodes, seed=SEED, protocol=evaluation.protocol)
         results[evaluation.name] = summarize(curve)
-    return replace(record, results=results, missing=record.missing | _reasons(missing))
+    results |= ablate_heads(job.trial, env_kwargs, learner)
+    inspection = inspect(job.trial, env_kwargs, learner)
+    return replace(record, results=results, missing=record.missing | _reasons(missing), inspection=inspection)
 
 
 def _meta_train(job: TrialJob, train_kwargs: dict[str, Any], learner: Learner, record: TrialRecord) -> TrialRecord:
@@ -110,8 +113,11 @@ def _meta_train(job: TrialJob, train_kwargs: dict[str, Any], learner: Learner, r
     config = TrainConfig(**train_kwargs | {"evaluate_datasets": names})
     venv = gymnasium.make_vec("GPICL-Array-v0", **env_kwargs | {"num_envs": job.trial.batch_size})
     commits = job.folder / "commits.txt"
-    progress = train(learner, venv, config, folder=job.folder, resume=True, report=_commit_noter(commits))
+    observer = Observer(job.trial, env_kwargs, learner, job.folder)
+    report = each(_commit_noter(commits), observer)
+    progress = train(learner, venv, config, folder=job.folder, resume=True, report=report)
     training = _training(progress, read_metrics(job.folder))
+    training = replace(training, history=observer.complete(training.history))
     reasons = _reasons(missing)
     if training.history:
         done = {name for stage in training.history for name in stage.accuracy}

@@ -40,6 +40,9 @@ class Setting:
         env_kwargs: dict[str, Any] | None = None,
         train_kwargs: dict[str, Any] | None = None,
         batch_size: int | None = None,
+        during: Sequence[Evaluation] = (),
+        inspected: Evaluation | None = None,
+        shown: Evaluation | None = None,
     ) -> Trial:
         """Return a trial of this setting with the seed `axes["seed"]`; see `Trial` for the arguments.
 
@@ -54,6 +57,9 @@ class Setting:
             train_kwargs=self.train_kwargs | (train_kwargs or {}) | seed,
             batch_size=batch_size or self.batch_size,
             evaluations=tuple(evaluations),
+            during=tuple(during),
+            inspected=inspected,
+            shown=shown,
         )
 
 

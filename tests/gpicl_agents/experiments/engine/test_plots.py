@@ -4,7 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpicl_agents.experiments.engine.plots import draw_emergence, read_evaluations, smoothed_accuracy
+from gpicl_agents.experiments.engine.plots import draw_emergence, draw_reading, read_evaluations, smoothed_accuracy
+from gpicl_agents.experiments.engine.trial import Inspection
+from gpicl_envs.report.figures import panels
 
 
 def test_a_smoothed_curve_has_the_means_of_blocks_of_five():
@@ -22,3 +24,22 @@ def test_the_evaluations_of_a_run_are_drawn(tmp_path: Path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.3}\n')
     with pytest.raises(ValueError, match="has no evaluations: train with evaluate_every above 0"):
         read_evaluations(tmp_path)
+
+
+def test_a_map_of_attention_frames_the_labels_of_the_row_s_class():
+    """Labels 3, 1, 3: token 1 holds the first 3, which row 2 needs; row 1 has no earlier example of its class."""
+    figure, (axes,) = panels(1)
+    weights = [[1.0, 0, 0], [0.5, 0.5, 0], [0, 1.0, 0]]
+    draw_reading(axes, Inspection([[[0, 255]]] * 3, [3, 1, 3], [[weights]]), 0, 0)
+    assert [patch.get_xy() for patch in axes.patches] == [(0.5, 1.5)]
+    drawn = axes.images[0].get_array()
+    assert drawn.shape == (3, 3) and drawn[2, 1] == 1 and len(axes.images) == 1 + 2 * 3
+    assert [text.get_text() for text in axes.texts] == ["3", "–", "1", "3", "3", "1"]
+
+
+def test_with_query_tokens_the_rows_are_the_queries():
+    figure, (axes,) = panels(1)
+    weights = np.zeros((4, 4))
+    weights[3, 1] = 1.0
+    draw_reading(axes, Inspection([[[0, 255]]] * 2, [0, 1], [[weights.tolist()]]), 0, 0)
+    assert axes.images[0].get_array().tolist() == [[0, 0], [0, 1]]
