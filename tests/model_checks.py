@@ -39,3 +39,32 @@ def check_gradients(learner: Any, x: torch.Tensor, y: torch.Tensor, tolerance: f
             parameter[place] += 1e-6
         expected = pytest.approx(((above - below) / 2e-6).item(), abs=tolerance)
         assert parameter.grad[place].item() == expected, name
+
+
+def check_attention(learner: Any, x: torch.Tensor, y: torch.Tensor) -> None:
+    """The weights, applied to the values, give what the fused kernel read; none are of later tokens."""
+    read: dict[int, list[torch.Tensor]] = {}
+    own: dict[int, list[torch.Tensor]] = {}
+
+    def compare(block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        weights = block.weights(*args, **kwargs)
+        values = block.queries_keys_values(block.norm_attention(args[0])).chunk(3, 2)[2]
+        heads = values.unflatten(2, (learner.n_heads, -1)).transpose(1, 2)
+        own.setdefault(id(block.attention_out), []).append((weights @ heads).transpose(1, 2).flatten(2))
+
+    def keep(out: Any, args: tuple[Any, ...]) -> None:
+        read.setdefault(id(out), []).append(args[0])
+
+    for block in learner.blocks:
+        block.register_forward_pre_hook(compare, with_kwargs=True)
+        block.attention_out.register_forward_pre_hook(keep)
+    before = learner.predict(x, y)
+    assert len(read) == learner.n_layers
+    for key, (fused,) in read.items():
+        assert torch.allclose(own[key][0], fused, atol=1e-5)
+    weights = learner.attention(x, y)
+    size = (2 if learner.tokens == "query" else 1) * x.shape[1]
+    assert weights.shape == (len(x), learner.n_layers, learner.n_heads, size, size)
+    assert torch.allclose(weights.sum(-1), torch.ones(()), atol=1e-5) and (weights >= 0).all()
+    assert weights.triu(1).abs().max() == 0 and (weights[..., 1:, :].max(-1).values < 1).any()
+    assert torch.equal(learner.predict(x, y), before)

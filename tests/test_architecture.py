@@ -15,7 +15,7 @@ ENVS = (
     *("learners", "evaluation", "jobs", "suites", "report", "commands", "cli"),
 )
 AGENTS = (
-    *("models", "training", "pretrained", "estimators", "evaluations", "diagnosis", "experiments"),
+    *("models", "inspection", "training", "pretrained", "estimators", "evaluations", "diagnosis", "experiments"),
     *("quickstart", "commands"),
 )
 BASELINES = ("classical", "gradient", "adapters", "commands")

@@ -17,6 +17,7 @@ import virtual_device
 from small_tasks import EVERY_KIND, EVERY_VARIANT, make_vec
 from small_training import QUICK, metrics, small_env, small_learner, weights
 
+from gpicl_agents.inspection import ablated, previous_mass, same_class_mass, uniform_same_class_mass
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.training.checkpoint import load_learner
 from gpicl_agents.training.config import RewardConfig, TrainConfig
@@ -194,6 +195,25 @@ def test_the_oracle_and_a_model_are_evaluated_on_the_device(device: torch.device
         evaluate(small_learner().to(place), small_tasks(place), episodes=20) for place in (torch.device("cpu"), device)
     )
     assert there.device.startswith(device.type) and abs(here.final.mean - there.final.mean) <= 0.05
+
+
+@pytest.mark.parametrize("tokens", ["paired", "paper", "query"])
+def test_attention_and_its_masses(device: torch.device, tokens: str):
+    sizes = {"tokens": tokens, "width": 16, "n_heads": 2, "n_layers": 2}
+    here, there = (make_learner("transformer", **SMALL, **sizes).to(place) for place in ("cpu", device))
+    episodes = small_env(batch=2).unwrapped.sample_episodes(0)
+    x, y = episodes.x, episodes.y
+
+    def close(expected: torch.Tensor, found: torch.Tensor) -> bool:
+        assert found.device.type == device.type
+        return torch.allclose(expected, found.cpu(), atol=1e-3 if device.type == "cuda" else 1e-5)
+
+    with torch.no_grad(), ablated(here, [(0, 1)]), ablated(there, [(0, 1)]):
+        expected, found = here.attention(x, y), there.attention(x.to(device), y.to(device))
+        assert close(expected, found) and close(here.predict(x, y), there.predict(x.to(device), y.to(device)))
+    for mass in (same_class_mass, previous_mass):
+        assert close(mass(expected, y), mass(found, y.to(device)))
+    assert close(uniform_same_class_mass(y), uniform_same_class_mass(y.to(device)))
 
 
 def small_tasks(device: Any) -> TaskDistribution:

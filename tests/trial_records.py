@@ -27,3 +27,9 @@ def result(first: float, final: float, gain: Estimate | None = None) -> Summary:
     """A result without noise, unless the interval of the gain is given."""
     exact = [Estimate(value, value, value) for value in (first, final, final - first)]
     return Summary(512, exact[0], exact[1], gain or exact[2], Band([], [], []))
+
+
+def query(accuracy: float) -> Summary:
+    """A result of episodes of two positions, of which the last is the query, without noise."""
+    exact = Estimate(accuracy, accuracy, accuracy)
+    return Summary(512, Estimate(0, 0, 0), exact, exact, Band(*[[0.0, accuracy]] * 3))

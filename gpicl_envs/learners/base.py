@@ -154,6 +154,10 @@ class Learner:
         """Return how many numbers the prediction after `n_examples` can read; by default, those of all examples."""
         return n_examples * (self.n_features + 1)
 
+    def attention(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Refuse with ValueError: only Transformers have attention weights to show."""
+        raise ValueError(f"{self.name} has no attention weights: give a Transformer, such as 'transformer'.")
+
 
 def encoded(y: torch.Tensor, n_classes: int) -> torch.Tensor:
     """(..., ) labels → (..., K) one-hot float32; values → (..., 1)."""

@@ -177,7 +177,9 @@ def _draw_functions(records: Records) -> Any:
     draw_values(scale, scores, {SAME: 1.0} | _places(FUNCTIONS, "x_scale"))
     scale.set_xscale("log", base=2)
     scale.set(title="scale of x", xlabel="x_scale (1 in meta-training)")
-    draw_values(noise, scores, {SAME: settings.PROBLEM["noise"]} | _places(FUNCTIONS, "noise"))
+    draw_values(
+        noise, scores, {SAME: float(settings.FUNCTIONS["small"].env_kwargs["noise"])} | _places(FUNCTIONS, "noise")
+    )
     noise.set(title="noise of y", xlabel="standard deviation (0.5 in meta-training)")
     draw_kinds(kinds, scores, [SAME, *_names(FUNCTIONS, "x_spectrum"), *_names(FUNCTIONS, "orthants")])
     _draw_curves(length, agents, f"length={LONG[FUNCTIONS]}")

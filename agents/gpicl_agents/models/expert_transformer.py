@@ -13,8 +13,8 @@ from torch.nn.functional import pad
 
 from gpicl_agents.models.base import SequenceState
 from gpicl_agents.models.multi_kernel_transformer import MultiKernelState, MultiKernelTransformer
-from gpicl_agents.models.transformer import Transformer
 from gpicl_envs.errors import UnknownNameError
+from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import LearnerSpec, learner_targets, make_learner
 
 
@@ -71,9 +71,9 @@ class ExpertTransformer(MultiKernelTransformer):
         predictions = torch.cat([predictions, torch.stack(opinions, 2).to(predictions)], 2)
         return predictions, pad(deviations, (0, len(self.experts)))
 
-    def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        """As in every sequence model: experts read the examples again for each query."""
-        return super(Transformer, self).forward_queries(x, feedback, queries)
+    def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """(B, N, D), (B, N), (B, Q, D) → (B, Q, K): experts read the examples again for each query."""
+        return Learner.predict_queries(self, x, y, queries)
 
     def start(self, batch_size: int) -> ExpertState:
         """Return the state before the first example."""

@@ -126,6 +126,34 @@ class Transformer(BlockAgent):
         labels = encoded(y, self.n_classes).to(x.dtype) / self.value_scale
         return self.forward_queries(x, pad(labels, (0, 0, 1, 0)), queries) * self.value_scale
 
+    def attention(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return what each head reads while the model predicts B episodes, as `predict` does.
+
+        Entry [b, l, h, t, s] is the weight with which token t reads token s, in head h of layer l: a row sums to 1, and
+        is 0 at later tokens, and at those outside a window. `gpicl_agents.inspection` says what is read.
+
+        Args:
+            x: (B, N, D) inputs.
+            y: (B, N) labels or values.
+
+        Returns:
+            (B, layers, H, T, T), of T = N tokens (see `models/base.py` for what each holds); of T = 2N with
+            `tokens="query"`, first those that hold examples, then the queries. The mean over a projection ensemble.
+        """
+        calls: list[list[torch.Tensor]] = [[] for _ in self.blocks]  # one of each block, or one a step
+        hooks = [
+            block.register_forward_pre_hook(
+                lambda block, args, kwargs, found=found: found.append(block.weights(*args, **kwargs)), with_kwargs=True
+            )
+            for block, found in zip(self.blocks, calls, strict=True)
+        ]
+        try:
+            self.predict(x, y)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return torch.stack([_square(found) for found in calls], 1).unflatten(0, (len(x), -1)).mean(1)
+
     def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(B, N, D), feedback (B, N + 1, K) up to that of the last example, (B, Q, D) → (B, Q, K)."""
         state = self.advance(self.start(len(x)), x, feedback[:, :-1])[1]
@@ -169,6 +197,15 @@ class Transformer(BlockAgent):
     def state_size(self, n_examples: int) -> int:
         """As in every sequence model, and the inputs that the similarity bias compares."""
         return super().state_size(n_examples) + (n_examples * self.n_features if self.similarity_bias else 0)
+
+
+def _square(calls: list[torch.Tensor]) -> torch.Tensor:
+    """Weights (B, H, t, s) of successive tokens, read from the last s up to their own → (B, H, T, T)."""
+    end, total, rows = 0, sum(weights.shape[2] for weights in calls), []
+    for weights in calls:
+        end += weights.shape[2]
+        rows.append(pad(weights, (end - weights.shape[3], total - end)))
+    return torch.cat(rows, 2)
 
 
 def branched(state: Any, batch: int, times: int) -> Any:
@@ -219,15 +256,36 @@ class AttentionBlock(nn.Module):
         Returns:
             (B, T, width), and all keys and values.
         """
-        normed, size = self.norm_attention(tokens), tokens.shape[2] // self.n_heads
-        q, k, v = (split_heads(part, self.n_heads) for part in self.queries_keys_values(normed).chunk(3, 2))
-        q, k = normalize(q, dim=3) * self.log_scale.exp(), normalize(k, dim=3) * math.sqrt(size)
-        keys, values = (Rows(k), Rows(v)) if cached is None else (cached[0].append(k), cached[1].append(v))
+        q, keys, values = self._read_and_cached(tokens, cached)
         bias, causal = self._bias(mask, similarity), mask is None and similarity is None and cached is None
         read = scaled_dot_product_attention(q, keys.tensor, values.tensor, attn_mask=bias, is_causal=causal)
         tokens = tokens + self.attention_out(join_heads(read))
         hidden = relu(self.mlp_in(self.norm_mlp(tokens)))  # on a CPU a quarter of the time of GELU
         return tokens + self.mlp_out(hidden), (keys, values)
+
+    def weights(
+        self,
+        tokens: torch.Tensor,
+        cached: KeysAndValues | None = None,
+        *,
+        mask: torch.Tensor | None = None,
+        similarity: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return the weights (B, H, T, S) of the values that `forward` reads, from the same arguments."""
+        q, keys, _ = self._read_and_cached(tokens, cached)
+        logits, bias = q @ keys.tensor.mT / math.sqrt(q.shape[3]), self._bias(mask, similarity)
+        if bias is None and cached is None:
+            bias = torch.ones(logits.shape[2:], dtype=torch.bool, device=logits.device).tril()
+        if bias is not None:
+            logits = logits.masked_fill(~bias, -torch.inf) if bias.dtype == torch.bool else logits + bias
+        return logits.softmax(3)
+
+    def _read_and_cached(self, tokens: torch.Tensor, cached: KeysAndValues | None) -> tuple[torch.Tensor, Rows, Rows]:
+        """(B, T, width) → queries (B, H, T, width/H), and all keys and values."""
+        parts = self.queries_keys_values(self.norm_attention(tokens)).chunk(3, 2)
+        q, k, v = (split_heads(part, self.n_heads) for part in parts)
+        q, k = normalize(q, dim=3) * self.log_scale.exp(), normalize(k, dim=3) * math.sqrt(q.shape[3])
+        return q, *((Rows(k), Rows(v)) if cached is None else (cached[0].append(k), cached[1].append(v)))
 
     def _bias(self, mask: torch.Tensor | None, similarity: torch.Tensor | None) -> torch.Tensor | None:
         if similarity is None:

@@ -49,6 +49,13 @@ def test_every_model_passes_the_check(model: str):
 
 
 @each
+def test_models_without_attention_refuse_to_show_it(model: str):
+    learner = made(model)
+    with pytest.raises(ValueError, match=f"{learner.name} has no attention weights: give a Transformer"):
+        learner.attention(torch.zeros(1, 3, 20), torch.zeros(1, 3, dtype=torch.int64))
+
+
+@each
 def test_the_first_prediction_is_uniform(model: str):
     model_class, arguments = MODELS[model]
     learner = model_class(20, 4, **arguments).eval()

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from model_checks import perturbed
+from model_checks import check_attention, perturbed
 from sklearn.kernel_ridge import KernelRidge
 from torch.nn.functional import cross_entropy, normalize, one_hot, pad
 
 from gpicl_agents.models.kernel_transformer import SMALLEST_NOISE, CausalRidge, KernelTransformer
+from gpicl_agents.models.multi_kernel_transformer import MultiKernelTransformer
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import make_learner
@@ -22,6 +23,12 @@ def made(**arguments) -> KernelTransformer:
 @pytest.mark.parametrize("arguments", KINDS, ids=str)
 def test_every_form_passes_the_check(arguments: dict):
     check_learner(made(**arguments), length=16)
+
+
+@pytest.mark.parametrize("model", [KernelTransformer, MultiKernelTransformer])
+def test_the_attention_weights_are_those_of_the_fused_kernel(model: type[KernelTransformer]):
+    learner = perturbed(model(20, 4, width=16, n_heads=2, input_rank=8, n_projections=2, kernel_heads=2))
+    check_attention(learner, torch.randn(3, 7, 20), torch.randint(4, (3, 7)))
 
 
 def test_a_kernel_head_is_kernel_ridge_regression_at_every_position():

@@ -71,3 +71,13 @@ def test_right_and_wrong_actions_are_not_each_others_negatives():
 @pytest.mark.parametrize(("bandit", "model"), [(RL2, GRU), (RL2Transformer, Transformer)])
 def test_it_has_the_arguments_of_the_model_that_it_is_made_from(bandit: type[BanditAgent], model: type):
     assert inspect.signature(bandit) == inspect.signature(model)
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_attention_is_that_of_one_step_after_another(window: int | None):
+    shape = {"width": 8, "n_heads": 2, "n_layers": 2, "input_rank": 6, "window": window}
+    learner = perturbed(RL2Transformer(20, 4, **shape))
+    weights = learner.attention(torch.randn(2, 6, 20), torch.randint(4, (2, 6)))
+    assert weights.shape == (2, 2, 2, 6, 6) and torch.allclose(weights.sum(-1), torch.ones(()), atol=1e-5)
+    assert (weights.triu(1) == 0).all() and (weights.diagonal(-2, -2, -1) > 0).all()
+    assert ((weights.tril(-3) == 0).all()) == (window is not None)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from model_checks import check_gradients, perturbed
+from model_checks import check_attention, check_gradients, perturbed
 
 from gpicl_agents.models.transformer import Transformer
 from gpicl_envs.learners.check import check_learner
@@ -35,6 +35,27 @@ def test_predictions_depend_on_labels_and_inputs_seen(arguments: dict):
     before = learner.predict(x, y)[0, -1]
     assert not torch.allclose(before, learner.predict(x, (y + 1) % 4)[0, -1], atol=1e-3)
     assert not torch.allclose(before, learner.predict(x.roll(1, 1), y)[0, -1], atol=1e-3)
+
+
+@pytest.mark.parametrize("arguments", KINDS, ids=str)
+def test_the_attention_weights_are_those_of_the_fused_kernel(arguments: dict):
+    check_attention(made(**arguments), torch.randn(3, 7, 20), torch.randint(4, (3, 7)))
+
+
+def test_attention_is_that_of_each_projection_on_average_and_stays_within_the_window():
+    x, y = torch.randn(2, 6, 20), torch.randint(4, (2, 6))
+    both = made(n_projections=2)
+    mean = both.attention(x, y)
+    assert not torch.allclose(both.train().attention(x, y), mean, atol=1e-4)  # training has the first one alone
+    weights = made(window=3).attention(x, y)
+    assert (weights.tril(-3) == 0).all() and (weights.diagonal(-2, -2, -1) > 0).all()
+
+
+def test_the_similarity_bias_draws_attention_to_the_label_of_an_input_like_the_new_one():
+    learner = Transformer(20, 4, similarity_bias=50.0, input_rank=8, width=16).eval()
+    x, y = torch.randn(1, 6, 20), torch.randint(4, (1, 6))
+    x[0, 5] = x[0, 2] + 1e-3
+    assert learner.attention(x, y)[0, 0, -1, 5].argmax() == 3  # token i holds example i − 1
 
 
 def test_the_first_prediction_knows_no_label_and_starts_uniform():

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from gpicl_agents.evaluations import Summary
 from gpicl_agents.experiments.engine.trial import Records, TrialRecord
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
 from gpicl_envs.evaluation.records import Estimate
@@ -30,6 +31,11 @@ def seed_interval(values: Sequence[float]) -> Estimate:
     """Return the mean of one value per seed, of at least two, with Student's 95 % interval."""
     mean, reach = float(np.mean(values)), float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
     return Estimate(mean, mean - reach, mean + reach)
+
+
+def at_query(summary: Summary) -> Estimate:
+    """Return the accuracy at the last position."""
+    return Estimate(*(values[-1] for values in summary.accuracy))
 
 
 def percent(estimate: Estimate) -> str:

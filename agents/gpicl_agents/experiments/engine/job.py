@@ -19,6 +19,7 @@ from gpicl_agents.evaluations import (
     summarize_values,
     unseen_dataset,
 )
+from gpicl_agents.experiments.engine.observation import Observer, ablate_heads, each, inspect
 from gpicl_agents.experiments.engine.trial import Stage, Training, Trial, TrialRecord
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.progress import Progress
@@ -110,7 +111,9 @@ def run_trial(job: TrialJob) -> TrialRecord:
     results = {
         evaluation.name: _evaluate(learner, evaluation, shown, job.trial.references) for evaluation, shown in available
     }
-    return replace(record, results=results, missing=record.missing | _reasons(missing))
+    results |= ablate_heads(job.trial, env_kwargs, learner)
+    inspection = inspect(job.trial, env_kwargs, learner)
+    return replace(record, results=results, missing=record.missing | _reasons(missing), inspection=inspection)
 
 
 def _evaluate(
@@ -138,8 +141,11 @@ def _meta_train(job: TrialJob, train_kwargs: dict[str, Any], learner: Learner, r
     env_id = ARRAY_ID if function is None else f"GPICL-{function}-v0"
     venv = gymnasium.make_vec(env_id, **env_kwargs | {"num_envs": job.trial.batch_size})
     commits = job.folder / "commits.txt"
-    progress = train(learner, venv, config, folder=job.folder, resume=True, report=_commit_noter(commits))
+    observer = Observer(job.trial, env_kwargs, learner, job.folder)
+    report = each(_commit_noter(commits), observer)
+    progress = train(learner, venv, config, folder=job.folder, resume=True, report=report)
     training = _training(progress, read_metrics(job.folder))
+    training = replace(training, history=observer.complete(training.history))
     reasons = _reasons(missing)
     if training.history:
         done = {name for stage in training.history for name in stage.accuracy}

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gpicl_agents.experiments.engine.trial import Inspection
 from gpicl_agents.training.run_folder import METRICS, read_metrics
 from gpicl_envs.evaluation.records import Estimate
-from gpicl_envs.report.figures import line_style, panels, save
+from gpicl_envs.report.figures import PALETTE, line_style, panels, save
 
 Scores = Mapping[str, Sequence[Mapping[str, Estimate]]]  # agent → for each of its runs, name of the evaluation → score
 BLOCK = 5  # neighbouring points of a curve that are averaged, against the noise of few episodes
@@ -104,6 +105,30 @@ def add_step_bar(figure: Any, colours: Any, axes: Any, label: str = "training st
     ticks = [first * 2**i for i in range(20) if first * 2**i < last / 1.3] + [last]
     bar.set_ticks(ticks, labels=[f"{step:,}" for step in ticks])
     bar.ax.minorticks_off()
+
+
+def draw_reading(axes: Any, inspection: Inspection, layer: int, head: int) -> None:
+    """Draw what a head reads in one episode of N tokens, with the images and labels of rows and columns.
+
+    Row n is where label n is predicted; column i is the token that holds image i and label i − 1, framed in the rows of
+    that label.
+    """
+    from matplotlib.patches import Rectangle
+
+    weights, labels = np.array(inspection.weights[layer][head]), inspection.labels
+    n = len(labels)
+    axes.imshow(weights[-n:, :n], cmap="Blues", vmin=0, vmax=1)
+    for i, image in enumerate(inspection.images):
+        for left, bottom in ((-2.1, i + 0.45), (i - 0.45, -1.2)):
+            axes.imshow(image, cmap="gray", extent=(left, left + 0.9, bottom, bottom - 0.9), aspect="equal")
+        axes.text(-0.85, i, labels[i], ha="center", va="center", fontsize=8)
+        axes.text(i, -0.85, labels[i - 1] if i else "–", ha="center", va="center", fontsize=8)
+        for row in range(i, n) if i else ():
+            if labels[row] == labels[i - 1]:
+                axes.add_patch(Rectangle((i - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=PALETTE[1], linewidth=0.9))
+    axes.grid(visible=False)
+    axes.set(xlim=(-2.3, n - 0.4), ylim=(n - 0.4, -2.3), xticks=[], yticks=[])
+    axes.set(xlabel="token read: image i, and label i − 1", ylabel="prediction: image n, and its label")
 
 
 def draw_emergence(runs: dict[str, Path], path: Path) -> None:

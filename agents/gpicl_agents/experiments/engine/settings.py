@@ -41,6 +41,9 @@ class Setting:
         train_kwargs: dict[str, Any] | None = None,
         batch_size: int | None = None,
         references: dict[str, str] | None = None,
+        during: Sequence[Evaluation] = (),
+        inspected: Evaluation | None = None,
+        shown: Evaluation | None = None,
     ) -> Trial:
         """Return a trial of this setting with the seed `axes["seed"]`; see `Trial` for the arguments.
 
@@ -56,6 +59,9 @@ class Setting:
             batch_size=batch_size or self.batch_size,
             evaluations=tuple(evaluations),
             references=references or {},
+            during=tuple(during),
+            inspected=inspected,
+            shown=shown,
         )
 
 

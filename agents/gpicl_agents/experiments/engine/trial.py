@@ -9,9 +9,14 @@ from typing import Any, Literal
 from gpicl_agents.evaluations import Evaluation, Summary
 from gpicl_envs.errors import shareable
 from gpicl_envs.evaluation.provenance import Provenance
+from gpicl_envs.evaluation.records import Estimate
 
 SCHEMA = "gpicl-trial-2"
-LATER = {"references": {}, "only_seen": False}  # what trials and evaluations had not from the beginning, with defaults
+# What trials and evaluations had not from the beginning, with defaults.
+LATER = {"references": {}, "only_seen": False, "during": (), "inspected": None, "shown": None}
+SAME_CLASS, PREVIOUS = "same class", "previous example"  # masses of attention
+EQUAL = "same class, with equal attention"
+Heads = list[list[Estimate]]  # of each layer, of each head
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,10 @@ class Trial:
         batch_size: B, episodes per step.
         evaluations: after meta-training; `train_kwargs` has those during it.
         references: name → learner, as for `make_learner`, to whose predictions of values the distance is measured too.
+        during: others, made at each of the latter.
+        inspected: episodes on which the attention of all heads is measured during meta-training, and each head is
+            ablated after it.
+        shown: of which the first episode is kept, with what all heads read in it.
     """
 
     axes: dict[str, Any]
@@ -37,6 +46,9 @@ class Trial:
     batch_size: int = 16
     evaluations: tuple[Evaluation, ...] = ()
     references: dict[str, str] = field(default_factory=dict)
+    during: tuple[Evaluation, ...] = ()
+    inspected: Evaluation | None = None
+    shown: Evaluation | None = None
 
     @property
     def name(self) -> str:
@@ -57,10 +69,26 @@ def _without_later(values: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Stage:
-    """The evaluations at one step of meta-training: name → accuracy at each position."""
+    """The evaluations at one step of meta-training: name → accuracy at each position, and mass → that of each head."""
 
     step: int
     accuracy: dict[str, list[float]]
+    attention: dict[str, Heads] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the heads of a trained model read in one episode.
+
+    Args:
+        images: N base inputs as rows of pixels, from 0 to 255.
+        labels: N.
+        weights: (layers, H, T, T), of `Transformer.attention`.
+    """
+
+    images: list[list[list[int]]]
+    labels: list[int]
+    weights: list[list[list[list[float]]]]
 
 
 @dataclass(frozen=True)
@@ -94,6 +122,7 @@ class TrialRecord:
         state_size: numbers that its last prediction can read.
         results: name of the evaluation → summary of the learning curve.
         missing: name of an evaluation → why it was not made, such as a dataset that is not available.
+        inspection: of one episode, if the trial looks inside the model.
     """
 
     schema: str = SCHEMA
@@ -111,6 +140,7 @@ class TrialRecord:
     training: Training = Training()
     results: dict[str, Summary] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    inspection: Inspection | None = None
 
     def __post_init__(self) -> None:
         error = None if self.error is None else shareable(self.error)

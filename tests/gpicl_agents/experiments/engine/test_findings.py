@@ -1,6 +1,8 @@
 import pytest
+from trial_records import query
 
 from gpicl_agents.experiments.engine.findings import (
+    at_query,
     axis_values,
     percent,
     points,
@@ -32,6 +34,10 @@ def test_something_holds_from_a_number_of_tasks_on_if_it_does_in_every_run_above
     assert tasks_from(RECORDS, lambda record: record.axes["n_tasks"] > 4) == "2^4"
     assert tasks_from(RECORDS, lambda record: record.axes["n_tasks"] != 16) == "2^8"
     assert tasks_from(RECORDS, lambda record: record.axes["n_tasks"] < 256) == ""
+
+
+def test_the_query_is_the_last_position():
+    assert at_query(query(0.7)) == Estimate(0.7, 0.7, 0.7)
 
 
 def test_estimates_in_words():

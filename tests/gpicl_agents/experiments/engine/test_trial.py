@@ -1,17 +1,19 @@
 import json
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from gpicl_agents.evaluations import Summary, seen_tasks
-from gpicl_agents.experiments.engine.trial import SCHEMA, Stage, Training, Trial, TrialRecord
+from gpicl_agents.experiments.engine.trial import SAME_CLASS, SCHEMA, Inspection, Stage, Training, Trial, TrialRecord
 from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 from gpicl_envs.evaluation.provenance import Provenance
 from gpicl_envs.evaluation.records import Band, Estimate
 
 TRIAL = Trial({"n_tasks": 4, "seed": 0}, "transformer", {"width": 16}, {"n_tasks": 4}, {"steps": 2}, 8, (seen_tasks(),))
 SUMMARY = Summary(8, *[Estimate(0.5, 0.4, 0.6)] * 3, accuracy=Band([0.5], [0.4], [0.6]))
+HEADS = {SAME_CLASS: [[Estimate(0.5, 0.4, 0.6)] * 2]}
 RECORD = TrialRecord(
     experiment="tiny",
     scale="small",
@@ -20,9 +22,10 @@ RECORD = TrialRecord(
     definition=TRIAL.definition,
     provenance=Provenance("cpu", "a machine", "gpicl experiment tiny", "2026-11-26T00:00:00+00:00", {"torch": "2"}),
     learner="transformer",
-    training=Training(2, 0.5, None, [(1, 2.3), (2, 2.2)], [Stage(2, {"unseen-task": [0.1, 0.2]})]),
+    training=Training(2, 0.5, None, [(1, 2.3), (2, 2.2)], [Stage(2, {"unseen-task": [0.1, 0.2]}, HEADS)]),
     results={"seen-task": SUMMARY},
     missing={"SVHN": "SVHN is not in the data folder."},
+    inspection=Inspection([[[0, 255]]], [3], [[[[1.0]]]]),
 )
 
 
@@ -33,8 +36,16 @@ def test_a_trial_is_named_by_its_axes_and_identified_by_all_of_it():
         replace(TRIAL, env_kwargs={}),
         replace(TRIAL, batch_size=9),
         replace(TRIAL, evaluations=(seen_tasks(9),)),
+        replace(TRIAL, during=(seen_tasks(9),)),
+        replace(TRIAL, inspected=seen_tasks(9)),
+        replace(TRIAL, shown=seen_tasks(9)),
     ]
-    assert len({trial.definition for trial in (TRIAL, *changed)}) == 5
+    assert len({trial.definition for trial in (TRIAL, *changed)}) == 8
+
+
+def test_fields_that_came_later_leave_the_identity_of_earlier_trials_as_it_was():
+    earlier = {name: value for name, value in asdict(TRIAL).items() if name not in ("during", "inspected", "shown")}
+    assert TRIAL.definition == sha256(json.dumps(earlier, sort_keys=True).encode()).hexdigest()
 
 
 def test_what_trials_had_not_from_the_beginning_changes_no_definition_at_its_default():
