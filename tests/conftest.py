@@ -19,7 +19,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 if virtual_device.supports_virtual_device():
-    virtual_device.register()  # before the first backward pass of this process, which looks for all devices
+    if not torch.cuda.is_available():
+        virtual_device.register()  # before the first backward pass of this process, which looks for all devices
 
 
 # Whose tests take long: they run first, so that no worker waits for another at the end.
