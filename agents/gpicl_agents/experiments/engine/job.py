@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from gpicl_agents.evaluations import SEED, find_available, summarize, unseen_dataset
-from gpicl_agents.experiments.engine.observation import Observer, ablate_heads, each, inspect
+from gpicl_agents.experiments.engine.observation import Observer, ablate_heads, each, inspect_episodes
 from gpicl_agents.experiments.engine.trial import Stage, Training, Trial, TrialRecord
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.progress import Progress
@@ -100,8 +100,8 @@ def run_trial(job: TrialJob) -> TrialRecord:
         curve = evaluate(learner, shown, episodes=evaluation.episodes, seed=SEED, protocol=evaluation.protocol)
         results[evaluation.name] = summarize(curve)
     results |= ablate_heads(job.trial, env_kwargs, learner)
-    inspection = inspect(job.trial, env_kwargs, learner)
-    return replace(record, results=results, missing=record.missing | _reasons(missing), inspection=inspection)
+    inspections = inspect_episodes(job.trial, env_kwargs, learner)
+    return replace(record, results=results, missing=record.missing | _reasons(missing), inspections=inspections)
 
 
 def _meta_train(job: TrialJob, train_kwargs: dict[str, Any], learner: Learner, record: TrialRecord) -> TrialRecord:

@@ -42,7 +42,7 @@ class Setting:
         batch_size: int | None = None,
         during: Sequence[Evaluation] = (),
         inspected: Evaluation | None = None,
-        shown: Evaluation | None = None,
+        shown: Sequence[Evaluation] = (),
     ) -> Trial:
         """Return a trial of this setting with the seed `axes["seed"]`; see `Trial` for the arguments.
 
@@ -59,7 +59,7 @@ class Setting:
             evaluations=tuple(evaluations),
             during=tuple(during),
             inspected=inspected,
-            shown=shown,
+            shown=tuple(shown),
         )
 
 
