@@ -40,8 +40,8 @@ CHANCE = 1 / N_LABELS
 SERIES: dict[str, dict[str, tuple[int, Sequence[tuple[int, float]], int, int, int]]] = {
     "small": {
         LONG: (512, [(4, 0.0)], 3, 6000, 200),
-        BURSTINESS: (1024, [(1, 0.0), (2, 0.0), (4, 0.0), (8, 0.0)], 3, 1500, 250),
-        ZIPF: (1024, [(4, 0.5), (4, 1.0), (4, 1.5), (4, 2.0)], 3, 1500, 250),
+        BURSTINESS: (1024, [(1, 0.0), (2, 0.0), (4, 0.0), (8, 0.0)], 3, 1200, 200),
+        ZIPF: (1024, [(4, 0.5), (4, 1.0), (4, 1.5), (4, 2.0)], 3, 1200, 200),
     },
     "paper": {
         LONG: (964, [(4, 0.0)], 3, 500_000, 10_000),
@@ -91,10 +91,11 @@ def trials(scale: str) -> list[Trial]:
 
 def _trial(scale: str, series: str, burstiness: int, zipf: float, seed: int) -> Trial:
     n_classes, _, _, steps, every = SERIES[scale][series]
+    drawings = OMNIGLOT if scale == "small" else ()  # else they are what it is trained on
     problem = {"length": 9, "n_classes": N_LABELS, "permute_labels": False}
     return SETTINGS[scale].trial(
         {"series": series, "burstiness": burstiness, "zipf": zipf, "seed": seed},
-        _evaluations(scale, n_classes, 2048) + [unseen_dataset(name, 2048, **_novel_drawings()) for name in OMNIGLOT],
+        _evaluations(scale, n_classes, 2048) + [unseen_dataset(name, 2048, **_novel_drawings()) for name in drawings],
         env_kwargs=ENVS[scale](n_classes) | problem | _first(n_classes) | {"burstiness": burstiness, "zipf": zipf},
         train_kwargs={"steps": steps, "evaluate_every": every},
         during=_evaluations(scale, n_classes, 512),

@@ -11,9 +11,9 @@ the two heads is then not needed.
 The tasks are random projections of Clusters. Each of eight classes occurs twice in an episode before the last example,
 the query, which is of one of them; their labels are drawn among 16. `LxHy` is head y of layer x, both counted from 0.
 Masses of attention are means over the last ten positions. A head is ablated by setting what it has read to zero. The
-last figure shows an episode of handwritten digits, four each of four classes, which these models have never seen: row n
-is where the label of image n is predicted, column i is the token that holds image i and label i − 1, and labels of the
-right class are framed.
+last figure shows what two heads of the first model read in an episode of new tasks, whose inputs are drawn as 8 × 8
+pixels, and in one of handwritten digits, which it has never seen: row n is where the label of image n is predicted,
+column i is the token that holds image i and label i − 1, and labels of the right class are framed.
 """
 
 from collections.abc import Sequence
@@ -62,6 +62,7 @@ def trials(scale: str) -> list[Trial]:
     """Every kind of model, with every seed."""
     setting = SETTINGS[scale]
     inspected, digits = unseen_tasks(), unseen_dataset("MNIST", **DIGITS)
+    shown = (replace(inspected, name="Clusters"), digits)
     return [
         setting.trial(
             {"tokens": tokens, "layers": layers, "seed": seed},
@@ -69,7 +70,7 @@ def trials(scale: str) -> list[Trial]:
             learner_kwargs=setting.transformer | {"tokens": tokens, "n_layers": layers},
             env_kwargs={"task_seed": seed},
             inspected=inspected,
-            shown=digits,
+            shown=shown if seed == 0 else (),
         )
         for tokens, layers in KINDS
         for seed in range(SEEDS[tokens, layers])
@@ -87,6 +88,7 @@ def draw(records: Records, folder: Path) -> list[str]:
         accuracy.set(title=title, ylabel="accuracy on the query (%)", ylim=(0, 103))
         for record in rows:
             accuracy.plot(*_curve(record), color="#444444", linewidth=1.1)
+            _mark_plateau_end((accuracy, same, previous), record)
             for axes, mass in ((same, SAME_CLASS), (previous, PREVIOUS)):
                 _draw_masses(axes, record, mass)
         same.axhline(_last(rows[0], EQUAL)[0][0].mean, color="#444444", linestyle=":", label="equal attention")
@@ -95,9 +97,9 @@ def draw(records: Records, folder: Path) -> list[str]:
         for axes in (accuracy, same, previous):
             axes.set(xlabel="meta-training step")
         _draw_ablations(ablations, rows)
-    shown = [record for record in records if record.inspection is not None]
+    shown = [record for record in records if record.inspections]
     found = [save_figure(figure, folder, "induction")]
-    return found + ([_draw_episode(shown[0], folder)] if shown else [])
+    return found + ([_draw_episodes(shown[0], folder)] if shown else [])
 
 
 def _of(records: Records, kind: tuple[str, int]) -> list[TrialRecord]:
@@ -112,6 +114,13 @@ def _curve(record: TrialRecord) -> tuple[list[int], list[float]]:
 
 def _last(record: TrialRecord, mass: str) -> list[list[Estimate]]:
     return record.training.history[-1].attention[mass]
+
+
+def _mark_plateau_end(grid: Sequence[Any], record: TrialRecord) -> None:
+    """A line where accuracy first rose within episodes of meta-training."""
+    for axes in grid:
+        if record.training.plateau_end is not None:
+            axes.axvline(record.training.plateau_end, color="#bbbbbb", linewidth=0.9, label="the plateau ends")
 
 
 def _draw_masses(axes: Any, record: TrialRecord, mass: str) -> None:
@@ -139,16 +148,18 @@ def _draw_ablations(axes: Any, rows: Records) -> None:
     axes.set(ylabel="accuracy on the query (%), 95 % interval", ylim=(0, 103))
 
 
-def _draw_episode(record: TrialRecord, folder: Path) -> str:
-    """What the heads with the largest masses read."""
-    assert record.inspection is not None
-    figure, grid = panels(2, across=2, width=8.2)
-    figure.set_figheight(8.4)
-    for axes, mass in zip(grid, (PREVIOUS, SAME_CLASS), strict=True):
-        layer, head = _strongest(record, mass)
-        draw_reading(axes, record.inspection, layer, head)
-        axes.set_title(f"{record.trial}: L{layer}H{head}, most attention to the {mass}")
-    return save_figure(figure, folder, "induction-episode")
+def _draw_episodes(record: TrialRecord, folder: Path) -> str:
+    """What the heads with the largest masses read, a row for each episode."""
+    figure, grid = panels(2 * len(record.inspections), across=2, width=8.2)
+    figure.set_figheight(8.4 * len(record.inspections))
+    panel = iter(grid)
+    for inspection in record.inspections:
+        for mass in (PREVIOUS, SAME_CLASS):
+            layer, head = _strongest(record, mass)
+            axes = next(panel)
+            draw_reading(axes, inspection, layer, head)
+            axes.set_title(f"{inspection.name}: L{layer}H{head}, most attention to the {mass}")
+    return save_figure(figure, folder, "induction-episodes")
 
 
 def _strongest(record: TrialRecord, mass: str) -> tuple[int, int]:

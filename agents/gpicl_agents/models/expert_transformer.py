@@ -17,6 +17,8 @@ from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import LearnerSpec, learner_targets, make_learner
 
+OF_LABELS, OF_VALUES = ("label-propagation", "label-propagation,alpha=0.5", "lda"), ("least-squares",)
+
 
 @dataclass(kw_only=True)
 class ExpertState(MultiKernelState):
@@ -35,18 +37,20 @@ class ExpertTransformer(MultiKernelTransformer):
     """The Transformer, reading and correcting a mixture of kernel ridge regressions and other learners.
 
     Args:
-        experts: names of learners without parameters, as `make_learner` reads them.
+        experts: names of learners without parameters, as `make_learner` reads them; label propagation and LDA by
+            default, or least squares for real values.
     """
 
     name = "transformer+kernels+experts"
 
     kernel_families: tuple[str, ...] = ("polar", "gaussian")
-    experts: tuple[str, ...] = ("label-propagation", "label-propagation,alpha=0.5", "lda")
+    experts: tuple[str, ...] | None = None
 
     def check_arguments(self) -> None:
         """Check its own arguments too."""
         super().check_arguments()
-        self.experts, known = tuple(self.experts), learner_targets()
+        default = OF_LABELS if self.n_classes > 1 else OF_VALUES
+        self.experts, known = default if self.experts is None else tuple(self.experts), learner_targets()
         if not self.experts:
             raise ValueError("experts=() leaves no expert: give at least one, or the multi-kernel-transformer.")
         for spec in self.experts:  # registered ones alone: a checkpoint must not name code to be run
@@ -60,7 +64,7 @@ class ExpertTransformer(MultiKernelTransformer):
     @property
     def n_predictors(self) -> int:
         """Kernel heads and experts."""
-        return self.ridge.n_heads + len(self.experts)
+        return self.ridge.n_heads + len(self._experts)
 
     def predict_all(self, x: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N, D), (B, N, K) → predictions (B, N, H + E, K), and standard deviations, 0 of experts."""
@@ -69,7 +73,7 @@ class ExpertTransformer(MultiKernelTransformer):
             y = pad(feedback[:, 1:, 0] if self.n_classes == 1 else feedback[:, 1:].argmax(2), (0, 1))
             opinions = [self._centred(expert.predict(x.float(), y)) for expert in self._experts]
         predictions = torch.cat([predictions, torch.stack(opinions, 2).to(predictions)], 2)
-        return predictions, pad(deviations, (0, len(self.experts)))
+        return predictions, pad(deviations, (0, len(self._experts)))
 
     def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N), (B, Q, D) → (B, Q, K): experts read the examples again for each query."""
@@ -77,7 +81,7 @@ class ExpertTransformer(MultiKernelTransformer):
 
     def start(self, batch_size: int) -> ExpertState:
         """Return the state before the first example."""
-        opinion = self.log_rate.new_zeros(batch_size, len(self.experts), self.n_classes)
+        opinion = self.log_rate.new_zeros(batch_size, len(self._experts), self.n_classes)
         experts = [expert.start(batch_size) for expert in self._experts]
         return ExpertState(**vars(super().start(batch_size)), experts=experts, opinion=opinion)
 
@@ -96,7 +100,7 @@ class ExpertTransformer(MultiKernelTransformer):
         opinion = torch.stack([self._centred(logits) for logits, _ in stepped], 1).to(predictions)
         count = torch.tensor(float(state.n), device=x.device)
         predictions = torch.cat([predictions, opinion], 1)
-        mixture, embedding = self._mix(predictions, pad(deviations, (0, len(self.experts))), error, count)
+        mixture, embedding = self._mix(predictions, pad(deviations, (0, len(self._experts))), error, count)
         logits, after = self.advance(state, x[:, None], feedback[:, None], embedding[:, None])
         experts = [expert for _, expert in stepped]
         state = ExpertState(**vars(after), ridge=ridge, error=error, experts=experts, opinion=opinion)

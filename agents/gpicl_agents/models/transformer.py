@@ -126,11 +126,12 @@ class Transformer(BlockAgent):
         labels = encoded(y, self.n_classes).to(x.dtype) / self.value_scale
         return self.forward_queries(x, pad(labels, (0, 0, 1, 0)), queries) * self.value_scale
 
+    @torch.no_grad()
     def attention(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Return what each head reads while the model predicts B episodes, as `predict` does.
 
         Entry [b, l, h, t, s] is the weight with which token t reads token s, in head h of layer l: a row sums to 1, and
-        is 0 at later tokens, and at those outside a window. `gpicl_agents.inspection` says what is read.
+        is 0 at later tokens, and at those outside a window. `gpicl_agents.inspection` says what is read. No gradients.
 
         Args:
             x: (B, N, D) inputs.

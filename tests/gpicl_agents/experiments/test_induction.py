@@ -31,9 +31,9 @@ def run(seed: int) -> TrialRecord:
     results = {"all heads": query(0.9), "MNIST": query(0.4), "without L0": query(0.2), "without L1": query(0.1)}
     for name, left in {"L0H0": 0.25, "L0H1": 0.88, "L1H0": 0.85, "L1H1": 0.15}.items():
         results[f"without {name}"] = query(left)
-    shown = Inspection([[[0, 255]]] * 3, [1, 0, 1], [[[[1.0, 0, 0], [0.5, 0.5, 0], [0, 0.9, 0.1]]] * 2] * 2)
+    shown = Inspection("MNIST", [[[0, 255]]] * 3, [1, 0, 1], [[[[1.0, 0, 0], [0.5, 0.5, 0], [0, 0.9, 0.1]]] * 2] * 2)
     axes = {"tokens": "paper", "layers": 2, "seed": seed}
-    return record(axes, results, training=Training(steps=200, history=history), inspection=shown)
+    return record(axes, results, training=Training(steps=200, history=history), inspections=[shown])
 
 
 def test_findings_name_the_heads_when_they_formed_and_what_is_left_without_them():
@@ -53,8 +53,8 @@ def test_findings_name_the_heads_when_they_formed_and_what_is_left_without_them(
 
 
 def test_figures_show_the_masses_and_one_episode(tmp_path):
-    assert induction.draw([run(0), run(1)], tmp_path) == ["induction.png", "induction-episode.png"]
-    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("induction.png", "induction-episode.png"))
+    assert induction.draw([run(0), run(1)], tmp_path) == ["induction.png", "induction-episodes.png"]
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("induction.png", "induction-episodes.png"))
 
 
 @pytest.mark.parametrize("scale", ["small", "paper"])
@@ -70,7 +70,8 @@ def test_trials_make_learners_and_episodes_of_eight_classes(scale: str):
     assert all(len(set(row[:16].tolist())) == 8 for row in classes) and all(row[16] in row[:16] for row in classes)
     for trial in trials[::4]:
         assert Transformer(tasks.n_features, 16, **trial.learner_kwargs).n_layers == trial.axes["layers"]
-    digits = make_tasks(**trials[0].env_kwargs | trials[0].shown.env_kwargs)
+    digits = make_tasks(**trials[0].env_kwargs | trials[0].shown[1].env_kwargs)
+    assert [len(trial.shown) for trial in trials] == [2, 0, 0, 0, 2, 0, 2, 0]
     assert digits.n_classes == 16 and digits.dataset.shape == (14, 14)
     assert len(set(digits.dataset.y["test"][digits.sample(1).index[0, :16]].tolist())) == 4
 

@@ -19,7 +19,7 @@ from gpicl_agents.evaluations import (
     summarize_values,
     unseen_dataset,
 )
-from gpicl_agents.experiments.engine.observation import Observer, ablate_heads, each, inspect
+from gpicl_agents.experiments.engine.observation import Observer, ablate_heads, each, inspect_episodes
 from gpicl_agents.experiments.engine.trial import Stage, Training, Trial, TrialRecord
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.progress import Progress
@@ -112,8 +112,8 @@ def run_trial(job: TrialJob) -> TrialRecord:
         evaluation.name: _evaluate(learner, evaluation, shown, job.trial.references) for evaluation, shown in available
     }
     results |= ablate_heads(job.trial, env_kwargs, learner)
-    inspection = inspect(job.trial, env_kwargs, learner)
-    return replace(record, results=results, missing=record.missing | _reasons(missing), inspection=inspection)
+    inspections = inspect_episodes(job.trial, env_kwargs, learner)
+    return replace(record, results=results, missing=record.missing | _reasons(missing), inspections=inspections)
 
 
 def _evaluate(

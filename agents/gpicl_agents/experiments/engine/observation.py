@@ -1,6 +1,7 @@
 """What a trial measures beside the usual evaluations: others during meta-training, what heads read, and ablations."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -125,26 +126,27 @@ def without(layer: int | None = None, head: int | None = None) -> str:
 
 
 @torch.no_grad()
-def inspect(trial: Trial, env_kwargs: dict[str, Any], learner: Any) -> Inspection | None:
-    """Return what all heads read in one episode, with its images."""
-    tasks = _tasks(trial.shown, env_kwargs)
-    if tasks is None:
-        return None
-    shown = tasks.sample(1, SEED)
-    with evaluating(learner):
-        weights = learner.attention(shown.x.to(learner.device), shown.y.to(learner.device))[0]
-    inputs = np.stack([tasks.base_input(shown, 0, n) for n in range(tasks.length)])
-    grey = (255 * (inputs - inputs.min()) / np.ptp(inputs)).round().astype(int)
-    return Inspection(
-        images=grey.reshape(len(grey), *_sides(grey[0])).tolist(),
-        labels=shown.y[0].tolist(),
-        weights=weights.double().cpu().numpy().round(3).tolist(),
-    )
+def inspect_episodes(trial: Trial, env_kwargs: dict[str, Any], learner: Any) -> list[Inspection]:
+    """Return what all heads read in one episode of each evaluation whose dataset is available, with its images."""
+    found = []
+    for evaluation, tasks in find_available(trial.shown, env_kwargs)[0]:
+        shown = tasks.sample(1, SEED)
+        with evaluating(learner):
+            weights = learner.attention(shown.x.to(learner.device), shown.y.to(learner.device))[0]
+        inputs = np.stack([tasks.base_input(shown, 0, n) for n in range(tasks.length)])
+        grey = (255 * (inputs - inputs.min()) / np.ptp(inputs)).round().astype(int)
+        images = grey.reshape(len(grey), *_sides(grey[0])).tolist()
+        labels, read = shown.y[0].tolist(), weights.double().cpu().numpy().round(3).tolist()
+        found.append(Inspection(evaluation.name, images, labels, read))
+    return found
 
 
 def _sides(image: NDArray[Any]) -> tuple[int, int]:
-    """The height and width at which an input is drawn: a vector is a row."""
-    return (image.shape[0], image.shape[1]) if image.ndim == 2 else (1, image.size)
+    """The height and width at which an input is drawn: a vector is a square if it can be, else a row."""
+    if image.ndim == 2:
+        return image.shape[0], image.shape[1]
+    side = math.isqrt(image.size)
+    return (side, side) if side * side == image.size else (1, image.size)
 
 
 def each(*functions: Callable[[Progress], None]) -> Callable[[Progress], None]:

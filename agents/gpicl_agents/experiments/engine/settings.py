@@ -43,7 +43,7 @@ class Setting:
         references: dict[str, str] | None = None,
         during: Sequence[Evaluation] = (),
         inspected: Evaluation | None = None,
-        shown: Evaluation | None = None,
+        shown: Sequence[Evaluation] = (),
     ) -> Trial:
         """Return a trial of this setting with the seed `axes["seed"]`; see `Trial` for the arguments.
 
@@ -61,7 +61,7 @@ class Setting:
             references=references or {},
             during=tuple(during),
             inspected=inspected,
-            shown=shown,
+            shown=tuple(shown),
         )
 
 

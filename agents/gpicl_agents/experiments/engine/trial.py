@@ -35,7 +35,7 @@ class Trial:
         during: others, made at each of the latter.
         inspected: episodes on which the attention of all heads is measured during meta-training, and each head is
             ablated after it.
-        shown: of which the first episode is kept, with what all heads read in it.
+        shown: of each of which the first episode is kept, with what all heads read in it.
     """
 
     axes: dict[str, Any]
@@ -48,7 +48,7 @@ class Trial:
     references: dict[str, str] = field(default_factory=dict)
     during: tuple[Evaluation, ...] = ()
     inspected: Evaluation | None = None
-    shown: Evaluation | None = None
+    shown: tuple[Evaluation, ...] = ()
 
     @property
     def name(self) -> str:
@@ -81,11 +81,13 @@ class Inspection:
     """What the heads of a trained model read in one episode.
 
     Args:
+        name: of the evaluation.
         images: N base inputs as rows of pixels, from 0 to 255.
         labels: N.
         weights: (layers, H, T, T), of `Transformer.attention`.
     """
 
+    name: str
     images: list[list[list[int]]]
     labels: list[int]
     weights: list[list[list[list[float]]]]
@@ -122,7 +124,7 @@ class TrialRecord:
         state_size: numbers that its last prediction can read.
         results: name of the evaluation → summary of the learning curve.
         missing: name of an evaluation → why it was not made, such as a dataset that is not available.
-        inspection: of one episode, if the trial looks inside the model.
+        inspections: of one episode each, if the trial looks inside the model.
     """
 
     schema: str = SCHEMA
@@ -140,7 +142,7 @@ class TrialRecord:
     training: Training = Training()
     results: dict[str, Summary] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    inspection: Inspection | None = None
+    inspections: list[Inspection] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         error = None if self.error is None else shareable(self.error)

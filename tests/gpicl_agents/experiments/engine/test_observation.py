@@ -10,7 +10,13 @@ from tiny_experiment import NEW, TRAINING, trial
 
 from gpicl_agents.evaluations import Evaluation, unseen_tasks
 from gpicl_agents.experiments.engine.job import TrialJob
-from gpicl_agents.experiments.engine.observation import Observer, ablate_heads, inspect, measure_attention, without
+from gpicl_agents.experiments.engine.observation import (
+    Observer,
+    ablate_heads,
+    inspect_episodes,
+    measure_attention,
+    without,
+)
 from gpicl_agents.experiments.engine.trial import EQUAL, PREVIOUS, SAME_CLASS, Stage
 from gpicl_agents.training.progress import Progress
 from gpicl_envs.tasks.classification import TaskDistribution
@@ -18,7 +24,7 @@ from gpicl_envs.tasks.classification import TaskDistribution
 DURING = Evaluation("noisy", "unseen-task", NEW | {"label_noise": 1.0}, 8)
 INSPECTED = Evaluation("unseen-task", "unseen-task", NEW, 8)
 DIGITS = Evaluation("Digits", "unseen-dataset", NEW, 8)
-OBSERVED = replace(trial(2), evaluations=(), during=(DURING,), inspected=INSPECTED, shown=DIGITS)
+OBSERVED = replace(trial(2), evaluations=(), during=(DURING,), inspected=INSPECTED, shown=(DIGITS,))
 CLUSTERS = {"dataset": "Clusters", "n_clusters": 8, "n_classes": 4, "within_class_noise": 0.05, "n_features": 8}
 EPISODES = CLUSTERS | {"projection": "orthogonal", "length": LENGTH, "active_classes": 4}
 
@@ -32,8 +38,9 @@ def test_a_trial_that_is_observed_keeps_its_measurements_at_every_evaluation(tmp
     ((mass,),) = first.attention[SAME_CLASS]  # one layer of one head
     assert 0 <= mass.low < mass.mean < mass.high <= 1
     assert record.results.keys() == {"all heads", "without L0H0", "without L0"}
-    assert np.array(record.inspection.weights).shape == (1, 1, 12, 12) and len(record.inspection.labels) == 12
-    assert np.array(record.inspection.images).shape == (12, 8, 8) and np.array(record.inspection.images).max() == 255
+    (shown,) = record.inspections
+    assert shown.name == "Digits" and np.array(shown.weights).shape == (1, 1, 12, 12) and len(shown.labels) == 12
+    assert np.array(shown.images).shape == (12, 8, 8) and np.array(shown.images).max() == 255
 
 
 def test_a_trial_that_was_killed_keeps_the_stages_before_and_leaves_out_one_that_was_not_measured(tmp_path: Path):
@@ -47,9 +54,9 @@ def test_a_trial_that_was_killed_keeps_the_stages_before_and_leaves_out_one_that
 def test_what_is_measured_during_training_does_not_change_it(tmp_path: Path):
     observed, plain = (
         TrialJob(each, "tiny", "small", tmp_path / name).run().value
-        for each, name in ((OBSERVED, "a"), (replace(OBSERVED, during=(), inspected=None, shown=None), "b"))
+        for each, name in ((OBSERVED, "a"), (replace(OBSERVED, during=(), inspected=None, shown=()), "b"))
     )
-    assert observed.training.losses == plain.training.losses and plain.inspection is None
+    assert observed.training.losses == plain.training.losses and plain.inspections == []
     assert plain.training.history[0].attention == {} and not (tmp_path / "b" / "stages").exists()
 
 
@@ -69,14 +76,16 @@ def test_the_masses_and_the_ablations_find_a_hand_made_induction_head():
 
 
 def test_an_episode_of_a_dataset_that_is_missing_is_not_shown(no_svhn):
-    missing = replace(trial(2), shown=Evaluation("SVHN", "unseen-dataset", NEW | {"dataset": "SVHN"}, 8))
-    assert inspect(missing, missing.env_kwargs, induction_transformer()) is None
+    missing = replace(trial(2), shown=(Evaluation("SVHN", "unseen-dataset", NEW | {"dataset": "SVHN"}, 8),))
+    assert inspect_episodes(missing, missing.env_kwargs, induction_transformer()) == []
 
 
-def test_a_vector_is_shown_as_a_row():
-    made = replace(trial(2), env_kwargs=EPISODES, shown=unseen_tasks(1))
-    found = inspect(made, EPISODES, induction_transformer())
-    assert np.array(found.images).shape == (LENGTH, 1, 64)
+@pytest.mark.parametrize(("n_clusters", "height", "width"), [(8, 8, 8), (65, 1, 65)])
+def test_a_vector_is_shown_as_a_square_if_it_can_be_and_else_as_a_row(n_clusters: int, height: int, width: int):
+    env_kwargs = EPISODES | {"n_clusters": n_clusters}
+    made = replace(trial(2), env_kwargs=env_kwargs, shown=(unseen_tasks(1),))
+    (found,) = inspect_episodes(made, env_kwargs, induction_transformer())
+    assert np.array(found.images).shape == (LENGTH, height, width)
     weights = torch.tensor(found.weights)
     assert torch.allclose(weights.sum(-1), torch.ones(()), atol=2e-2)  # rounded
 

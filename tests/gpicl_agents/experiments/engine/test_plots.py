@@ -63,7 +63,7 @@ def test_a_map_of_attention_frames_the_labels_of_the_row_s_class():
     """Labels 3, 1, 3: token 1 holds the first 3, which row 2 needs; row 1 has no earlier example of its class."""
     figure, (axes,) = panels(1)
     weights = [[1.0, 0, 0], [0.5, 0.5, 0], [0, 1.0, 0]]
-    draw_reading(axes, Inspection([[[0, 255]]] * 3, [3, 1, 3], [[weights]]), 0, 0)
+    draw_reading(axes, Inspection("MNIST", [[[0, 255]]] * 3, [3, 1, 3], [[weights]]), 0, 0)
     assert [patch.get_xy() for patch in axes.patches] == [(0.5, 1.5)]
     drawn = axes.images[0].get_array()
     assert drawn.shape == (3, 3) and drawn[2, 1] == 1 and len(axes.images) == 1 + 2 * 3
@@ -74,5 +74,5 @@ def test_with_query_tokens_the_rows_are_the_queries():
     figure, (axes,) = panels(1)
     weights = np.zeros((4, 4))
     weights[3, 1] = 1.0
-    draw_reading(axes, Inspection([[[0, 255]]] * 2, [0, 1], [[weights.tolist()]]), 0, 0)
+    draw_reading(axes, Inspection("MNIST", [[[0, 255]]] * 2, [0, 1], [[weights.tolist()]]), 0, 0)
     assert axes.images[0].get_array().tolist() == [[0, 0], [0, 1]]

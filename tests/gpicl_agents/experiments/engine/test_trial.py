@@ -24,7 +24,7 @@ RECORD = TrialRecord(
     training=Training(2, 0.5, None, [(1, 2.3), (2, 2.2)], [Stage(2, {"unseen-task": [0.1, 0.2]}, HEADS)]),
     results={"seen-task": SUMMARY},
     missing={"SVHN": "SVHN is not in the data folder."},
-    inspection=Inspection([[[0, 255]]], [3], [[[[1.0]]]]),
+    inspections=[Inspection("MNIST", [[[0, 255]]], [3], [[[[1.0]]]])],
 )
 
 
@@ -37,7 +37,7 @@ def test_a_trial_is_named_by_its_axes_and_identified_by_all_of_it():
         replace(TRIAL, evaluations=(seen_tasks(9),)),
         replace(TRIAL, during=(seen_tasks(9),)),
         replace(TRIAL, inspected=seen_tasks(9)),
-        replace(TRIAL, shown=seen_tasks(9)),
+        replace(TRIAL, shown=(seen_tasks(9),)),
     ]
     assert len({trial.definition for trial in (TRIAL, *changed)}) == 8
 
