@@ -129,11 +129,13 @@ def _checkpoint(name: str, classes: str, seed: int | None, scale: str) -> Trial:
 
 def _shifted(on: str) -> tuple[Evaluation, ...]:
     """New tasks as in meta-training, and with each of the shifts."""
-    found, episodes = [Evaluation(SAME, UNSEEN_TASK, NEW_TASKS, 512)], {"length": 64} if on == LABELS else {}
+    usual, long = (512, 512) if on == FUNCTIONS else (256, 64)  # episodes
+    found = [Evaluation(SAME, UNSEEN_TASK, NEW_TASKS, usual)]
     for axis, values in SHIFTS[on].items():
         for value in values:
             changed = NEW_TASKS | {axis: value}
-            found.append(Evaluation(f"{axis}={value}", UNSEEN_TASK, changed, episodes.get(axis, 512)))
+            episodes = long if axis == "length" else usual
+            found.append(Evaluation(f"{axis}={value}", UNSEEN_TASK, changed, episodes))
     return tuple(found)
 
 
@@ -177,9 +179,7 @@ def _draw_functions(records: Records) -> Any:
     draw_values(scale, scores, {SAME: 1.0} | _places(FUNCTIONS, "x_scale"))
     scale.set_xscale("log", base=2)
     scale.set(title="scale of x", xlabel="x_scale (1 in meta-training)")
-    draw_values(
-        noise, scores, {SAME: float(settings.FUNCTIONS["small"].env_kwargs["noise"])} | _places(FUNCTIONS, "noise")
-    )
+    draw_values(noise, scores, {SAME: float(settings.PROBLEM["noise"])} | _places(FUNCTIONS, "noise"))
     noise.set(title="noise of y", xlabel="standard deviation (0.5 in meta-training)")
     draw_kinds(kinds, scores, [SAME, *_names(FUNCTIONS, "x_spectrum"), *_names(FUNCTIONS, "orthants")])
     _draw_curves(length, agents, f"length={LONG[FUNCTIONS]}")

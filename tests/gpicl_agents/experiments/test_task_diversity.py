@@ -16,7 +16,7 @@ def run(n_tasks: int, seed: int, dmmse: float, ridge: float) -> TrialRecord:
     """A model at these squared distances, in units of D = 8, on seen and on new tasks."""
     distances = {"dmmse": Estimate(8 * dmmse, 0.0, 8.0), "optimal-ridge": Estimate(8 * ridge, 0.0, 8.0)}
     found = replace(result(0.1, 0.5), distances=distances)
-    axes = {"learner": "gated-deltanet", "n_tasks": n_tasks, "seed": seed}
+    axes = {"learner": "lstm", "n_tasks": n_tasks, "seed": seed}
     return record(axes, {SEEN_TASK: found, UNSEEN_TASK: found}, trial=f"{n_tasks}, {seed}")
 
 

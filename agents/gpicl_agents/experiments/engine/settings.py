@@ -91,7 +91,7 @@ PAPER = Setting(
     batch_size=512,
 )
 SETTINGS = {"small": SMALL, "paper": PAPER}
-PROBLEM = {"function": "LinearRegression", "n_features": 8, "length": 16, "noise": 0.5}
+PROBLEM: dict[str, Any] = {"function": "LinearRegression", "n_features": 8, "length": 16, "noise": 0.5}
 FUNCTIONS = {  # linear ones, as in Raventós et al. 2023; small scale has the narrow layers of the preset `regression`
     "small": Setting(
         env_kwargs=PROBLEM,

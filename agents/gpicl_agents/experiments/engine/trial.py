@@ -12,8 +12,7 @@ from gpicl_envs.evaluation.provenance import Provenance
 from gpicl_envs.evaluation.records import Estimate
 
 SCHEMA = "gpicl-trial-2"
-# What trials and evaluations had not from the beginning, with defaults.
-LATER = {"references": {}, "only_seen": False, "during": (), "inspected": None, "shown": None}
+LATER = ("references", "only_seen", "during", "inspected", "shown")  # fields that came later; empty by default
 SAME_CLASS, PREVIOUS = "same class", "previous example"  # masses of attention
 EQUAL = "same class, with equal attention"
 Heads = list[list[Estimate]]  # of each layer, of each head
@@ -64,7 +63,7 @@ class Trial:
 
 
 def _without_later(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in LATER or value != LATER[name]}
+    return {name: value for name, value in values.items() if value or name not in LATER}
 
 
 @dataclass(frozen=True)
