@@ -87,8 +87,8 @@ class InContextClassifier(ClassifierMixin, InContextEstimator):
             )
         if learner.n_classes < n_outputs:
             raise ValueError(
-                f"y has {n_outputs} classes, but {learner.name} has {learner.n_classes} outputs: merge classes, or give "
-                "this classifier to sklearn.multiclass.OneVsRestClassifier or OutputCodeClassifier."
+                f"y has {n_outputs} classes, but {learner.name} has {learner.n_classes} outputs: merge classes, or "
+                "give this classifier to sklearn.multiclass.OneVsRestClassifier or OutputCodeClassifier."
             )
 
     def _groups(self) -> NDArray[np.int64]:

@@ -54,7 +54,9 @@ def test_clones_and_pickles():
 @pytest.mark.parametrize("check", ["check_repr", "check_str", "check_tags", "check_pickling", "check_learn_one"])
 def test_river_s_checks(check: str):
     pytest.importorskip("river.checks")
-    function = next((f for f in checks.yield_checks(StreamClassifier("knn")) if check in getattr(f, "__name__", "")), None)
+    function = next(
+        (f for f in checks.yield_checks(StreamClassifier("knn")) if check in getattr(f, "__name__", "")), None
+    )
     if function is None:
         pytest.skip(f"this river has no {check}")
     np.random.seed(0)
