@@ -192,6 +192,16 @@ def test_the_animation_is_one_episode_and_small(tmp_path: Path):
     assert (DOCS / "images" / "episode.gif").stat().st_size < 1.5e6
 
 
+def test_the_picture_of_decision_boundaries(tmp_path: Path):
+    from PIL import Image
+
+    from make_boundary import main
+
+    main(learner="knn", rows=20, grid=8, out=tmp_path / "boundary.png")
+    assert Image.open(tmp_path / "boundary.png").size == Image.open(DOCS / "images" / "decision-boundary.png").size
+    assert (DOCS / "images" / "decision-boundary.png").stat().st_size < 5e5
+
+
 def test_the_site_builds_without_a_warning(tmp_path: Path):
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", tmp_path / "trees", DOCS, tmp_path]
     built = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=280)

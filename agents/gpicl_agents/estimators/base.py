@@ -47,6 +47,9 @@ class InContextEstimator(BaseEstimator):
     """
 
     default_learner: ClassVar[str]
+    learner_: Learner
+    rows_: Table
+    targets_: NDArray[Any]
 
     def __init__(
         self,
@@ -116,7 +119,9 @@ class InContextEstimator(BaseEstimator):
             )
             learner = LearnerSpec.parse(learner).make_for(sizes)
         self._check_outputs(learner, n_outputs)
-        return learner.to(self.device) if isinstance(learner, torch.nn.Module) else learner
+        if isinstance(learner, torch.nn.Module):
+            learner.to(self.device)
+        return learner
 
     def _ask(self, x: ArrayLike) -> NDArray[np.float64]:
         """(M, columns) → (M, …) the mean of the members' predictions."""

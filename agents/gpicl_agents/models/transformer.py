@@ -123,6 +123,8 @@ class Transformer(BlockAgent):
 
     def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N), (B, Q, D) → (B, Q, K): the examples are read once, and each query reads the cache."""
+        if not x.shape[1]:  # there is no cache to be read
+            return super().predict_queries(x, y, queries)
         labels = encoded(y, self.n_classes).to(x.dtype) / self.value_scale
         return self.forward_queries(x, pad(labels, (0, 0, 1, 0)), queries) * self.value_scale
 
