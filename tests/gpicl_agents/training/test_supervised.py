@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,3 +221,20 @@ def test_the_loss_is_of_the_true_labels_whatever_a_learner_does_to_its_own():
 
     progress = train(Zeroes(), small_env(), TrainConfig(steps=1, evaluate_every=0))
     assert progress.loss > 5 and progress.accuracy < 0.5
+
+
+@pytest.mark.parametrize(
+    ("env_id", "sizes"),
+    [
+        ("GPICL-GeneralMixture-v0", {}),
+        ("GPICL-SyntheticTables-v0", {}),
+        ("GPICL-SyntheticTables-v0", {"n_classes": 1}),
+    ],
+    ids=str,
+)
+def test_a_model_trains_on_tables_and_mixtures(env_id: str, sizes: dict[str, int]):
+    venv = gymnasium.make_vec(env_id, num_envs=4, n_features=32, length=10, **sizes)
+    learner = gpicl_envs.make_learner("multi-kernel-transformer", tasks=venv.unwrapped.tasks)
+    before = weights(learner).clone()
+    progress = train(learner, venv, TrainConfig(steps=2, warmup_steps=1, evaluate_every=2, evaluate_episodes=8))
+    assert progress.step == 2 and math.isfinite(progress.loss) and not torch.equal(weights(learner), before)
