@@ -54,6 +54,15 @@ RECIPES = {
         TWO_CORES,
         "A Transformer that reads causal kernel ridge regressions: stronger, not a black box (`transformer+kernel`).",
     ),
+    "gpicl-experts": Recipe(
+        "kernel --learner expert-transformer --learner-kwargs width=192 n_layers=3 mlp_width=512 --batch-size 256 "
+        "--learning-rate 3e-3 --warmup-steps 200 --steps 100000 --max-seconds 225 --evaluate-every 1000 "
+        "--evaluate-episodes 256 --checkpoint-every 1000 --device cuda --precision bf16",
+        "one NVIDIA H200, shared with the tests",
+        "A Transformer that reads and corrects a mixture of kernel ridge regressions, label propagation and linear "
+        "discriminant analysis, weighted by how well each has predicted so far (`transformer+kernels+experts`): the "
+        "strongest learner here on images, not a black box, and slower than the others.",
+    ),
     "gpicl-general": Recipe(
         "fast --learner multi-kernel-transformer --learner-kwargs width=192 n_layers=3 mlp_width=512 --env "
         "GPICL-GeneralMixture-v0 --env-kwargs length=128 --batch-size 384 --learning-rate 2e-3 --warmup-steps 200 "
