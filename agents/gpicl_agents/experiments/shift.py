@@ -73,7 +73,7 @@ AGENTS: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {  # (argu
     },
 }
 FURTHER: dict[str, dict[str, Any]] = {  # meta-training of a checkpoint
-    "small": {"steps": 240, "learning_rate": 1e-3, "warmup_steps": 20, "evaluate_every": 0, "checkpoint_every": 120},
+    "small": {"steps": 240, "learning_rate": 5e-4, "warmup_steps": 20, "evaluate_every": 0, "checkpoint_every": 120},
     "paper": {"steps": 5000, "learning_rate": 1e-3, "warmup_steps": 100, "evaluate_every": 0, "checkpoint_every": 1000},
 }
 
