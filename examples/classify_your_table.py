@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder
 from gpicl_agents import InContextClassifier
 
 
-def main(path: str | None = None, learner: str = "pretrained:gpicl-small-kernel") -> None:
+def main(path: str | None = None, learner: str = "pretrained:gpicl-general") -> None:
     """Print the accuracy of both on rows that they have not seen."""
     x, y, text = read_csv(path) if path else (*load_wine(return_X_y=True), [])
     print(f"{len(y)} rows, {x.shape[1]} columns, {len(np.unique(y))} classes")
