@@ -98,9 +98,8 @@ class ExpertTransformer(MultiKernelTransformer):
         with torch.no_grad():
             stepped = [e.step(s, x.float(), feedback) for e, s in zip(self._experts, state.experts, strict=True)]
         opinion = torch.stack([self._centred(logits) for logits, _ in stepped], 1).to(predictions)
-        count = torch.tensor(float(state.n), device=x.device)
         predictions = torch.cat([predictions, opinion], 1)
-        mixture, embedding = self._mix(predictions, pad(deviations, (0, len(self._experts))), error, count)
+        mixture, embedding = self._mix(predictions, pad(deviations, (0, len(self._experts))), error, state.n)
         logits, after = self.advance(state, x[:, None], feedback[:, None], embedding[:, None])
         experts = [expert for _, expert in stepped]
         state = ExpertState(**vars(after), ridge=ridge, error=error, experts=experts, opinion=opinion)

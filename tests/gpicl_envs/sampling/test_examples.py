@@ -246,7 +246,7 @@ def test_agents_of_ten_outputs_see_data_of_three_classes():
     ("given", "message"),
     [
         (1, "active_classes=1 is not allowed: give a whole number from 2 to 10"),
-        ((2, 11), r"active_classes=11 is not allowed: .* from 2 to 10 \(the train split of Digits has no more"),
+        ((2, 11), r"active_classes=11 is not allowed: .* from 2 to 10 \(Digits has no more"),
         ((4, 3), r"active_classes=\(4, 3\) is not allowed: give one number, or \(low, high\)"),
         ((2, 3, 4), "give one number, or"),
         ("all", "active_classes='all' is not allowed"),
