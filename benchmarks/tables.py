@@ -1,6 +1,6 @@
 """`InContextClassifier` beside scikit-learn's classifiers, with default and with tuned settings, on small real tables.
 
-    GPICL_DATA_DIR=... python benchmarks/tables.py [--learners pretrained:gpicl-general]
+    GPICL_DATA_DIR=... python benchmarks/tables.py [--learners pretrained:gpicl-general] [--tuned]
 
 The tables are the files NAME.npz (x, y) in the folder `tabular` of the data folder. Each split has 100 training rows,
 stratified, and up to 60 test rows. Tuned settings are chosen on the training rows alone, by five-fold
@@ -48,13 +48,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--learners", nargs="+", default=["pretrained:gpicl-general"])
     parser.add_argument("--folder", type=Path, default=Path(os.environ.get("GPICL_DATA_DIR", ".")) / "tabular")
+    parser.add_argument("--tuned", action="store_true", help="the classics with tuned settings too, which takes minutes")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     tables = {path.stem: np.load(path) for path in sorted(options.folder.glob("*.npz"))}
     if not tables:
         raise SystemExit(f"No tables in {options.folder}: give --folder, or GPICL_DATA_DIR with a folder `tabular`.")
     accuracies, seconds = {}, {}
-    for name, estimator in estimators(options.learners).items():
+    for name, estimator in estimators(options.learners, options.tuned).items():
         started = time.perf_counter()
         accuracies[name] = np.array([accuracy(estimator, table["x"], table["y"]) for table in tables.values()])
         seconds[name] = (time.perf_counter() - started) / accuracies[name].size
@@ -71,14 +72,14 @@ def main() -> None:
     write_result(Path(__file__), {"rows": TRAINING_ROWS, "splits": SPLITS, "estimators": result})
 
 
-def estimators(learners: list[str]) -> dict[str, Any]:
-    """Ours, then the classics as they come, then tuned."""
+def estimators(learners: list[str], tuned: bool) -> dict[str, Any]:
+    """Ours, then the classics as they come, then, if asked, tuned."""
     found: dict[str, Any] = {learner: InContextClassifier(learner) for learner in learners}
     scaled = {name: make_pipeline(StandardScaler(), classic) for name, (classic, _) in CLASSICS.items()}
     found |= scaled
-    return found | {
-        f"{name}, tuned": GridSearchCV(scaled[name], grid, n_jobs=-1) for name, (_, grid) in CLASSICS.items()
-    }
+    if tuned:
+        found |= {f"{name}, tuned": GridSearchCV(scaled[name], grid, n_jobs=-1) for name, (_, grid) in CLASSICS.items()}
+    return found
 
 
 def accuracy(estimator: Any, x: Any, y: Any) -> list[float]:
