@@ -81,9 +81,8 @@ def evaluate_all(
         ValueError: a learner is made for another D or K, or an argument is out of range.
         LearnerCheckError: a learner did not return finite (B, N, K) logits, changed its arguments, or saw the future.
     """
-    check_integer("episodes", episodes, 1)
-    check_integer("batch_size", batch_size, 1)
-    check_integer("final_positions", final_positions, 1)
+    for name, count in (("episodes", episodes), ("batch_size", batch_size), ("final_positions", final_positions)):
+        check_integer(name, count, 1)
     _check_arguments(learners, tasks)
     protocol = find_protocol(protocol, tasks)
     references = find_references(tasks) if references is None else references
