@@ -48,7 +48,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--learners", nargs="+", default=["pretrained:gpicl-general"])
     parser.add_argument("--folder", type=Path, default=Path(os.environ.get("GPICL_DATA_DIR", ".")) / "tabular")
-    parser.add_argument("--tuned", action="store_true", help="the classics with tuned settings too, which takes minutes")
+    parser.add_argument(
+        "--tuned", action="store_true", help="the classics with tuned settings too, which takes minutes"
+    )
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     tables = {path.stem: np.load(path) for path in sorted(options.folder.glob("*.npz"))}
