@@ -30,7 +30,7 @@ def transformed(draw: Draws, rows: torch.Tensor) -> torch.Tensor:
     """Transform random columns of the tables (B, N, F), in two rounds, each in two of three tables, by `KINDS`."""
     for _ in range(ROUNDS):
         changes = draw.chance(2 / 3) & draw.chance(0.4, 1, rows.shape[2])
-        kind = (len(KINDS) * draw.uniform(1, rows.shape[2])).long().clamp(max=len(KINDS) - 1)
+        kind = draw.below(len(KINDS), 1, rows.shape[2])
         threshold, scale = 0.7 * draw.normal(1, rows.shape[2]), 0.5 + 1.5 * draw.uniform(1, rows.shape[2])
         ordinal = (rows * scale).round()
         level = (ordinal + LEVELS // 2).clamp(0, LEVELS - 1).long()

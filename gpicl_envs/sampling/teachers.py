@@ -38,6 +38,10 @@ class Draws:
         """Return (B, 1, 1) float32, uniform on [low, high]."""
         return low + (high - low) * self.uniform(1, 1)
 
+    def below(self, bound: int, *shape: int) -> torch.Tensor:
+        """Return (B, *shape) int64, uniform on 0 … bound − 1."""
+        return (bound * self.uniform(*shape)).long().clamp(max=bound - 1)
+
     def chance(self, probability: float, *shape: int) -> torch.Tensor:
         """Return (B, *shape) bool, true with this probability; (B, 1, 1) by default."""
         return self.uniform(*shape or (1, 1)) < probability
@@ -93,7 +97,7 @@ def _network(draw: Draws, rows: torch.Tensor, n_columns: torch.Tensor, k: int) -
     gain = draw.between(0.5, 2.5) * n_columns[:, None, None].float() ** -0.5
     hidden = torch.bmm(rows, weights) * gain + offsets
     units = torch.stack([hidden.tanh(), hidden.relu(), hidden.sin(), hidden.sign()])
-    chosen = (4 * draw.uniform(1, 1)).long().clamp(max=3)[None].expand(1, *hidden.shape)
+    chosen = draw.below(len(units), 1, 1)[None].expand(1, *hidden.shape)
     return torch.bmm(units.gather(0, chosen)[0], draw.normal(HIDDEN, k))
 
 
@@ -102,14 +106,14 @@ def _prototypes(draw: Draws, rows: torch.Tensor, n_columns: torch.Tensor, k: int
     has_column = (torch.arange(rows.shape[2], device=rows.device) < n_columns[:, None]).float()
     prototypes = PROTOTYPE_DISTANCE * draw.normal(PROTOTYPES * k, rows.shape[2]) * has_column[:, None]
     scores = 2 * torch.bmm(rows, prototypes.mT) - prototypes.square().sum(2)[:, None]
-    count = (PROTOTYPES * draw.uniform(1, 1, 1)).long()
+    count = draw.below(PROTOTYPES, 1, 1, 1)
     unused = torch.arange(PROTOTYPES, device=rows.device)[:, None] > count
     return scores.unflatten(2, (PROTOTYPES, k)).masked_fill(unused, -torch.inf).amax(2)
 
 
 def _trees(draw: Draws, rows: torch.Tensor, n_columns: torch.Tensor, k: int) -> torch.Tensor:
     """The sum of one or three trees of depth 2 … 5, each with axis-aligned splits and normal scores at its leaves."""
-    depth, one = 2 + (4 * draw.uniform(1, 1)).long().clamp(max=DEPTH - 2), draw.chance(0.5)
+    depth, one = 2 + draw.below(DEPTH - 1, 1, 1), draw.chance(0.5)
     total = rows.new_zeros(*rows.shape[:2], k)
     for tree in range(TREES):
         column = (draw.uniform(2**DEPTH) * n_columns[:, None]).long().clamp(max=rows.shape[2] - 1)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from gpicl_envs import __version__
+from gpicl_envs.datasets.files import replacing
 from gpicl_envs.errors import check_integer
 from gpicl_envs.tasks.base import EpisodeDistribution
 
@@ -53,6 +54,7 @@ def write_episodes(
 
     Raises:
         ValueError: an argument is out of range, the file exists, has another ending, or h5py is not installed.
+        OSError: it cannot be written.
     """
     path = Path(path)
     writers: dict[str, Callable[..., None]] = {".h5": _write_h5, ".safetensors": _write_safetensors}
@@ -72,13 +74,8 @@ def write_episodes(
     }
     fixed = {} if tasks.is_regression else {"max_num_classes": np.array([tasks.n_classes])}
     pieces = _pieces(tasks, episodes, seed, context, check_integer("batch_size", batch_size, 1))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        writers[path.suffix](part, episodes, pieces, fixed, json.dumps(facts))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        writers[path.suffix](partial, episodes, pieces, fixed, json.dumps(facts))
 
 
 def _pieces(tasks: EpisodeDistribution, episodes: int, seed: int, context: int, batch_size: int) -> Iterator[Arrays]:

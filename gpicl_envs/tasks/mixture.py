@@ -13,7 +13,7 @@ from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_positive
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import MIXTURE
-from gpicl_envs.tasks.base import LENGTH, ONE_OFF, EpisodeDistribution, Task, check_device
+from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task, check_device
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 from gpicl_envs.tasks.kinds import SIMPLE_KINDS, make_kind
 
@@ -118,32 +118,6 @@ class TaskMixture(EpisodeDistribution):
         parts = self._parts(lambda component: component.unseen()._constructor_arguments())
         return TaskMixture(**self._constructor_arguments() | {"mixture": parts, "split": "test"})
 
-    def episodes(
-        self,
-        seeds: NDArray[np.uint64],
-        numbers: NDArray[np.uint64],
-        task_ids: torch.Tensor | None = None,
-        out: torch.Tensor | None = None,
-    ) -> Episodes:
-        """Return B episodes, each from its component; the arguments are as in `EpisodeDistribution.episodes`."""
-        if task_ids is not None:
-            raise ValueError("task_ids need a finite n_tasks: the tasks of a mixture have no ids.")
-        cpu = torch.device("cpu")
-        place = Streams(seeds, numbers, self._purpose(MIXTURE), cpu).uniform(1)[:, 0].numpy()
-        component = np.minimum(np.searchsorted(self.cumulative, place, side="right"), len(self.components) - 1)
-        shape = len(seeds), self.length, self.n_features
-        x = torch.empty(shape, dtype=torch.float32, device=self.device) if out is None else out
-        y = torch.empty(shape[:2], dtype=torch.int64, device=self.device)
-        index = torch.empty_like(y)
-        for number in np.unique(component):
-            rows = np.flatnonzero(component == number)
-            made = self.components[number].episodes(seeds[rows], numbers[rows])
-            where = torch.from_numpy(rows).to(self.device)
-            x[where], y[where], index[where] = made.x, made.y, made.index
-        ids = torch.full((len(seeds),), ONE_OFF, dtype=torch.int64, device=self.device)
-        streams = Streams(seeds, numbers, self._purpose(MIXTURE), self.device)
-        return Episodes(x, y, index, MixtureTasks(ids, streams, torch.from_numpy(component).to(self.device)))
-
     def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
         """Return the B hidden tasks, of which only the number of the component is shown."""
         return Task(episodes.tasks.ids, parameters={"component": episodes.tasks.component})
@@ -154,11 +128,26 @@ class TaskMixture(EpisodeDistribution):
         component = self.components[int(tasks.component[0])]
         return component.base_input(component.episodes(tasks.streams.key, tasks.streams.number), 0, position)
 
-    def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> Tasks:
-        raise NotImplementedError("the components of a mixture make its tasks")
+    def _task_streams(self, episode: Streams, ids: torch.Tensor | None) -> tuple[torch.Tensor, Streams]:
+        if ids is not None:
+            raise ValueError("task_ids need a finite n_tasks: the tasks of a mixture have no ids.")
+        return super()._task_streams(episode, ids)
 
-    def _make_episodes(self, tasks: Any, episode: Streams, out: torch.Tensor) -> Episodes:
-        raise NotImplementedError("the components of a mixture make its episodes")
+    def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> MixtureTasks:
+        choice = Streams(streams.key, streams.number, self._purpose(MIXTURE), torch.device("cpu"))
+        place = choice.uniform(1)[:, 0].numpy()
+        component = np.minimum(np.searchsorted(self.cumulative, place, side="right"), len(self.components) - 1)
+        return MixtureTasks(ids, streams, torch.from_numpy(component).to(self.device))
+
+    def _make_episodes(self, tasks: MixtureTasks, episode: Streams, out: torch.Tensor) -> Episodes:
+        y = torch.empty(out.shape[:2], dtype=torch.int64, device=self.device)
+        index, component = torch.empty_like(y), tasks.component.cpu().numpy()
+        for number in np.unique(component):
+            rows = np.flatnonzero(component == number)
+            made = self.components[number].episodes(episode.key[rows], episode.number[rows])
+            where = torch.from_numpy(rows).to(self.device)
+            out[where], y[where], index[where] = made.x, made.y, made.index
+        return Episodes(out, y, index, tasks)
 
 
 def _components(

@@ -205,7 +205,7 @@ class TableDistribution(EpisodeDistribution):
     def _place(
         self, draw: Draws, columns: torch.Tensor, has_column: torch.Tensor, n_columns: torch.Tensor, out: torch.Tensor
     ) -> None:
-        """Write the columns (B, N, F) into x (B, N, D): as its first features, or through a Gaussian projection."""
+        """Write the columns (B, N, F) into x (B, N, D): at random places, or through a Gaussian projection."""
         by_rank = draw.chance(0.25)
         columns = torch.where(by_rank, normal_scores(columns), columns.clamp(-LARGEST, LARGEST)) * has_column[:, None]
         on_axes = draw.chance(0.5)

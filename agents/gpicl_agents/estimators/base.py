@@ -12,14 +12,13 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from gpicl_agents.estimators.preparation import Preparation
+from gpicl_agents.estimators.preparation import Preparation, Table
 from gpicl_envs.errors import check_integer
 from gpicl_envs.learners.base import Learner, evaluating
 from gpicl_envs.learners.registry import LearnerSpec
 
 MOST_NUMBERS = 1 << 25  # of one call's inputs, or of its kernel matrices
 
-Table = NDArray[np.float64]
 Decode = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -30,20 +29,7 @@ class InContextEstimator(BaseEstimator):
     the learner's D inputs; a table with more columns goes through a random projection. The predictions of the members,
     which differ in these choices and in the order of the rows, are averaged.
 
-    Args:
-        learner: a `Learner`, or text that `make_learner` reads: `pretrained:NAME`, a checkpoint folder, `knn`. One that
-            has no sizes of its own is made for the table.
-        n_estimators: members of the ensemble.
-        max_context: most rows that a prediction reads: with more, each member reads a random choice of so many.
-        batch_size: most rows that are predicted at once.
-        device: where the learner computes.
-        random_state: of the members' choices.
-
-    Attributes:
-        n_features_in_: columns.
-        learner_: the learner.
-        rows_: (M, columns) all rows seen.
-        targets_: (M,) their targets.
+    `InContextClassifier` and `InContextRegressor` say what the arguments and the attributes are.
     """
 
     default_learner: ClassVar[str]

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
+from gpicl_envs.sampling.columns import LARGEST
+
 Table = NDArray[np.float64]
-LARGEST = 5.0  # standard deviations
 
 
 @dataclass(eq=False)
@@ -26,13 +27,13 @@ class Preparation:
 
     def fit(self, x: Table) -> "Preparation":
         """Learn scales from the rows of the context (M, columns)."""
-        self._scaler = StandardScaler().fit(x)
+        self._scaler, self._most = StandardScaler(), LARGEST
         if self.by_rank:
             count = min(1000, len(x))
-            ranks = QuantileTransformer(n_quantiles=count, output_distribution="normal", subsample=None)
-            self._ranks, self._most = ranks.fit(x), float(np.sqrt(2 * np.log(2 * count)))
-        n_columns = x.shape[1]
-        self._used = np.flatnonzero(np.ptp(x, axis=0) > 0) if len(x) else np.arange(n_columns)
+            self._scaler = QuantileTransformer(n_quantiles=count, output_distribution="normal", subsample=None)
+            self._most = float(np.sqrt(2 * np.log(2 * count)))
+        self._scaler.fit(x)
+        self._used = np.flatnonzero(np.ptp(x, axis=0) > 0)
         size = np.sqrt(self.n_features / max(1, len(self._used)))
         if len(self._used) <= self.n_features:
             self._places = self.generator.permutation(self.n_features)[: len(self._used)]
@@ -44,11 +45,7 @@ class Preparation:
 
     def transform(self, x: Table) -> NDArray[np.float32]:
         """(M, columns) → (M, D)."""
-        if self.by_rank:
-            columns = np.clip(self._ranks.transform(x), -self._most, self._most)
-        else:
-            columns = np.clip(self._scaler.transform(x), -LARGEST, LARGEST)
-        columns = columns[:, self._used]
+        columns = np.clip(self._scaler.transform(x), -self._most, self._most)[:, self._used]
         if len(self._used) > self.n_features:
             return (columns @ self._projection).astype(np.float32)
         inputs = np.zeros((len(x), self.n_features), np.float32)

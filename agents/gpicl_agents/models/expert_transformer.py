@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
-from gpicl_agents.models.base import SequenceState
 from gpicl_agents.models.multi_kernel_transformer import MultiKernelState, MultiKernelTransformer
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.learners.base import Learner
@@ -64,11 +63,11 @@ class ExpertTransformer(MultiKernelTransformer):
     @property
     def n_predictors(self) -> int:
         """Kernel heads and experts."""
-        return self.ridge.n_heads + len(self._experts)
+        return super().n_predictors + len(self._experts)
 
     def predict_all(self, x: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, N, D), (B, N, K) → predictions (B, N, H + E, K), and standard deviations, 0 of experts."""
-        predictions, deviations = self.ridge(x, feedback)
+        predictions, deviations = super().predict_all(x, feedback)
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             y = pad(feedback[:, 1:, 0] if self.n_classes == 1 else feedback[:, 1:].argmax(2), (0, 1))
             opinions = [self._centred(expert.predict(x.float(), y)) for expert in self._experts]
@@ -85,25 +84,20 @@ class ExpertTransformer(MultiKernelTransformer):
         experts = [expert.start(batch_size) for expert in self._experts]
         return ExpertState(**vars(super().start(batch_size)), experts=experts, opinion=opinion)
 
-    def forward_step(
-        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor
-    ) -> tuple[torch.Tensor, ExpertState]:
-        """(B, D), (B, K) → (B, K), and the next state."""
-        assert isinstance(state, ExpertState)
-        error = state.error
-        if state.n:
-            before = torch.cat([state.ridge.prediction, state.opinion], 1)
-            error = error + self._errors(before[:, None], feedback[:, None])[:, 0]
-        predictions, deviations, ridge = self.ridge.step(state.ridge, x, feedback)
+    def predict_next(
+        self, state: Any, x: torch.Tensor, feedback: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """(B, D), (B, K) → predictions (B, H + E, K), standard deviations (B, H + E), and parts of the next state."""
+        predictions, deviations, parts = super().predict_next(state, x, feedback)
         with torch.no_grad():
             stepped = [e.step(s, x.float(), feedback) for e, s in zip(self._experts, state.experts, strict=True)]
         opinion = torch.stack([self._centred(logits) for logits, _ in stepped], 1).to(predictions)
-        predictions = torch.cat([predictions, opinion], 1)
-        mixture, embedding = self._mix(predictions, pad(deviations, (0, len(self._experts))), error, state.n)
-        logits, after = self.advance(state, x[:, None], feedback[:, None], embedding[:, None])
-        experts = [expert for _, expert in stepped]
-        state = ExpertState(**vars(after), ridge=ridge, error=error, experts=experts, opinion=opinion)
-        return logits[:, 0] + mixture, state
+        parts |= {"experts": [expert for _, expert in stepped], "opinion": opinion}
+        return torch.cat([predictions, opinion], 1), pad(deviations, (0, len(self._experts))), parts
+
+    def last_predictions(self, state: Any) -> torch.Tensor:
+        """Return the predictions (B, H + E, K) for the last example."""
+        return torch.cat([super().last_predictions(state), state.opinion], 1)
 
     def state_size(self, n_examples: int) -> int:
         """As with kernels alone, and that of the experts."""

@@ -17,6 +17,7 @@ Bayesian model averaging with learned prior a and rate η; the Transformer reads
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -99,11 +100,22 @@ class MultiKernelTransformer(KernelTransformer):
         assert isinstance(state, MultiKernelState)
         error = state.error
         if state.n:
-            error = error + self._errors(state.ridge.prediction[:, None], feedback[:, None])[:, 0]
-        predictions, deviations, ridge = self.ridge.step(state.ridge, x, feedback)
+            error = error + self._errors(self.last_predictions(state)[:, None], feedback[:, None])[:, 0]
+        predictions, deviations, parts = self.predict_next(state, x, feedback)
         mixture, embedding = self._mix(predictions, deviations, error, state.n)
         logits, after = self.advance(state, x[:, None], feedback[:, None], embedding[:, None])
-        return logits[:, 0] + mixture, MultiKernelState(**vars(after), ridge=ridge, error=error)
+        return logits[:, 0] + mixture, type(state)(**vars(after), error=error, **parts)
+
+    def predict_next(
+        self, state: Any, x: torch.Tensor, feedback: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """(B, D), (B, K) → predictions (B, H, K), standard deviations (B, H), and parts of the next state by name."""
+        predictions, deviations, ridge = self.ridge.step(state.ridge, x, feedback)
+        return predictions, deviations, {"ridge": ridge}
+
+    def last_predictions(self, state: Any) -> torch.Tensor:
+        """Return the predictions (B, H, K) for the last example."""
+        return state.ridge.prediction
 
     def state_size(self, n_examples: int) -> int:
         """As with one family, and the errors."""
