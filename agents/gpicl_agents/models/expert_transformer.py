@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
-from gpicl_agents.models.multi_kernel_transformer import MultiKernelState, MultiKernelTransformer
+from gpicl_agents.models.multi_kernel_transformer import MultiKernelState, MultiKernelTransformer, names_in
 from gpicl_envs.errors import UnknownNameError
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import LearnerSpec, learner_targets, make_learner
@@ -49,7 +49,7 @@ class ExpertTransformer(MultiKernelTransformer):
         """Check its own arguments too."""
         super().check_arguments()
         default = OF_LABELS if self.n_classes > 1 else OF_VALUES
-        self.experts, known = default if self.experts is None else tuple(self.experts), learner_targets()
+        self.experts, known = default if self.experts is None else names_in(self.experts), learner_targets()
         if not self.experts:
             raise ValueError("experts=() leaves no expert: give at least one, or the multi-kernel-transformer.")
         for spec in self.experts:  # registered ones alone: a checkpoint must not name code to be run

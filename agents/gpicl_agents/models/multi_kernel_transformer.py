@@ -16,6 +16,7 @@ After n examples, head h has the summed squared error e_h of its past prediction
 Bayesian model averaging with learned prior a and rate η; the Transformer reads them all, and corrects the mixture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,11 @@ from gpicl_agents.models.kernel_transformer import CausalRidge, KernelState, Ker
 from gpicl_envs.errors import check_choice
 
 FAMILIES = "polar", "gaussian", "laplace"
+
+
+def names_in(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names as a tuple; one alone may be a text, as in `multi-kernel-transformer,kernel_families=polar`."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 @dataclass(kw_only=True)
@@ -52,7 +58,8 @@ class MultiKernelTransformer(KernelTransformer):
     def check_arguments(self) -> None:
         """Check its own arguments too."""
         super().check_arguments()
-        self.kernel_families = tuple(check_choice("kernel_families", name, FAMILIES) for name in self.kernel_families)
+        families = names_in(self.kernel_families)
+        self.kernel_families = tuple(check_choice("kernel_families", name, FAMILIES) for name in families)
         if not self.kernel_families:
             raise ValueError(f"kernel_families=() leaves no kernel: give some of {', '.join(FAMILIES)}.")
 

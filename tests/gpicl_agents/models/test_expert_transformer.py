@@ -52,6 +52,12 @@ def test_only_registered_learners_are_experts(expert: str):
         made(experts=(expert,))
 
 
+def test_one_expert_may_be_given_as_text():
+    assert make_learner("expert-transformer,experts=lda").experts == ("lda",)
+    with pytest.raises(ValueError, match="Unknown expert 'os:system'"):
+        made(experts="os:system")
+
+
 def test_no_experts_are_refused():
     with pytest.raises(ValueError, match="leaves no expert: give at least one, or the multi-kernel-transformer"):
         made(experts=())

@@ -71,7 +71,13 @@ def test_values_mix_every_kernel_with_the_linear_one():
         assert torch.allclose(predictions[:, :, head], expected, atol=1e-4)
 
 
-FORMS = [{}, {"kernel_families": ("laplace",)}, {"kernel_families": ("gaussian", "polar")}, {"n_projections": 2}]
+FORMS = [
+    {},
+    {"kernel_families": ("laplace",)},
+    {"kernel_families": "polar"},
+    {"kernel_families": ("gaussian", "polar")},
+    {"n_projections": 2},
+]
 
 
 @pytest.mark.parametrize("n_classes", [K, 1])
