@@ -161,7 +161,8 @@ class Inputs:
 
     def images(self, index: torch.Tensor) -> torch.Tensor:
         """Return the z-normalised base inputs x̄, (*index.shape, N_x) float32."""
-        images = self._base_inputs[index[None]][0].float()  # a copy: a scalar index alone would give a view of the data
+        rows = self._base_inputs.index_select(0, index.reshape(-1))  # whole rows: several times as fast as [index]
+        images = rows.view(*index.shape, -1).float()
         return images.sub_(self._mean).div_(self._std)
 
     def write(self, task: Streams, episode: Streams, index: torch.Tensor, x: torch.Tensor) -> None:
