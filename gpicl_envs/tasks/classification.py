@@ -153,11 +153,7 @@ class TaskDistribution(EpisodeDistribution):
         self.split, self.device = split, check_device(device)
         pool = Pool(self.dataset, split, classes, self.device)
         self.classes = None if pool.range is None else list(pool.range)
-        k = pool.default_n_classes if n_classes is None else n_classes
-        most = (self.dataset.n_classes, f"{self.name} has no more") if active_classes is None else ()
-        self.n_classes = check_integer("n_classes", k, 2, *most)
-        all_classes, limit = (self.n_classes, self.n_classes), f"{self.name} has no more"
-        self.active_classes, counts = check_counts(active_classes, len(pool.present), limit, all_classes)
+        counts = self._check_classes(pool, n_classes, active_classes)
         self.shots = None if shots is None else check_integer("shots", shots, 1)
         usual = LENGTH if self.shots is None else counts[1] * self.shots + 1
         self.length = check_integer("length", usual if length is None else length, 1)
@@ -187,6 +183,17 @@ class TaskDistribution(EpisodeDistribution):
         self.image_size = None if image_size is None else check_integer("image_size", image_size, 1, MAX_IMAGE_SIZE)
         clusters = shaped_clusters(self._spec, self.name, self.n_clusters, self.within_class_noise)
         self.dataset = prepare_dataset(clusters or dataset, image_size, features)
+
+    def _check_classes(
+        self, pool: Pool, n_classes: int | None, active_classes: int | Sequence[int] | None
+    ) -> tuple[int, int]:
+        """Set K, and how many of the classes a task uses; return the fewest and the most of these."""
+        k = pool.default_n_classes if n_classes is None else n_classes
+        limit = self.dataset.n_classes, f"{self.name} has no more"
+        self.n_classes = check_integer("n_classes", k, 2, *(limit if active_classes is None else ()))
+        all_classes, hint = (self.n_classes, self.n_classes), f"{self.name} has no more"
+        self.active_classes, counts = check_counts(active_classes, len(pool.present), hint, all_classes)
+        return counts
 
     def _prepare(self, pool: Pool, counts: tuple[int, int], route: str) -> None:
         """Make what draws the labels, the examples and the inputs."""

@@ -51,7 +51,7 @@ def test_bad_learners_end_as_marked_rows_and_the_others_finish(suite: Suite, tmp
     assert why["knn"] == why["DiesOnce"] == "ok"
     assert why["Raises"] == "KeyError: 'no such weight'"
     assert why["Exits"] == "SystemExit: enough" and why["RaisesUnprintable"] == "Unprintable"
-    assert why["Sleeps"] == "it took longer than the time limit (--time-limit) of 5 s"
+    assert why["Sleeps"].endswith("it took longer than the time limit (--time-limit) of 5 s")  # or its check did
     assert why["Dies"].startswith("its process died, 3 times")
     assert "check: LearnerCheckError" in why["NotANumber"] and "not finite" in why["NotANumber"]
     assert why["Huge"] == "the result is not valid: nll.0=inf: Input should be a finite number"

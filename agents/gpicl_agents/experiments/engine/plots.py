@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from gpicl_envs.report.figures import PALETTE, line_style, panels, save
 
 Scores = Mapping[str, Sequence[Mapping[str, Estimate]]]  # agent → for each of its runs, name of the evaluation → score
 BLOCK = 5  # neighbouring points of a curve that are averaged, against the noise of few episodes
+NOTHING = 1e-3  # %: an error below is rounding alone
 
 
 def draw_estimate(axes: Any, x: float, estimate: Estimate, horizontal: bool = False, **style: Any) -> None:
@@ -27,6 +29,8 @@ def draw_estimate(axes: Any, x: float, estimate: Estimate, horizontal: bool = Fa
 def draw_values(axes: Any, scores: Scores, places: Mapping[str, float]) -> None:
     """Draw each agent's scores, in %, against a property of the episodes: a dot for each run, a line through the means.
 
+    An error of 0 is not drawn, so that the axis may be logarithmic.
+
     Args:
         axes: of a figure.
         scores: of the agents.
@@ -37,7 +41,8 @@ def draw_values(axes: Any, scores: Scores, places: Mapping[str, float]) -> None:
         for name in names:
             for run in runs:
                 draw_estimate(axes, places[name], run[name], color=line_style(number)["color"])
-        means = [100 * np.mean([run[name].mean for run in runs]) for name in names]
+        means = np.array([100 * np.mean([run[name].mean for run in runs]) for name in names])
+        means[means < NOTHING] = np.nan
         axes.plot([places[name] for name in names], means, linewidth=1.3, label=agent, **line_style(number))
 
 
@@ -56,7 +61,7 @@ def draw_kinds(axes: Any, scores: Scores, names: Sequence[str], first: int = 0) 
         for place, name in enumerate(names):
             for run in runs:
                 draw_estimate(axes, place + aside, run[name], **style)
-    axes.set_xticks(range(len(names)), [name.replace("=", "\n").replace(", ", ",\n") for name in names])
+    axes.set_xticks(range(len(names)), [fill(name.replace("=", " "), 13) for name in names])
 
 
 def save_figure(figure: Any, folder: Path, name: str) -> str:
