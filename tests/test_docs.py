@@ -202,6 +202,7 @@ def test_the_picture_of_decision_boundaries(tmp_path: Path):
     assert (DOCS / "images" / "decision-boundary.png").stat().st_size < 5e5
 
 
+@pytest.mark.slow  # more than a minute of one core; CI builds the site by itself
 def test_the_site_builds_without_a_warning(tmp_path: Path):
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", tmp_path / "trees", DOCS, tmp_path]
     built = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=280)
