@@ -31,7 +31,7 @@ def check_vector_env(
     was returned is not overwritten later; the rules of the autoreset mode hold (`SAME_STEP`: `final_obs` and
     `final_info` of those that ended; `NEXT_STEP`: a step that only resets is worth 0; `DISABLED`: `reset_mask` resets
     those alone); the same seed and actions show the same again; and, given `single`, row i is what the single
-    environment with seed + i shows, as in gymnasium's `SyncVectorEnv`.
+    environment with seed + i shows, infos included, as in gymnasium's `SyncVectorEnv`.
 
     Call it for each autoreset mode. Arrays may be NumPy's or tensors; the environment is played and left in the middle.
 
@@ -59,7 +59,7 @@ def check_vector_env(
         f"No episode ended in {steps} steps, so autoreset was not seen: give shorter episodes, or more steps.",
     )
     RULES[env.metadata["autoreset_mode"]](env, shown)
-    _compare(env, play_again(env, shown), env, shown, "differs when reset with the same seed and played again", 0.0)
+    _compare(play_again(env, shown), shown, "differs when reset with the same seed and played again", 0.0)
     if single is not None:
         _check_rows(env, single, shown)
 
@@ -149,29 +149,24 @@ def _check_rows(
             mine, theirs = (getattr(one, f"single_{kind}_space") for one in (env, singles))
             require(mine == theirs, f"single_{kind}_space is {mine}, that of the single environment {theirs}.")
         why = f"is not what the single environment of that seed shows (row i: seed {shown[0].seed} + i)"
-        _compare(env, shown, singles, play_again(singles, shown), why, TOLERANCE)
+        others = play_again(singles, shown)
+        _compare(shown, others, why, TOLERANCE)
+        everywhere = np.ones(env.num_envs, bool)
+        for one, other in zip(shown, others, strict=True):
+            infos = _with_final_rows(env, one.info), _with_final_rows(singles, other.info)
+            _compare_infos(f"{one.call}: info", *infos, everywhere, why)
     finally:
         singles.close()
 
 
-def _compare(
-    env: VectorEnv[Any, Any, Any],
-    shown: list[Shown],
-    other_env: VectorEnv[Any, Any, Any],
-    others: list[Shown],
-    why: str,
-    tolerance: float,
-) -> None:
-    """Row by row, all that was shown; of infos what the masks say."""
+def _compare(shown: list[Shown], others: list[Shown], why: str, tolerance: float) -> None:
+    """Row by row, all but the infos, which may hold durations."""
     for one, other in zip(shown, others, strict=True):
         for name in ("observation", "reward", "terminated", "truncated"):
             expected = dict(leaves(getattr(other, name), name))
             for place, value in leaves(getattr(one, name), name):
-                for i in range(env.num_envs):
-                    _check_same(f"{one.call}: row {i} of {place} {why}", value[i], expected[place][i], tolerance)
-        everywhere = np.ones(env.num_envs, bool)
-        infos = _with_final_rows(env, one.info), _with_final_rows(other_env, other.info)
-        _compare_infos(f"{one.call}: info", *infos, everywhere, why, tolerance)
+                for i, row in enumerate(value):
+                    _check_same(f"{one.call}: row {i} of {place} {why}", row, expected[place][i], tolerance)
 
 
 def _with_final_rows(env: VectorEnv[Any, Any, Any], info: dict[str, Any]) -> dict[str, Any]:
@@ -179,27 +174,23 @@ def _with_final_rows(env: VectorEnv[Any, Any, Any], info: dict[str, Any]) -> dic
 
 
 def _compare_infos(
-    place: str,
-    info: dict[str, Any],
-    other: dict[str, Any],
-    within: NDArray[np.bool_],
-    why: str,
-    tolerance: float,
+    place: str, info: dict[str, Any], other: dict[str, Any], within: NDArray[np.bool_], why: str
 ) -> None:
+    """What the masks say that environments have, of those within an outer mask."""
     for key in sorted({key for key in (*info, *other) if not key.startswith("_")}):
-        mask, expected = (given.get(f"_{key}", np.zeros(len(within), bool)) & within for given in (info, other))
+        mask, expected = (given.get(f"_{key}", within & (key in given)) & within for given in (info, other))
         here = f"{place}[{key!r}]"
         require(
             np.array_equal(mask, expected),
             f"{here} {why}: environments {_numbers(mask)} have it, expected {_numbers(expected)}.",
         )
         if mask.any() and isinstance(info[key], dict):
-            _compare_infos(here, info[key], other[key], mask, why, tolerance)
+            _compare_infos(here, info[key], other[key], mask, why)
             continue
         for i in np.flatnonzero(mask):
             theirs = dict(leaves(other[key][i], ""))
             for inner, value in leaves(info[key][i], ""):
-                _check_same(f"Row {i} of {here}{inner} {why}", value, theirs.get(inner), tolerance)
+                _check_same(f"Row {i} of {here}{inner} {why}", value, theirs.get(inner), TOLERANCE)
 
 
 def _check_same(what: str, value: Any, expected: Any, tolerance: float) -> None:

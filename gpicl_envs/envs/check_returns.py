@@ -114,21 +114,31 @@ def _check_one_device(call: str, named: Any) -> None:
 
 
 def _check_info(call: str, info: Any, num_envs: int, place: str = "info") -> None:
-    """Every key has a mask `_key` (B,) of the environments that have it, and a value for each environment."""
+    """Every key has a mask `_key` (B,) of the environments that have it, and a value for each environment.
+
+    Inside of a value that is a dict, masks may be missing, as in those of gymnasium's `RecordEpisodeStatistics`.
+    """
     require(isinstance(info, dict), f"{call}: {place} is {_described(info)}, not a dict.")
     for key, value in info.items():
         if key.startswith("_"):
             require(key[1:] in info, f"{call}: {place} has the mask {key!r}, but not {key[1:]!r} itself.")
             continue
-        require(f"_{key}" in info, f"{call}: {place} has {key!r}, but not the mask '_{key}' of those that have it.")
-        mask = to_array(info[f"_{key}"])
-        require(
-            mask.dtype == bool and mask.shape == (num_envs,),
-            f"{call}: {place}['_{key}'] has dtype {mask.dtype}, shape {mask.shape}, expected bool and ({num_envs},).",
-        )
+        _check_mask(call, info, key, num_envs, place)
         if isinstance(value, dict) and key != "final_obs":
             _check_info(call, value, num_envs, f"{place}[{key!r}]")
             continue
         for name, leaf in leaves(value, f"{place}[{key!r}]"):
             n_rows = len(leaf) if hasattr(leaf, "__len__") and getattr(leaf, "shape", True) != () else None
             require(n_rows == num_envs, f"{call}: {name} has {n_rows or 'no'} rows, expected {num_envs}.")
+
+
+def _check_mask(call: str, info: dict[str, Any], key: str, num_envs: int, place: str) -> None:
+    if f"_{key}" not in info:
+        needed = place == "info"
+        require(not needed, f"{call}: info has {key!r}, but not the mask '_{key}' of the environments that have it.")
+        return
+    mask = to_array(info[f"_{key}"])
+    require(
+        mask.dtype == bool and mask.shape == (num_envs,),
+        f"{call}: {place}['_{key}'] has dtype {mask.dtype}, shape {mask.shape}, expected bool and ({num_envs},).",
+    )

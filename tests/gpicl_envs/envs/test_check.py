@@ -1,5 +1,6 @@
 """`check_vector_env` must find every planted fault, and pass the environments that keep the conventions."""
 
+import doctest
 from typing import Any
 
 import gymnasium
@@ -279,3 +280,10 @@ def test_what_is_no_vector_environment_is_told_so():
     with pytest.raises(ValueError, match="steps=0 is not allowed"):
         gpicl_envs.check_vector_env(make_vec(), steps=0)
     assert issubclass(VectorEnvCheckError, AssertionError)
+
+
+def test_the_example_runs():
+    from gpicl_envs.envs import check
+
+    found = doctest.testmod(check)
+    assert found.attempted > 0 and found.failed == 0

@@ -52,7 +52,8 @@ def test_a_part_of_a_tuple_is_named(observation, message: str):
         ({"a": np.zeros(3), "_a": np.ones(2, bool)}, r"info\['a'\] has 3 rows, expected 2"),
         ({"a": 3, "_a": np.ones(2, bool)}, r"info\['a'\] has no rows, expected 2"),
         ({"a": np.zeros(2), "_a": np.ones(3, bool)}, r"info\['_a'\] has dtype bool, shape \(3,\)"),
-        ({"a": {"b": np.zeros(2)}, "_a": np.ones(2, bool)}, r"info\['a'\] has 'b', but not the mask '_b'"),
+        ({"a": {"b": np.zeros(3)}, "_a": np.ones(2, bool)}, r"info\['a'\]\['b'\] has 3 rows, expected 2"),
+        ({"a": {"b": GOOD[0], "_b": 0}, "_a": np.ones(2, bool)}, r"info\['a'\]\['_b'\] has dtype int64, shape \(\)"),
     ],
     ids=str,
 )
