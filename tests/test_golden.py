@@ -71,6 +71,7 @@ CLASSIFICATION: dict[str, dict[str, Any]] = {
     "active classes": {"dataset": "Digits", "active_classes": (2, 6), "label_noise": 0.2, "length": 60},
     "classes that share labels": {"dataset": "Digits", "n_classes": 3, "active_classes": 7, "n_tasks": 5},
     "bursty": {"dataset": "Digits", "burstiness": 3, "p_bursty": 0.5, "zipf": 1.0, "length": 22},
+    "bursts of most examples of a class": {"dataset": "Digits", "burstiness": 60, "length": 121},
     "query in context": {"dataset": "Digits", "query": "in-context", "active_classes": (2, 9), "length": 7},
     "query not in context": {
         "dataset": "Digits",

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import norm, permutation_test, trim_mean
 from small_records import scored_record as record
 
+from gpicl_envs.evaluation import comparisons
 from gpicl_envs.evaluation.comparisons import (
     best,
     best_baseline,
@@ -30,6 +31,13 @@ def test_more_different_sizes_than_fit_into_memory_at_once_change_nothing():
     a, b = (record(values, metric="squared_error") for values in (5 + difference, np.full(1000, 5.0)))
     expected = 2 * norm.sf(abs(difference.sum()) / np.linalg.norm(difference))
     assert p_value(a, b) == pytest.approx(expected, abs=0.02)
+    assert p_value(a, b) == p_value(a, b, seed=0) != p_value(a, b, seed=1)
+
+
+def test_equal_learners_have_a_p_of_one_however_many_blocks_there_are(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(comparisons, "BLOCK", 7)  # flips in memory at a time, so that the last block is a short one
+    a = record(np.arange(40) % 10)
+    assert p_value(a, a) == 1.0
 
 
 def test_without_a_difference_p_is_uniform():
