@@ -278,3 +278,8 @@ def test_a_task_of_three_classes_may_show_all_their_examples():
     assert len(tasks_of(active_classes=(3, 4), length=295).sample(2).index[0].unique()) == 295
     with pytest.raises(ValueError, match=r"length=296 .* \(3 classes of the train split of Digits\)"):
         tasks_of(active_classes=(3, 4), length=296)
+
+
+def test_a_task_of_few_classes_has_few_examples_of_its_own():
+    with pytest.raises(ValueError, match=r"examples_per_task=250 .*\(2 classes of the train split of Digits\)"):
+        tasks_of(active_classes=(2, 10), examples_per_task=250, length=20)
