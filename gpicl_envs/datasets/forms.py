@@ -132,12 +132,11 @@ def _joined(read: dict[str, list[Examples]]) -> Arrays:
     return arrays
 
 
-_FOLDERS = Form(
-    "folders",
-    *(tuple(f"{split}/*/*.{ending}" for ending in ("png", "jpg", "jpeg", "bmp")) for split in SPLITS),
-    read_image,
-    named=True,
-)
+def _images(split: str) -> tuple[str, ...]:
+    return tuple(f"{split}/*/*.{ending}" for ending in ("png", "jpg", "jpeg", "bmp"))
+
+
+_FOLDERS = Form("folders", _images("train"), _images("test"), read_image, named=True)
 
 
 def _parquet(*labels: str) -> Form:

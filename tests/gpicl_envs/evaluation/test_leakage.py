@@ -254,6 +254,7 @@ def test_the_guard_alters_a_few_episodes_of_many(tasks: TaskDistribution):
     for batch_size, altered in ((1, 32), (4, 32), (16, 32), (64, 128), (160, 320), (1000, 640)):
         shown.clear()
         evaluate(Counts(), tasks, episodes=640, batch_size=batch_size)
+        assert shown.pop() == 1  # on which its operations are counted
         assert sum(shown) == 640 + altered, batch_size
 
 
