@@ -25,7 +25,7 @@ IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
 IMAGE_COLUMNS = ("img", "image")
 
 
-class Examples(NamedTuple):
+class ImageExamples(NamedTuple):
     """(M, 32, 32, 3) uint8 images and (M,) labels."""
 
     x: NDArray[np.uint8]
@@ -66,7 +66,7 @@ def members(path: Path) -> Iterator[tuple[Path, bytes]]:
             pass
 
 
-def read_batch(path: Path, content: bytes, *, labels: str) -> Examples:
+def read_batch(path: Path, content: bytes, *, labels: str) -> ImageExamples:
     """Read one of the pickles that CIFAR's page calls the Python version, without unpickling it."""
     found = read_pickled_dict(content)
     if missing := {"data", labels} - found.keys():
@@ -74,19 +74,19 @@ def read_batch(path: Path, content: bytes, *, labels: str) -> Examples:
     x, y = found["data"], np.asarray(found[labels])
     if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.ndim != 2 or x.shape[1] != np.prod(SHAPE):
         raise ValueError(f"its data are {_described(x)}, not uint8 of shape (M, 3072)")
-    return Examples(_channels_last(x), y)
+    return ImageExamples(_channels_last(x), y)
 
 
-def read_binary(path: Path, content: bytes, *, labels: int) -> Examples:
+def read_binary(path: Path, content: bytes, *, labels: int) -> ImageExamples:
     """Read a file of CIFAR's binary version: the last of so many bytes is the label, then come red, green and blue."""
     size = labels + int(np.prod(SHAPE))
     if not content or len(content) % size:
         raise ValueError(f"it has {len(content):,} bytes, not a multiple of {size:,}")
     rows = np.frombuffer(content, np.uint8).reshape(-1, size)
-    return Examples(_channels_last(rows[:, labels:]), rows[:, labels - 1].astype(np.int64))
+    return ImageExamples(_channels_last(rows[:, labels:]), rows[:, labels - 1].astype(np.int64))
 
 
-def read_mat(path: Path, content: bytes) -> Examples:
+def read_mat(path: Path, content: bytes) -> ImageExamples:
     """Read SVHN's cropped digits from a MATLAB file: X (32, 32, 3, M), and y (M, 1), in which 10 stands for 0."""
     from scipy.io import loadmat, whosmat
 
@@ -100,10 +100,10 @@ def read_mat(path: Path, content: bytes) -> Examples:
     y = np.asarray(found["y"], np.float64).reshape(-1)
     if not np.isin(y, np.arange(11)).all():
         raise ValueError("its labels are not digits, 1 … 10 with 10 for 0")
-    return Examples(found["X"].transpose(3, 0, 1, 2), y.astype(np.int64) % 10)
+    return ImageExamples(found["X"].transpose(3, 0, 1, 2), y.astype(np.int64) % 10)
 
 
-def read_parquet(path: Path, content: bytes, *, labels: tuple[str, ...]) -> Examples:
+def read_parquet(path: Path, content: bytes, *, labels: tuple[str, ...]) -> ImageExamples:
     """Read a file as Hugging Face's datasets have it: a column of PNG files, `img` or `image`, and one of labels."""
     try:
         from pyarrow.parquet import ParquetFile
@@ -119,12 +119,12 @@ def read_parquet(path: Path, content: bytes, *, labels: tuple[str, ...]) -> Exam
         raise ValueError(f"it unpacks to more than {LARGEST:,} bytes")
     table = file.read(columns=columns)
     images = [_image(cell["bytes"] if isinstance(cell, dict) else cell) for cell in table[columns[0]].to_pylist()]
-    return Examples(np.stack(images), table[columns[1]].to_numpy())
+    return ImageExamples(np.stack(images), table[columns[1]].to_numpy())
 
 
-def read_image(path: Path, content: bytes) -> Examples:
+def read_image(path: Path, content: bytes) -> ImageExamples:
     """Read one image; its folder names its class."""
-    return Examples(_image(content)[None], np.array([path.parent.name]))
+    return ImageExamples(_image(content)[None], np.array([path.parent.name]))
 
 
 def _image(content: Any) -> NDArray[np.uint8]:

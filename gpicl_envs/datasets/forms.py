@@ -11,7 +11,7 @@ import numpy as np
 from gpicl_envs.datasets.cache import Arrays, data_folder
 from gpicl_envs.datasets.dataset import SPLITS, Location, simple_name
 from gpicl_envs.datasets.form_readers import (
-    Examples,
+    ImageExamples,
     members,
     read_batch,
     read_binary,
@@ -40,7 +40,7 @@ class Form:
     kind: str
     train: tuple[str, ...]
     test: tuple[str, ...]
-    read: Callable[[Path, bytes], Examples]
+    read: Callable[[Path, bytes], ImageExamples]
     archive: str = ""
     folders: tuple[str, ...] = ("",)
     named: bool = False
@@ -98,7 +98,7 @@ def read_form(form: Form, paths: tuple[Path, ...], name: str) -> tuple[Arrays, d
         MissingDataError: a library is missing.
         DamagedDataError: a file is damaged, or is not what its name says.
     """
-    read: dict[str, list[Examples]] = {split: [] for split in SPLITS}
+    read: dict[str, list[ImageExamples]] = {split: [] for split in SPLITS}
     digests: dict[str, str] = {}
     path = paths[0]
     try:
@@ -122,7 +122,7 @@ def read_form(form: Form, paths: tuple[Path, ...], name: str) -> tuple[Arrays, d
         ) from error
 
 
-def _joined(read: dict[str, list[Examples]]) -> Arrays:
+def _joined(read: dict[str, list[ImageExamples]]) -> Arrays:
     """The examples of all files as arrays by name; classes that have names are numbered in the names' order."""
     arrays = {f"x_{split}": np.concatenate([x for x, _ in parts]) for split, parts in read.items()}
     labels = {split: np.concatenate([y for _, y in parts]) for split, parts in read.items()}
