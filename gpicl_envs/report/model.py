@@ -17,6 +17,7 @@ from gpicl_envs.evaluation.intervals import few_note
 from gpicl_envs.evaluation.records import FailedRecord, Record, ScoredRecord
 from gpicl_envs.report import paper
 from gpicl_envs.report.columns import Columns, learners, scored_columns
+from gpicl_envs.report.costs import COSTS, NOTE
 
 DISTANCES = "Distance: mean squared distance to the predictions of a reference learner, over all positions"
 LEAD, FAILED = "lead", "failed"  # emphases of a cell
@@ -219,7 +220,8 @@ def distances(columns: Columns) -> list[str]:
 
 def details(columns: Columns) -> Table:
     """Return one row for each learner and column: every estimate of its record, and its regret to the best baseline."""
-    heads = ["learner", "column", "final", "area", "regret", "p", "NLL", "ECE", "to 50 %", "to 70 %", "seconds"]
+    heads = ["learner", "column", "final", "area", "regret", "p", "NLL", "ECE", "to 50 %", "to 70 %"]
+    heads += ["seconds", *(cost.head for cost in COSTS)]
     scored = scored_columns(columns)
     references = list(dict.fromkeys(name for rs in scored.values() for r in rs for name in r.distances or {}))
     heads += [f"distance to {name}" for name in references]
@@ -228,6 +230,7 @@ def details(columns: Columns) -> Table:
     rows = []
     for title, records in scored.items():
         p_values, baseline = corrected_p_values(records), best_baseline(records)
+        costs = [(cost, cost.front(records)) for cost in COSTS]
         for record in records:
             factor, digits, _ = unit(record)
             p = p_values.get(record.learner)
@@ -242,6 +245,7 @@ def details(columns: Columns) -> Table:
                 _estimate(record.ece, 100.0, 1),
                 *(_examples(record, level) for level in ("0.5", "0.7")),
                 TableCell(f"{record.wall_seconds:.1f}", record.wall_seconds),
+                *(TableCell(c.text(record), c.value(record), "", LEAD * (record in front)) for c, front in costs),
                 *(_estimate((record.distances or {}).get(name), 1.0, 3) for name in references),
             ]
             if returns:
@@ -252,7 +256,8 @@ def details(columns: Columns) -> Table:
         "Regret: correct predictions lost (or squared error added) over an episode, against the best learner of the "
         "column that was not meta-trained. p: no difference to the best of the column, sign-flip test with Holm's "
         "correction over all pairs. NLL in nats and expected calibration error in points, over the last positions. To "
-        "50 %, 70 %: examples seen when the accuracy (made monotone) first reaches it. Seconds: of the predictions."
+        "50 %, 70 %: examples seen when the accuracy (made monotone) first reaches it. Seconds: of all predictions. "
+        f"{NOTE}"
     )
     caption += f" {DISTANCES}." if references else ""
     if returns:

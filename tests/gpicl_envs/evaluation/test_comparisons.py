@@ -14,6 +14,7 @@ from gpicl_envs.evaluation.comparisons import (
     holm,
     interquartile_mean,
     p_value,
+    pareto_front,
     regret,
 )
 
@@ -92,6 +93,21 @@ def test_the_oracle_is_never_the_best_and_errors_are_better_if_smaller():
     assert list(corrected_p_values([good, better, oracle])) == ["a"]
     small, large = record([1.5, 1.5], metric="squared_error"), record([9.5, 9.5], learner="b", metric="squared_error")
     assert best([small, large]) is small
+
+
+def test_the_pareto_front_is_what_no_other_is_both_as_cheap_and_as_good_as():
+    def made(name: str, cost: float, right: float, **changes):
+        return record((right, right), learner=name, wall_seconds=cost, **changes)
+
+    def front(*records) -> str:
+        return "".join(each.learner for each in pareto_front(records, lambda each: each.wall_seconds or None))
+
+    a, b, c, d = made("a", 1, 3), made("b", 2, 5), made("c", 3, 5), made("d", 4, 9)
+    assert front(d, c, b, a) == "abd" and front() == "" and front(c) == "c"
+    assert front(a, made("x", 1, 3)) == "ax" and front(a, made("x", 1, 4)) == "x" and front(b, made("x", 1, 5)) == "x"
+    assert front(a, made("o", 0.5, 9, spec="oracle"), made("u", 0, 9)) == "a"  # known and unknown
+    errors = [replace(each, metric="squared_error") for each in (a, b, c, d)]
+    assert front(*errors) == "a"
 
 
 def test_regret_counts_the_correct_predictions_lost_over_an_episode():
