@@ -20,8 +20,16 @@ FUNCTION_CLASSES = {
 
 # What is drawn in place of a base dataset or a function, by name: its argument, the value of that, and a description.
 OTHERS = {
-    "SyntheticTables": ("prior", "SyntheticTables", "synthetic tables: 2 to 64 columns, 2 to 10 classes, rules of five kinds"),
-    "GeneralMixture": ("mixture", "GeneralMixture", "a mixture of MNIST, Digits and synthetic tables, to meta-train on"),
+    "SyntheticTables": (
+        "prior",
+        "SyntheticTables",
+        "synthetic tables: 2 to 64 columns, 2 to 10 classes, rules of five kinds",
+    ),
+    "GeneralMixture": (
+        "mixture",
+        "GeneralMixture",
+        "a mixture of MNIST, Digits and synthetic tables, to meta-train on",
+    ),
     "RealTable": ("table", "iris", "100 rows of a small real table, then a query; 13 tables, iris by default"),
 }
 

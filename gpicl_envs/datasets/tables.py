@@ -38,6 +38,11 @@ class TableSpec:
     fingerprint: str
     loader: str = ""
 
+    @property
+    def source(self) -> str:
+        """Where the table comes from, in words."""
+        return "scikit-learn" if self.loader else "the KEEL repository"
+
 
 TABLES = {
     spec.name: spec
@@ -52,7 +57,9 @@ TABLES = {
         TableSpec("segment", "9e859a1654cd5aadd164357f650e0c40fcf16787378b707dda230e1f4a8e5ac9"),
         TableSpec("sonar", "70e1e8e5b2d2c0467f9ebc3aef944b3906a4ded9145d1b525573f3ffadff5366"),
         TableSpec("vehicle", "ea0d4aee1be551cc549d4a7f26664720bc2e865bacb1bbaf7d5e7f52a8ae0164"),
-        TableSpec("breast-cancer", "6dd47a4d58d27eecccdfa38f94a1b2b25516934b4198450296047cc667e89941", "load_breast_cancer"),
+        TableSpec(
+            "breast-cancer", "6dd47a4d58d27eecccdfa38f94a1b2b25516934b4198450296047cc667e89941", "load_breast_cancer"
+        ),
         TableSpec("wine", "e43a3a76b9e865da1a6b92947bfa879a5a68746a419af2ae8dc8d2a7c0413179", "load_wine"),
         TableSpec("iris", "990812d19d98c86c54e70863e008a0c7fe1c61fd989a34611d99304dee2f4191", "load_iris"),
     )
@@ -116,7 +123,9 @@ def _read_npz(path: Path) -> Arrays:
         with np.load(path, allow_pickle=False) as file:
             return file["x"].astype(np.float32), file["y"].astype(np.int64)
     except Exception as error:  # a damaged file can break its readers (zip, zlib, NumPy) in any way
-        raise DamagedDataError(f"{path} is refused ({error}): it must be a file of numpy.savez with x and y.") from error
+        raise DamagedDataError(
+            f"{path} is refused ({error}): it must be a file of numpy.savez with x and y."
+        ) from error
 
 
 def _read_raw(path: Path) -> Arrays:

@@ -68,7 +68,9 @@ def test_episodes_are_functions_of_their_name():
     whole = tasks.sample(12, seed=7)
     for first, count in ((0, 3), (3, 9)):
         part = other.sample(count, seed=7, first=first)
-        assert torch.equal(part.x, whole.x[first : first + count]) and torch.equal(part.y, whole.y[first : first + count])
+        assert torch.equal(part.x, whole.x[first : first + count]) and torch.equal(
+            part.y, whole.y[first : first + count]
+        )
     assert not torch.equal(tasks_of(split="test").sample(1, seed=7).index, whole.index[:1])
     venv = make_vec("GPICL-RealTable-v0", num_envs=2, table="wine", length=41, queries=5, n_features=30)
     venv.reset(seed=7)
