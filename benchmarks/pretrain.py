@@ -71,7 +71,7 @@ RECIPES = {
         "one NVIDIA H200, shared with two smaller trainings",
         "For data of any kind, small tables too: a Transformer that reads and corrects a mixture of kernel ridge "
         "regressions of three families, weighted by how well each has predicted so far (`transformer+kernels`). It is "
-        "the default of `InContextClassifier`; `benchmarks/tables.py` has its scores on tables.",
+        "the default of `InContextClassifier`; the suite `gpicl-tables-v1` has its scores on tables.",
         "the mixture `GPICL-GeneralMixture-v0` (MNIST and Digits with 2 to 10 classes, 40 %; synthetic tables, 60 %), "
         "N = 128.",
     ),

@@ -33,7 +33,8 @@ def benchmark(
 
     Args:
         learners: names, module:Class, checkpoint folders, pretrained:NAME or sklearn:NAME; with arguments: knn,k=3.
-        suite: gpicl-mini, gpicl-v1, gpicl-table1, gpicl-robust, gpicl-robust-v2 or gpicl-regression.
+        suite: gpicl-mini, gpicl-v1, gpicl-table1, gpicl-robust, gpicl-robust-v2, gpicl-regression or
+            gpicl-tables-v1.
         out: folder for records.jsonl and the report; runs/SUITE by default.
         workers: processes; by default one per core on a CPU, one on a GPU.
         ray: address of a Ray cluster (auto: the one running here), instead of processes.

@@ -139,6 +139,28 @@ def regret(record: ScoredRecord, reference: ScoredRecord) -> Interval:
     return _paired_interval(loss if record.larger_is_better else -loss, record, len(record.curve.mean))
 
 
+def mean_final(records: Sequence[ScoredRecord]) -> Interval:
+    """Return the mean over the datasets of one learner's final metric, for these datasets and no others."""
+    return _combined([record.final for record in records])
+
+
+def mean_difference(records: Sequence[ScoredRecord], references: Sequence[ScoredRecord]) -> Interval:
+    """Return the mean over the datasets of the difference of two learners in the final metric, paired on episodes.
+
+    Args:
+        records: of one learner, one for each dataset.
+        references: of the other, in the same order.
+    """
+    return _combined([compare(*pair) for pair in zip(records, references, strict=True)])
+
+
+def _combined(estimates: Sequence[tuple[float, float, float]]) -> Interval:
+    """The mean of independent estimates, with the interval that theirs give (MOVER: Zou and Donner 2008)."""
+    mean, low, high = np.array(estimates, np.float64).T
+    below, above = (float(np.square(ends - mean).sum()) ** 0.5 / len(mean) for ends in (low, high))
+    return Interval(mean.mean(), mean.mean() - below, mean.mean() + above)
+
+
 def interquartile_mean(records: Sequence[ScoredRecord]) -> Interval:
     """Return the mean over the middle half of the datasets of one learner's final accuracy (Agarwal et al. 2021).
 

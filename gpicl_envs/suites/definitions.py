@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
+from gpicl_envs.datasets.tables import TABLES
 from gpicl_envs.errors import check_choice
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.evaluation.protocol import UNSEEN_DATASET, UNSEEN_TASK
@@ -45,6 +46,14 @@ class Cell:
     def arguments(self) -> dict[str, Any]:
         """The arguments of the cell's distribution of episodes, of the test split."""
         return find_environment(self.env).arguments | {"split": "test", "length": self.length} | dict(self.variant)
+
+    @property
+    def learner_defaults(self) -> dict[str, Any]:
+        """Arguments that a learner gets if its class has them and its text has not.
+
+        Where the last position alone is scored, one that is fitted to the examples is fitted before that alone.
+        """
+        return {"first_fit": self.length - 1} if self.final_positions == 1 else {}
 
     @property
     def definition(self) -> str:
@@ -94,6 +103,11 @@ def _mnist(name: str, episodes: int = 2048, length: int = 100, **variant: Any) -
 def _functions(name: str, length: int) -> Cell:
     """Functions of 20 inputs, twice as many examples and one (Garg et al. 2022, section 3)."""
     return Cell(name, f"GPICL-{name}-v0", UNSEEN_TASK, 4096, length, final_positions=1)
+
+
+def _table(name: str) -> Cell:
+    """A real table: 20 draws of 100 rows, and 16 queries of each."""
+    return Cell(name, "GPICL-RealTable-v0", UNSEEN_DATASET, 320, 101, final_positions=1, variant=(("table", name),))
 
 
 EVERY_DATASET = (
@@ -154,6 +168,11 @@ SUITES = {
                 _functions("TwoLayerNetwork", 101),
                 _functions("DecisionTree", 101),
             ),
+        ),
+        Suite(
+            "gpicl-tables-v1",
+            "13 small real tables: 100 rows, 16 queries, 20 times",
+            tuple(map(_table, TABLES)),
         ),
     )
 }

@@ -153,7 +153,7 @@ def _use_learner(
     try:
         tasks = make_tasks(**cell.arguments | {"device": device})
         random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
-        return Outcome(use(LearnerSpec.parse(spec).make_for(tasks), tasks))
+        return Outcome(use(LearnerSpec.parse(spec).make_for(tasks, **cell.learner_defaults), tasks))
     except BaseException as error:  # a learner's own code may raise anything; a real Ctrl-C does not reach a job
         return Outcome(error=one_line(error))
 

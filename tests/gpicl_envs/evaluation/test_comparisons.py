@@ -13,10 +13,13 @@ from gpicl_envs.evaluation.comparisons import (
     corrected_p_values,
     holm,
     interquartile_mean,
+    mean_difference,
+    mean_final,
     p_value,
     pareto_front,
     regret,
 )
+from gpicl_envs.evaluation.records import Estimate
 
 
 def test_the_sign_flip_test_is_scipy_s():
@@ -144,3 +147,26 @@ def test_the_differences_of_a_few_tasks_are_less_sure_than_those_of_as_many_epis
 def test_the_interquartile_mean_of_four_perfect_learners_is_not_a_point():
     mean, low, high = interquartile_mean([record([10] * 32)] * 4)
     assert mean == 1 and low < 0.999 < high
+
+
+def test_the_mean_difference_is_as_sure_as_the_differences_of_all_datasets_together():
+    """Of four datasets whose differences vary alike, half as wide as that of one."""
+    generator = np.random.default_rng(5)
+    ours, others = ([record(generator.binomial(10, p, 900)) for _ in range(4)] for p in (0.7, 0.6))
+    mean, low, high = mean_difference(ours, others)
+    each = [compare(*pair) for pair in zip(ours, others, strict=True)]
+    assert mean == pytest.approx(np.mean([one[0] for one in each])) and low < 0.1 < high
+    assert high - low == pytest.approx(np.mean([one[2] - one[1] for one in each]) / 2, rel=0.02)
+    wide = [replace(one, final=Estimate(one.final.mean, one.final.mean - 0.02, one.final.mean + 0.04)) for one in ours]
+    mean = np.mean([one.final.mean for one in ours])
+    assert mean_final(wide) == pytest.approx((mean, mean - 0.01, mean + 0.02))
+
+
+def test_pairing_over_datasets_removes_what_both_learners_share():
+    generator = np.random.default_rng(6)
+    shared = [generator.binomial(10, p, 200) for p in (0.2, 0.5, 0.7, 0.9)]
+    a, b = ([record(np.minimum(scores + step, 10)) for scores in shared] for step in (1, 0))
+    mean, low, high = mean_difference(a, b)
+    assert 0.07 < low < mean < high < 0.11
+    shuffled = [record(generator.permutation(scores)) for scores in shared]
+    assert high - low < np.subtract(*mean_difference(a, shuffled)[:0:-1]) / 2

@@ -17,6 +17,7 @@ FROZEN = {
     "gpicl-robust": "4c59fc31d9365299",
     "gpicl-robust-v2": "f2987e3b97ce241b",
     "gpicl-regression": "acb0e6e06ee39267",
+    "gpicl-tables-v1": "e39590ac70d2195d",
 }
 
 
