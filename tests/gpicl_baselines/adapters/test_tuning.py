@@ -50,9 +50,7 @@ def test_the_queries_of_a_table_share_one_search(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_classifier_without_settings_is_refused():
-    with pytest.raises(
-        ValueError, match="settings to choose from 'GaussianNB'. Valid: Gradient.*SVC"
-    ):
+    with pytest.raises(ValueError, match="settings to choose from 'GaussianNB'. Valid: Gradient.*SVC"):
         make_learner("sklearn:GaussianNB,tuned=True")
     with pytest.raises(ValueError, match="tuned=3 is not allowed: give True or False"):
         make_learner("sklearn:SVC,tuned=3")
