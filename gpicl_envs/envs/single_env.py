@@ -4,11 +4,12 @@ The vector environment makes the spaces and the episodes, and `actions.py` has t
 position in one episode.
 """
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
@@ -46,12 +47,26 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
                 )
         self._batch = InContextVectorEnv(1, dataset, autoreset_mode=AutoresetMode.DISABLED, **arguments)
         self.tasks, self._action_type = self._batch.tasks, self._batch.action_type
+        self._spec: EnvSpec | None = None
         self._position = -1  # predictions made in the current episode; −1 before the first reset
         self._window = Window(self.tasks.env_id, RENDER_FPS) if render_mode == "human" else None
         self.observation_space = self._batch.single_observation_space
         self.action_space = self._batch.single_action_space
 
     __signature__ = signature_with_arguments_of(__init__, InContextVectorEnv, leave_out=("num_envs", "autoreset_mode"))
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """What `gymnasium.make` made this from, with the length of an episode as `max_episode_steps`.
+
+        The registered ids leave it open, since `length` may be given: `make` adds no `TimeLimit`, whose truncation would
+        be a second end beside the termination.
+        """
+        return self._spec
+
+    @spec.setter
+    def spec(self, made_from: EnvSpec | None) -> None:
+        self._spec = None if made_from is None else replace(made_from, max_episode_steps=self.tasks.length)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

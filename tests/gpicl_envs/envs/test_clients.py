@@ -14,7 +14,7 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers import TransformAction
+from gymnasium.wrappers import TimeAwareObservation, TransformAction
 
 import gpicl_envs  # noqa: F401 (registers the ids)
 from gpicl_envs.registration import environments
@@ -179,6 +179,43 @@ def test_specs_round_trip(env_id: str):
     assert copied.spec == batch.spec == pickle.loads(pickle.dumps(batch.spec))
     assert copied.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     assert torch.equal(batch.reset(seed=1)[0]["x"], copied.reset(seed=1)[0]["x"])
+
+
+def test_the_spec_has_the_length_of_an_episode_and_the_end_is_one():
+    """`TimeAwareObservation` needs it, among others; no `TimeLimit` adds a truncation to the termination."""
+    env = make(length=7)
+    assert env.spec.max_episode_steps == env.unwrapped.spec.max_episode_steps == 7
+    assert gymnasium.spec("GPICL-Digits-v0").max_episode_steps is None  # a length may still be given
+    timed = TimeAwareObservation(env, flatten=False, normalize_time=True)
+    times = [float(timed.reset(seed=0)[0]["time"][0])]
+    for t in range(7):
+        observation, _, terminated, truncated, _ = timed.step(0)
+        times.append(float(observation["time"][0]))
+        assert terminated is (t == 6) and truncated is False
+    assert times == pytest.approx([t / 7 for t in range(8)])
+    shots = gymnasium.make("GPICL-Digits-v0", shots=2, n_classes=3)
+    assert shots.spec.max_episode_steps == 7 == shots.unwrapped.tasks.length
+
+
+def test_an_environment_made_again_from_its_spec_ends_at_the_same_step():
+    """There, gymnasium adds a `TimeLimit` of the spec's length, unless it is told not to."""
+    spec = make(length=7).spec
+    for arguments, truncates in (({}, True), ({"max_episode_steps": -1}, False)):
+        env = gymnasium.make(spec, **arguments)
+        env.reset(seed=0)
+        ends = [env.step(0)[2:4] for _ in range(7)]
+        assert ends[:6] == [(False, False)] * 6 and ends[6] == (True, truncates)
+        assert env.spec.max_episode_steps == 7
+
+
+def test_a_prefix_imports_the_package():
+    """In a process that has not imported it, as the workers of libraries are."""
+    code = (
+        "import gymnasium; env = gymnasium.make('gpicl_envs:GPICL-Digits-v0', length=3); env.reset(seed=0); "
+        "venv = gymnasium.make_vec('gpicl_envs:GPICL-Digits-v0', num_envs=2); print(env.spec.id, venv.num_envs)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["GPICL-Digits-v0", "2"], done.stderr[-2000:]
 
 
 def continue_playing(env, action, one_by_one: bool) -> list:
