@@ -59,8 +59,8 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
     def spec(self) -> EnvSpec | None:  # type: ignore[override]
         """What `gymnasium.make` made this from, with the length of an episode as `max_episode_steps`.
 
-        The registered ids leave it open, since `length` may be given: `make` adds no `TimeLimit`, whose truncation would
-        be a second end beside the termination.
+        The registered ids leave it open, since `length` may be given: so `make` adds no `TimeLimit`, whose truncation
+        would be a second end beside the termination.
         """
         return self._spec
 

@@ -15,6 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeAwareObservation, TransformAction
+from gymnasium.wrappers import vector as vector_wrappers
 
 import gpicl_envs  # noqa: F401 (registers the ids)
 from gpicl_envs.registration import environments
@@ -244,6 +245,23 @@ def test_a_copied_environment_continues_where_it_was(kind: str, n_tasks: int | N
         assert np.array_equal(mine, other)
 
 
+GYMNASIUMS_OWN = {
+    "FlattenObservation": vector_wrappers.FlattenObservation,
+    "FilterObservation": lambda env: vector_wrappers.FilterObservation(env, ["x"]),
+    "TransformObservation": lambda env: vector_wrappers.TransformObservation(env, lambda observation: observation),
+    "NormalizeObservation": lambda env: vector_wrappers.NormalizeObservation(TorchToNumpy(FlattenObservation(env.env))),
+}
+
+
+@pytest.mark.parametrize("name", GYMNASIUMS_OWN)
+def test_gymnasiums_vector_wrappers_take_the_next_step_mode(name: str):
+    """Over the end of episodes; some refuse the same step, some the observations of it."""
+    env = GYMNASIUMS_OWN[name](TorchToNumpy(make_vec(autoreset_mode="NextStep")))
+    env.reset(seed=0)
+    ends = [env.step(np.array([0, 1]))[2].all() for _ in range(2 * LENGTH + 1)]
+    assert np.flatnonzero(ends).tolist() == [LENGTH - 1, 2 * LENGTH]  # one step is the reset
+
+
 # -- stable-baselines3 -------------------------------------------------------------------------------------------------
 
 
@@ -316,13 +334,50 @@ algorithm.stop()
 """
 
 
-def test_rllibs_ppo_learns_one_fixed_problem():
-    """Ten classes and five steps: 0.5 by chance."""
+RLLIB_VECTOR = """
+import gymnasium, ray
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.tune.registry import register_env
+
+import gpicl_envs
+from gpicl_envs.wrappers.vector import FlattenObservation, TorchToNumpy
+
+
+def make(given):
+    return TorchToNumpy(FlattenObservation(gymnasium.make_vec("GPICL-Digits-v0", autoreset_mode="NextStep", **given)))
+
+
+register_env("gpicl", make)
+config = PPOConfig().environment("gpicl", env_config={"n_features": 32, "length": 5}).debugging(seed=0)
+config = config.env_runners(num_env_runners=0, num_envs_per_env_runner=4, gym_env_vectorize_mode="vector_entry_point")
+config = config.training(train_batch_size=200, minibatch_size=50, num_epochs=1)
+ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR")
+algorithm = config.build_algo()
+for _ in range(2):
+    result = algorithm.train()["env_runners"]
+    print("length", result["episode_len_min"], result["episode_len_max"])
+algorithm.stop()
+"""
+
+
+def run_rllib(code: str) -> list[str]:
+    """Lines that a program prints which uses RLlib."""
     try:
         import ray.rllib.algorithms.ppo  # noqa: F401
     except ImportError as error:
         pytest.skip(f"needs ray[rllib] ({error})")
-    done = subprocess.run([sys.executable, "-c", RLLIB], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
-    results = [[float(number) for number in line.split()] for line in done.stdout.splitlines() if line[:4] == "5.0 "]
+    return done.stdout.splitlines()
+
+
+def test_rllibs_ppo_learns_one_fixed_problem():
+    """Ten classes and five steps: 0.5 by chance."""
+    results = [[float(number) for number in line.split()] for line in run_rllib(RLLIB) if line[:4] == "5.0 "]
     assert len(results) == 12 and results[0][1] < 1.2 and results[-1][1] > 2.0
+
+
+def test_rllib_takes_the_vector_environment_that_resets_in_the_next_step():
+    """With the default mode its episodes would have another length."""
+    shown = [line.split()[1:] for line in run_rllib(RLLIB_VECTOR) if line.startswith("length")]
+    assert [[float(length) for length in row] for row in shown] == [[5.0, 5.0]] * 2
