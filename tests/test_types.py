@@ -42,11 +42,12 @@ def run_mypy(script: Path) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"MYPYPATH": os.pathsep.join(roots)},
         capture_output=True,
         text=True,
-        timeout=290,
+        timeout=800,
     )
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_mypy_accepts_a_users_script_and_finds_a_mistake_in_it(tmp_path: Path):
     pytest.importorskip("mypy", reason="needs gpicl-envs[dev]")
     script = tmp_path / "mine.py"

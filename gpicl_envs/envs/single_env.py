@@ -56,7 +56,7 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
     __signature__ = signature_with_arguments_of(__init__, InContextVectorEnv, leave_out=("num_envs", "autoreset_mode"))
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """What `gymnasium.make` made this from, with the length of an episode as `max_episode_steps`.
 
         The registered ids leave it open, since `length` may be given: so `make` adds no `TimeLimit`, whose truncation
