@@ -1,6 +1,7 @@
 """`InContextVectorEnv`: each episode is a supervised learning problem, with rewards for predictions.
 
-The dynamics are written once, here, batched, in torch; `single_env.py` is the batch of one, in NumPy.
+The rules of a step are those of `actions.py`; here they are played batched, in torch, with resets of some environments
+of the batch. `single_env.py` is the batch of one, in NumPy.
 """
 
 from typing import Any

@@ -6,7 +6,7 @@ its cell's definition, and is refused if the hash does not match.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -79,6 +79,11 @@ class Suite:
         """Return a cell by name."""
         cells = {cell.name: cell for cell in self.cells}
         return cells[check_choice(f"cell of {self.name}", name, tuple(cells))]
+
+    def only(self, names: Iterable[str]) -> "Suite":
+        """Return the suite with the cells of these names alone, as they are; with all of them without names."""
+        chosen = {self.cell(name).name for name in names}
+        return replace(self, cells=tuple(cell for cell in self.cells if not chosen or cell.name in chosen))
 
 
 def _datasets(names: Iterable[str], episodes: int, final_positions: int = LAST) -> tuple[Cell, ...]:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from gpicl_envs.errors import MissingDataError
+from gpicl_envs.errors import MissingDataError, one_line
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 from gpicl_envs.evaluation.leakage import altered_logits
 from gpicl_envs.evaluation.provenance import Provenance, provenance
 from gpicl_envs.evaluation.records import SCHEMA, FailedRecord, Record, ScoredRecord, SuiteClaim, distinct_names
-from gpicl_envs.jobs.job import Outcome, Runner, one_line
+from gpicl_envs.jobs.job import Outcome, Runner
 from gpicl_envs.jobs.local import local_runner
 from gpicl_envs.jobs.run import Report, run_jobs
 from gpicl_envs.learners.check import check_learner

@@ -86,6 +86,11 @@ class EstimatorLearner(Learner):
         seen = torch.arange(y.shape[1])[:, None]
         return smoothed(torch.from_numpy(probabilities), seen).float().to(x.device)
 
+    def critical_positions(self, length: int) -> list[int]:
+        """Return the first fit's position and that of the last refit."""
+        fits = range(self.first_fit, length, self.refit_every)
+        return [fits[0], fits[-1]] if fits else []
+
     def _group(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> NDArray[np.float64]:
         """(G, N, D), (N,) → (G, N, K) probabilities; the inputs are equal but for the last position."""
         probabilities = np.full((len(x), len(y), self.n_classes), 1 / self.n_classes)
@@ -96,33 +101,39 @@ class EstimatorLearner(Learner):
             if fitted is None:
                 probabilities[:, n] = np.bincount(y[:n], minlength=self.n_classes) / n
             else:
-                estimator, classes, reduce = fitted
+                estimator, labels, reduce = fitted
                 asked = x[:, n] if n == len(y) - 1 else x[:1, n]
+                known, of_known = self._predict(estimator, reduce(asked).copy(), len(labels))
                 probabilities[:, n] = 0.0
-                probabilities[:, n, classes] = self._predict(estimator, reduce(asked).copy(), classes)
+                probabilities[:, n, labels[known]] = of_known
         return probabilities
 
-    def _predict(self, estimator: Any, x: NDArray[Any], classes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(G, K') probabilities of the classes for the inputs (G, D)."""
+    def _predict(self, estimator: Any, x: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Of the codes 0 … count − 1, those that the estimator knows, and their (G, K') probabilities for (G, D)."""
+        known = np.asarray(getattr(estimator, "classes_", np.arange(count)), np.int64)
         try:
-            return class_probabilities(estimator, x, classes)
+            return known, class_probabilities(estimator, x, known)
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{self.name} was fitted, but cannot predict: {error}") from error
 
     def _fit(self, x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64], Any]:
-        """The fitted estimator, its classes, and the transformation of its inputs."""
+        """The fitted estimator, the labels of its classes, and the transformation of its inputs.
+
+        It is fitted to the codes 0 … k − 1 of the k labels seen, in order: some, such as XGBoost, take no others.
+        """
+        labels, codes = np.unique(y, return_inverse=True)
         estimator = clone(self.estimator, safe=False)
         reduce = _varying(x) if self.max_features is None else _principal(x, self.max_features)
         try:
             with warnings.catch_warnings():  # of a search: a class with few examples is missing in some folds
                 warnings.filterwarnings("ignore", "The least populated class in y")
                 # copies: copy_X=False, for one, centres its inputs in place
-                estimator.fit(reduce(x).copy(), y.copy())
+                estimator.fit(reduce(x).copy(), codes)
         except (ValueError, TypeError, AttributeError) as error:  # scikit-learn's, for arguments and for few examples
             raise ValueError(
                 f"{self.name} cannot be fitted to {len(y)} examples: {error} If they are too few, raise first_fit."
             ) from error
-        return estimator, np.asarray(getattr(estimator, "classes_", np.unique(y)), np.int64), reduce
+        return estimator, labels, reduce
 
 
 def class_probabilities(estimator: Any, x: NDArray[Any], classes: NDArray[np.int64]) -> NDArray[np.float64]:
