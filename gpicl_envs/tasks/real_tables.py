@@ -135,7 +135,7 @@ class RealTableDistribution(EpisodeDistribution):
             draw,
             rows=torch.cat([chosen.gather(1, order), asked], 1),
             places=draw.permutation(self.n_features, substream=PLACES)[:, :n_columns],
-            signs=2.0 * draw.below(2, n_columns, substream=SIGNS) - 1.0,
+            signs=(2 * draw.below(2, n_columns, substream=SIGNS) - 1).double(),
             slots=draw.permutation(self.n_classes, substream=SLOTS)[:, : self.dataset.n_classes],
         )
 
