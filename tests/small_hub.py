@@ -37,9 +37,7 @@ class SmallHub:
         commits = self.repos[repo]
         if revision == "main":
             return self.commit_id(repo, len(commits) - 1), commits[-1]
-        return next(
-            ((revision, files) for n, files in enumerate(commits) if self.commit_id(repo, n) == revision), None
-        )
+        return next(((revision, files) for n, files in enumerate(commits) if self.commit_id(repo, n) == revision), None)
 
 
 class _Handler(BaseHTTPRequestHandler):

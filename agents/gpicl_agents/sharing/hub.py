@@ -118,7 +118,9 @@ def push_to_hub(
         with _quiet(hub), _one_line_errors(hub, repo, None):
             api = _api(hub)
             api.create_repo(repo, private=private, exist_ok=True)
-            api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"{made.name}, step {config.get('step')}")
+            api.upload_folder(
+                repo_id=repo, folder_path=folder, commit_message=f"{made.name}, step {config.get('step')}"
+            )
     return f"{api.endpoint}/{repo}"
 
 
@@ -205,8 +207,8 @@ def _one_line_errors(hub: Any, repo: str, revision: str | None) -> Iterator[None
         raise ValueError(f"{repo} has no revision {revision!r}: give a branch, a tag or a commit of it.") from None
     except errors.RepositoryNotFoundError:
         raise ValueError(
-            f"There is no {repo} at {_api(hub).endpoint}, or it is private: check the name, or log in (`hf auth login`, "
-            "or HF_TOKEN)."
+            f"There is no {repo} at {_api(hub).endpoint}, or it is private: check the name, or log in "
+            "(`hf auth login`, or HF_TOKEN)."
         ) from None
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "?")
@@ -216,7 +218,8 @@ def _one_line_errors(hub: Any, repo: str, revision: str | None) -> Iterator[None
         raise
     except Exception as error:  # of the network and the disk, of many kinds
         raise ValueError(
-            f"{repo}: the transfer was interrupted ({_first_line(error)}): run it again, and it is resumed."
+            f"{repo}: the transfer was interrupted ({_first_line(error)}): run it again. Files that arrived "
+            "whole are kept."
         ) from None
 
 

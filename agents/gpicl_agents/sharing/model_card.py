@@ -9,8 +9,8 @@ from gpicl_agents.training.problem import recorded_kwargs
 from gpicl_agents.training.run_folder import METRICS, read_metrics
 from gpicl_envs.errors import MissingDataError, shareable
 from gpicl_envs.evaluation.evaluate import evaluate_all
-from gpicl_envs.evaluation.provenance import package_versions, source_commit
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
+from gpicl_envs.evaluation.provenance import package_versions, source_commit
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.tasks import make_tasks
@@ -20,7 +20,9 @@ BASELINES = ("kernel-ridge", "knn", "majority")
 FRONT = "---\nlibrary_name: gpicl-envs\ntags: [gpicl, in-context-learning, meta-learning]\n---\n"
 
 
-def model_card(title: str, about: str, learner: Learner, facts: Sequence[tuple[str, str]], scores: Sequence[str]) -> str:
+def model_card(
+    title: str, about: str, learner: Learner, facts: Sequence[tuple[str, str]], scores: Sequence[str]
+) -> str:
     """Return a card in Markdown.
 
     Args:
@@ -31,7 +33,9 @@ def model_card(title: str, about: str, learner: Learner, facts: Sequence[tuple[s
         scores: further lines, such as tables.
     """
     n_classes = "K = 1 (real values)" if learner.n_classes == 1 else f"K = {learner.n_classes}"
-    sizes = f"`{learner.name}`, {learner.n_parameters:,} meta-trained parameters, D = {learner.n_features}, {n_classes}."
+    sizes = (
+        f"`{learner.name}`, {learner.n_parameters:,} meta-trained parameters, D = {learner.n_features}, {n_classes}."
+    )
     lines = [f"- {name}: {text}" for name, text in (("Learner", sizes), *facts)]
     return "\n".join([f"# {title}", f"{about}\n", *lines, *scores])
 
@@ -88,7 +92,9 @@ def _scores(checkpoint: Any, learner: Learner, episodes: int) -> list[str]:
     for curve in curves:
         mean, low, high = (f"{scale * float(value):.{digits}f}" for value in curve.final)
         rows.append(f"| {curve.learner} | {mean} [{low}, {high}] |")
-    head = f"\n{what} over the last examples [95 % interval], {episodes:,} episodes of unseen tasks, the same for all:\n"
+    head = (
+        f"\n{what} over the last examples [95 % interval], {episodes:,} episodes of unseen tasks, the same for all:\n"
+    )
     return [head, f"| | {tasks.name} |", "|---|--:|", *rows]
 
 

@@ -97,7 +97,9 @@ def halve(model: Any) -> None:
             continue
         name, values = weights.name, numpy_helper.to_array(weights).astype(np.float16)
         if not np.isfinite(values).all():
-            raise ValueError(f"{name} has weights above 65,504, the largest number in half precision: leave out --half.")
+            raise ValueError(
+                f"{name} has weights above 65,504, the largest number in half precision: leave out --half."
+            )
         weights.CopyFrom(numpy_helper.from_array(values, f"{name}.half"))
         casts.append(onnx.helper.make_node("Cast", [weights.name], [name], to=onnx.TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
@@ -167,7 +169,7 @@ def _stepped(session: Any, graph: Graph, x: torch.Tensor, y: torch.Tensor) -> An
     """The logits (1, N, K) of an episode, one example at a time from the state at the start."""
     kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
     types = {given.name: kinds[given.type] for given in session.get_inputs()}
-    state = {name: np.zeros(shape, types[name]) for name, shape in graph.state.items()}
+    state: dict[str, Any] = {name: np.zeros(shape, types[name]) for name, shape in graph.state.items()}
     n_classes = next(given.shape[1] for given in session.get_inputs() if given.name == "y_previous")
     labels = encoded(y, n_classes)[0]
     previous, rows = torch.zeros_like(labels[:1]), []

@@ -21,7 +21,9 @@ def learner() -> LSTM:
 def test_a_card_has_the_learner_first_and_the_scores_last(learner: LSTM):
     card = model_card("small", "Something small.", learner, [("Cost", "nothing.")], ["\nNo scores."])
     assert card.splitlines()[:3] == ["# small", "Something small.", ""]
-    assert f"- Learner: `lstm`, {learner.n_parameters:,} meta-trained parameters, D = 20, K = 4.\n- Cost: nothing." in card
+    assert (
+        f"- Learner: `lstm`, {learner.n_parameters:,} meta-trained parameters, D = 20, K = 4.\n- Cost: nothing." in card
+    )
     values = model_card("v", "", LSTM(20, 1, width=8, input_rank=4), [], [])
     assert "K = 1 (real values)." in values
 

@@ -26,9 +26,7 @@ NOT_EXPORTED = {
     "maml": "its state holds a dict|cannot trace it",
 }
 FIXED = "lstm", "gru", "outer-product-lstm", "tied-lstm", "vsml", "rl2", "rl2-transformer", "gated-deltanet"
-MODELS = sorted(
-    name for name in learner_targets() if isinstance(make_learner(name, n_features=6), torch.nn.Module)
-)
+MODELS = sorted(name for name in learner_targets() if isinstance(make_learner(name, n_features=6), torch.nn.Module))
 
 
 def small(name: str, n_classes: int = 3) -> torch.nn.Module:
@@ -75,7 +73,9 @@ def test_what_is_computed_is_what_the_learner_predicts_on_other_episodes(tmp_pat
     state = {name: np.zeros(shape, np.int64 if name == "state.n" else np.float32) for name, shape in shapes.items()}
     previous, expected = np.zeros((1, 3), np.float32), learner.predict(x, y).detach().numpy()
     for n in range(7):
-        logits, *after = session.run(json.loads(facts["outputs"]), {"x": x[:, n].numpy(), "y_previous": previous} | state)
+        logits, *after = session.run(
+            json.loads(facts["outputs"]), {"x": x[:, n].numpy(), "y_previous": previous} | state
+        )
         np.testing.assert_allclose(logits, expected[:, n], atol=TOLERANCE)
         state, previous = dict(zip(state, after, strict=True)), np.eye(3, dtype=np.float32)[y[:, n]]
 
