@@ -86,22 +86,20 @@ def graph_of_predict(learner: Any, n_examples: int) -> Graph:
         ValueError: it cannot be traced, or needs an operator that ONNX lacks.
     """
     _check_operators(learner)
-    batch = torch.export.Dim("batch", min=1)
-    open_ended = torch.export.Dim("examples", min=FEWEST, max=max(n_examples, FEWEST + 1))
-    tries: list[tuple[dict[int, Any], int]] = [({0: batch, 1: open_ended}, max(n_examples, FEWEST + 2))]
-    tries += [({0: batch}, n_examples), ({0: batch}, 1)]
+    batch, length = torch.export.Dim("batch", min=1), max(n_examples, FEWEST + 1)
+    open_ended = torch.export.Dim("examples", min=FEWEST, max=length)
+    tries: list[tuple[dict[int, Any], int, int]] = [({0: batch, 1: open_ended}, length, length)]
+    tries += [({0: batch}, n_examples, n_examples), ({0: batch}, n_examples, 1)]
     reason = ""
-    for dims, chunk in tries:
-        traced = _with_chunk(learner, chunk)
-        length = n_examples if len(dims) == 1 else max(n_examples, FEWEST + 2)
-        y = torch.zeros(2, length, dtype=torch.float32 if learner.n_classes == 1 else torch.int64)
-        x = torch.zeros(2, length, learner.n_features)
+    for dims, length, chunk in tries:
+        x, y = torch.zeros(2, length, learner.n_features), torch.zeros(2, length, dtype=torch.int64)
+        given = {"x": x, "y": y.float() if learner.n_classes == 1 else y}
         try:
-            model = _converted(_Predict(traced), {"x": x, "y": y}, {"x": dims, "y": dims}, ("logits",))
+            module = _Predict(_with_chunk(learner, chunk))
+            model = _converted(module, given, {"x": dims, "y": dims}, ("logits",))
+            return Graph(model, tuple(given), ("logits",), len(dims) == 2, {})
         except ValueError as error:
             reason = str(error)
-            continue
-        return Graph(model, ("x", "y"), ("logits",), len(dims) == 2, {})
     raise ValueError(reason)
 
 
