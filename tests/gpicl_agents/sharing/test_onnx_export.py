@@ -110,7 +110,9 @@ def test_half_precision_halves_the_file(tmp_path: Path):
 
 
 def test_a_graph_that_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gpicl_agents.sharing.onnx_export._predicted", lambda *given: np.zeros((1, 4, 3)))
+    monkeypatch.setattr(
+        "gpicl_agents.sharing.onnx_export._predicted", lambda session, graph, x, y: np.zeros((*y.shape, 3))
+    )
     with pytest.raises(ValueError, match="memoryless-mlp cannot be exported .*onnxruntime computes something else"):
         export_onnx(small("memoryless-mlp"), tmp_path / "a.onnx", n_examples=4)
     assert not (tmp_path / "a.onnx").exists()
