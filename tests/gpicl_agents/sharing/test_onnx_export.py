@@ -78,7 +78,7 @@ def test_what_is_computed_is_what_the_learner_predicts_on_other_episodes(tmp_pat
             json.loads(facts["outputs"]), {"x": x[:, n].numpy(), "y_previous": previous} | state
         )
         np.testing.assert_allclose(logits, expected[:, n], atol=TOLERANCE)
-        state, previous = dict(zip(state, after, strict=True)), np.eye(3, dtype=np.float32)[y[:, n]]
+        state, previous = dict(zip(state, after, strict=True)), np.eye(3, dtype=np.float32)[y[:, n].numpy()]
 
 
 def test_values_are_predicted_too(tmp_path: Path):
