@@ -97,7 +97,7 @@ class Learner:
         """
         previous = encoded(y, self.n_classes).roll(1, dims=1)
         previous[:, 0] = 0.0
-        state, rows = self.start(len(x)), []
+        state, rows = self.start(x.shape[0]), []
         for n in range(x.shape[1]):
             logits, state = self.step(state, x[:, n], previous[:, n])
             if not isinstance(logits, torch.Tensor):
