@@ -50,6 +50,11 @@ EQUIVALENT = {
     "KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB: 24 → 25": SPEED,
     "KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB: 1 → 2": SPEED,
     "rows, extreme = max(1, BLOCK // len(sizes)), 0: BLOCK // len(sizes) → BLOCK * len(sizes)": SPEED,
+    "kept = _kept_counts(groups.tobytes(), seed) if len(values) * RESAMPLES <= KEPT else None: "
+    "_kept_counts(groups.tobytes(), seed) if len(values) * RESAMPLES <= KEPT else None → "
+    "None if len(values) * RESAMPLES <= KEPT else _kept_counts(groups.tobytes(), seed)": SPEED,
+    "rows, extreme = max(1, BLOCK // len(sizes)), 0: 1 → 2": SPEED,
+    "for i, (key, number) in enumerate(zip(self.key, self.number, strict=True)):: True → False": "of one length",
     "WORD = 1 << 64: 1 << 64 → 1 >> 64": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: 2 → 3": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: WORD // 2 → WORD * 2": WRAPS,

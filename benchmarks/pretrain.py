@@ -16,6 +16,7 @@ from typing import Any
 import gpicl_envs
 from best_learner import DATASETS, SEED, scores, training
 from gpicl_agents.pretrained import export, load_pretrained
+from gpicl_agents.sharing.model_card import model_card
 from gpicl_agents.training.checkpoint import latest_checkpoint
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from machine import describe_machine
@@ -71,7 +72,7 @@ RECIPES = {
         "one NVIDIA H200, shared with two smaller trainings",
         "For data of any kind, small tables too: a Transformer that reads and corrects a mixture of kernel ridge "
         "regressions of three families, weighted by how well each has predicted so far (`transformer+kernels`). It is "
-        "the default of `InContextClassifier`; `benchmarks/tables.py` has its scores on tables.",
+        "the default of `InContextClassifier`; the suite `gpicl-tables-v1` has its scores on tables.",
         "the mixture `GPICL-GeneralMixture-v0` (MNIST and Digits with 2 to 10 classes, 40 %; synthetic tables, 60 %), "
         "N = 128.",
     ),
@@ -109,15 +110,13 @@ def train(recipe: Recipe, run: Path) -> None:
 
 def card(name: str, recipe: Recipe, learner: Any, found: dict[str, Any], cost: dict[str, Any], episodes: int) -> str:
     """The model card, in Markdown; every number in it was measured by this script or logged in the run."""
-    machine = describe_machine()
+    facts = (
+        ("Meta-trained on", recipe.data),
+        ("Recipe", f"`gpicl train {recipe.options}`, seed 0, {cost['steps']:,} steps; `benchmarks/pretrain.py`."),
+        ("Cost", f"{cost['seconds'] / 60:.1f} minutes on {recipe.machine} ({describe_machine()['date']})."),
+        ("Licence", "as the package; the weights learned from MNIST (see NOTICE)."),
+    )
     lines = [
-        f"# {name}",
-        recipe.about + "\n",
-        f"- Learner: `{learner.name}`, {learner.n_parameters:,} meta-trained parameters, D = 784, K = 10.",
-        f"- Meta-trained on: {recipe.data}",
-        f"- Recipe: `gpicl train {recipe.options}`, seed 0, {cost['steps']:,} steps; `benchmarks/pretrain.py`.",
-        f"- Cost: {cost['seconds'] / 60:.1f} minutes on {recipe.machine} ({machine['date']}).",
-        "- Licence: as the package; the weights learned from MNIST (see NOTICE).",
         f"\nAccuracy in % over the last ten of 100 examples [95 % interval], {episodes:,} episodes of test images, the "
         "same for all:\n",
         "| | " + " | ".join(found) + " |",
@@ -130,7 +129,7 @@ def card(name: str, recipe: Recipe, learner: Any, found: dict[str, Any], cost: d
         differences = [next(v for k, v in values.items() if f"minus {against}" in k) for values in found.values()]
         lines.append(f"| {name} minus {against} | " + " | ".join(map(cell, differences)) + " |")
     lines.append("\nMNIST: unseen tasks, unseen images. The others: datasets never seen in meta-training.")
-    return "\n".join(lines)
+    return model_card(name, recipe.about, learner, facts, lines)
 
 
 def cell(values: list[float]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from best_learner import training
 from gpicl_agents.pretrained import export, load_pretrained
+from gpicl_agents.sharing.model_card import model_card
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.suites.definitions import find_suite
@@ -78,25 +79,23 @@ def scores(learner: Any, episodes: int | None) -> dict[str, dict[str, list[str]]
 
 def card(name: str, recipe: Recipe, learner: Any, found: dict[str, Any], cost: dict[str, Any]) -> str:
     """The model card, in Markdown; every number in it was measured by this script or logged in the run."""
+    options = f"`gpicl train {recipe.options}`, seed 0, {cost['steps']:,} steps"
+    facts = (
+        ("Meta-trained on", "one-off linear functions of `GPICL-LinearRegression-v0`. Nothing else."),
+        ("Recipe", f"{options}; `benchmarks/pretrain_functions.py`."),
+        ("Cost", f"{cost['seconds'] / 60:.1f} minutes on {recipe.machine} ({describe_machine()['date']})."),
+        ("Licence", "as the package; no data were used."),
+    )
     lines = [
-        f"# {name}",
-        recipe.about + "\n",
-        f"- Learner: `{learner.name}`, {learner.n_parameters:,} meta-trained parameters, D = {learner.n_features}, "
-        "K = 1 (real values).",
-        "- Meta-trained on: one-off linear functions of `GPICL-LinearRegression-v0`. Nothing else.",
-        f"- Recipe: `gpicl train {recipe.options}`, seed 0, {cost['steps']:,} steps; "
-        "`benchmarks/pretrain_functions.py`.",
-        f"- Cost: {cost['seconds'] / 60:.1f} minutes on {recipe.machine} ({describe_machine()['date']}).",
-        "- Licence: as the package; no data were used.",
         "\nIn units of the variance of the functions' values, so that predicting 0 has an error of 1 [95 % interval]; "
         "the distance is the mean squared one between predictions, over all positions. Unseen functions, without "
-        "noise, the same for all learners:",
+        "noise, the same for all learners:"
     ]
     for cell, rows in found.items():
         lines += [f"\n| {cell} | {' | '.join(HEADS)} |", "|---|--:|--:|"]
         lines += [f"| {row} | {' | '.join(values)} |" for row, values in rows.items()]
     lines.append("\nSparse functions, networks and trees were never seen in meta-training.")
-    return "\n".join(lines)
+    return model_card(name, recipe.about, learner, facts, lines)
 
 
 if __name__ == "__main__":

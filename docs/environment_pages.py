@@ -14,6 +14,7 @@ from PIL import Image
 from docstrings import argument_table, arguments, description, sections, table
 from gpicl_envs import InContextEnv, InContextVectorEnv, TaskDistribution, load_dataset, make_learner
 from gpicl_envs.datasets import DATASETS, DatasetSpec
+from gpicl_envs.datasets.tables import TABLES, load_table
 from gpicl_envs.envs.actions import CLASSIFICATION_ACTIONS, FEEDBACKS, REGRESSION_ACTIONS, make_action_type
 from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.protocol import PROTOCOLS
@@ -171,6 +172,8 @@ def _drawn(environment: Environment) -> list[str]:
         return ["None: inputs and functions are drawn at random.", table(["", ""], rows)]
     if argument == "prior":
         return ["None: tables and the rules that label them are drawn at random."]
+    if argument == "table":
+        return [description(load_table), table(["`table=`", "from"], [(n, s.source) for n, s in TABLES.items()])]
     rows = [(f"{part['weight']:g}", _given(part)) for part in MIXTURES[name]]
     return ["That of its components:", table(["weight", "arguments"], rows)]
 
@@ -220,7 +223,8 @@ def _scores(env_id: str, folder: Path) -> list[str]:
         if records:
             picture = f"{env_id}-{path.stem}.png"
             draw_curves(group(records), [folder / picture])
-            for column in scored_columns(group(records)).values():
+            for title, column in scored_columns(group(records)).items():
+                parts += [f"**{title}**"] if column[0].suite and column[0].suite.cell in TABLES else []
                 parts += [_score_table(column), _provenance(column[0], path)]
             parts += [f"![Accuracy at every position of the episode]({picture})"]
     if parts:

@@ -10,6 +10,7 @@ from numbers import Real
 from typing import Any
 
 LONGEST = 120  # characters of a value in an error
+LONGEST_MESSAGE = 600  # characters of the message of an exception in a record
 HIDDEN = "***"  # in place of a secret: a value of these names, or what begins as the keys of well-known services do
 VALUE = r"""(?:"[^"]*"?|'[^']*'?|[^\s,;&'")\]}]+)+"""
 NAMES = r"token|secret|password|passwd|passphrase|credentials?|signature|(?:api|access|private)[_-]?key"
@@ -82,6 +83,18 @@ def _homes() -> set[str]:
     """The names of the home folder, which may be a link; none if that is the whole disk."""
     home = os.path.expanduser("~")
     return {name for name in (home, os.path.realpath(home)) if os.path.isabs(name) and os.path.dirname(name) != name}
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception as one shareable line: its type and its message, without its middle if it is long."""
+    try:
+        text = shareable(" ".join(str(error).split()))
+    except Exception:  # a learner's own exception class may be broken too
+        text = ""
+    if len(text) > LONGEST_MESSAGE:
+        half = LONGEST_MESSAGE // 2
+        text = f"{text[:half]} … ({len(text) - LONGEST_MESSAGE:,} more characters) … {text[-half:]}"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def check_choice(kind: str, given: str, valid: tuple[str, ...]) -> str:

@@ -18,10 +18,19 @@ FUNCTION_CLASSES = {
     "DecisionTree": "regression: a random tree of depth 4",
 }
 
-# What is drawn in place of a base dataset or a function: its argument and description, by name.
+# What is drawn in place of a base dataset or a function, by name: its argument, the value of that, and a description.
 OTHERS = {
-    "SyntheticTables": ("prior", "synthetic tables: 2 to 64 columns, 2 to 10 classes, rules of five kinds"),
-    "GeneralMixture": ("mixture", "a mixture of MNIST, Digits and synthetic tables, for meta-training"),
+    "SyntheticTables": (
+        "prior",
+        "SyntheticTables",
+        "synthetic tables: 2 to 64 columns, 2 to 10 classes, rules of five kinds",
+    ),
+    "GeneralMixture": (
+        "mixture",
+        "GeneralMixture",
+        "a mixture of MNIST, Digits and synthetic tables, to meta-train on",
+    ),
+    "RealTable": ("table", "iris", "100 rows of a small real table, then a query; 13 tables, iris by default"),
 }
 
 
@@ -32,7 +41,7 @@ class Environment:
     Args:
         id: for `gymnasium.make` and `make_vec`.
         description: one line for lists.
-        arguments: `dataset`, `function`, `prior` or `mixture`, which the id implies.
+        arguments: `dataset`, `function`, `prior`, `table` or `mixture`, which the id implies.
     """
 
     id: str
@@ -52,8 +61,8 @@ def environments() -> dict[str, Environment]:
         for name, description in FUNCTION_CLASSES.items()
     ]
     listed += [
-        Environment(f"GPICL-{name}-v0", description, {argument: name})
-        for name, (argument, description) in OTHERS.items()
+        Environment(f"GPICL-{name}-v0", description, {argument: value})
+        for name, (argument, value, description) in OTHERS.items()
     ]
     return {environment.id: environment for environment in listed}
 

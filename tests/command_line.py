@@ -30,6 +30,15 @@ class NotMade(Learner):
         raise TypeError("not today")
     predict = Stumbles.predict
 
+class SixtyFour(Nearest):
+    "Has a fixed number of positions, as a GPT-2."
+    def __init__(self, n_features=784, n_classes=10, length=64):
+        super().__init__(n_features, n_classes)
+        self.length = length
+    def predict(self, x, y):
+        torch.zeros(self.length)[torch.arange(y.shape[1])]
+        return super().predict(x, y)
+
 class Cheat(Learner):
     def predict(self, x, y):
         return torch.nn.functional.one_hot(y, self.n_classes).float()

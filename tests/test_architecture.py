@@ -15,8 +15,8 @@ ENVS = (
     *("learners", "evaluation", "jobs", "suites", "report", "commands", "cli"),
 )
 AGENTS = (
-    *("models", "inspection", "training", "pretrained", "estimators", "evaluations", "diagnosis", "experiments"),
-    *("quickstart", "commands"),
+    *("models", "inspection", "training", "pretrained", "sharing", "estimators", "evaluations", "diagnosis"),
+    *("experiments", "quickstart", "commands"),
 )
 BASELINES = ("classical", "gradient", "adapters", "commands")
 LAYERS = {"gpicl_envs": ENVS, "gpicl_agents": AGENTS, "gpicl_baselines": BASELINES}

@@ -22,6 +22,7 @@ import torch
 from small_data import REAL_DATA, small_arrays
 
 import gpicl_envs
+import gpicl_envs.datasets.tables
 from gpicl_agents import load_pretrained, pretrained_names
 from gpicl_agents.training.presets import PRESETS
 from gpicl_agents.training.supervised import TrainConfig, train
@@ -38,6 +39,7 @@ KEPT_OF_TASKS = (
     *("ids", "classes", "permutation"),
     *("kind", "n_columns", "n_factors", "n_active", "slots"),  # of tables
     "component",  # of mixtures
+    *("rows", "places"),  # of real tables
 )
 
 Case = dict[str, Any]
@@ -71,6 +73,7 @@ CLASSIFICATION: dict[str, dict[str, Any]] = {
     "active classes": {"dataset": "Digits", "active_classes": (2, 6), "label_noise": 0.2, "length": 60},
     "classes that share labels": {"dataset": "Digits", "n_classes": 3, "active_classes": 7, "n_tasks": 5},
     "bursty": {"dataset": "Digits", "burstiness": 3, "p_bursty": 0.5, "zipf": 1.0, "length": 22},
+    "bursts of most examples of a class": {"dataset": "Digits", "burstiness": 60, "length": 121},
     "query in context": {"dataset": "Digits", "query": "in-context", "active_classes": (2, 9), "length": 7},
     "query not in context": {
         "dataset": "Digits",
@@ -131,7 +134,9 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "GPICL-DecisionTree-v0": {"length": 5},
     "GPICL-SyntheticTables-v0": {"length": 4},
     "GPICL-GeneralMixture-v0": {"length": 4},
+    "GPICL-RealTable-v0": {"length": 4},
 }
+KEEL = [("gpicl-tables-v1", name) for name, spec in gpicl_envs.datasets.tables.TABLES.items() if not spec.loader]
 REAL = ("fashion_mnist", "kmnist_test", "cifar10_jpeg75_7k", "cifar10_lossless_4k", "omniglot_small_28")
 
 
@@ -239,11 +244,15 @@ CASES |= {f"regression: {name}": partial(of_regression, name) for name in REGRES
 CASES |= {f"tables: {name}": partial(of_tables, name) for name in TABLES}
 CASES |= {f"mixture: {name}": partial(of_mixture, name) for name in MIXTURES}
 CASES |= {f"environment: {name}": partial(of_environment, name) for name in ENVIRONMENTS}
-CASES |= {f"suite: {s.name}, {c.name}": partial(of_cell, s.name, c.name) for s in SUITES.values() for c in s.cells}
+CELLS = [(suite.name, cell.name) for suite in SUITES.values() for cell in suite.cells]
+CASES |= {f"suite: {', '.join(cell)}": partial(of_cell, *cell) for cell in CELLS if cell not in KEEL}
 CASES |= {f"learner: {name}": partial(of_learner, name) for name in learner_targets()}
 CASES |= {f"pretrained: {name}": partial(of_pretrained, name) for name in pretrained_names()}
 CASES |= {"training": of_training}
-REAL_CASES = {f"real data: {name}": partial(of_real, name) for name in REAL}
+FILES = {f"real data: {name}": f"{name}.npz" for name in REAL}
+FILES |= {f"suite: {', '.join(cell)}": f"tabular/{cell[1]}.npz" for cell in KEEL}
+REAL_CASES: dict[str, Callable[[], Case]] = {f"real data: {name}": partial(of_real, name) for name in REAL}
+REAL_CASES |= {f"suite: {', '.join(cell)}": partial(of_cell, *cell) for cell in KEEL}
 
 
 def check(name: str, found: Case) -> None:
@@ -263,8 +272,8 @@ def test_what_exists_stays_as_it_is(name: str):
 
 @pytest.mark.parametrize("name", REAL_CASES)
 def test_episodes_of_real_data_stay_as_they_are(name: str, real_data: Path):
-    if not (real_data / f"{name.removeprefix('real data: ')}.npz").is_file():
-        pytest.skip(f"{name} is not in {real_data}")
+    if not (real_data / FILES[name]).is_file():
+        pytest.skip(f"{FILES[name]} is not in {real_data}")
     check(name, REAL_CASES[name]())
 
 

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from gpicl_agents.estimators.classifier import InContextClassifier
     from gpicl_agents.estimators.regressor import InContextRegressor
     from gpicl_agents.pretrained import load_pretrained, pretrained_names
+    from gpicl_agents.sharing.hub import from_pretrained, push_to_hub
+    from gpicl_agents.sharing.onnx_export import export_onnx
     from gpicl_agents.training.config import RewardConfig, TrainConfig
     from gpicl_agents.training.reinforce import train_from_reward
     from gpicl_agents.training.supervised import train
@@ -17,8 +19,11 @@ _LAZY = {
     "InContextRegressor": "estimators.regressor",
     "RewardConfig": "training.config",
     "TrainConfig": "training.config",
+    "export_onnx": "sharing.onnx_export",
+    "from_pretrained": "sharing.hub",
     "load_pretrained": "pretrained",
     "pretrained_names": "pretrained",
+    "push_to_hub": "sharing.hub",
     "train": "training.supervised",
     "train_from_reward": "training.reinforce",
 }
@@ -28,8 +33,11 @@ __all__ = [
     "InContextRegressor",
     "RewardConfig",
     "TrainConfig",
+    "export_onnx",
+    "from_pretrained",
     "load_pretrained",
     "pretrained_names",
+    "push_to_hub",
     "train",
     "train_from_reward",
 ]

@@ -11,7 +11,6 @@ With unbalanced labels, counting them raises accuracy too: `diagnose_learner` su
 predictions explain; other classes of functions are the unseen datasets.
 """
 
-import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,7 +30,8 @@ from gpicl_agents.evaluations import (
     unseen_tasks,
 )
 from gpicl_agents.pretrained import FOLDER
-from gpicl_agents.training.checkpoint import CONFIG, find_checkpoint, read_config
+from gpicl_agents.sharing.hub import pull
+from gpicl_agents.training.problem import recorded_kwargs
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
@@ -39,8 +39,6 @@ from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import CHECKPOINT, LearnerSpec
 from gpicl_envs.registration import FUNCTION_CLASSES
 from gpicl_envs.tasks import make_tasks
-from gpicl_envs.tasks.classification import TaskDistribution
-from gpicl_envs.tasks.regression import FunctionDistribution
 
 MARGIN = 0.05  # of accuracy; an effect counts if the lower end of its 95 % interval exceeds this
 DATASETS = ("MNIST", "FashionMNIST", "KMNIST", "Digits")
@@ -165,27 +163,17 @@ def meta_training_kwargs(learner: str, **changes: Any) -> dict[str, Any]:
     """Return the arguments of the distribution that a checkpoint was meta-trained on.
 
     Args:
-        learner: as for `make_learner`. One that is not a checkpoint counts as meta-trained on MNIST, and so does one
-            of synthetic tables or a mixture, with the arguments that both have.
+        learner: as for `make_learner`. One that is not a checkpoint counts as meta-trained on MNIST (see also
+            `recorded_kwargs`).
         **changes: arguments that replace those of the checkpoint.
 
     Raises:
         ValueError: together they make no tasks; the message names the checkpoint's file.
     """
     spec = LearnerSpec.parse(learner)
+    if spec.scheme == "hf":
+        return recorded_kwargs(pull(spec.target), **changes)
     folder = str(FOLDER / spec.target) if spec.scheme == "pretrained" else spec.target
     if spec.scheme not in ("pretrained", CHECKPOINT) or not os.path.isdir(folder):
         return {"dataset": "MNIST"} | changes
-    checkpoint = find_checkpoint(folder)
-    problem = read_config(checkpoint)["training"].get("problem", {})
-    distribution = FunctionDistribution if "function" in problem else TaskDistribution
-    names = inspect.signature(distribution).parameters.keys() - {"device", "route"}
-    kwargs = {} if "function" in problem else {"dataset": "MNIST"}
-    kwargs |= {name: value for name, value in problem.items() if name in names} | changes
-    try:
-        make_tasks(**kwargs)
-    except MissingDataError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{checkpoint / CONFIG}, training.problem: {error}") from error
-    return kwargs
+    return recorded_kwargs(folder, **changes)

@@ -10,8 +10,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 from rich.console import Console
 
-from gpicl_envs.errors import check_integer, check_number, printable
-from gpicl_envs.jobs.job import one_line
+from gpicl_envs.errors import check_integer, check_number, one_line, printable
 
 Assignments = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")]
 
@@ -27,6 +26,11 @@ def show(line: object, console: Console | None = None) -> None:
     """Print text as it is, neither coloured nor cut into lines that fit the terminal, but no control characters."""
     text = "\n".join(map(printable, str(line).split("\n")))
     (console or Console()).print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_progress(line: str) -> None:
+    """Print a line to standard error, apart from results."""
+    show(line, Console(stderr=True))
 
 
 def unchecked(config: Config) -> Config:

@@ -16,6 +16,7 @@ from gpicl_envs.suites.definitions import Suite, find_suite
 def benchmark(
     learners: Annotated[Sequence[str], tyro.conf.arg(aliases=["--learner"])],
     suite: str = "gpicl-mini",
+    cell: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--cells"])] = (),
     out: Path | None = None,
     workers: int | None = None,
     ray: str | None = None,
@@ -33,7 +34,9 @@ def benchmark(
 
     Args:
         learners: names, module:Class, checkpoint folders, pretrained:NAME or sklearn:NAME; with arguments: knn,k=3.
-        suite: gpicl-mini, gpicl-v1, gpicl-table1, gpicl-robust, gpicl-robust-v2 or gpicl-regression.
+        suite: gpicl-mini, gpicl-v1, gpicl-table1, gpicl-robust, gpicl-robust-v2, gpicl-fewshot-v1,
+            gpicl-regression or gpicl-tables-v1.
+        cell: cells of the suite to run, by name, such as MNIST; all by default. The report then has these alone.
         out: folder for records.jsonl and the report; runs/SUITE by default.
         workers: processes; by default one per core on a CPU, one on a GPU.
         ray: address of a Ray cluster (auto: the one running here), instead of processes.
@@ -44,7 +47,7 @@ def benchmark(
     """
     from gpicl_envs.suites.run import benchmark as run_benchmark
 
-    chosen, folder = find_suite(suite), out or Path("runs") / suite
+    chosen, folder = find_suite(suite).only(cell), out or Path("runs") / suite
     check_integer("batch_size", batch_size, 1)
     count, threads = processes(workers, device)
     options: dict[str, Any] = {"device": device, "batch_size": batch_size, "threads": threads, "report": show}

@@ -2,23 +2,44 @@
 
 import tyro
 
-from gpicl_envs.commands.arguments import Assignments, one_line_errors, show
+from gpicl_envs.commands.arguments import Assignments, one_line_errors, show, show_progress
 from gpicl_envs.learners.registry import make_learner, parse_assignments
+from gpicl_envs.registration import find_environment
 
 
-def check(learner: tyro.conf.Positional[str], learner_kwargs: Assignments = (), seed: int = 0) -> None:
+def check(
+    learner: tyro.conf.Positional[str],
+    learner_kwargs: Assignments = (),
+    env: str | None = None,
+    env_kwargs: Assignments = (),
+    seed: int = 0,
+) -> None:
     """Check that a learner does what the interface promises, above all that it cannot see the future.
 
-    Examples: `gpicl check my_agent:MyAgent`; `gpicl check knn,k=3`.
+    On episodes as long as the environment's, so that one with too few positions fails here and not in training.
+
+    Examples: `gpicl check my_agent:MyAgent`; `gpicl check knn,k=3 --env GPICL-Digits-v0 --env-kwargs length=500`.
 
     Args:
         learner: registered name, module:Class or checkpoint folder, with arguments after commas: knn,k=3.
         learner_kwargs: arguments of the learner, such as k=3.
+        env: environment id that the learner is to meet; without it, D = 784, K = 10, and 100 examples.
+        env_kwargs: arguments that define its tasks, such as length=500.
         seed: of the trial data.
     """
-    from gpicl_envs.learners.check import check_learner
+    from gpicl_envs.learners.check import check_fit, check_learner
+    from gpicl_envs.tasks import make_tasks
+    from gpicl_envs.tasks.base import LENGTH
 
+    if env is None and env_kwargs:
+        raise ValueError("--env-kwargs are those of an environment: give --env too, such as --env GPICL-MNIST-v0.")
+    given = parse_assignments(learner_kwargs)
     with one_line_errors(learner):
-        made = make_learner(learner, **parse_assignments(learner_kwargs))
-        check_learner(made, seed=seed)
-    show(f"{made.name} passes the check: causal, deterministic, step and predict agree.")
+        if env is None:
+            made, length = make_learner(learner, **given), LENGTH
+        else:
+            tasks = make_tasks(**find_environment(env).arguments | parse_assignments(env_kwargs))
+            made, length = make_learner(learner, tasks=tasks, **given), tasks.length
+            check_fit(made, tasks)
+        check_learner(made, length=max(2, length), seed=seed, report=show_progress)
+    show(f"{made.name} passes the check on {length} examples: causal, deterministic, step and predict agree.")

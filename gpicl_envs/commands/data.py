@@ -114,15 +114,16 @@ def _verify(names: tuple[str, ...]) -> None:
             location = spec.location()
             if location is None and not names:
                 continue
+            verified = True
             if spec.files is None:
                 spec.load()
             else:
-                spec.files.verify()
+                verified = spec.files.verify()
         except (ValueError, OSError) as error:
             failed[spec.name] = " ".join(str(error).split())
             show(f"{spec.name}: {failed[spec.name]}")
         else:
-            show(f"{spec.name}: {_outcome(location)}")
+            show(f"{spec.name}: {_outcome(location, verified)}")
     for name, why in _unreadable(names, failed.values()).items():
         name = printable(Path(name))
         failed[name] = why
@@ -137,10 +138,11 @@ def _unreadable(names: tuple[str, ...], named: Iterable[str]) -> dict[str, str]:
     return {} if names else {name: why for name, why in unreadable_npz_files().items() if why not in told}
 
 
-def _outcome(location: Location | None) -> str:
+def _outcome(location: Location | None, verified: bool) -> str:
     """The outcome of a check without an error."""
     if location is None:
         return "intact"
-    if location.kind == "npz":
-        return "npz, readable, with consistent shapes and labels (no checksum of a whole .npz is known)"
-    return f"intact ({location.kind})"
+    if verified:
+        return f"intact ({location.kind})"
+    why = "no checksum of a whole .npz is known" if location.kind == "npz" else "no checksum of these files is known"
+    return f"{location.kind}, readable, with consistent shapes and labels ({why})"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from gpicl_envs.commands.arguments import Assignments, one_line_errors, show
+from gpicl_envs.commands.arguments import Assignments, one_line_errors, show, show_progress
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.jsonl import append_jsonl
 from gpicl_envs.evaluation.provenance import command_line
@@ -109,11 +109,13 @@ def _make_tasks(env: str, protocol: str, env_kwargs: dict[str, Any], device: str
 
 def _make_checked(spec: str, tasks: Any) -> Any:
     """A learner that fits the tasks and has passed its check; the oracle needs none."""
-    from gpicl_envs.learners.check import check_learner
+    from gpicl_envs.learners.check import check_learner, check_length
     from gpicl_envs.tasks.oracle import Oracle
 
     with one_line_errors(spec):
         learner = LearnerSpec.parse(spec).make_for(tasks)
         if not isinstance(learner, Oracle):
-            check_learner(learner, length=max(2, min(tasks.length, 100)))
+            check_learner(learner, length=max(2, min(tasks.length, 100)), report=show_progress)
+            if tasks.length > 100:
+                check_length(learner, tasks.length)
     return learner

@@ -136,7 +136,7 @@ class Dataset:
 
 
 class Location(NamedTuple):
-    """Where a dataset is: the kind of place (npz, torchvision, embedded, computed, memory), and its files there."""
+    """Where a dataset is: the kind of place (npz, torchvision, a form's, embedded, computed, memory), and its files."""
 
     kind: str
     paths: tuple[Path, ...] = ()
@@ -148,8 +148,8 @@ class Files(Protocol):
     def location(self) -> Location | None:
         """Return where the files are, or None if some are missing. Reads none of them."""
 
-    def verify(self) -> None:
-        """Check the files; raises `DamagedDataError`."""
+    def verify(self) -> bool:
+        """Check the files; raises `DamagedDataError`. Return whether their checksums are known."""
 
 
 def simple_name(name: str) -> str:

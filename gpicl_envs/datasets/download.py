@@ -60,13 +60,14 @@ def download(name: str, report: Report = print) -> None:
 
 
 def _intact(files: VisionFiles) -> bool:
-    if files.location() is None:
+    """Whether nothing needs to be downloaded: the files are torchvision's, or are readable in another form."""
+    location = files.location()
+    if location is None:
         return False
     try:
-        files.verify()
+        return files.verify() or not {data_folder() / name for name in files.names} & {*location.paths}
     except DamagedDataError:
         return False
-    return True
 
 
 def _download_missing(files: VisionFiles, folder: Path, report: Report) -> None:

@@ -1,7 +1,8 @@
-"""Image datasets that torchvision reads: one entry of a table each. torchvision is imported when files are decoded.
+"""Image datasets that torchvision knows: one entry of a table each. torchvision is imported when files are decoded.
 
 A dataset is found in the data folder as `NAME.npz`, or else as the files that torchvision downloads, where torchvision
-keeps them. Files are verified, decoded once, and then mapped from the cache of arrays.
+keeps them; CIFAR10, CIFAR100 and SVHN in any of their forms (`forms.py`), which need no torchvision. Files are
+verified, decoded once, and then mapped from the cache of arrays.
 """
 
 import tempfile
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpicl_envs.datasets import forms
 from gpicl_envs.datasets import torchvision_formats as formats
 from gpicl_envs.datasets.cache import Arrays, cached_arrays, content_digest, data_folder, md5_of
 from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec, Location
+from gpicl_envs.datasets.forms import Form, find_form, read_form
 from gpicl_envs.datasets.npz import load_npz, read_npz
 from gpicl_envs.datasets.torchvision_formats import Format, KnownFile
 from gpicl_envs.datasets.user import find_npz
@@ -41,7 +44,7 @@ class VisionFiles:
         shape: of one image.
         n_classes: number of classes.
         counts: examples of the train and the test split.
-        unpacked: paths that are read if `names` are missing; torchvision lists their checksums too.
+        forms: in which the files may be instead, and by which they are read; without any, torchvision's class does.
     """
 
     name: str
@@ -51,18 +54,18 @@ class VisionFiles:
     shape: tuple[int, ...]
     n_classes: int
     counts: tuple[int, int]
-    unpacked: tuple[str, ...] = ()
+    forms: tuple[Form, ...] = ()
 
     def location(self) -> Location | None:
-        """Return where NAME.npz is, or else all of torchvision's files; None if neither exists."""
+        """Return where NAME.npz is, or else the files of another form, or torchvision's; None if none exists."""
         npz = find_npz(self.name)
         if npz is not None:
             return npz.location()
-        for names in filter(None, (self.names, self.unpacked)):
-            paths = tuple(data_folder() / name for name in names)
-            if all(path.is_file() for path in paths):
-                return Location("torchvision", paths)
-        return None
+        if self.forms:
+            found = find_form(self.forms, self.name)
+            return None if found is None else found[1]
+        paths = tuple(data_folder() / name for name in self.names)
+        return Location("torchvision", paths) if all(path.is_file() for path in paths) else None
 
     def load(self) -> Dataset:
         """Return the dataset, from its verified files or from the cache of what was decoded from the same files.
@@ -75,17 +78,21 @@ class VisionFiles:
         if location.kind == "npz":
             return load_npz(location.paths[0], self.name, self.check)
         digests = [md5_of(path) for path in location.paths]
-        source = f"torchvision {self.name} {' '.join(digests)}"
-        arrays = cached_arrays(self.name, source, lambda: self._decode(location.paths, digests))
+        source = f"{location.kind} {self.name} {' '.join(digests)}"
+        arrays = cached_arrays(self.name, source, lambda: self._decode(location, digests)[0])
         return Dataset.from_arrays(self.name, arrays)
 
-    def verify(self) -> None:
-        """Check the files again, past the cache; raises as `load` does."""
+    def verify(self) -> bool:
+        """Check the files again, past the cache; raises as `load` does. Return whether their checksums are known."""
         location = self._require()
         if location.kind == "npz":
             read_npz(location.paths[0], self.check)
-        else:
-            self.check_files(location.paths, [md5_of(path) for path in location.paths])
+            return False
+        digests = [md5_of(path) for path in location.paths]
+        if self.forms:
+            return self._decode(location, digests)[1]
+        self.check_files(location.paths, digests)
+        return True
 
     def known(self) -> dict[str, KnownFile]:
         """Return what torchvision knows of the files, by file name."""
@@ -128,11 +135,12 @@ class VisionFiles:
             raise ValueError(f"{self.name} has {self.n_classes} classes, given {n_classes}.")
 
     def offline_help(self) -> str:
-        """Return a sentence on how to get the files without a network."""
+        """Return sentences on how to get the files without a network."""
+        others = f" Also read there: {', '.join(form.example(self.name) for form in self.forms)}." if self.forms else ""
         return (
             f"Without a network, put {', '.join(self.names)} (what torchvision's {self.class_name} downloads) or "
             f"{self.name}.npz (x_train, y_train, x_test, y_test) into {data_folder()}; GPICL_DATA_DIR names another "
-            "data folder."
+            f"data folder.{others}"
         )
 
     def _require(self) -> Location:
@@ -144,13 +152,44 @@ class VisionFiles:
             )
         return location
 
-    def _decode(self, paths: tuple[Path, ...], digests: Sequence[str]) -> Arrays:
-        self.check_files(paths, digests)
+    def _decode(self, location: Location, digests: Sequence[str]) -> tuple[Arrays, bool]:
+        """The arrays in the files, and whether the checksums of all files are known and right."""
+        if self.forms:
+            return self._read_form(location, digests)
+        self.check_files(location.paths, digests)
+        assert self.format.read is not None
         with tempfile.TemporaryDirectory(prefix="gpicl-") as scratch:
             cls = torchvision_class(self.class_name, self.name)
-            arrays = check_arrays(self.name, self.format.read(cls, paths, Path(scratch)))
+            arrays = check_arrays(self.name, self.format.read(cls, location.paths, Path(scratch)))
         self.check(arrays)
-        return arrays
+        return arrays, True
+
+    def _read_form(self, location: Location, digests: Sequence[str]) -> tuple[Arrays, bool]:
+        """The same for the files of a form, whose checksums need not be known: people write them again."""
+        form = next(form for form in self.forms if form.kind == location.kind)
+        found, inside = read_form(form, location.paths, self.name)
+        verified = self._known_files(location.paths, digests) or self._known_files(
+            [*map(Path, inside)], [*inside.values()]
+        )
+        try:
+            arrays = check_arrays(self.name, found)
+            self.check(arrays)
+        except ValueError as error:
+            raise DamagedDataError(f"{location.paths[0]} and what belongs to it are refused: {error}") from error
+        return arrays, verified
+
+    def _known_files(self, paths: Sequence[Path], digests: Sequence[str]) -> bool:
+        """Whether all files are torchvision's; raises `DamagedDataError` if one is not, but others are."""
+        try:
+            known = self.known()
+        except MissingDataError:
+            return False
+        listed = {file.md5 for file in known.values()}
+        if not listed & set(digests):
+            return False
+        pairs = [(path, digest) for path, digest in zip(paths, digests, strict=True) if path.name in known]
+        self.check_files(*zip(*pairs, strict=True))
+        return len(pairs) == len(paths)
 
 
 def torchvision_class(class_name: str, dataset: str) -> Any:
@@ -178,7 +217,6 @@ _MNIST = [f"{split}-{kind}-ubyte.gz" for split in ("train", "t10k") for kind in 
 _QMNIST = [f"qmnist-{split}-{kind}.gz" for split in SPLITS for kind in ("images-idx3-ubyte", "labels-idx2-int")]
 _EMNIST = ("EMNIST/raw/gzip.zip",)
 _NIST = "nist.gov/itl/products-and-services/emnist-dataset"
-_CIFAR10 = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"]
 _TORONTO = "cs.toronto.edu/~kriz/cifar.html"
 _STANFORD, _LAKE = "ufldl.stanford.edu/housenumbers", "github.com/brendenlake/omniglot"
 _OMNIGLOT = _under("omniglot-py", "images_background.zip", "images_evaluation.zip")
@@ -202,13 +240,13 @@ SPECS = (
     _spec(VisionFiles("USPS", "USPS", formats.USPS, ("usps.bz2", "usps.t.bz2"), (16, 16), 10, (7_291, 2_007)),
           "9,298 handwritten digits from envelopes, 16×16", "csie.ntu.edu.tw/~cjlin/libsvmtools", "none stated", 8),
     _spec(VisionFiles("CIFAR10", "CIFAR10", formats.CIFAR, ("cifar-10-python.tar.gz",), (32, 32, 3), 10,
-                      (50_000, 10_000), unpacked=_under("cifar-10-batches-py", *_CIFAR10)),
+                      (50_000, 10_000), forms=forms.CIFAR10),
           "60,000 small photographs in 10 classes, 32×32×3", _TORONTO, "none stated", 171),
     _spec(VisionFiles("CIFAR100", "CIFAR100", formats.CIFAR, ("cifar-100-python.tar.gz",), (32, 32, 3), 100,
-                      (50_000, 10_000), unpacked=_under("cifar-100-python", "train", "test", "meta")),
+                      (50_000, 10_000), forms=forms.CIFAR100),
           "60,000 small photographs in 100 classes, 32×32×3", _TORONTO, "none stated", 169),
     _spec(VisionFiles("SVHN", "SVHN", formats.SVHN, ("train_32x32.mat", "test_32x32.mat"), (32, 32, 3), 10,
-                      (73_257, 26_032)),
+                      (73_257, 26_032), forms=forms.SVHN),
           "99,289 house numbers from street views, 32×32×3", _STANFORD, "non-commercial use", 246),
     _spec(VisionFiles("Omniglot", "Omniglot", formats.OMNIGLOT, _OMNIGLOT, (28, 28), 1_623, (19_280, 13_180)),
           "20 drawings each of 964 characters to train, 659 others to test, 28×28", _LAKE, "MIT", 16),

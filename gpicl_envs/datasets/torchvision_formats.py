@@ -35,11 +35,11 @@ class Format:
 
     Args:
         known: torchvision's class → file name → what is known of the file.
-        read: (class, verified files, scratch folder) → x_train, y_train, x_test, y_test.
+        read: (class, verified files, scratch folder) → x_train, y_train, x_test, y_test; None if `forms.py` reads them.
     """
 
     known: Callable[[Any], dict[str, KnownFile]]
-    read: Callable[[Any, tuple[Path, ...], Path], Arrays]
+    read: Callable[[Any, tuple[Path, ...], Path], Arrays] | None = None
 
 
 def _named(x: dict[str, Any], y: dict[str, Any]) -> Arrays:
@@ -107,28 +107,12 @@ def _read_usps(cls: Any, files: tuple[Path, ...], scratch: Path) -> Arrays:
     return _named({split: data.data for split, data in read.items()}, {split: read[split].targets for split in SPLITS})
 
 
-def _read_svhn(cls: Any, files: tuple[Path, ...], scratch: Path) -> Arrays:
-    read = {split: cls(files[0].parent, split=split) for split in SPLITS}
-    images = {split: data.data.transpose(0, 2, 3, 1) for split, data in read.items()}
-    return _named(images, {split: data.labels for split, data in read.items()})
-
-
 # -- Archives of folders -----------------------------------------------------------------------------------------------
 
 
 def _known_cifar(cls: Any) -> dict[str, KnownFile]:
     inside = [*cls.train_list, *cls.test_list, (cls.meta["filename"], cls.meta["md5"])]
     return {cls.filename: KnownFile((cls.url,), cls.tgz_md5)} | {name: KnownFile((), md5) for name, md5 in inside}
-
-
-def _read_cifar(cls: Any, files: tuple[Path, ...], scratch: Path) -> Arrays:
-    """From the archive, or from its unpacked files."""
-    root = files[0].parent.parent
-    if files[0].name == cls.filename:
-        shutil.unpack_archive(files[0], scratch)
-        root = scratch
-    read = {split: cls(root, train=split == "train") for split in SPLITS}
-    return _named({split: data.data for split, data in read.items()}, {split: read[split].targets for split in SPLITS})
 
 
 def _known_omniglot(cls: Any) -> dict[str, KnownFile]:
@@ -175,6 +159,6 @@ QMNIST = Format(_known_qmnist, _read_idx)
 EMNIST_LETTERS = Format(_known_emnist, partial(_read_emnist, variant="letters", first_label=1))
 EMNIST_BALANCED = Format(_known_emnist, partial(_read_emnist, variant="balanced", first_label=0))
 USPS = Format(_known_split_list, _read_usps)
-SVHN = Format(_known_split_list, _read_svhn)
-CIFAR = Format(_known_cifar, _read_cifar)
+SVHN = Format(_known_split_list)
+CIFAR = Format(_known_cifar)
 OMNIGLOT = Format(_known_omniglot, _read_omniglot)

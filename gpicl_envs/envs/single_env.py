@@ -1,10 +1,16 @@
-"""`InContextEnv`: one episode at a time, in NumPy, as in gymnasium's own environments."""
+"""`InContextEnv`: one episode at a time, in NumPy, as in gymnasium's own environments.
 
-from dataclasses import fields
+The vector environment makes the spaces and the episodes, and `actions.py` has the rules, for both; what is here is one
+position in one episode.
+"""
+
+from dataclasses import fields, replace
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
@@ -12,6 +18,7 @@ from gpicl_envs.envs import signature_with_arguments_of
 from gpicl_envs.envs.actions import as_single_action
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.errors import UnexpectedArgumentError, check_choice, check_integer
+from gpicl_envs.rendering.frame import Frame, make_frame
 from gpicl_envs.rendering.modes import RENDER_FPS, RENDER_MODES, render
 from gpicl_envs.rendering.window import Window
 from gpicl_envs.sampling.philox import WORD
@@ -38,16 +45,28 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
                 raise UnexpectedArgumentError(
                     f"InContextEnv got an unexpected keyword argument {name!r}: it is one of gymnasium.make_vec."
                 )
-        drawn = "rgb_array" if render_mode == "human" else render_mode
-        self._batch = InContextVectorEnv(
-            1, dataset, autoreset_mode=AutoresetMode.DISABLED, render_mode=drawn, **arguments
-        )
-        self.tasks = self._batch.tasks
+        self._batch = InContextVectorEnv(1, dataset, autoreset_mode=AutoresetMode.DISABLED, **arguments)
+        self.tasks, self._action_type = self._batch.tasks, self._batch.action_type
+        self._spec: EnvSpec | None = None
+        self._position = -1  # predictions made in the current episode; −1 before the first reset
         self._window = Window(self.tasks.env_id, RENDER_FPS) if render_mode == "human" else None
         self.observation_space = self._batch.single_observation_space
         self.action_space = self._batch.single_action_space
 
     __signature__ = signature_with_arguments_of(__init__, InContextVectorEnv, leave_out=("num_envs", "autoreset_mode"))
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What `gymnasium.make` made this from, with the length of an episode as `max_episode_steps`.
+
+        The registered ids leave it open, since `length` may be given: so `make` adds no `TimeLimit`, whose truncation
+        would be a second end beside the termination.
+        """
+        return self._spec
+
+    @spec.setter
+    def spec(self, made_from: EnvSpec | None) -> None:
+        self._spec = None if made_from is None else replace(made_from, max_episode_steps=self.tasks.length)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -59,8 +78,12 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
         # Unseeded, gymnasium draws 128 bits, of which a stream takes 64.
         stream = seed if seed is not None or continues else self.np_random_seed % WORD
         observation, info = self._batch.reset(seed=stream)
+        self._position, self._task_id = 0, int(info["task_id"])
+        self._x: NDArray[np.float32] = _first(self.episode.x)
+        self._targets: NDArray[Any] = self.episode.y.cpu().numpy()  # (1, N)
+        self._predictions = np.zeros_like(self._targets[0])
         self._update_window()
-        return _first(observation), _first_info(info)
+        return _first(observation), {"task_id": self._task_id}
 
     def step(self, action: Any) -> tuple[dict[str, NDArray[np.float32]], float, bool, bool, dict[str, Any]]:
         """Predict the label of the current example.
@@ -71,15 +94,31 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
         Returns:
             Observation, reward, terminated, truncated, and {label, task_id}; no label with bandit feedback.
         """
-        actions = as_single_action(action, self._batch.action_type.shape)[None]
-        observation, reward, terminated, truncated, info = self._batch.step(actions)
+        n, rules = self._awaited(), self._action_type
+        checked, target = rules.check(as_single_action(action, rules.shape)[None]), self._targets[:, n]
+        self._predictions[n] = rules.prediction(checked)[0]
+        feedback, reward = rules.feedback_for(checked, target)[0].copy(), rules.reward(checked, target).item()
+        self._position += 1
         self._update_window()
-        return _first(observation), reward.item(), bool(terminated), bool(truncated), _first_info(info)
+        ended = self._position == len(self._x)
+        x = np.zeros_like(self._x[n]) if ended else self._x[n + 1].copy()
+        info = {"task_id": self._task_id}
+        if rules.feedback == "label":
+            info["label"] = target.item()
+        return {"x": x, "y": feedback}, reward, ended, False, info
+
+    def _awaited(self) -> int:
+        """The position of the example whose label is to be predicted."""
+        if self._position < 0:
+            raise ResetNeeded("step() before the first reset(): call reset() first.")
+        if self._position == len(self._x):
+            raise ResetNeeded("step() after the end of the episode: call reset() first.")
+        return self._position
 
     @property
     def task(self) -> Task:
         """The hidden task of the current episode, at the current example."""
-        batch = self._batch.task
+        batch = self.tasks.hidden(self.episode, np.array([self._position]))
         first = {field.name: _first(getattr(batch, field.name)) for field in fields(batch)}
         return Task(**first | {"task_id": int(batch.task_id)})
 
@@ -90,17 +129,21 @@ class InContextEnv(gymnasium.Env[dict[str, NDArray[np.float32]], Any]):
 
     def render(self) -> Any:
         """Return a (height, width, 3) uint8 array or a string, by `render_mode`; None in human mode."""
-        frames = None if self.render_mode == "human" else self._batch.render()
-        return None if frames is None else frames[0]
+        if self.render_mode is None or self.render_mode == "human":
+            return None
+        return render(self._frame(), self.render_mode)
 
     def close(self) -> None:
         """Close the window, if there is one."""
         if self._window is not None:
             self._window.close()
 
+    def _frame(self) -> Frame:
+        return make_frame(self.tasks, self.episode, 0, self._predictions[: self._position])
+
     def _update_window(self) -> None:
         if self._window is not None:
-            self._window.show(render(self._batch.frame(0), "rgb_array"))
+            self._window.show(render(self._frame(), "rgb_array"))
 
 
 def _first(value: Any) -> Any:
@@ -108,7 +151,3 @@ def _first(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _first(tensor) for name, tensor in value.items()}
     return None if value is None else value[0].cpu().numpy()
-
-
-def _first_info(info: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.item() for name, value in info.items() if not name.startswith("_")}

@@ -1,6 +1,7 @@
 """`InContextVectorEnv`: each episode is a supervised learning problem, with rewards for predictions.
 
-The dynamics are written once, here, batched, in torch; `single_env.py` is the batch of one, in NumPy.
+The rules of a step are those of `actions.py`; here they are played batched, in torch, with resets of some environments
+of the batch. `single_env.py` is the batch of one, in NumPy.
 """
 
 from typing import Any
@@ -70,6 +71,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         dataset: a registered name, the path of an .npz file, or a `Dataset`: classification problems.
         function: a class of functions, such as `"LinearRegression"`: regression problems, instead of a dataset.
         prior: `"SyntheticTables"`: classification of synthetic tables, instead of a dataset.
+        table: a small real table, such as `"iris"`: rows of it, then one query, instead of a dataset.
         mixture: a name or components of a `gpicl_envs.TaskMixture`: episodes of several kinds, instead of a dataset.
         action: how predictions are given: `"label"` (default) or `"logits"`; `"value"` for regression.
         feedback: what the agent sees after a prediction: the `"label"` or only the `"reward"`.
@@ -79,7 +81,8 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         render_mode: None, `"rgb_array"` or `"ansi"`.
         device: where the tensors live.
         **task_arguments: the variant of the learning problem: arguments of `gpicl_envs.TaskDistribution`, or, with
-            `function`, `prior` or `mixture`, of `FunctionDistribution`, `TableDistribution` or `TaskMixture`.
+            `function`, `prior`, `table` or `mixture`, of `FunctionDistribution`, `TableDistribution`,
+            `RealTableDistribution` or `TaskMixture`.
     """
 
     metadata: dict[str, Any] = {"render_modes": list(BATCH_RENDER_MODES), "render_fps": RENDER_FPS}
@@ -92,6 +95,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         *,
         function: str | None = None,
         prior: str | None = None,
+        table: str | None = None,
         mixture: Any = None,
         action: str | None = None,
         feedback: str = "label",
@@ -112,7 +116,7 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
         also = "action", "feedback", "render_mode"
-        kinds = {"dataset": dataset, "function": function, "prior": prior, "mixture": mixture}
+        kinds = {"dataset": dataset, "function": function, "prior": prior, "table": table, "mixture": mixture}
         self.tasks = make_tasks(also, **kinds, device=device, **task_arguments)
         self.device = self.tasks.device
         self.action_type = make_action_type(action, feedback, self.tasks.n_classes)

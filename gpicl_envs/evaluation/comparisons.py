@@ -3,7 +3,7 @@
 Compared records were made on the same episodes, so every difference is paired. Needs no torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -90,12 +90,33 @@ def scored(records: Sequence[Record]) -> list[ScoredRecord]:
 def best(records: Sequence[Record]) -> ScoredRecord | None:
     """Return the best record of a column, without the oracle's; None if no other learner has a score."""
     candidates = [record for record in scored(records) if not record.knows_the_task]
-    return max(candidates, key=lambda r: r.final.mean if r.larger_is_better else -r.final.mean, default=None)
+    return max(candidates, key=_goodness, default=None)
 
 
 def best_baseline(records: Sequence[Record]) -> ScoredRecord | None:
     """Return the best record of a column among the learners that were not meta-trained."""
     return best([record for record in scored(records) if record.n_parameters == 0])
+
+
+def pareto_front(records: Sequence[Record], cost: Callable[[ScoredRecord], float | None]) -> list[ScoredRecord]:
+    """Return the records that no other one beats, cheapest first: none is both as cheap and as good, and better in one.
+
+    Those of unknown cost and the oracle's are left out; the scores are the means of the final metric.
+    """
+    known = [(cost(record), record) for record in scored(records) if not record.knows_the_task]
+    costs = [(value, -_goodness(record), record) for value, record in known if value is not None]
+    front: list[ScoredRecord] = []
+    last: tuple[float, float] | None = None
+    for value, loss, record in sorted(costs, key=lambda each: each[:2]):
+        if last is None or loss < last[1] or (value, loss) == last:
+            front.append(record)
+            last = value, loss
+    return front
+
+
+def _goodness(record: ScoredRecord) -> float:
+    """The mean of the final metric, larger for better."""
+    return record.final.mean if record.larger_is_better else -record.final.mean
 
 
 def corrected_p_values(records: Sequence[Record]) -> dict[str, float]:
@@ -116,6 +137,28 @@ def regret(record: ScoredRecord, reference: ScoredRecord) -> Interval:
     """Return what is lost against the reference over a whole episode: correct predictions, or added squared error."""
     loss = np.array(reference.area_scores, np.float64) - np.array(record.area_scores, np.float64)
     return _paired_interval(loss if record.larger_is_better else -loss, record, len(record.curve.mean))
+
+
+def mean_final(records: Sequence[ScoredRecord]) -> Interval:
+    """Return the mean over the datasets of one learner's final metric, for these datasets and no others."""
+    return _combined([record.final for record in records])
+
+
+def mean_difference(records: Sequence[ScoredRecord], references: Sequence[ScoredRecord]) -> Interval:
+    """Return the mean over the datasets of the difference of two learners in the final metric, paired on episodes.
+
+    Args:
+        records: of one learner, one for each dataset.
+        references: of the other, in the same order.
+    """
+    return _combined([compare(*pair) for pair in zip(records, references, strict=True)])
+
+
+def _combined(estimates: Sequence[tuple[float, float, float]]) -> Interval:
+    """The mean of independent estimates, with the interval that theirs give (MOVER: Zou and Donner 2008)."""
+    mean, low, high = np.array(estimates, np.float64).T
+    below, above = (float(np.square(ends - mean).sum()) ** 0.5 / len(mean) for ends in (low, high))
+    return Interval(mean.mean(), mean.mean() - below, mean.mean() + above)
 
 
 def interquartile_mean(records: Sequence[ScoredRecord]) -> Interval:

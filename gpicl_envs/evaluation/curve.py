@@ -71,6 +71,7 @@ class LearningCurve:
     seed: int
     wall_seconds: float
     device: str
+    flops_per_prediction: float | None = None
     final_positions: int = LAST
     distances: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
@@ -138,6 +139,7 @@ class LearningCurve:
             area_scores=self._sums(self.scores),
             task_id=None if (self.task_id < 0).all() else self.task_id.tolist(),
             wall_seconds=round(self.wall_seconds, 3),
+            flops_per_prediction=None if self.flops_per_prediction is None else round(self.flops_per_prediction, 1),
             interval_method=METHOD,
             interval_note=few_note(self.task_id, len(self.scores)),
             **self._statistics(),

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.curve import LearningCurve, Likelihood
+from gpicl_envs.evaluation.flops import flops_per_prediction
 from gpicl_envs.evaluation.leakage import LeakageGuard, guarded_batches
 from gpicl_envs.evaluation.metrics import BINS, LAST
 from gpicl_envs.evaluation.protocol import find_protocol
@@ -177,9 +178,16 @@ class _Scorer:
             protocol=protocol,
             seed=seed,
             wall_seconds=self.seconds,
+            flops_per_prediction=self._flops(),
             device=str(learner.device),
             final_positions=self.last,
         )
+
+    def _flops(self) -> float | None:
+        """What a prediction costs, counted after all scores are known, on the guard's copy if it has one."""
+        if self.guard is None:
+            return None
+        return flops_per_prediction(self.guard.copy or self.caller, self.tasks.length)
 
 
 def _binned(confidence: torch.Tensor, correct: torch.Tensor) -> torch.Tensor:

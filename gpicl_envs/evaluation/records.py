@@ -121,6 +121,8 @@ class ScoredRecord(Record):
         area_scores: (E,) the same over all positions.
         task_id: (E,) task of each episode, −1 for one-off tasks; None if all are one-off.
         wall_seconds: time that the predictions took.
+        flops_per_prediction: floating-point operations, as `flops.py` counts them; None for unknown, as in records made
+            before this field existed.
         nll: (N,) negative log-likelihood of the label at each position, in nats. None for regression, as the next four.
         distances: reference learner such as `"optimal-ridge"` → mean squared distance of predictions to its own, over
             all positions; for regression.
@@ -150,6 +152,7 @@ class ScoredRecord(Record):
     area_scores: list[float]
     task_id: list[int] | None = None
     wall_seconds: float
+    flops_per_prediction: float | None = None
     nll: list[float] | None = None
     final_nll: Estimate | None = None
     ece: Estimate | None = None
@@ -164,7 +167,7 @@ class ScoredRecord(Record):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_least(self, 1, "final_positions")
-        _check_least(self, 0, "n_parameters", "state_size", "wall_seconds")
+        _check_least(self, 0, "n_parameters", "state_size", "wall_seconds", "flops_per_prediction")
         _check_lengths(self, self.episodes, "episodes", "final_scores", "area_scores", "task_id")
         length = len(self.curve.mean)
         if length < self.final_positions:
@@ -187,6 +190,11 @@ class ScoredRecord(Record):
         """Whether the metric is an accuracy, not a squared error."""
         return self.metric == "accuracy"
 
+    @property
+    def seconds_per_prediction(self) -> float:
+        """The time that a prediction took, of all episodes and positions together."""
+        return self.wall_seconds / (self.episodes * len(self.curve.mean))
+
 
 @dataclass(frozen=True, kw_only=True)
 class FailedRecord(Record):
@@ -199,8 +207,9 @@ class FailedRecord(Record):
 def _check_least(record: Any, least: int, *names: str) -> None:
     """Raise ValueError for a field whose value is below `least`."""
     for name in names:
-        if getattr(record, name) < least:
-            raise ValueError(f"{name}={getattr(record, name)}, but it is at least {least}")
+        value = getattr(record, name)
+        if value is not None and value < least:
+            raise ValueError(f"{name}={value}, but it is at least {least}")
 
 
 def _check_lengths(record: Any, length: int, unit: str, *names: str) -> None:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
-from gpicl_envs.errors import shareable
+from gpicl_envs.errors import one_line
 
-LONGEST = 600  # characters of a message in a record
 ATTEMPTS = 3  # to run a job whose process dies
 DIED = f"its process died, {ATTEMPTS} times: out of memory, or a crash of native code"
 
@@ -75,20 +74,3 @@ def end_with_parent() -> None:
 def too_long(time_limit: float) -> Outcome:
     """Return the outcome of a job that was stopped after `time_limit` seconds."""
     return Outcome(error=f"it took longer than the time limit (--time-limit) of {time_limit:g} s")
-
-
-def shorten(text: str) -> str:
-    """Return a text of at most `LONGEST` characters and a few words: one that is longer loses its middle."""
-    if len(text) <= LONGEST:
-        return text
-    half = LONGEST // 2
-    return f"{text[:half]} … ({len(text) - LONGEST:,} more characters) … {text[-half:]}"
-
-
-def one_line(error: BaseException) -> str:
-    """Return an exception as one shareable line: its type and its message, without its middle if it is long."""
-    try:
-        text = shorten(shareable(" ".join(str(error).split())))
-    except Exception:  # a learner's own exception class may be broken too
-        text = ""
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection, wait
 from threading import Event
 from typing import Any
 
-from gpicl_envs.jobs.job import ATTEMPTS, DIED, Job, Outcome, Runner, end_with_parent, one_line, run_job, too_long
+from gpicl_envs.errors import one_line
+from gpicl_envs.jobs.job import ATTEMPTS, DIED, Job, Outcome, Runner, end_with_parent, run_job, too_long
 
 GRACE = 5.0  # seconds that a process has to end after its job
 LIBRARIES = ("scipy.stats", "sklearn.isotonic")  # slow to import, and needed by most jobs at some point

@@ -1,7 +1,7 @@
 """The `Learner` protocol, the same for Transformers, k-NN and SGD."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -97,7 +97,7 @@ class Learner:
         """
         previous = encoded(y, self.n_classes).roll(1, dims=1)
         previous[:, 0] = 0.0
-        state, rows = self.start(len(x)), []
+        state, rows = self.start(x.shape[0]), []
         for n in range(x.shape[1]):
             logits, state = self.step(state, x[:, n], previous[:, n])
             if not isinstance(logits, torch.Tensor):
@@ -153,6 +153,13 @@ class Learner:
     def state_size(self, n_examples: int) -> int:
         """Return how many numbers the prediction after `n_examples` can read; by default, those of all examples."""
         return n_examples * (self.n_features + 1)
+
+    def critical_positions(self, length: int) -> Sequence[int]:
+        """Return the positions at which predictions begin to depend on more, such as after a refit; none by default.
+
+        `check_learner` tries them too where it cannot try many, because the learner is slow.
+        """
+        return ()
 
     def attention(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Refuse with ValueError: only Transformers have attention weights to show."""

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import os
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 LEARNERS_GROUP = "gpicl.learners"
 SCHEMES_GROUP = "gpicl.learner_schemes"
 CHECKPOINT = "checkpoint"
+OWN = "gpicl-envs"  # the package whose names no other takes
 OUTER_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
 _registered: dict[str, str] = {}
@@ -277,5 +279,19 @@ def _split_target(target: str) -> tuple[str, str]:
 
 
 def _plugins(group: str) -> dict[str, EntryPoint]:
-    """Name → entry point of a group, of all installed packages."""
-    return {point.name: point for point in entry_points(group=group)}
+    """Name → entry point of a group, of all installed packages; warns of a name that a second package gives away."""
+    found: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=group), key=lambda point: _owner(point) != OWN):
+        first = found.setdefault(point.name, point)
+        if first.value != point.value:
+            warnings.warn(
+                f"The package {_owner(point)} registers {point.name!r} ({group}) as {point.value}, but "
+                f"{_owner(first)} has that name, for {first.value}, which stays: give {point.value}, or rename it.",
+                stacklevel=2,
+            )
+    return found
+
+
+def _owner(point: EntryPoint) -> str:
+    """The name of the package that an entry point is from."""
+    return "?" if point.dist is None else point.dist.name

@@ -16,8 +16,9 @@ Columns = dict[str, list[Record]]
 
 def column_title(record: Record) -> str:
     """Return the title of a record's column: the suite's cell or the dataset, and the protocol."""
-    dataset = record.env_kwargs.get("dataset", record.env.removeprefix("GPICL-").removesuffix("-v0"))
-    return f"{record.suite.cell if record.suite else dataset}, {record.protocol}"
+    named = [record.env_kwargs[name] for name in ("dataset", "table") if name in record.env_kwargs]
+    shown = named[0] if named else record.env.removeprefix("GPICL-").removesuffix("-v0")
+    return f"{record.suite.cell if record.suite else shown}, {record.protocol}"
 
 
 def learners(columns: Columns) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from gpicl_envs.datasets.files import replacing
 from gpicl_envs.evaluation.records import ScoredRecord
 from gpicl_envs.report.columns import Columns, learners, scored_columns
+from gpicl_envs.report.costs import Cost
 from gpicl_envs.report.model import unit
 
 PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f")
@@ -79,6 +80,28 @@ def draw_state_sizes(columns: Columns, paths: Sequence[Path]) -> None:
             axes.set(xlabel="state size (numbers)", ylabel=f"final {unit(records[0]).name}, 95 % interval")
             smallest = min(record.state_size for record in records)
             axes.set(xscale="log") if smallest else axes.set(xscale="symlog", xlim=(-0.5, None))
+
+
+def draw_costs(columns: Columns, paths: Sequence[Path], cost: Cost) -> None:
+    """Draw the final score against what a prediction costs, with the Pareto front; unknown costs are left out."""
+    style_of = styles(columns)
+    known = {
+        title: [record for record in records if cost.value(record) is not None]
+        for title, records in scored_columns(columns).items()
+    }
+    with _one_panel_a_column({title: records for title, records in known.items() if records}, paths) as shown:
+        for axes, records in shown:
+            values = {id(record): cost.value(record) or 0.0 for record in records}
+            factor = unit(records[0]).factor
+            for record in records:
+                style = style_of[record.learner] | {"linestyle": "none", "marker": "o", "markersize": 5}
+                axes.plot([values[id(record)]], [factor * record.final.mean], **style)
+            front = cost.front(records)
+            steps = [values[id(record)] for record in front], [factor * record.final.mean for record in front]
+            axes.plot(*steps, drawstyle="steps-post", color="#888888", linewidth=1, zorder=0, label="Pareto front")
+            smallest = min((value for value in values.values() if value), default=1.0)
+            axes.set_xscale("log") if all(values.values()) else axes.set_xscale("symlog", linthresh=smallest)
+            axes.set(xlabel=cost.head, ylabel=f"final {unit(records[0]).name}")
 
 
 @contextmanager

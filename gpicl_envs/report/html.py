@@ -11,7 +11,8 @@ from gpicl_envs.datasets.files import write_text
 from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.evaluation.records import Record
 from gpicl_envs.report.columns import Columns, group, scored_columns
-from gpicl_envs.report.figures import draw_curves, draw_reliability, draw_state_sizes, styles
+from gpicl_envs.report.costs import COSTS
+from gpicl_envs.report.figures import draw_costs, draw_curves, draw_reliability, draw_state_sizes, styles
 from gpicl_envs.report.model import details, failures, leaderboard, sources, unit
 from gpicl_envs.report.tables import latex_table, markdown_table
 
@@ -33,7 +34,8 @@ def write_report(
 ) -> Path:
     """Write the report into a folder: `index.html`, `table.md`, `table.tex`, and the pictures as PNG and SVG files.
 
-    The pictures are `learning-curves`, `reliability` (accuracy against confidence) and `state-size`.
+    The pictures are `learning-curves`, `reliability` (accuracy against confidence), `state-size`, and `cost-ms` and
+    `cost-flop` (score against the cost of a prediction; the second only if a record knows it).
 
     Args:
         records: as `read_records` returns them; the last of a learner, environment and protocol counts.
@@ -54,7 +56,8 @@ def write_report(
         ("reliability", draw_reliability),
     ):
         draw(columns, [folder / f"{name}.png", folder / f"{name}.svg"])
-    own_pictures = {"Calibration": folder / "reliability.png", "Score against state size": folder / "state-size.png"}
+    own_pictures = _costs(columns, folder)
+    own_pictures |= {"Calibration": folder / "reliability.png", "Score against state size": folder / "state-size.png"}
     text = TEMPLATES.get_template("page.html.jinja").render(
         title=title,
         leaderboard=leaderboard(columns),
@@ -68,6 +71,16 @@ def write_report(
     page = folder / "index.html"
     write_text(page, text)
     return page
+
+
+def _costs(columns: Columns, folder: Path) -> dict[str, Path]:
+    """Draw the score against each cost that a record knows; return heading → PNG file."""
+    drawn, records = {}, [record for column in scored_columns(columns).values() for record in column]
+    for name, what, cost in zip(("cost-ms", "cost-flop"), ("time", "operations"), COSTS, strict=True):
+        if any(cost.value(record) is not None for record in records):
+            draw_costs(columns, [folder / f"{name}.png", folder / f"{name}.svg"], cost)
+            drawn[f"Score against the {what} of a prediction"] = folder / f"{name}.png"
+    return drawn
 
 
 def _embedded(pictures: Mapping[str, Path]) -> dict[str, str]:

@@ -10,34 +10,18 @@ from gpicl_envs.evaluation.comparisons import (
     best_baseline,
     compare,
     corrected_p_values,
-    interquartile_mean,
     regret,
 )
 from gpicl_envs.evaluation.intervals import few_note
 from gpicl_envs.evaluation.records import FailedRecord, Record, ScoredRecord
 from gpicl_envs.report import paper
+from gpicl_envs.report.averages import AVERAGES, TableCell, averages
 from gpicl_envs.report.columns import Columns, learners, scored_columns
+from gpicl_envs.report.costs import COSTS, NOTE
 
 DISTANCES = "Distance: mean squared distance to the predictions of a reference learner, over all positions"
 LEAD, FAILED = "lead", "failed"  # emphases of a cell
 ORACLE, PUBLISHED = "oracle", "published"  # kinds of row
-
-
-@dataclass(frozen=True)
-class TableCell:
-    """One cell.
-
-    Args:
-        text: what it shows.
-        value: the number that its column is sorted by, if it has one.
-        note: shown smaller, or in brackets.
-        emphasis: `LEAD`, for the best and those not significantly worse; `FAILED`; or empty.
-    """
-
-    text: str = ""
-    value: float | None = None
-    note: str = ""
-    emphasis: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,12 +67,12 @@ def leaderboard(columns: Columns, *, sizes: bool = True) -> Table:
 
     With `sizes` it also shows the number of each learner's parameters and the size of its state.
     """
-    means, published = _interquartile_means(columns), _published(columns)
+    means, published = averages(columns), _published(columns)
     leading = {title: _leaders(records) for title, records in columns.items()}
 
     def row(name: str, of_learner: list[TableCell], scores: list[TableCell], kind: str) -> TableRow:
         cells = [TableCell(name), *(of_learner if sizes else []), *scores]
-        return TableRow([*cells, means.get(name, TableCell())] if means else cells, kind)
+        return TableRow([*cells, *means.get(name, [TableCell()] * len(AVERAGES))] if means else cells, kind)
 
     rows = []
     for learner in learners(columns):
@@ -98,8 +82,9 @@ def leaderboard(columns: Columns, *, sizes: bool = True) -> Table:
         rows.append(row(learner, _sizes(mine.values()), scores, ORACLE if knows else ""))
     rows += [row(name, [TableCell(), TableCell()], scores, PUBLISHED) for name, scores in published.items()]
     heads = ["learner", *(["parameters", "state"] if sizes else []), *columns]
-    heads += ["interquartile mean"] if means else []
-    return Table(heads, rows, _caption(columns), f"{paper.NOTE}." if published else "")
+    heads += AVERAGES if means else []
+    caption = _caption(columns) + (" Averages are over these columns: they say nothing of others." if means else "")
+    return Table(heads, rows, caption, f"{paper.NOTE}." if published else "")
 
 
 def _score(record: Record | None, column: Sequence[Record], leads: bool) -> TableCell:
@@ -139,22 +124,6 @@ def _sizes(records: Iterable[Record | None]) -> list[TableCell]:
         if isinstance(record, ScoredRecord):
             return [TableCell(f"{size:,}", size) for size in (record.n_parameters, record.state_size)]
     return [TableCell("–"), TableCell("–")]
-
-
-def _interquartile_means(columns: Columns) -> dict[str, TableCell]:
-    """Learner → interquartile mean, if it has a score in all columns; empty for fewer than four, or regression."""
-    mine: dict[str, list[ScoredRecord]] = {}
-    for records in scored_columns(columns).values():
-        for record in records:
-            mine.setdefault(record.learner, []).append(record)
-    if len(columns) < 4 or not all(record.larger_is_better for records in mine.values() for record in records):
-        return {}
-    found = {}
-    for learner, records in mine.items():
-        if len(records) == len(columns):
-            mean, low, high = (100 * float(value) for value in interquartile_mean(records))
-            found[learner] = TableCell(f"{mean:.1f} ± {(high - low) / 2:.1f}", mean)
-    return found
 
 
 def _published(columns: Columns) -> dict[str, list[TableCell]]:
@@ -219,7 +188,8 @@ def distances(columns: Columns) -> list[str]:
 
 def details(columns: Columns) -> Table:
     """Return one row for each learner and column: every estimate of its record, and its regret to the best baseline."""
-    heads = ["learner", "column", "final", "area", "regret", "p", "NLL", "ECE", "to 50 %", "to 70 %", "seconds"]
+    heads = ["learner", "column", "final", "area", "regret", "p", "NLL", "ECE", "to 50 %", "to 70 %"]
+    heads += ["seconds", *(cost.head for cost in COSTS)]
     scored = scored_columns(columns)
     references = list(dict.fromkeys(name for rs in scored.values() for r in rs for name in r.distances or {}))
     heads += [f"distance to {name}" for name in references]
@@ -228,6 +198,7 @@ def details(columns: Columns) -> Table:
     rows = []
     for title, records in scored.items():
         p_values, baseline = corrected_p_values(records), best_baseline(records)
+        costs = [(cost, cost.front(records)) for cost in COSTS]
         for record in records:
             factor, digits, _ = unit(record)
             p = p_values.get(record.learner)
@@ -242,6 +213,7 @@ def details(columns: Columns) -> Table:
                 _estimate(record.ece, 100.0, 1),
                 *(_examples(record, level) for level in ("0.5", "0.7")),
                 TableCell(f"{record.wall_seconds:.1f}", record.wall_seconds),
+                *(TableCell(c.text(record), c.value(record), "", LEAD * (record in front)) for c, front in costs),
                 *(_estimate((record.distances or {}).get(name), 1.0, 3) for name in references),
             ]
             if returns:
@@ -252,7 +224,8 @@ def details(columns: Columns) -> Table:
         "Regret: correct predictions lost (or squared error added) over an episode, against the best learner of the "
         "column that was not meta-trained. p: no difference to the best of the column, sign-flip test with Holm's "
         "correction over all pairs. NLL in nats and expected calibration error in points, over the last positions. To "
-        "50 %, 70 %: examples seen when the accuracy (made monotone) first reaches it. Seconds: of the predictions."
+        "50 %, 70 %: examples seen when the accuracy (made monotone) first reaches it. Seconds: of all predictions. "
+        f"{NOTE}"
     )
     caption += f" {DISTANCES}." if references else ""
     if returns:

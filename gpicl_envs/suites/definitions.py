@@ -6,10 +6,11 @@ its cell's definition, and is refused if the hash does not match.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from gpicl_envs.datasets.tables import TABLES
 from gpicl_envs.errors import check_choice
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.evaluation.protocol import UNSEEN_DATASET, UNSEEN_TASK
@@ -47,6 +48,14 @@ class Cell:
         return find_environment(self.env).arguments | {"split": "test", "length": self.length} | dict(self.variant)
 
     @property
+    def learner_defaults(self) -> dict[str, Any]:
+        """Arguments that a learner gets if its class has them and its text has not.
+
+        Where the last position alone is scored, one that is fitted to the examples is fitted before that alone.
+        """
+        return {"first_fit": self.length - 1} if self.final_positions == 1 else {}
+
+    @property
     def definition(self) -> str:
         """The sha256 of everything that defines the cell."""
         return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
@@ -70,6 +79,11 @@ class Suite:
         """Return a cell by name."""
         cells = {cell.name: cell for cell in self.cells}
         return cells[check_choice(f"cell of {self.name}", name, tuple(cells))]
+
+    def only(self, names: Iterable[str]) -> "Suite":
+        """Return the suite with the cells of these names alone, as they are; with all of them without names."""
+        chosen = {self.cell(name).name for name in names}
+        return replace(self, cells=tuple(cell for cell in self.cells if not chosen or cell.name in chosen))
 
 
 def _datasets(names: Iterable[str], episodes: int, final_positions: int = LAST) -> tuple[Cell, ...]:
@@ -101,6 +115,11 @@ def _few_shot(name: str, shots: int) -> Cell:
     protocol = UNSEEN_TASK if name == "MNIST" else UNSEEN_DATASET
     variant = ("active_classes", 5), ("shots", shots)
     return Cell(f"{name}-5-way-{shots}-shot", f"GPICL-{name}-v0", protocol, 4096, 5 * shots + 1, 1, variant)
+
+
+def _table(name: str) -> Cell:
+    """A real table: 20 draws of 100 rows, and 16 queries of each."""
+    return Cell(name, "GPICL-RealTable-v0", UNSEEN_DATASET, 320, 101, final_positions=1, variant=(("table", name),))
 
 
 EVERY_DATASET = (
@@ -166,6 +185,11 @@ SUITES = {
                 _functions("TwoLayerNetwork", 101),
                 _functions("DecisionTree", 101),
             ),
+        ),
+        Suite(
+            "gpicl-tables-v1",
+            "13 small real tables: 100 rows, 16 queries, 20 times",
+            tuple(map(_table, TABLES)),
         ),
     )
 }

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from gpicl_envs.errors import MissingDataError
+from gpicl_envs.errors import MissingDataError, one_line
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 from gpicl_envs.evaluation.leakage import altered_logits
 from gpicl_envs.evaluation.provenance import Provenance, provenance
 from gpicl_envs.evaluation.records import SCHEMA, FailedRecord, Record, ScoredRecord, SuiteClaim, distinct_names
-from gpicl_envs.jobs.job import Outcome, Runner, one_line
+from gpicl_envs.jobs.job import Outcome, Runner
 from gpicl_envs.jobs.local import local_runner
 from gpicl_envs.jobs.run import Report, run_jobs
 from gpicl_envs.learners.check import check_learner
@@ -153,7 +153,7 @@ def _use_learner(
     try:
         tasks = make_tasks(**cell.arguments | {"device": device})
         random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
-        return Outcome(use(LearnerSpec.parse(spec).make_for(tasks), tasks))
+        return Outcome(use(LearnerSpec.parse(spec).make_for(tasks, **cell.learner_defaults), tasks))
     except BaseException as error:  # a learner's own code may raise anything; a real Ctrl-C does not reach a job
         return Outcome(error=one_line(error))
 

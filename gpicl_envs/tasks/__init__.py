@@ -1,4 +1,4 @@
-"""Distributions of learning problems: classification over base datasets or synthetic tables, regression, mixtures."""
+"""Distributions of learning problems: classification of base datasets or tables, regression, mixtures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,8 @@ def make_tasks(also: Sequence[str] = (), /, *, dataset: Any = DEFAULT_DATASET, *
     Args:
         also: other valid arguments, which the caller has taken, for the error of an unknown one.
         dataset: makes a `TaskDistribution`, unless one of the arguments names another kind: `function` makes a
-            `FunctionDistribution`, `prior` a `TableDistribution`, `mixture` a `TaskMixture`.
+            `FunctionDistribution`, `prior` a `TableDistribution`, `table` a `RealTableDistribution`, `mixture` a
+            `TaskMixture`.
         **arguments: of that distribution.
     """
     return make_kind(KINDS, {"dataset": dataset} | arguments, also)

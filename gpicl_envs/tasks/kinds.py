@@ -7,6 +7,7 @@ from typing import Any
 from gpicl_envs.errors import UnexpectedArgumentError, construct
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.tasks.real_tables import RealTableDistribution
 from gpicl_envs.tasks.regression import FunctionDistribution
 from gpicl_envs.tasks.tables import TableDistribution
 
@@ -22,6 +23,7 @@ SIMPLE_KINDS: Kinds = {  # all but mixtures of them: the argument that each is n
     "dataset": TaskDistribution,
     "function": FunctionDistribution,
     "prior": TableDistribution,
+    "table": RealTableDistribution,
 }
 
 

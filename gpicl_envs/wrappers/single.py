@@ -59,7 +59,7 @@ class PreviousActionAndReward(gymnasium.Wrapper[Observation, Any, Observation, A
             shown = np.zeros(int(self.action_space.n), np.float32)
             shown[int(as_single_action(action, ()))] = 1.0
         else:
-            shown = as_single_action(action, self.action_space.shape or ()).float().numpy().copy()
+            shown = as_single_action(action, self.action_space.shape or ()).astype(np.float32)
         added = {"action": shown, "reward": np.array([reward], np.float32)}
         return observation | added, reward, terminated, truncated, info
 

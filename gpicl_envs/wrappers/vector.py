@@ -17,7 +17,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 from torch.nn.functional import one_hot
 
-from gpicl_envs.envs.actions import as_tensor
+from gpicl_envs.envs.arrays import as_tensor
 from gpicl_envs.sampling.torch_modes import in_plain_mode
 from gpicl_envs.wrappers.base import Step, TorchVectorWrapper, device_of, reset_mask, to_numpy
 from gpicl_envs.wrappers.single import with_action_and_reward

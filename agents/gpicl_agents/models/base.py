@@ -32,6 +32,8 @@ from gpicl_envs.learners.base import Learner, encoded
 TOKENS = ("paired", "paper")
 DEFAULT_RANK = 64
 
+Count = int | torch.Tensor
+
 
 @dataclass
 class SequenceState:
@@ -41,13 +43,13 @@ class SequenceState:
         total: (B, D) sum of the inputs; (B, 0) for values, which need none.
         previous: (B·P, 1, rank) the last input, through each of P projections.
         memory: of the layers, for B·P sequences: a recurrent state, a matrix, or keys and values.
-        n: examples seen.
+        n: examples seen; a tensor in an exported graph, which is the same at all examples.
     """
 
     total: torch.Tensor
     previous: torch.Tensor
     memory: Any
-    n: int = 0
+    n: Count = 0
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))  # for type checkers
@@ -158,7 +160,7 @@ class SequenceAgent(Learner, nn.Module):
         Returns:
             (B, N, K) logits.
         """
-        return self.advance(self.start(len(x)), x, feedback)[0]
+        return self.advance(self.start(x.shape[0]), x, feedback)[0]
 
     def start(self, batch_size: int) -> SequenceState:
         """Return the state before the first example."""
@@ -202,7 +204,8 @@ class SequenceAgent(Learner, nn.Module):
         n, end, total = state.n, state.n + x.shape[1], state.total
         if self.n_classes > 1:
             totals = total[:, None] + x.cumsum(1)
-            x, total = x - totals / torch.arange(n + 2, end + 2, device=x.device)[:, None], totals[:, -1]
+            counts = n + torch.arange(2, x.shape[1] + 2, device=x.device)
+            x, total = x - totals / counts[:, None], totals[:, -1]
         directions = normalize(x, dim=2)
         h = self._project(directions if self.n_classes > 1 else x)
         previous = torch.cat([state.previous, h[:, :-1]], 1)
@@ -235,17 +238,20 @@ class SequenceAgent(Learner, nn.Module):
             nn.init.normal_(self.embed_previous.weight, std=rank**-0.5)
             self.first = nn.Parameter(torch.randn(self.width))  # in place of an example before the first
 
-    def embed(self, h: torch.Tensor, previous: torch.Tensor, feedback: torch.Tensor, n: int) -> torch.Tensor:
+    def embed(self, h: torch.Tensor, previous: torch.Tensor, feedback: torch.Tensor, n: Count) -> torch.Tensor:
         """Inputs and previous inputs (B·P, T, rank), feedback (B·P, T, K) → tokens (B·P, T, width) from the n-th on."""
         return self.embed_input(h) + self.embed_previous_example(previous, feedback, n)
 
-    def embed_previous_example(self, previous: torch.Tensor, feedback: torch.Tensor, n: int) -> torch.Tensor:
+    def embed_previous_example(self, previous: torch.Tensor, feedback: torch.Tensor, n: Count) -> torch.Tensor:
         """The previous example's part of the tokens: its input, unless `tokens="paper"`, and the feedback on it."""
         embedded = self.embed_label(feedback)
         if self.tokens == "paper":
             return embedded
         embedded = embedded + self.embed_previous(previous)
-        return embedded if n else embedded + pad(self.first[None, None], (0, 0, 0, feedback.shape[1] - 1))
+        if isinstance(n, int) and n:
+            return embedded
+        first = pad(self.first[None, None], (0, 0, 0, feedback.shape[1] - 1))
+        return embedded + (first if isinstance(n, int) else first * (n == 0))
 
     @property
     def _active_projections(self) -> int:

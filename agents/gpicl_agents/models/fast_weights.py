@@ -60,9 +60,10 @@ def write_and_read(
             future = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).triu(1)
             ratio = (log_gamma[..., :, None] - log_gamma[..., None, :]).masked_fill(future, -torch.inf).exp()
             if beta is not None:
-                system = beta * ratio * (k @ k.mT)  # its diagonal is taken as 1
-                not_held_yet = beta * (u - gamma * (k @ memory))
-                u = torch.linalg.solve_triangular(system, not_held_yet, upper=False, unitriangular=True)
+                u = beta * (u - gamma * (k @ memory))  # not held yet
+                if q.shape[2] > 1:  # the first of a chunk has nothing to solve for
+                    system = beta * ratio * (k @ k.mT)  # its diagonal is taken as 1
+                    u = torch.linalg.solve_triangular(system, u, upper=False, unitriangular=True)
             reads.append(gamma * (q @ memory) + (ratio * (q @ k.mT)) @ u)
             memory = gamma[:, :, -1:] * memory + (ratio[:, :, -1, :, None] * k).mT @ u
     return torch.cat(reads, 2), memory

@@ -232,13 +232,13 @@ class KernelTransformer(Transformer):
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N, K) → (B, N, K)."""
         predictions, deviations = self.ridge(x, feedback)
-        logits, _ = self.advance(self.start(len(x)), x, feedback, self._embed_predictions(predictions, deviations))
+        logits, _ = self.advance(self.start(x.shape[0]), x, feedback, self._embed_predictions(predictions, deviations))
         return logits + torch.einsum("bnhk,h->bnk", predictions, self.direct)
 
     def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(B, N, D), feedback (B, N + 1, K) up to that of the last example, (B, Q, D) → (B, Q, K)."""
         embedding = self._embed_predictions(*self.ridge(x, feedback[:, :-1]))
-        state = self.advance(super().start(len(x)), x, feedback[:, :-1], embedding)[1]
+        state = self.advance(super().start(x.shape[0]), x, feedback[:, :-1], embedding)[1]
         predictions, deviations = self.ridge.forward_queries(x, feedback[:, 1:], queries)
         embedding = self._embed_predictions(predictions, deviations)
         logits = self._advance_queries(state, feedback[:, -1], queries, embedding)

@@ -33,9 +33,9 @@ class Rows:
 
     def append(self, rows: torch.Tensor) -> "Rows":
         """(…, t, d) → n + t rows."""
-        n, end = len(self), len(self) + rows.shape[-2]
         if torch.is_grad_enabled():
             return Rows(torch.cat([self.tensor, rows], -2))
+        n, end = len(self), len(self) + rows.shape[-2]
         buffer = self._buffer
         if buffer is None or buffer.written != n or buffer.tensor.shape[-2] < end:
             room = self.tensor.new_empty((*self.tensor.shape[:-2], max(16, 2 * end), self.tensor.shape[-1]))

@@ -129,4 +129,4 @@ def split_heads(values: torch.Tensor, n_heads: int) -> torch.Tensor:
 
 def join_heads(values: torch.Tensor) -> torch.Tensor:
     """(B, H, T, d) → (B, T, H·d)."""
-    return values.transpose(1, 2).flatten(2)
+    return values.transpose(1, 2).contiguous().flatten(2)  # what flatten would do; the ONNX exporter needs it said

@@ -84,12 +84,12 @@ class MultiKernelTransformer(KernelTransformer):
     def forward(self, x: torch.Tensor, feedback: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N, K) → (B, N, K)."""
         mixture, embedding, _ = self._mix_all(x, feedback)
-        return self.advance(super(KernelTransformer, self).start(len(x)), x, feedback, embedding)[0] + mixture
+        return self.advance(super(KernelTransformer, self).start(x.shape[0]), x, feedback, embedding)[0] + mixture
 
     def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(B, N, D), feedback (B, N + 1, K) up to that of the last example, (B, Q, D) → (B, Q, K)."""
         _, embedding, error = self._mix_all(x, feedback[:, :-1], feedback[:, -1])
-        state = self.advance(super(KernelTransformer, self).start(len(x)), x, feedback[:, :-1], embedding)[1]
+        state = self.advance(super(KernelTransformer, self).start(x.shape[0]), x, feedback[:, :-1], embedding)[1]
         predictions, deviations = self.ridge.forward_queries(x, feedback[:, 1:], queries)
         mixture, embedding = self._mix(predictions, deviations, error[:, None].expand_as(deviations), x.shape[1])
         return self._advance_queries(state, feedback[:, -1], queries, embedding) + mixture

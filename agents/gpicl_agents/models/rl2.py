@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
-from gpicl_agents.models.base import TOKENS, SequenceAgent, SequenceState
+from gpicl_agents.models.base import TOKENS, Count, SequenceAgent, SequenceState
 from gpicl_agents.models.gru import GRU
 from gpicl_agents.models.transformer import Transformer
 from gpicl_envs.learners.base import Learner
@@ -41,7 +41,7 @@ class BanditAgent(SequenceAgent):
         self.embed_action = nn.Linear(self.n_classes, self.width, bias=False)
         nn.init.normal_(self.embed_action.weight)
 
-    def embed_previous_example(self, previous: torch.Tensor, feedback: torch.Tensor, n: int) -> torch.Tensor:
+    def embed_previous_example(self, previous: torch.Tensor, feedback: torch.Tensor, n: Count) -> torch.Tensor:
         """As in every sequence model, and the last action."""
         return super().embed_previous_example(previous, feedback, n) + self.embed_action(feedback.abs())
 

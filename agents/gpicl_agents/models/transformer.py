@@ -5,16 +5,17 @@ example: E_p x_{n−1} + E_y y_{n−1}, which stays in the cache, and E_x x_n, w
 """
 
 import math
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn.functional import normalize, pad, relu, scaled_dot_product_attention
 
-from gpicl_agents.models.base import TOKENS, SequenceState
+from gpicl_agents.models.base import TOKENS, Count, SequenceState
 from gpicl_agents.models.kv_cache import Rows
 from gpicl_agents.models.layers import BlockAgent, init_residual, join_heads, split_heads
+from gpicl_agents.models.state import map_state
 from gpicl_envs.errors import check_integer, check_number
 from gpicl_envs.learners.base import encoded
 
@@ -28,12 +29,10 @@ class AttentionMemory:
     Args:
         cache: keys and values of each layer, n rows (B·P, H, n, width/H) each; None at the start.
         directions: n rows (B, n, D), the centred inputs at unit norm; none without the similarity bias.
-        n: examples seen.
     """
 
     cache: list[KeysAndValues | None]
     directions: Rows
-    n: int = 0
 
 
 class Transformer(BlockAgent):
@@ -85,7 +84,7 @@ class Transformer(BlockAgent):
         name += "" if self.window is None else f"-window-{self.window}"
         return f"{name}+similarity" if self.similarity_bias else name
 
-    def embed(self, h: torch.Tensor, previous: torch.Tensor, feedback: torch.Tensor, n: int) -> torch.Tensor:
+    def embed(self, h: torch.Tensor, previous: torch.Tensor, feedback: torch.Tensor, n: Count) -> torch.Tensor:
         """As in every sequence model, with positions for `"paper"`; for `"query"` T cached tokens, then T queries."""
         if self.tokens == "query":
             return torch.cat([self.embed_previous_example(previous, feedback, n), self.embed_input(h)], 1)
@@ -93,12 +92,12 @@ class Transformer(BlockAgent):
         if self.tokens != "paper":
             return tokens
         end = n + h.shape[1]
-        if end > self.max_length:
+        if not isinstance(end, torch.Tensor) and end > self.max_length:
             raise ValueError(
                 f"tokens='paper' has learned positions for max_length={self.max_length} examples, given {end}: make "
                 "the learner with a larger max_length, or use tokens='paired'."
             )
-        return tokens + self.positions[n:end]
+        return tokens + self.positions[n + torch.arange(h.shape[1], device=h.device)]
 
     def start_memory(self, batch: int) -> AttentionMemory:
         """Return an empty cache."""
@@ -109,17 +108,18 @@ class Transformer(BlockAgent):
         self, tokens: torch.Tensor, memory: AttentionMemory, directions: torch.Tensor
     ) -> tuple[torch.Tensor, AttentionMemory]:
         """Run the blocks on the next tokens, which attend to themselves and to those in the cache."""
-        t, n, known = directions.shape[1], memory.n + directions.shape[1], memory.directions
+        t, known = directions.shape[1], memory.directions
         similarity = None
         if self.similarity_bias:  # cos(x_n, x_{i−1}) for token i, which holds example i − 1
             known = known.append(directions)
             similarity = self._for_each_projection(pad(torch.bmm(directions, known.tensor.mT)[:, :, :-1], (1, 0)))
-        mask = self._mask(t, 0 if memory.cache[0] is None else len(memory.cache[0][0]), tokens.device)
+        cached_rows = 0 if memory.cache[0] is None else memory.cache[0][0].tensor.shape[2]
+        mask = self._mask(t, cached_rows, tokens.device)
         cache: list[KeysAndValues | None] = []
         for block, cached in zip(self.blocks, memory.cache, strict=True):
             tokens, (keys, values) = block(tokens, cached, mask=mask, similarity=similarity)
-            cache.append((self._kept(keys, n), self._kept(values, n)))
-        return tokens[:, -t:], AttentionMemory(cache, known, n)
+            cache.append((self._kept(keys, t), self._kept(values, t)))
+        return tokens[:, -t:], AttentionMemory(cache, known)
 
     def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N), (B, Q, D) → (B, Q, K): the examples are read once, and each query reads the cache."""
@@ -159,7 +159,7 @@ class Transformer(BlockAgent):
 
     def forward_queries(self, x: torch.Tensor, feedback: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(B, N, D), feedback (B, N + 1, K) up to that of the last example, (B, Q, D) → (B, Q, K)."""
-        state = self.advance(self.start(len(x)), x, feedback[:, :-1])[1]
+        state = self.advance(self.start(x.shape[0]), x, feedback[:, :-1])[1]
         return self._advance_queries(state, feedback[:, -1], queries)
 
     def _advance_queries(
@@ -188,9 +188,11 @@ class Transformer(BlockAgent):
         mask = torch.ones(t, cached + t, dtype=torch.bool, device=device).tril(cached)
         return mask if self.window is None else mask.triu(cached + 1 - self.window)
 
-    def _kept(self, rows: Rows, n: int) -> Rows:
-        """Of the rows after n examples, those that a later token may read."""
-        return rows.first(n) if self.window is None else rows.last(self.window - 1)
+    def _kept(self, rows: Rows, t: int) -> Rows:
+        """Of the rows after T more examples, those that a later token may read: the last T of queries are not."""
+        if self.tokens == "query":
+            return rows.first(len(rows) - t)
+        return rows if self.window is None else rows.last(self.window - 1)
 
     def memory_size(self, n_examples: int) -> int:
         """Keys and values: 2 · layers · tokens · width."""
@@ -212,16 +214,15 @@ def _square(calls: list[torch.Tensor]) -> torch.Tensor:
 
 
 def branched(state: Any, batch: int, times: int) -> Any:
-    """Repeat the tensors in nested dataclasses, tuples and lists, of `batch` episodes (times P), for each episode."""
-    if isinstance(state, torch.Tensor):
-        groups = state.unflatten(0, (batch, -1))
+    """Repeat the tensors of a state, of `batch` episodes (times P), for each episode."""
+
+    def repeated(name: str, value: Any) -> Any:
+        if not isinstance(value, torch.Tensor):
+            return value
+        groups = value.unflatten(0, (batch, -1))
         return groups[:, None].expand(-1, times, *groups.shape[1:]).flatten(0, 2)
-    if isinstance(state, list | tuple):
-        return type(state)(branched(part, batch, times) for part in state)
-    if is_dataclass(state) and not isinstance(state, type):
-        parts = {item.name: branched(getattr(state, item.name), batch, times) for item in fields(state) if item.init}
-        return replace(state, **parts) if not isinstance(state, Rows) else Rows(parts["tensor"])
-    return state
+
+    return map_state(state, repeated)
 
 
 class AttentionBlock(nn.Module):

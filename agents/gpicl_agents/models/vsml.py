@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn.functional import linear, normalize, pad
 
-from gpicl_agents.models.base import check_value_scale
+from gpicl_agents.models.base import Count, check_value_scale
 from gpicl_agents.models.lstm import MEMORY_LENGTH, init_memory_length
 from gpicl_envs.errors import check_integer
 from gpicl_envs.learners.base import Learner, encoded
@@ -39,7 +39,7 @@ class GridState:
         total: (B, D) sum of the inputs; (B, 0) for values.
         previous: (B, p) the last projected input.
         predicted: (B, K) the last predicted probabilities, or value.
-        n: examples seen.
+        n: examples seen; a tensor in an exported graph.
     """
 
     h: torch.Tensor
@@ -47,7 +47,7 @@ class GridState:
     total: torch.Tensor
     previous: torch.Tensor
     predicted: torch.Tensor
-    n: int = 0
+    n: Count = 0
 
 
 class VSML(Learner, nn.Module):
@@ -101,7 +101,7 @@ class VSML(Learner, nn.Module):
         feedback = pad(encoded(y, self.n_classes).to(x.dtype)[:, :-1] / self.value_scale, (0, 0, 1, 0))
         count = torch.arange(2, x.shape[1] + 2, device=x.device)[:, None]
         inputs = self._project(x - x.cumsum(1) / count if self.n_classes > 1 else x)
-        state, rows = self.start(len(x)), []
+        state, rows = self.start(x.shape[0]), []
         for n in range(x.shape[1]):
             logits, state = self._tick(state, inputs[:, n], feedback[:, n])
             rows.append(logits)
@@ -140,7 +140,7 @@ class VSML(Learner, nn.Module):
 
     def _tick(self, state: GridState, inputs: torch.Tensor, feedback: torch.Tensor) -> tuple[torch.Tensor, GridState]:
         """(B, p), (B, K) → (B, K): every LSTM of the grid takes one step."""
-        b, p, k = len(inputs), self.input_rank, self.n_classes
+        b, p, k = inputs.shape[0], self.input_rank, self.n_classes
         forward = self.forward_message(state.h.mean(1))[:, None].expand(-1, p, -1, -1)
         backward = self.backward_message(state.h.mean(2))[:, :, None].expand(-1, -1, k, -1)
         of_input = torch.stack([inputs, state.previous], 2)[:, :, None].expand(-1, -1, k, -1)

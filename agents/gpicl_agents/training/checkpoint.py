@@ -33,7 +33,8 @@ FORMAT = "gpicl-checkpoint-1"
 KEEP = 2
 MODEL, CONFIG, TRAINER, CARD = "model.safetensors", "config.json", "trainer.pt", "MODEL_CARD.md"
 EXTRA = "extra_state.pt"  # what the modules' `get_extra_state` returned, other than tensors
-FILES = (MODEL, CONFIG, TRAINER, EXTRA, CARD)
+ON_A_HUB = ("README.md", ".gitattributes", "LICENSE")  # what a repository of models has beside: text, never read
+FILES = (MODEL, CONFIG, TRAINER, EXTRA, CARD, *ON_A_HUB)
 
 Folder = str | os.PathLike[str]
 

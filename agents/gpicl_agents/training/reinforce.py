@@ -221,7 +221,10 @@ def _check(learner: Any, venv: Any) -> InContextVectorEnv:
     if process_count() > 1:
         raise ValueError("Training from rewards takes one process: run it without `accelerate launch`.")
     if not isinstance(learner, SequenceAgent):
-        raise ValueError(f"train_from_reward needs a SequenceAgent of gpicl_agents, given {type(learner).__name__}.")
+        raise ValueError(
+            f"train_from_reward needs a SequenceAgent of gpicl_agents, given {type(learner).__name__}: derive it from "
+            "that class, with a module of your own as its layers (docs/training.md, From reward alone)."
+        )
     if not isinstance(env, InContextVectorEnv) or env.action != "label":
         raise ValueError(
             "train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'), not regression: actions are labels."

@@ -32,7 +32,7 @@ from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.errors import check_fraction
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
 from gpicl_envs.learners.base import Learner
-from gpicl_envs.learners.check import check_fit, check_learner
+from gpicl_envs.learners.check import check_fit, check_learner, check_length
 
 TRIAL_LENGTH = 6  # examples of the trial episodes that a learner is checked on before its first step
 
@@ -212,8 +212,9 @@ class _Trainer:
         return self.is_finished(progress) or (every > 0 and progress.step % every == 0)
 
     def _try_learner(self) -> None:
-        """Check the learner on short episodes: one that sees the future, for example, is not trained at all."""
+        """Check the learner on short episodes, and that it takes the environment's: a cheat is not trained at all."""
         try:
+            check_length(self.learner, self.env.tasks.length)
             check_learner(self.learner, batch_size=2, length=min(TRIAL_LENGTH, max(2, self.env.tasks.length)))
         except (torch.OutOfMemoryError, RuntimeError) as error:
             raise self._explained(error, 0) from error

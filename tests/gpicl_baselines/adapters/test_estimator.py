@@ -66,6 +66,53 @@ def test_an_estimator_with_few_features_sees_principal_components():
     assert isinstance(named.estimator, RidgeClassifier)
 
 
+class Strict(GaussianNB):
+    """Takes the labels 0 … k − 1 alone, as XGBoost does."""
+
+    def fit(self, X, y):  # noqa: N803
+        if sorted(set(y.tolist())) != list(range(len(set(y.tolist())))):
+            raise ValueError(f"Invalid classes inferred from unique values of `y`: {np.unique(y)}")
+        return super().fit(X, y)
+
+
+class Nameless:
+    """Has no classes_, and predicts labels alone."""
+
+    def fit(self, X, y):  # noqa: N803
+        self.X, self.y = X, y
+        return self
+
+    def predict(self, X):  # noqa: N803
+        return self.y[[((self.X - row) ** 2).sum(1).argmin() for row in X]]
+
+
+def test_estimators_see_labels_from_0_on_whatever_has_been_seen():
+    episodes = TaskDistribution("MNIST", **TASKS).sample(3, seed=4)
+    strict, plain = (EstimatorLearner(made, 16).predict(episodes.x, episodes.y) for made in (Strict(), GaussianNB()))
+    assert torch.equal(strict, plain)
+    predicted = EstimatorLearner(Nameless(), 16).predict(episodes.x, episodes.y).argmax(2)
+    for b, n in ((0, 23), (1, 9), (2, 14)):
+        nearest = (episodes.x[b, :n] - episodes.x[b, n]).square().sum(1).argmin()
+        assert predicted[b, n] == episodes.y[b, nearest]
+    check_learner(EstimatorLearner(Strict(), 6, 5), batch_size=2, length=12)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["xgboost:XGBClassifier,verbosity=0", "lightgbm:LGBMClassifier,min_child_samples=2,verbose=-1"],
+)
+def test_gradient_boosting_of_other_packages_learns(spec: str):
+    pytest.importorskip(spec.partition(":")[0], reason="an optional package of the user's")
+    tasks = TaskDistribution("Digits", split="test", length=60, n_features=64, n_classes=3)
+    learner = make_learner(f"sklearn:{spec},n_estimators=9,n_jobs=1,refit_every=19,first_fit=20", tasks=tasks)
+    assert evaluate(learner, tasks, episodes=16).final.low > 0.4
+
+
+def test_a_check_is_told_where_an_estimator_is_refitted():
+    learner = EstimatorLearner(GaussianNB(), refit_every=25)
+    assert learner.critical_positions(100) == [2, 77] and learner.critical_positions(2) == []
+
+
 def test_wrong_names_and_arguments_are_named():
     with pytest.raises(ValueError, match="Unknown scikit-learn classifier 'RandomForest'.*RandomForestClassifier"):
         make_learner("sklearn:RandomForest")

@@ -33,6 +33,16 @@ def test_a_suite_becomes_records_a_table_and_a_page_and_is_not_run_twice(folder:
     assert "2 of 4 cells are done already" in capsys.readouterr().out
 
 
+def test_one_cell_of_a_suite_is_kept_for_the_whole(folder: Path, capsys):
+    command = "benchmark --suite small --learners knn --workers 1 --out out".split()
+    main([*command, "--cell", "clusters"])
+    (record,) = read_records(folder / "out" / "records.jsonl")
+    assert record.suite.cell == "clusters"
+    main(command)
+    assert "1 of 2 cells are done already" in capsys.readouterr().out
+    assert len(read_records(folder / "out" / "records.jsonl")) == 2
+
+
 def test_a_benchmark_without_any_score_is_an_error_with_records(folder: Path, capsys):
     with pytest.raises(SystemExit) as stop:
         main("benchmark --suite small --learners rogues:Raises --workers 1".split())
@@ -46,6 +56,7 @@ def test_a_benchmark_without_any_score_is_an_error_with_records(folder: Path, ca
         ("--suite gpicl-min --learners knn", "Unknown suite 'gpicl-min'. Did you mean 'gpicl-mini'"),
         ("--suite small --learners knn kn", "Unknown learner 'kn'. Did you mean 'knn'"),
         ("--suite small --learners runs/none", "There is no folder 'runs/none'"),
+        ("--suite small --learners knn --cell cluster", "Unknown cell of small 'cluster'. Did you mean 'clusters'"),
         ("--suite small --learners knn --time-limit 0", "time_limit=0.0"),
         ("--suite small --learners knn --batch-size 0", "batch_size=0"),
         ("--suite small --learners knn --workers 0", "workers=0"),

@@ -30,9 +30,28 @@ def test_arguments_follow_the_learner_or_are_given_apart(capsys: pytest.CaptureF
     ]
 
 
+def test_check_meets_episodes_as_long_as_the_environments(folder: Path, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    main(["check", "my_agent:Nearest", "--env", "GPICL-Digits-v0", "--env-kwargs", "length=30", "n_features=9"])
+    assert "passes the check on 30 examples" in capsys.readouterr().out
+    main(["check", "least-squares", "--env", "GPICL-LinearRegression-v0", "--env-kwargs", "length=9", "n_features=4"])
+    assert "passes the check on 9 examples" in capsys.readouterr().out
+    main(["check", "my_agent:SixtyFour,length=100"])
+    assert "SixtyFour passes the check on 100 examples" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("check my_agent:SixtyFour", "SixtyFour predicts episodes of 8 examples, but not of 100"),
+        ("evaluate --learners my_agent:SixtyFour", "SixtyFour predicts episodes of 8 examples, but not of 100"),
+        (
+            "evaluate --learners my_agent:SixtyFour,length=100 --env-kwargs length=120",
+            "SixtyFour predicts episodes of 8 examples, but not of 120",
+        ),
+        ("check knn --env GPICL-MNIST-v0 --env-kwargs length=0", "length=0"),
+        ("check knn --env-kwargs length=9", "give --env too"),
+        ("check knn --env GPICL-MNST-v0", "Unknown environment 'GPICL-MNST-v0'"),
         ("check my_agent:Cheat", "Not causal: the prediction at position 0 changed with labels from position 0 on"),
         ("check my_agent:Near", "Did you mean 'Nearest'"),
         ("check knn --learner-kwargs kk=3", "unexpected keyword argument 'kk'"),

@@ -39,7 +39,7 @@ def test_the_list_shows_what_is_there_and_where(own_data: Path, monkeypatch, cap
     for name, spec in DATASETS.items():
         assert spec.env_id in row(output, name) and spec.licence in row(output, name)
     assert row(output, "MNIST").split()[2:7] == ["embedded", "28×28", "60,000", "+", "10,000"]
-    assert row(output, "CIFAR10").split()[2:4] == ["torchvision", "32×32×3"] and "171 MB" in row(output, "CIFAR10")
+    assert row(output, "CIFAR10").split()[2:4] == ["batches", "32×32×3"] and "171 MB" in row(output, "CIFAR10")
     assert row(output, "USPS").split()[2] == "npz" and "usps.npz" in output
     assert row(output, "Omniglot").split()[2] == "no" and "1,623" in row(output, "Omniglot")
     assert row(output, "flowers").split()[1:3] == ["GPICL-Array-v0", "npz"]
@@ -67,7 +67,7 @@ def test_verify_names_what_is_damaged_and_ends_with_code_2(own_data: Path, monke
     assert code == 0 and error == ""
     assert output.splitlines()[0] == "MNIST: intact (embedded)"
     assert (
-        "CIFAR10: intact (torchvision)" in output
+        "CIFAR10: intact (batches)" in output
         and "USPS: npz, readable, with consistent shapes and labels" in output
         and "SVHN" not in output
     )

@@ -14,13 +14,15 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers import TransformAction
+from gymnasium.wrappers import TimeAwareObservation, TransformAction
+from gymnasium.wrappers import vector as vector_wrappers
 
 import gpicl_envs  # noqa: F401 (registers the ids)
 from gpicl_envs.registration import environments
 from gpicl_envs.wrappers.vector import FlattenObservation, TorchToNumpy, to_numpy
 
 IDS = {env_id: "function" in environment.arguments for env_id, environment in environments().items()}
+WITHOUT_IDS = ("GPICL-GeneralMixture-v0", "GPICL-RealTable-v0")  # of tasks
 LENGTH, SMALL = 5, {"n_features": 8, "length": 5}
 VARIANTS = [(action, feedback) for action in ("label", "logits") for feedback in ("label", "reward")]
 IDS_AND_ACTIONS = [
@@ -167,7 +169,7 @@ def test_gymnasiums_processes_show_what_its_loop_shows():
 @pytest.mark.parametrize("env_id", IDS)
 def test_specs_round_trip(env_id: str):
     """As pickles and as JSON, of both kinds of environment; what comes back makes the same environment."""
-    variant = {"split": "test"} if "Mixture" in env_id else {"n_tasks": 4}
+    variant = {"split": "test"} if env_id in WITHOUT_IDS else {"n_tasks": 4}
     env = make(env_id, **variant, feedback="reward")
     again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
     assert again.spec == env.spec == pickle.loads(pickle.dumps(env.spec))
@@ -179,6 +181,43 @@ def test_specs_round_trip(env_id: str):
     assert copied.spec == batch.spec == pickle.loads(pickle.dumps(batch.spec))
     assert copied.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     assert torch.equal(batch.reset(seed=1)[0]["x"], copied.reset(seed=1)[0]["x"])
+
+
+def test_the_spec_has_the_length_of_an_episode_and_the_end_is_one():
+    """`TimeAwareObservation` needs it, among others; no `TimeLimit` adds a truncation to the termination."""
+    env = make(length=7)
+    assert env.spec.max_episode_steps == env.unwrapped.spec.max_episode_steps == 7
+    assert gymnasium.spec("GPICL-Digits-v0").max_episode_steps is None  # a length may still be given
+    timed = TimeAwareObservation(env, flatten=False, normalize_time=True)
+    times = [float(timed.reset(seed=0)[0]["time"][0])]
+    for t in range(7):
+        observation, _, terminated, truncated, _ = timed.step(0)
+        times.append(float(observation["time"][0]))
+        assert terminated is (t == 6) and truncated is False
+    assert times == pytest.approx([t / 7 for t in range(8)])
+    shots = gymnasium.make("GPICL-Digits-v0", shots=2, n_classes=3)
+    assert shots.spec.max_episode_steps == 7 == shots.unwrapped.tasks.length
+
+
+def test_an_environment_made_again_from_its_spec_ends_at_the_same_step():
+    """There, gymnasium adds a `TimeLimit` of the spec's length, unless it is told not to."""
+    spec = make(length=7).spec
+    for arguments, truncates in (({}, True), ({"max_episode_steps": -1}, False)):
+        env = gymnasium.make(spec, **arguments)
+        env.reset(seed=0)
+        ends = [env.step(0)[2:4] for _ in range(7)]
+        assert ends[:6] == [(False, False)] * 6 and ends[6] == (True, truncates)
+        assert env.spec.max_episode_steps == 7
+
+
+def test_a_prefix_imports_the_package():
+    """In a process that has not imported it, as the workers of libraries are."""
+    code = (
+        "import gymnasium; env = gymnasium.make('gpicl_envs:GPICL-Digits-v0', length=3); env.reset(seed=0); "
+        "venv = gymnasium.make_vec('gpicl_envs:GPICL-Digits-v0', num_envs=2); print(env.spec.id, venv.num_envs)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["GPICL-Digits-v0", "2"], done.stderr[-2000:]
 
 
 def continue_playing(env, action, one_by_one: bool) -> list:
@@ -205,6 +244,23 @@ def test_a_copied_environment_continues_where_it_was(kind: str, n_tasks: int | N
     twin = copier(env)
     for mine, other in zip(continue_playing(twin, action, single), continue_playing(env, action, single), strict=True):
         assert np.array_equal(mine, other)
+
+
+GYMNASIUMS_OWN = {
+    "FlattenObservation": vector_wrappers.FlattenObservation,
+    "FilterObservation": lambda env: vector_wrappers.FilterObservation(env, ["x"]),
+    "TransformObservation": lambda env: vector_wrappers.TransformObservation(env, lambda observation: observation),
+    "NormalizeObservation": lambda env: vector_wrappers.NormalizeObservation(TorchToNumpy(FlattenObservation(env.env))),
+}
+
+
+@pytest.mark.parametrize("name", GYMNASIUMS_OWN)
+def test_gymnasiums_vector_wrappers_take_the_next_step_mode(name: str):
+    """Over the end of episodes; some refuse the same step, some the observations of it."""
+    env = GYMNASIUMS_OWN[name](TorchToNumpy(make_vec(autoreset_mode="NextStep")))
+    env.reset(seed=0)
+    ends = [env.step(np.array([0, 1]))[2].all() for _ in range(2 * LENGTH + 1)]
+    assert np.flatnonzero(ends).tolist() == [LENGTH - 1, 2 * LENGTH]  # one step is the reset
 
 
 # -- stable-baselines3 -------------------------------------------------------------------------------------------------
@@ -279,13 +335,50 @@ algorithm.stop()
 """
 
 
-def test_rllibs_ppo_learns_one_fixed_problem():
-    """Ten classes and five steps: 0.5 by chance."""
+RLLIB_VECTOR = """
+import gymnasium, ray
+from ray.rllib.algorithms.ppo import PPOConfig
+from ray.tune.registry import register_env
+
+import gpicl_envs
+from gpicl_envs.wrappers.vector import FlattenObservation, TorchToNumpy
+
+
+def make(given):
+    return TorchToNumpy(FlattenObservation(gymnasium.make_vec("GPICL-Digits-v0", autoreset_mode="NextStep", **given)))
+
+
+register_env("gpicl", make)
+config = PPOConfig().environment("gpicl", env_config={"n_features": 32, "length": 5}).debugging(seed=0)
+config = config.env_runners(num_env_runners=0, num_envs_per_env_runner=4, gym_env_vectorize_mode="vector_entry_point")
+config = config.training(train_batch_size=200, minibatch_size=50, num_epochs=1)
+ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR")
+algorithm = config.build_algo()
+for _ in range(2):
+    result = algorithm.train()["env_runners"]
+    print("length", result["episode_len_min"], result["episode_len_max"])
+algorithm.stop()
+"""
+
+
+def run_rllib(code: str) -> list[str]:
+    """Lines that a program prints which uses RLlib."""
     try:
         import ray.rllib.algorithms.ppo  # noqa: F401
     except ImportError as error:
         pytest.skip(f"needs ray[rllib] ({error})")
-    done = subprocess.run([sys.executable, "-c", RLLIB], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
-    results = [[float(number) for number in line.split()] for line in done.stdout.splitlines() if line[:4] == "5.0 "]
+    return done.stdout.splitlines()
+
+
+def test_rllibs_ppo_learns_one_fixed_problem():
+    """Ten classes and five steps: 0.5 by chance."""
+    results = [[float(number) for number in line.split()] for line in run_rllib(RLLIB) if line[:4] == "5.0 "]
     assert len(results) == 12 and results[0][1] < 1.2 and results[-1][1] > 2.0
+
+
+def test_rllib_takes_the_vector_environment_that_resets_in_the_next_step():
+    """With the default mode its episodes would have another length."""
+    shown = [line.split()[1:] for line in run_rllib(RLLIB_VECTOR) if line.startswith("length")]
+    assert [[float(length) for length in row] for row in shown] == [[5.0, 5.0]] * 2

@@ -5,8 +5,10 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from small_tasks import SMALL, make, make_vec, play
+from torch_surroundings import SURROUNDINGS
 
 from gpicl_envs.datasets import DATASETS, DatasetSpec, load_dataset
 from gpicl_envs.registration import environments
@@ -70,6 +72,81 @@ def test_a_single_environment_is_the_row_of_its_seed():
             assert reward == rewards[t][i] and not truncated and terminated == (t == SMALL["length"] - 1)
             label = infos[t]["label"] if "label" in infos[t] else infos[t]["final_info"]["label"]
             assert info["label"] == label[i]
+
+
+VARIANTS = (
+    {},
+    {"n_tasks": 4},
+    {"drift_every": 2, "label_noise": 0.4},
+    {"projection": "orthogonal", "route": "matrix"},
+    {"burstiness": 1, "classes": (2, 9)},
+    {"shots": 2, "n_classes": 4, "length": 9},
+)
+EVERY_KIND = [("GPICL-Digits-v0", variant) for variant in VARIANTS]
+EVERY_KIND += [("GPICL-DecisionTree-v0", {}), (TABLES, {}), (TABLES, {"n_classes": 1}), (MIXTURE, {})]
+
+
+@pytest.mark.parametrize("surroundings", SURROUNDINGS)
+@pytest.mark.parametrize("feedback", ["label", "reward"])
+@pytest.mark.parametrize("scores", [False, True], ids=["labels", "scores"])
+@pytest.mark.parametrize(("env_id", "variant"), EVERY_KIND, ids=str)
+def test_it_has_every_bit_of_its_row(env_id: str, variant: dict, scores: bool, feedback: str, surroundings: str):
+    """Over three episodes: observations, rewards, ends, infos and hidden tasks; the types are gymnasium's."""
+    arguments = {"n_features": 8, "length": 6, "feedback": feedback} | variant
+    is_regression = "Tree" in env_id or variant.get("n_classes") == 1
+    if scores and not is_regression:
+        arguments["action"] = "logits"
+    env = gymnasium.make(env_id, **arguments).unwrapped
+    batch = gymnasium.make_vec(env_id, num_envs=5, autoreset_mode="NextStep", **arguments).unwrapped
+    shape = env.action_space.shape or ()
+    rng = np.random.default_rng(0)
+    with SURROUNDINGS[surroundings]():
+        observation, info = env.reset(seed=12)
+        expected, _ = batch.reset(seed=10)
+        for _ in range(3):
+            for t in range(env.tasks.length):
+                assert_row(observation, expected)
+                actions = rng.normal(0, 9, (5, *shape)).astype(np.float32) if shape else rng.integers(0, 4, 5)
+                observation, reward, terminated, truncated, info = env.step(actions[2])
+                expected, rewards, *_, infos = batch.step(torch.from_numpy(actions))
+                assert_row(observation, expected)
+                assert type(reward) is float and reward == rewards[2].item() and truncated is False
+                assert terminated is (t == env.tasks.length - 1)
+                assert info == {name: infos[name][2].item() for name in ("task_id", "label") if name in infos}
+                assert ("label" in info) is (feedback == "label")
+            assert_row({"task": env.task.task_id}, {"task": batch.task.task_id})
+            observation, _ = env.reset()
+            expected, *_ = batch.step(torch.from_numpy(actions))  # begins the next episode
+
+
+def assert_row(observation: dict, batch: dict) -> None:
+    for name, value in observation.items():
+        row = batch[name][2].numpy()
+        assert np.array_equal(value, row) and np.asarray(value).dtype == row.dtype
+
+
+def test_what_is_shown_may_be_changed():
+    """An observation is a copy: neither the episode nor the next observation changes with it."""
+    for env_id in ("GPICL-Digits-v0", "GPICL-DecisionTree-v0"):
+        env, other = make(env_id), make(env_id)
+        shown, kept = env.reset(seed=0)[0], other.reset(seed=0)[0]
+        zero = env.action_space.sample() * 0
+        for _ in range(SMALL["length"]):
+            assert np.array_equal(shown["x"], kept["x"]) and np.array_equal(shown["y"], kept["y"])
+            shown["x"][:], shown["y"][:] = 7.0, 7.0
+            (shown, *_), (kept, *_) = env.step(zero), other.step(zero)
+        assert torch.equal(env.unwrapped.episode.y, other.unwrapped.episode.y)
+
+
+def test_steps_out_of_order_are_refused():
+    env = make().unwrapped
+    with pytest.raises(ResetNeeded, match=r"before the first reset\(\): call reset\(\) first"):
+        env.step(0)
+    env.reset(seed=0)
+    for _ in range(SMALL["length"]):
+        env.step(0)
+    with pytest.raises(ResetNeeded, match=r"after the end of the episode: call reset\(\) first"):
+        env.step(0)
 
 
 def test_seeds_repeat_and_differ():

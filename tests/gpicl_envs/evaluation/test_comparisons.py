@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import norm, permutation_test, trim_mean
 from small_records import scored_record as record
 
+from gpicl_envs.evaluation import comparisons
 from gpicl_envs.evaluation.comparisons import (
     best,
     best_baseline,
@@ -12,9 +13,13 @@ from gpicl_envs.evaluation.comparisons import (
     corrected_p_values,
     holm,
     interquartile_mean,
+    mean_difference,
+    mean_final,
     p_value,
+    pareto_front,
     regret,
 )
+from gpicl_envs.evaluation.records import Estimate
 
 
 def test_the_sign_flip_test_is_scipy_s():
@@ -30,6 +35,13 @@ def test_more_different_sizes_than_fit_into_memory_at_once_change_nothing():
     a, b = (record(values, metric="squared_error") for values in (5 + difference, np.full(1000, 5.0)))
     expected = 2 * norm.sf(abs(difference.sum()) / np.linalg.norm(difference))
     assert p_value(a, b) == pytest.approx(expected, abs=0.02)
+    assert p_value(a, b) == p_value(a, b, seed=0) != p_value(a, b, seed=1)
+
+
+def test_equal_learners_have_a_p_of_one_however_many_blocks_there_are(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(comparisons, "BLOCK", 7)  # flips in memory at a time, so that the last block is a short one
+    a = record(np.arange(40) % 10)
+    assert p_value(a, a) == 1.0
 
 
 def test_without_a_difference_p_is_uniform():
@@ -86,6 +98,21 @@ def test_the_oracle_is_never_the_best_and_errors_are_better_if_smaller():
     assert best([small, large]) is small
 
 
+def test_the_pareto_front_is_what_no_other_is_both_as_cheap_and_as_good_as():
+    def made(name: str, cost: float, right: float, **changes):
+        return record((right, right), learner=name, wall_seconds=cost, **changes)
+
+    def front(*records) -> str:
+        return "".join(each.learner for each in pareto_front(records, lambda each: each.wall_seconds or None))
+
+    a, b, c, d = made("a", 1, 3), made("b", 2, 5), made("c", 3, 5), made("d", 4, 9)
+    assert front(d, c, b, a) == "abd" and front() == "" and front(c) == "c"
+    assert front(a, made("x", 1, 3)) == "ax" and front(a, made("x", 1, 4)) == "x" and front(b, made("x", 1, 5)) == "x"
+    assert front(a, made("o", 0.5, 9, spec="oracle"), made("u", 0, 9)) == "a"  # known and unknown
+    errors = [replace(each, metric="squared_error") for each in (a, b, c, d)]
+    assert front(*errors) == "a"
+
+
 def test_regret_counts_the_correct_predictions_lost_over_an_episode():
     assert regret(record([4, 6]), record([7, 7])).mean == pytest.approx(6)
     small, large = record([1.0, 2.0], metric="squared_error"), record([3.0, 4.0], metric="squared_error")
@@ -120,3 +147,26 @@ def test_the_differences_of_a_few_tasks_are_less_sure_than_those_of_as_many_epis
 def test_the_interquartile_mean_of_four_perfect_learners_is_not_a_point():
     mean, low, high = interquartile_mean([record([10] * 32)] * 4)
     assert mean == 1 and low < 0.999 < high
+
+
+def test_the_mean_difference_is_as_sure_as_the_differences_of_all_datasets_together():
+    """Of four datasets whose differences vary alike, half as wide as that of one."""
+    generator = np.random.default_rng(5)
+    ours, others = ([record(generator.binomial(10, p, 900)) for _ in range(4)] for p in (0.7, 0.6))
+    mean, low, high = mean_difference(ours, others)
+    each = [compare(*pair) for pair in zip(ours, others, strict=True)]
+    assert mean == pytest.approx(np.mean([one[0] for one in each])) and low < 0.1 < high
+    assert high - low == pytest.approx(np.mean([one[2] - one[1] for one in each]) / 2, rel=0.02)
+    wide = [replace(one, final=Estimate(one.final.mean, one.final.mean - 0.02, one.final.mean + 0.04)) for one in ours]
+    mean = np.mean([one.final.mean for one in ours])
+    assert mean_final(wide) == pytest.approx((mean, mean - 0.01, mean + 0.02))
+
+
+def test_pairing_over_datasets_removes_what_both_learners_share():
+    generator = np.random.default_rng(6)
+    shared = [generator.binomial(10, p, 200) for p in (0.2, 0.5, 0.7, 0.9)]
+    a, b = ([record(np.minimum(scores + step, 10)) for scores in shared] for step in (1, 0))
+    mean, low, high = mean_difference(a, b)
+    assert 0.07 < low < mean < high < 0.11
+    shuffled = [record(generator.permutation(scores)) for scores in shared]
+    assert high - low < np.subtract(*mean_difference(a, shuffled)[:0:-1]) / 2

@@ -216,7 +216,7 @@ def test_an_honest_learner_has_the_same_scores_with_answers_of_another_process(t
     assert shown == [16, 16] and [logits.shape for logits in altered] == 2 * [(16, 30, 10)]
     shown.clear()
     curve = evaluate(Counts(), tasks, altered=altered, **OPTIONS)
-    assert shown == [16, 16, 16] and (curve.scores == evaluate(Counts(), tasks, **OPTIONS).scores).all()
+    assert shown == [16, 16, 16, 1] and (curve.scores == evaluate(Counts(), tasks, **OPTIONS).scores).all()
     for wrong in (altered[:1], altered_logits(Counts(), tasks, **OPTIONS | {"seed": 4})):
         with pytest.raises((ValueError, LearnerCheckError), match="altered_logits|Not causal"):
             evaluate(Counts(), tasks, altered=wrong, **OPTIONS)
@@ -254,6 +254,7 @@ def test_the_guard_alters_a_few_episodes_of_many(tasks: TaskDistribution):
     for batch_size, altered in ((1, 32), (4, 32), (16, 32), (64, 128), (160, 320), (1000, 640)):
         shown.clear()
         evaluate(Counts(), tasks, episodes=640, batch_size=batch_size)
+        assert shown.pop() == 1  # on which its operations are counted
         assert sum(shown) == 640 + altered, batch_size
 
 

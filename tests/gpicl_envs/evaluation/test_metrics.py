@@ -87,6 +87,13 @@ def test_forgetting_and_relearning_of_made_up_scores():
         return_metrics(scores, 35)
 
 
+def test_no_learner_forgets_more_than_all():
+    scores = np.zeros((4, 70), bool)
+    scores[:3, 20:30] = True
+    forgetting = return_metrics(scores, 30).forgetting
+    assert forgetting.mean == 0.75 and forgetting.high == 1.0
+
+
 def test_the_intervals_of_forgetting_hold_the_truth():
     generator, held = np.random.default_rng(3), 0
     for _ in range(200):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from small_jobs import SmallJob
 
-from gpicl_envs.jobs.job import Outcome, one_line, run_job, too_long
+from gpicl_envs.errors import one_line
+from gpicl_envs.jobs.job import Outcome, run_job, too_long
 
 
 class Unprintable(Exception):

@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from small_records import scored_record
 
+from gpicl_envs.evaluation.provenance import Provenance
 from gpicl_envs.evaluation.records import Band, Estimate, Reliability, ScoredRecord
 from gpicl_envs.report import figures, group
+from gpicl_envs.report.costs import COSTS
 from gpicl_envs.report.figures import (
     DASHES,
     LONGEST,
     PALETTE,
+    draw_costs,
     draw_curves,
     draw_reliability,
     draw_state_sizes,
@@ -78,6 +81,32 @@ def test_a_final_score_is_drawn_against_its_state_size(smallest: int, scale: str
     assert axes.get_xscale() == scale
     places = sorted((bar.lines[0].get_xdata()[0], bar.lines[0].get_ydata()[0]) for bar in axes.containers)
     assert places == [pytest.approx((smallest, 55)), pytest.approx((1000, 55))]
+
+
+def test_scores_are_drawn_against_costs_with_the_front_of_what_is_both_cheap_and_good(drawn: list[Any]):
+    """c is dearer and worse than b; the oracle is on no front; d's operations are unknown."""
+    made = [("a", 1e3, 0.3), ("b", 1e5, 0.6), ("c", 1e6, 0.5), ("oracle", 1e4, 0.9), ("d", None, 0.8)]
+    records = [
+        scored_record((10 * mean, 10 * mean), learner=name, spec=name, flops_per_prediction=flops, wall_seconds=i + 1.0)
+        for i, (name, flops, mean) in enumerate(made)
+    ]
+    for cost in COSTS:
+        draw_costs(group(records), [], cost)
+    by_time, by_flops = (
+        {line.get_label(): line.get_xydata().tolist() for line in f.axes[0].get_lines()} for f in drawn
+    )
+    assert by_flops["Pareto front"] == [pytest.approx((1, 30)), pytest.approx((100, 60))]
+    assert by_flops["c"] == [pytest.approx((1000, 50))] and by_flops.keys() == {"a", "b", "c", "oracle", "Pareto front"}
+    ms = 1000 / 60
+    assert by_time["Pareto front"] == [pytest.approx(at) for at in ((ms, 30), (2 * ms, 60), (5 * ms, 80))]
+    assert drawn[0].axes[0].get_xscale() == "log" and drawn[0].axes[0].get_xlabel() == "ms a prediction"
+
+
+def test_times_of_two_machines_have_no_front(drawn: list[Any]):
+    records = [scored_record(learner="a"), scored_record(learner="b", provenance=Provenance("cpu", "another"))]
+    for record, flops in zip(records, (10.0, 0.0), strict=True):
+        draw_costs(group([replace(each, flops_per_prediction=flops) for each in (record, records[1])]), [], COSTS[0])
+    assert [len(f.axes[0].get_lines()[-1].get_xdata()) for f in drawn] == [0, 1]
 
 
 def test_files_are_the_same_bytes_each_time(records: list[ScoredRecord], tmp_path: Path):

@@ -13,7 +13,7 @@ from gpicl_envs.tasks.classification import TaskDistribution
 
 
 def test_class_imbalance_is_the_ratio_of_the_most_and_the_least_frequent_class():
-    tasks = TaskDistribution("MNIST", n_features=4, n_classes=5, class_imbalance=16.0, n_tasks=1, length=400)
+    tasks = TaskDistribution("MNIST", n_features=4, n_classes=5, class_imbalance=16.0, n_tasks=1, length=295)
     counts = tasks.sample(50).y.flatten().bincount().sort(descending=True).values
     odds = 16.0 ** (-np.arange(5) / 4)
     assert chisquare(counts, odds / odds.sum() * counts.sum().item()).pvalue > 1e-4
@@ -264,3 +264,22 @@ def test_active_classes_must_be_there(given: object, message: str):
 def test_a_task_of_few_classes_has_few_examples():
     with pytest.raises(ValueError, match=r"length=250 .* \(2 classes of the train split of Digits\)"):
         tasks_of(active_classes=(2, 10), length=250)
+
+
+@pytest.mark.parametrize("burstiness", [20, 60, 90])
+def test_the_examples_of_a_burst_are_distinct(burstiness: int):
+    """The smallest class of Digits has 98 images in the train split: bursts of few, of many, and of nearly all."""
+    index = tasks_of(burstiness=burstiness, length=2 * burstiness + 1).sample(20).index
+    assert all(len(row.unique()) == len(row) for row in index)
+
+
+def test_a_task_of_three_classes_may_show_all_their_examples():
+    """`active_classes` counts: the limit is that of the fewest classes, not of the most."""
+    assert len(tasks_of(active_classes=(3, 4), length=295).sample(2).index[0].unique()) == 295
+    with pytest.raises(ValueError, match=r"length=296 .* \(3 classes of the train split of Digits\)"):
+        tasks_of(active_classes=(3, 4), length=296)
+
+
+def test_a_task_of_few_classes_has_few_examples_of_its_own():
+    with pytest.raises(ValueError, match=r"from 20 to 196 \(.*; 2 classes of the train split of Digits\)"):
+        tasks_of(active_classes=(2, 10), examples_per_task=250, length=20)

@@ -93,7 +93,8 @@ def test_entries_of_the_matrix_have_variance_one_over_n_inputs():
 
 
 def test_inputs_are_the_matrix_times_the_normalised_images():
-    for arguments in ({"n_tasks": 9}, {"route": "matrix"}, {"projection": "orthogonal", "n_tasks": 9}):
+    skewed = {"n_tasks": 9, "x_spectrum": "skewed"}
+    for arguments in ({"n_tasks": 9}, {"route": "matrix"}, {"projection": "orthogonal", "n_tasks": 9}, skewed):
         tasks = TaskDistribution("MNIST", length=8, **arguments)
         episodes = tasks.sample(3)
         expected = tasks.images(episodes.index) @ tasks.projections(episodes.tasks).mT

@@ -7,7 +7,7 @@ from scipy.stats import binomtest, chisquare
 from small_tasks import base_labels, tasks_of
 
 from gpicl_envs.datasets import load_dataset
-from gpicl_envs.sampling.labels import apply_permutations, draw_permutations
+from gpicl_envs.sampling.labels import add_noise_among, apply_permutations, draw_permutations
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.tasks.classification import TaskDistribution
 
@@ -21,6 +21,19 @@ def test_label_noise_is_the_fraction_of_wrong_labels_and_spreads_evenly():
     assert binomtest(right, clean.numel(), 0.7).pvalue > 1e-4
     shift = ((episodes.y - clean) % 10)[clean != episodes.y].bincount(minlength=10)
     assert shift[0] == 0 and chisquare(shift[1:]).pvalue > 1e-4
+
+
+def test_noise_among_active_classes_is_uniform_over_the_others():
+    """Tasks of different numbers of classes in one batch: a replaced label is another active one, each as often."""
+    active = torch.tensor([[1, 0, 1, 1, 1], [0, 1, 1, 0, 0], [1, 1, 1, 1, 1]]).bool()
+    number = torch.tensor([2, 1, 4])[:, None].expand(-1, 4000)
+    streams = Streams(np.zeros(3, np.uint64), np.arange(3, dtype=np.uint64), 0, torch.device("cpu"))
+    noisy = add_noise_among(number, active, 1.0, streams)
+    for row, others in zip(noisy, ([0, 3, 4], [2], [0, 1, 2, 3]), strict=True):
+        counts = row.bincount(minlength=5)
+        assert counts[others].sum() == 4000 and (len(others) == 1 or chisquare(counts[others]).pvalue > 1e-4)
+    kept = add_noise_among(number, active, 0.25, streams) == number
+    assert binomtest(int(kept.sum()), kept.numel(), 0.75).pvalue > 1e-4
 
 
 def test_label_noise_changes_nothing_else():

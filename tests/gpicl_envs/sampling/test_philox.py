@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import kstest, norm
 
-from gpicl_envs.sampling.philox import Streams, _normal_table, philox4x64
+from gpicl_envs.sampling.philox import WORD, Streams, _normal_table, philox4x64
 
 CPU = torch.device("cpu")
 
@@ -130,3 +130,10 @@ def test_the_levels_are_the_middles_of_equal_parts():
     expected = torch.from_numpy(norm.ppf((np.arange(2**16) + 0.5) / 2**16))
     assert torch.allclose(levels, expected * (levels[-1] / expected[-1]), rtol=1e-5)
     assert torch.allclose(levels, -levels.flip(0)) and levels[-1] / expected[-1] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_word_has_64_bits():
+    last = streams(0, key=WORD - 1).words(5)
+    assert torch.equal(last, streams(0, key=2**64 - 1).words(5)) and not torch.equal(last, streams(0, key=0).words(5))
+    with pytest.raises(OverflowError):
+        streams(0, key=WORD)

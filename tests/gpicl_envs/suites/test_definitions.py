@@ -19,6 +19,7 @@ FROZEN = {
     "gpicl-robust-v2": "f2987e3b97ce241b",
     "gpicl-regression": "acb0e6e06ee39267",
     "gpicl-fewshot-v1": "59a2f3add8d0ef57",
+    "gpicl-tables-v1": "e39590ac70d2195d",
 }
 
 

@@ -28,10 +28,11 @@ from gpicl_agents.training.supervised import train
 from gpicl_envs.datasets import ARRAY_ID
 from gpicl_envs.datasets.cache import data_folder
 from gpicl_envs.datasets.files import write_text
+from gpicl_envs.errors import one_line
 from gpicl_envs.evaluation.evaluate import evaluate, evaluate_all
 from gpicl_envs.evaluation.provenance import provenance, source_commit
 from gpicl_envs.evaluation.references import find_references
-from gpicl_envs.jobs.job import Outcome, one_line
+from gpicl_envs.jobs.job import Outcome
 from gpicl_envs.learners.base import Learner, evaluating
 from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.tasks import make_tasks

@@ -1,0 +1,1 @@
+"""Learners that leave this machine: on the Hugging Face Hub, and as ONNX files."""

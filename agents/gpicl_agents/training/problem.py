@@ -1,0 +1,36 @@
+"""The tasks that a checkpoint was meta-trained on, from its record."""
+
+import inspect
+from typing import Any
+
+from gpicl_agents.training.checkpoint import CONFIG, Folder, find_checkpoint, read_config
+from gpicl_envs.errors import MissingDataError
+from gpicl_envs.tasks import make_tasks
+from gpicl_envs.tasks.classification import TaskDistribution
+from gpicl_envs.tasks.regression import FunctionDistribution
+
+
+def recorded_kwargs(folder: Folder, **changes: Any) -> dict[str, Any]:
+    """Return the arguments of the distribution that a checkpoint was meta-trained on.
+
+    Args:
+        folder: a checkpoint or run folder. One of synthetic tables or a mixture counts as meta-trained on MNIST, with
+            the arguments that both have.
+        **changes: arguments that replace those of the checkpoint.
+
+    Raises:
+        ValueError: together they make no tasks; the message names the checkpoint's file.
+    """
+    checkpoint = find_checkpoint(folder)
+    problem = read_config(checkpoint)["training"].get("problem", {})
+    distribution = FunctionDistribution if "function" in problem else TaskDistribution
+    names = inspect.signature(distribution).parameters.keys() - {"device", "route"}
+    kwargs = {} if "function" in problem else {"dataset": "MNIST"}
+    kwargs |= {name: value for name, value in problem.items() if name in names} | changes
+    try:
+        make_tasks(**kwargs)
+    except MissingDataError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{checkpoint / CONFIG}, training.problem: {error}") from error
+    return kwargs

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+import pytest
+
+from gpicl_agents.models.lstm import LSTM
+from gpicl_agents.training.checkpoint import save_checkpoint
+from gpicl_agents.training.problem import recorded_kwargs
+
+
+def test_what_a_checkpoint_records_makes_its_tasks(tmp_path: Path):
+    problem = {"dataset": "Digits", "length": 7, "batch_size": 3, "learner's width": 8}
+    save_checkpoint(tmp_path, LSTM(6, 3, width=8, input_rank=4), {"step": 1}, {"problem": problem})
+    assert recorded_kwargs(tmp_path) == {"dataset": "Digits", "length": 7}
+    assert recorded_kwargs(tmp_path, length=9, n_tasks=2) == {"dataset": "Digits", "length": 9, "n_tasks": 2}
+    with pytest.raises(ValueError, match=r"config\.json, training\.problem: .*length=-1"):
+        recorded_kwargs(tmp_path, length=-1)
