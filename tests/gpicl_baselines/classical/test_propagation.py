@@ -21,3 +21,8 @@ def test_label_propagation_agrees_with_scikit_learn(episodes: Episodes):
         expected = np.zeros(10)
         expected[model.classes_] = model.label_distributions_[-1]
         assert logits[b, n].exp().numpy() == pytest.approx((n * expected + 1) / (n + 10), abs=1e-5)
+
+
+def test_a_node_keeps_something_of_its_own():
+    with pytest.raises(ValueError, match="alpha=1 is not allowed: give a number from 0 to 1, without 1"):
+        make_learner("label-propagation", alpha=1)
