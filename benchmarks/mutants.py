@@ -67,6 +67,14 @@ EQUIVALENT = {
     "KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB: 1 << 24 → 1 >> 24": SPEED,
     "kept = _kept_counts(groups.tobytes(), seed) if len(values) * RESAMPLES <= KEPT else None: "
     "len(values) * RESAMPLES → len(values) / RESAMPLES": SPEED,
+    "steps = math.ceil(math.log(2 / PRECISION) / math.log((condition + 1) / max(condition - 1, 1e-9))): "
+    "1e-09 → 0.2500000015": SPEED,
+    "steps = math.ceil(math.log(2 / PRECISION) / math.log((condition + 1) / max(condition - 1, 1e-9))): "
+    "math.log(2 / PRECISION) / math.log((condition + 1) / max(condition - 1, 1e-09)) → "
+    "math.log(2 / PRECISION) * math.log((condition + 1) / max(condition - 1, 1e-09))": SPEED,
+    "return zeros.long() - 1, zeros: zeros.long() - 1 → zeros.long() + 1": "not shown where nothing was predicted",
+    "self._position = np.full(num_envs, -1)  # predictions made in the current episode; −1 before the first reset: "
+    "1 → 2": "any number below 0",
     "flat = values.reshape(len(values), -1): 1 → 2": "NumPy takes any negative size for -1",
     "blocks = torch.arange(1, -(-n_words // 4) + 1, device=self.device): 1 → 2": "more words than are kept",
     "restart = ((step * progress).sum((1, 2), keepdim=True) > 0).float(): "
