@@ -55,6 +55,11 @@ EQUIVALENT = {
     "None if len(values) * RESAMPLES <= KEPT else _kept_counts(groups.tobytes(), seed)": SPEED,
     "rows, extreme = max(1, BLOCK // len(sizes)), 0: 1 → 2": SPEED,
     "for i, (key, number) in enumerate(zip(self.key, self.number, strict=True)):: True → False": "of one length",
+    "for number, (run, places) in enumerate(zip(self.runs, self._places, strict=True)):: True → False": "of one length",
+    "return torch.where(episode.uniform(length, substream=IS_NOISY) < probability, other, y): "
+    "episode.uniform(length, substream=IS_NOISY) < probability → "
+    "episode.uniform(length, substream=IS_NOISY) <= probability": "with probability 2^-53",
+    "return torch.where(draws < bias, fixed, own): draws < bias → draws <= bias": "with probability 2^-53",
     "WORD = 1 << 64: 1 << 64 → 1 >> 64": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: 2 → 3": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: WORD // 2 → WORD * 2": WRAPS,
