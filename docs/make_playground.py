@@ -16,7 +16,11 @@ from gpicl_agents.playground.page import write_playground
 from gpicl_agents.pretrained import load_pretrained
 
 SIGNS = (  # strokes of [x, y] from 0 to 1
-    [[[0.2, 0.3], [0.5, 0.15], [0.8, 0.3], [0.5, 0.45], [0.2, 0.3]], [[0.5, 0.45], [0.5, 0.9]], [[0.3, 0.7], [0.7, 0.7]]],
+    [
+        [[0.2, 0.3], [0.5, 0.15], [0.8, 0.3], [0.5, 0.45], [0.2, 0.3]],
+        [[0.5, 0.45], [0.5, 0.9]],
+        [[0.3, 0.7], [0.7, 0.7]],
+    ],
     [[[0.2, 0.2], [0.2, 0.8], [0.8, 0.8]], [[0.4, 0.4], [0.8, 0.2]]],
     [[[0.15, 0.6], [0.35, 0.3], [0.5, 0.6], [0.65, 0.3], [0.85, 0.6]], [[0.2, 0.85], [0.8, 0.85]]],
 )
@@ -31,7 +35,7 @@ def main(examples: int = 3, out: Path = Path(__file__).parent / "images" / "play
         out: the file.
     """
     random, options = np.random.default_rng(0), ChromeOptions()
-    for flag in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1120,1100"):
+    for flag in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1120,1370"):
         options.add_argument(flag)
     with TemporaryDirectory() as folder:
         page = write_playground(load_pretrained("gpicl-small"), Path(folder) / "a.html", "gpicl-small")

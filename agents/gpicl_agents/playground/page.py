@@ -82,8 +82,8 @@ def half_weights(transformer: Transformer) -> bytes:
     for name, value in halves.items():
         if not value.isfinite().all():
             raise ValueError(
-                f"{transformer.name} cannot run in the playground: {name} has weights beyond 65,504, the largest number "
-                "in half precision."
+                f"{transformer.name} cannot run in the playground: {name} has weights beyond 65,504, the largest "
+                "number in half precision."
             )
     return save(halves)
 

@@ -114,7 +114,10 @@ def test_two_signs_are_told_apart_after_three_examples_each(opened: Any):
         assert opened.find_element("id", "attended").text.startswith(f"{name} · ")
         assert len(opened.find_elements("css selector", "#attended canvas")) == 6
         assert opened.find_element("id", "nearest").text.startswith(f"{name} · 0.")
-    assert [line.split(" (")[0] for line in text(opened, "scores").splitlines()] == ["gpicl-small 4 of 6", "1-NN 4 of 6"]
+    assert [line.split(" (")[0] for line in text(opened, "scores").splitlines()] == [
+        "gpicl-small 4 of 6",
+        "1-NN 4 of 6",
+    ]
 
 
 @needs_browser
