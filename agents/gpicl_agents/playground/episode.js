@@ -36,15 +36,16 @@ class Episode {
     const random = new Random(seed), { n_features, n_classes } = model.settings;
     Object.assign(this, { model, seed, isProjected, examples: [], state: model.start() });
     this.permutation = random.permutation(n_classes); // label → the number by which the learner knows it
-    this.matrix = isProjected ? Float32Array.from({ length: n_features ** 2 }, () => random.normal() / Math.sqrt(n_features)) : null;
+    const entry = () => random.normal() / Math.sqrt(n_features);
+    this.matrix = isProjected ? Float32Array.from({ length: n_features ** 2 }, entry) : null;
   }
 
   /** Predict the label of an image (D,) from 0 to 1, z-normalised by {mean, std}: nothing is learned from it yet. */
   look(image, moments) {
     const normalised = image.map((value) => (value - moments.mean) / moments.std);
     const input = this.isProjected ? linear(this.matrix, normalised) : normalised;
-    const last = this.examples.at(-1), n = this.examples.length;
-    const { probabilities, attention, state } = this.model.step(this.state, input, last && this.permutation[last.label]);
+    const n = this.examples.length, last = n ? this.permutation[this.examples[n - 1].label] : null;
+    const { probabilities, attention, state } = this.model.step(this.state, input, last);
     const byLabel = this.permutation.map((number) => probabilities[number]);
     const cosines = this.examples.map((example) => cosine(example.input, input));
     const nearest = n ? cosines.indexOf(Math.max(...cosines)) : null;

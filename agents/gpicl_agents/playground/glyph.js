@@ -11,9 +11,10 @@ function glyphImage(strokes) {
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const scale = (BOX - PEN) / Math.max(right - left, bottom - top, SMALLEST);
   const middle = [(left + right) / 2, (top + bottom) / 2];
-  const boxed = strokes.map((stroke) => stroke.map((point) => point.map((v, axis) => (v - middle[axis]) * scale + SIDE / 2)));
+  const moved = (some, change) => some.map((stroke) => stroke.map((point) => point.map(change)));
+  const boxed = moved(strokes, (v, axis) => (v - middle[axis]) * scale + SIDE / 2);
   const shift = centreOfMass(rasterised(boxed)).map((v) => Math.max(-FARTHEST, Math.min(FARTHEST, SIDE / 2 - v)));
-  return rasterised(boxed.map((stroke) => stroke.map((point) => point.map((v, axis) => v + shift[axis]))));
+  return rasterised(moved(boxed, (v, axis) => v + shift[axis]));
 }
 
 /** Strokes in pixels → the image, smoothed at the edges: how much of a pixel the nearest stroke covers. */
@@ -27,7 +28,8 @@ function rasterised(strokes) {
 
 function drawLine(image, [ax, ay], [bx, by]) {
   const reach = PEN / 2 + 1, [dx, dy] = [bx - ax, by - ay], square = dx * dx + dy * dy;
-  const range = (a, b) => [Math.max(0, Math.floor(Math.min(a, b) - reach)), Math.min(SIDE, Math.ceil(Math.max(a, b) + reach))];
+  const within = (v) => Math.max(0, Math.min(SIDE, v));
+  const range = (a, b) => [within(Math.floor(Math.min(a, b) - reach)), within(Math.ceil(Math.max(a, b) + reach))];
   const [[left, right], [top, bottom]] = [range(ax, bx), range(ay, by)];
   for (let row = top; row < bottom; row++) {
     for (let column = left; column < right; column++) {

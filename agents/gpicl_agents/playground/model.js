@@ -93,7 +93,7 @@ class Transformer {
       Array.from({ length: n_heads }, () => new Float64Array(state.n + 1)));
     state.each.forEach(({ previous, cache }, p) => {
       const h = this.project(direction, p), token = this.embed(h, previous, previousLabel), after = [];
-      for (let layer = 0; layer < n_layers; layer++) after.push(this.block(layer, token, cache[layer], attention[layer]));
+      cache.forEach((part, layer) => after.push(this.block(layer, token, part, attention[layer])));
       const hidden = layerNorm(token, this.weights["norm.weight"], this.weights["norm.bias"]);
       add(probabilities, softmax(linear(this.weights["read_out.weight"], hidden, this.weights["read_out.bias"])));
       each.push({ previous: h, cache: after });
