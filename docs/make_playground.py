@@ -35,7 +35,7 @@ def main(examples: int = 3, out: Path = Path(__file__).parent / "images" / "play
         out: the file.
     """
     random, options = np.random.default_rng(0), ChromeOptions()
-    for flag in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1120,1370"):
+    for flag in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1120,1260"):
         options.add_argument(flag)
     with TemporaryDirectory() as folder:
         page = write_playground(load_pretrained("gpicl-small"), Path(folder) / "a.html", "gpicl-small")
