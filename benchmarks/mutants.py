@@ -55,6 +55,11 @@ EQUIVALENT = {
     "None if len(values) * RESAMPLES <= KEPT else _kept_counts(groups.tobytes(), seed)": SPEED,
     "rows, extreme = max(1, BLOCK // len(sizes)), 0: 1 → 2": SPEED,
     "for i, (key, number) in enumerate(zip(self.key, self.number, strict=True)):: True → False": "of one length",
+    "for number, (run, places) in enumerate(zip(self.runs, self._places, strict=True)):: True → False": "of one length",
+    "return torch.where(episode.uniform(length, substream=IS_NOISY) < probability, other, y): "
+    "episode.uniform(length, substream=IS_NOISY) < probability → "
+    "episode.uniform(length, substream=IS_NOISY) <= probability": "with probability 2^-53",
+    "return torch.where(draws < bias, fixed, own): draws < bias → draws <= bias": "with probability 2^-53",
     "WORD = 1 << 64: 1 << 64 → 1 >> 64": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: 2 → 3": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: WORD // 2 → WORD * 2": WRAPS,
@@ -67,6 +72,14 @@ EQUIVALENT = {
     "KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB: 1 << 24 → 1 >> 24": SPEED,
     "kept = _kept_counts(groups.tobytes(), seed) if len(values) * RESAMPLES <= KEPT else None: "
     "len(values) * RESAMPLES → len(values) / RESAMPLES": SPEED,
+    "steps = math.ceil(math.log(2 / PRECISION) / math.log((condition + 1) / max(condition - 1, 1e-9))): "
+    "1e-09 → 0.2500000015": SPEED,
+    "steps = math.ceil(math.log(2 / PRECISION) / math.log((condition + 1) / max(condition - 1, 1e-9))): "
+    "math.log(2 / PRECISION) / math.log((condition + 1) / max(condition - 1, 1e-09)) → "
+    "math.log(2 / PRECISION) * math.log((condition + 1) / max(condition - 1, 1e-09))": SPEED,
+    "return zeros.long() - 1, zeros: zeros.long() - 1 → zeros.long() + 1": "not shown where nothing was predicted",
+    "self._position = np.full(num_envs, -1)  # predictions made in the current episode; −1 before the first reset: "
+    "1 → 2": "any number below 0",
     "flat = values.reshape(len(values), -1): 1 → 2": "NumPy takes any negative size for -1",
     "blocks = torch.arange(1, -(-n_words // 4) + 1, device=self.device): 1 → 2": "more words than are kept",
     "restart = ((step * progress).sum((1, 2), keepdim=True) > 0).float(): "

@@ -30,6 +30,7 @@ from gpicl_envs.tasks.regression import FUNCTIONS, FunctionDistribution
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 MADE_BY = {"quickstart.jsonl": "gpicl quickstart"}  # other record files: `gpicl evaluate`
+VERSIONS = {0: "the first, in gpicl-envs 0.1.0."}  # of all ids, until one gets a v1
 SHOWN_EXAMPLES = 40  # predictions before the picture of an environment
 
 
@@ -68,13 +69,14 @@ def _parts(environment: Environment, folder: Path) -> list[str]:
         parts.append(f"![An episode, after {SHOWN_EXAMPLES} predictions]({environment.id}.png)")
         parts.append(f"*After {SHOWN_EXAMPLES} predictions by {player}.*")
     parts += ["## Description", text["Description"], _about(environment)]
-    parts += ["## Spaces", _spaces(environment)]
-    for title in ("Observation space", "Action space", "Rewards", "Episode end", "Info"):
+    parts += ["## Observation space", text["Observation space"], _spaces(environment)]
+    for title in ("Action space", "Starting state", "Rewards", "Episode end", "Info"):
         parts += [f"## {title}", text[title]]
+    parts += ["## Arguments", *_arguments(environment)]
     parts += ["## Data", *_data(environment)]
-    parts += ["## Variants", *_variants(environment)]
     parts += ["## Randomness", text["Randomness"]]
     parts += ["## Reference scores", *_scores(environment.id, folder)]
+    parts += ["## Version history", _history(environment)]
     return list(filter(None, parts))
 
 
@@ -185,7 +187,7 @@ def _number(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
-def _variants(environment: Environment) -> list[str]:
+def _arguments(environment: Environment) -> list[str]:
     shown = [row for row in arguments(InContextVectorEnv, leave_out=KINDS) if row.name != "num_envs"]
     modes = [row for row in arguments(InContextEnv) if row.name == "render_mode"]
     return [
@@ -194,6 +196,14 @@ def _variants(environment: Environment) -> list[str]:
         "How predictions are given and rewarded, and what is shown (`make_vec` takes all render modes except `human`):",
         argument_table([row for row in shown if row.name != "render_mode"] + modes),
     ]
+
+
+def _history(environment: Environment) -> str:
+    """What changed in each version up to that of the id, the newest first."""
+    spec = gymnasium.spec(environment.id)
+    newest = spec.version or 0
+    lines = [f"- v{number}: {VERSIONS[number]}" for number in range(newest, -1, -1)]
+    return "\n".join([*lines, "", "[The rule for new versions](../../environments.md#versions)."])
 
 
 # -- Scores -----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from gpicl_envs.learners.registry import make_learner, register_learner
 from gpicl_envs.registration import register_dataset, register_environments
 
 if TYPE_CHECKING:
+    from gpicl_envs.envs.check import check_vector_env
     from gpicl_envs.envs.single_env import InContextEnv
     from gpicl_envs.envs.vector_env import InContextVectorEnv
     from gpicl_envs.evaluation.curve import LearningCurve
@@ -39,6 +40,7 @@ _LAZY = {
     "TaskMixture": "tasks.mixture",
     "TaskDistribution": "tasks.classification",
     "check_learner": "learners.check",
+    "check_vector_env": "envs.check",
 }
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "TaskDistribution",
     "TaskMixture",
     "check_learner",
+    "check_vector_env",
     "evaluate",
     "load_dataset",
     "make_learner",

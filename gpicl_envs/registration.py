@@ -117,7 +117,7 @@ def register_environments() -> None:
         if environment.id not in gymnasium.registry:
             gymnasium.register(
                 environment.id,
-                entry_point="gpicl_envs.envs.single_env:InContextEnv",
-                vector_entry_point="gpicl_envs.envs.vector_env:InContextVectorEnv",
+                entry_point="gpicl_envs.envs.in_context_learning:InContextEnv",
+                vector_entry_point="gpicl_envs.envs.in_context_learning:InContextVectorEnv",
                 kwargs=environment.arguments,
             )

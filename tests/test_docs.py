@@ -60,6 +60,19 @@ def test_a_page_has_the_spaces_variants_and_a_picture(env_id: str, pages: Path):
     assert (pages / "environments" / f"{env_id}.png").stat().st_size > 5000
 
 
+@pytest.mark.parametrize("env_id", environments())
+def test_a_page_has_the_sections_of_gymnasiums_pages(env_id: str, pages: Path):
+    page = (pages / "environments" / f"{env_id}.md").read_text()
+    wanted = (
+        *("Description", "Observation space", "Action space", "Starting state", "Rewards", "Episode end"),
+        *("Arguments", "Version history"),
+    )
+    found = dict(re.findall(r"^## (.+)\n\n(.+)$", page, flags=re.MULTILINE))
+    assert [title for title in found if title in wanted] == list(wanted)
+    assert "zeros" in page[page.index("## Starting state") : page.index("## Rewards")]
+    assert found["Version history"] == f"- v{gymnasium.spec(env_id).version}: the first, in gpicl-envs 0.1.0."
+
+
 def test_facts_come_from_the_data(pages: Path):
     page = (pages / "environments" / "GPICL-CIFAR10-v0.md").read_text()
     assert "| shape of an input | 32 × 32 × 3 |" in page and "| training examples | 50,000 |" in page

@@ -34,8 +34,8 @@ def benchmark(
 
     Args:
         learners: names, module:Class, checkpoint folders, pretrained:NAME or sklearn:NAME; with arguments: knn,k=3.
-        suite: gpicl-mini, gpicl-v1, gpicl-table1, gpicl-robust, gpicl-robust-v2, gpicl-regression or
-            gpicl-tables-v1.
+        suite: gpicl-mini, gpicl-v1, gpicl-table1, gpicl-robust, gpicl-robust-v2, gpicl-fewshot-v1,
+            gpicl-regression or gpicl-tables-v1.
         cell: cells of the suite to run, by name, such as MNIST; all by default. The report then has these alone.
         out: folder for records.jsonl and the report; runs/SUITE by default.
         workers: processes; by default one per core on a CPU, one on a GPU.

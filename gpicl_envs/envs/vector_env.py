@@ -45,6 +45,10 @@ class InContextVectorEnv(VectorEnv[Tensors, Any, Any]):
     `action="label"`: `Discrete(K)`; `action="logits"`: `Box(-inf, inf, (K,))`; for regression `action="value"`:
     `Box(-inf, inf, (1,))`. Gradients that actions carry end here: what is shown has none.
 
+    ### Starting state
+    `reset` begins the next episode of a stream: a new hidden task (one of a fixed set with `n_tasks`) and N of its
+    examples in random order, all given by the seed alone. `x` is the first input, and `y` is zeros.
+
     ### Rewards
     - `"label"`: 1 if right, else 0.
     - `"logits"`: the log-likelihood of the true label under the softmax, in nats. With bandit feedback, 1 if the most

@@ -110,6 +110,13 @@ def _functions(name: str, length: int) -> Cell:
     return Cell(name, f"GPICL-{name}-v0", UNSEEN_TASK, 4096, length, final_positions=1)
 
 
+def _few_shot(name: str, shots: int) -> Cell:
+    """5-way: `shots` examples of each of five classes, then the query that is scored, under 5 of the 10 labels."""
+    protocol = UNSEEN_TASK if name == "MNIST" else UNSEEN_DATASET
+    variant = ("active_classes", 5), ("shots", shots)
+    return Cell(f"{name}-5-way-{shots}-shot", f"GPICL-{name}-v0", protocol, 4096, 5 * shots + 1, 1, variant)
+
+
 def _table(name: str) -> Cell:
     """A real table: 20 draws of 100 rows, and 16 queries of each."""
     return Cell(name, "GPICL-RealTable-v0", UNSEEN_DATASET, 320, 101, final_positions=1, variant=(("table", name),))
@@ -163,6 +170,11 @@ SUITES = {
                 _mnist("active-classes-3", active_classes=3),
                 _mnist("bursts-33", burstiness=33),
             ),
+        ),
+        Suite(
+            "gpicl-fewshot-v1",
+            "5-way 1-shot and 5-shot: new characters of Omniglot if available, Digits, MNIST; the query alone",
+            tuple(_few_shot(name, shots) for name in ("Omniglot", "Digits", "MNIST") for shots in (1, 5)),
         ),
         Suite(
             "gpicl-regression",

@@ -42,6 +42,18 @@ def test_a_dataset_registered_by_a_user_gets_an_id(clean_registry):
     assert gymnasium.make("GPICL-Tenfold-v0").reset(seed=0)[0]["x"].shape == (784,)
 
 
+def test_gymnasium_warns_of_a_version_that_is_out_of_date(clean_registry):
+    """As docs/environments.md says of v0 beside v1."""
+    spec = gymnasium.spec("GPICL-Digits-v0")
+    gymnasium.register("GPICL-Digits-v1", spec.entry_point, kwargs=spec.kwargs)
+    try:
+        with pytest.warns(DeprecationWarning, match="GPICL-Digits-v0 is out of date.*`v1`"):
+            env = gymnasium.make("GPICL-Digits-v0")
+        assert env.spec.id == "GPICL-Digits-v0"
+    finally:
+        del gymnasium.registry["GPICL-Digits-v1"]
+
+
 def test_make_imports_the_package_by_its_prefix_and_works_offline():
     program = "import gymnasium; print(gymnasium.make('gpicl_envs:GPICL-MNIST-v0').reset(seed=0)[0]['x'].shape)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

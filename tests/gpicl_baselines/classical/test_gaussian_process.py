@@ -29,3 +29,14 @@ def test_the_gaussian_process_has_the_posterior_of_scikit_learn(episodes: Episod
             mean, deviation = model.predict(query[None], return_std=True)
             expected = mean[0] / (1 + np.pi * deviation[0] ** 2 / 8) ** 0.5
             assert logits[b, n, c].item() == pytest.approx(expected, abs=2e-3)
+
+
+def test_wide_kernels_are_allowed_and_negative_widths_are_not(episodes: Episodes):
+    """With γ = 0 all inputs are alike, and the most frequent class is predicted."""
+    logits = make_learner("gaussian-process", n_features=64, gamma=0).predict(episodes.x, episodes.y)
+    most = episodes.y[:, :-1].mode(dim=1).values
+    counts = np.stack([np.bincount(row, minlength=10) for row in episodes.y[:, :-1].numpy()])
+    for row, answer in enumerate(logits[:, -1].argmax(1).tolist()):
+        assert counts[row, answer] == counts[row, most[row]]
+    with pytest.raises(ValueError, match="gamma=-0.1"):
+        make_learner("gaussian-process", gamma=-0.1)

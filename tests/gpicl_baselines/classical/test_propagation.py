@@ -21,3 +21,11 @@ def test_label_propagation_agrees_with_scikit_learn(episodes: Episodes):
         expected = np.zeros(10)
         expected[model.classes_] = model.label_distributions_[-1]
         assert logits[b, n].exp().numpy() == pytest.approx((n * expected + 1) / (n + 10), abs=1e-5)
+
+
+def test_arguments_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="alpha=1 is not allowed: give a number from 0 to 1, without 1"):
+        make_learner("label-propagation", alpha=1)
+    with pytest.raises(ValueError, match="gamma=-1"):
+        make_learner("label-propagation", gamma=-1)
+    assert make_learner("label-propagation", gamma=0).gamma == 0

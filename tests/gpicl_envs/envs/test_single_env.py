@@ -190,13 +190,16 @@ def test_unknown_ids_are_refused_by_gymnasium():
         gymnasium.make("GPICL-MNISTT-v0")
 
 
-def test_closing_closes_the_window():
+def test_a_window_shows_every_step_and_is_closed():
     closed: list[bool] = []
     env = make(render_mode="human").unwrapped
     env._window.close()
-    env._window = SimpleNamespace(close=lambda: closed.append(True))
+    shown: list[np.ndarray] = []
+    env._window = SimpleNamespace(close=lambda: closed.append(True), show=shown.append)
+    env.reset(seed=0)
+    env.step(0)
     env.close()
-    assert closed == [True]
+    assert closed == [True] and len(shown) == 2 and all(picture.ndim == 3 for picture in shown)
     make().close()  # without a window
 
 

@@ -318,3 +318,14 @@ def test_actions_that_carry_gradients_leave_no_graph_behind(env_id: str, size: i
         assert not any(tensor.requires_grad for tensor in (*observation.values(), reward))
         kept = [value for value in vars(env.unwrapped).values() if isinstance(value, torch.Tensor)]
         assert kept and not any(tensor.requires_grad for tensor in kept)
+
+
+def test_no_label_is_shown_where_the_next_episode_begins():
+    """Next-step: the step after the last one begins an episode; nothing was predicted, neither here nor elsewhere."""
+    env = make_vec(num_envs=2, autoreset_mode="NextStep")
+    env.reset(seed=0)
+    for _ in range(SMALL["length"]):
+        info = env.step(torch.zeros(2, dtype=torch.int64))[4]
+    assert (info["label"] >= 0).all()
+    _, reward, _, _, info = env.step(torch.zeros(2, dtype=torch.int64))
+    assert "label" not in info and (reward == 0).all()

@@ -92,6 +92,8 @@ def test_no_learner_forgets_more_than_all():
     scores[:3, 20:30] = True
     forgetting = return_metrics(scores, 30).forgetting
     assert forgetting.mean == 0.75 and forgetting.high == 1.0
+    before = return_metrics(np.ones((4, 70), bool), 30).before
+    assert before.low < before.mean == before.high == 1.0  # four perfect episodes do not show that all are
 
 
 def test_the_intervals_of_forgetting_hold_the_truth():

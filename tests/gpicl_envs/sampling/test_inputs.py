@@ -248,3 +248,9 @@ def test_a_factor_has_no_more_jitter_than_it_needs():
 def test_features_that_do_not_fit_without_a_projection_are_counted():
     with pytest.raises(ValueError, match="n_features=70 with distractors=5 leaves 65 features: give n_features=69"):
         tasks_of(projection="none", n_features=70, distractors=5)
+
+
+def test_projections_outlast_a_drift_of_labels_alone():
+    tasks = tasks_of(drift="labels", drift_every=10, length=30, n_tasks=3)
+    drawn = tasks.sample(4).tasks
+    assert torch.equal(tasks.projections(drawn, np.full(4, 2)), tasks.projections(drawn))

@@ -108,3 +108,12 @@ def test_each_segment_has_its_own_permutation(n_segments: int):
     for b in range(2):
         expected = [permutation[b, n // 5, k].item() for n, k in enumerate(number[b].tolist())]
         assert labels[b].tolist() == expected
+
+
+def test_the_permutation_of_every_segment_is_biased_independently():
+    tasks = TaskDistribution("Digits", permutation_bias=0.5, drift="labels", drift_every=10, length=30, n_features=4)
+    fixed = TaskDistribution("Digits", permutation_bias=1.0, n_features=4).sample(1).tasks.permutation[0, 0]
+    is_fixed = (tasks.sample(1000).tasks.permutation == fixed).all(2)
+    assert is_fixed.shape == (1000, 3)
+    patterns = (is_fixed.long() * torch.tensor([4, 2, 1])).sum(1).bincount(minlength=8)
+    assert chisquare(patterns).pvalue > 1e-4

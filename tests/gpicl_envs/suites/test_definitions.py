@@ -8,6 +8,7 @@ from gpicl_envs.datasets import DATASETS
 from gpicl_envs.evaluation.records import SuiteClaim
 from gpicl_envs.registration import environments
 from gpicl_envs.suites.definitions import EVERY_DATASET, SUITES, Suite, check_suite_record, find_suite
+from gpicl_envs.tasks import make_tasks
 
 # A suite never changes. If this test fails, give the new definition a new name and leave the old one alone.
 FROZEN = {
@@ -17,6 +18,7 @@ FROZEN = {
     "gpicl-robust": "4c59fc31d9365299",
     "gpicl-robust-v2": "f2987e3b97ce241b",
     "gpicl-regression": "acb0e6e06ee39267",
+    "gpicl-fewshot-v1": "59a2f3add8d0ef57",
     "gpicl-tables-v1": "e39590ac70d2195d",
 }
 
@@ -43,6 +45,21 @@ def test_table_1_is_that_of_the_paper():
     suite = find_suite("gpicl-table1")
     assert [cell.name for cell in suite.cells] == ["MNIST", "FashionMNIST", "KMNIST", "Random", "CIFAR10", "SVHN"]
     assert all((cell.length, cell.final_positions, cell.episodes) == (100, 1, 10_000) for cell in suite.cells)
+
+
+@pytest.mark.parametrize("cell", find_suite("gpicl-fewshot-v1").cells, ids=lambda cell: cell.name)
+def test_few_shot_cells_show_every_class_k_times_before_the_query(cell):
+    if cell.env == "GPICL-Omniglot-v0":
+        assert DATASETS["Omniglot"].n_classes == 1623  # its splits have different classes, those of the test are new
+    else:
+        tasks = make_tasks(**cell.arguments)
+        shown = tasks.sample(64).y
+        shots = dict(cell.variant)["shots"]
+        assert shown.shape == (64, 5 * shots + 1) and tasks.n_classes == 10  # as agents of all other suites have it
+        for row in shown.tolist():
+            *context, query = row
+            assert sorted(context.count(label) for label in set(context)) == [shots] * 5 and query in context
+    assert cell.final_positions == 1 and cell.arguments["split"] == "test"
 
 
 def test_a_record_that_does_not_match_its_suite_is_refused_by_name():
