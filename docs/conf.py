@@ -31,6 +31,7 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"gpicl-envs {release}"
 html_static_path = ["static"]
+html_extra_path = ["generated/site"]  # pages that are no part of the theme
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False

@@ -15,6 +15,8 @@ import gpicl_envs
 from docstrings import argument_table, arguments, description, sections, table
 from environment_pages import write_environment_pages
 from gpicl_agents.commands.train import DEFAULT_PRESET
+from gpicl_agents.playground.page import write_playground
+from gpicl_agents.pretrained import load_pretrained
 from gpicl_agents.training.presets import PRESETS
 from gpicl_envs.cli import commands, main
 from gpicl_envs.learners.base import Learner
@@ -31,6 +33,7 @@ def generate(folder: Path) -> None:
     folder.mkdir(parents=True)
     write_environment_pages(folder / "environments")
     write_module_pages(folder / "modules")
+    write_playground(load_pretrained("gpicl-small"), folder / "site" / "playground" / "index.html", "gpicl-small")
     pages = {
         "contributing": linked((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")),
         "changelog": linked((ROOT / "CHANGELOG.md").read_text(encoding="utf-8")),

@@ -15,7 +15,17 @@ ENVS = (
     *("learners", "evaluation", "jobs", "suites", "report", "commands", "cli"),
 )
 AGENTS = (
-    *("models", "inspection", "training", "pretrained", "sharing", "estimators", "evaluations", "diagnosis"),
+    *(
+        "models",
+        "inspection",
+        "training",
+        "pretrained",
+        "sharing",
+        "playground",
+        "estimators",
+        "evaluations",
+        "diagnosis",
+    ),
     *("experiments", "quickstart", "commands"),
 )
 BASELINES = ("classical", "gradient", "adapters", "commands")

@@ -9,6 +9,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from browser import needs_browser
 
 import gpicl_envs
 from gpicl_envs.cli import commands as commands_of_gpicl
@@ -135,6 +136,7 @@ def test_every_learner_command_and_public_name_has_its_place(pages: Path):
     assert "| `regularization` | `0.003` |" in learners
     commands = (pages / "command-line.md").read_text()
     assert all(f"\nusage: gpicl {name} " in commands for name in commands_of_gpicl())
+    assert "gpicl-small playground" in (pages / "site" / "playground" / "index.html").read_text()
     api = (pages / "api.md").read_text()
     assert all(f"\n## {name}\n" in api for name in gpicl_envs.__all__)
     assert "Learners against each other, from their records alone" in (pages / "modules" / "index.md").read_text()
@@ -215,11 +217,23 @@ def test_the_picture_of_decision_boundaries(tmp_path: Path):
     assert (DOCS / "images" / "decision-boundary.png").stat().st_size < 5e5
 
 
+@needs_browser
+def test_the_picture_of_the_playground(tmp_path: Path):
+    from PIL import Image
+
+    from make_playground import main
+
+    main(examples=1, out=tmp_path / "playground.png")
+    assert Image.open(tmp_path / "playground.png").size == Image.open(DOCS / "images" / "playground.png").size
+    assert (DOCS / "images" / "playground.png").stat().st_size < 3e5
+
+
 @pytest.mark.slow  # more than a minute of one core; CI builds the site by itself
 def test_the_site_builds_without_a_warning(tmp_path: Path):
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", tmp_path / "trees", DOCS, tmp_path]
     built = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=280)
     assert built.returncode == 0, built.stderr
+    assert (tmp_path / "playground" / "index.html").is_file() and (tmp_path / "playground.html").is_file()
     page = (tmp_path / "generated" / "environments" / "GPICL-MNIST-v0.html").read_text()
     assert "GPICL-MNIST-v0.png" in page and "<table" in page
     for path in tmp_path.rglob("*.html"):

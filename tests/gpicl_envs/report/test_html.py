@@ -1,6 +1,4 @@
-import shutil
-
-import pytest
+from browser import complaints, needs_browser, open_browser
 from small_records import TROUBLE, failed_record
 
 from gpicl_envs.evaluation.records import ScoredRecord
@@ -16,24 +14,12 @@ def test_reports_are_the_same_byte_for_byte(records: list[ScoredRecord], tmp_pat
         assert a == b, name
 
 
-@pytest.mark.skipif(not shutil.which("chromedriver"), reason="needs Debian's chromium and chromium-driver")
+@needs_browser
 def test_the_page_opens_offline_in_a_browser(records: list[ScoredRecord], tmp_path):
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
     from selenium.webdriver.support.wait import WebDriverWait
 
     page = write_report(records, tmp_path, title="A <title> & more")
-    options = ChromeOptions()
-    for flag in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--window-size=1300,2400",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = Chrome(options=options, service=ChromeService(shutil.which("chromedriver")))
-    try:
+    with open_browser() as browser:
         browser.get(page.as_uri())
         rows = browser.find_elements("css selector", "#scores tbody tr")
         cells = [[cell.text for cell in row.find_elements("css selector", "td")] for row in rows]
@@ -63,12 +49,7 @@ def test_the_page_opens_offline_in_a_browser(records: list[ScoredRecord], tmp_pa
         drawn = "return document.querySelectorAll('#curve-0 .scatterlayer .trace').length"
         WebDriverWait(browser, 10).until(lambda page: page.execute_script(drawn) == 4)  # a curve and its band are gone
         assert browser.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
-        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-        assert "http" not in browser.execute_script(
-            "return performance.getEntriesByType('resource').map(entry => entry.name).join()"
-        )
-    finally:
-        browser.quit()
+        assert complaints(browser) == []
 
 
 def test_failed_rows_have_their_reason_and_come_last(records: list[ScoredRecord], tmp_path):
