@@ -329,3 +329,19 @@ def test_no_label_is_shown_where_the_next_episode_begins():
     assert (info["label"] >= 0).all()
     _, reward, _, _, info = env.step(torch.zeros(2, dtype=torch.int64))
     assert "label" not in info and (reward == 0).all()
+
+
+def test_an_environment_that_begins_anew_predicts_nothing_while_the_others_do():
+    """Next-step, with episodes that end at different times."""
+    env = make_vec(num_envs=2, autoreset_mode="NextStep", action="logits")
+    env.reset(seed=0)
+    logits = torch.randn(2, env.unwrapped.tasks.n_classes)
+    env.step(logits)
+    env.reset(seed=1, options={"reset_mask": np.array([False, True])})
+    for _ in range(SMALL["length"] - 1):
+        _, _, terminated, _, _ = env.step(logits)
+    assert terminated.tolist() == [True, False]
+    observation, reward, _, _, info = env.step(logits)
+    assert info["label"].tolist()[0] == -1 and info["label"][1] >= 0
+    assert reward[0] == 0 and reward[1] < 0
+    assert not observation["y"][0].any() and observation["y"][1].sum() == 1
