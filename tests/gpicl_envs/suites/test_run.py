@@ -178,6 +178,7 @@ def test_learners_of_one_name_are_told_apart(suite: Suite, tmp_path: Path):
     assert {record.learner for record in records} == {"ridge (ridge)", "ridge (ridge,regularization=3.0)"}
 
 
+@pytest.mark.slow  # a process for each of forty rogues, one after another
 def test_a_rogue_among_the_learners_changes_no_record_of_the_others(suite: Suite, tmp_path: Path):
     """One process at a time, so that each would find what the last one left behind."""
     small = Suite("small", "", (replace(suite.cells[0], episodes=6),))
