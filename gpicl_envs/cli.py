@@ -18,6 +18,7 @@ from typing import Any
 import gymnasium
 import tyro
 
+from gpicl_envs import __version__
 from gpicl_envs.commands.arguments import Words
 from gpicl_envs.errors import UnknownNameError, printable
 
@@ -46,8 +47,8 @@ def overview() -> str:
     known = commands()
     width = max(map(len, known))
     lines = [f"  {name:<{width}}  {(command.__doc__ or '').splitlines()[0]}" for name, command in known.items()]
-    usage = "usage: gpicl COMMAND [OPTIONS], or gpicl COMMAND --help\n\nIn-context learning as an environment.\n"
-    return "\n".join([usage, *lines])
+    usage = "usage: gpicl COMMAND [OPTIONS], gpicl COMMAND --help, or gpicl --version"
+    return "\n".join([usage, "\nIn-context learning as an environment.\n", *lines])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if name in ("-h", "--help"):
             print(overview())
+        elif name == "--version":
+            print(f"gpicl-envs {__version__}")
         else:
             run_command(name, words)
     except KeyboardInterrupt:

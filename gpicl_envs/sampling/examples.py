@@ -9,7 +9,9 @@ from gpicl_envs.errors import check_integer
 from gpicl_envs.sampling.class_sequences import Sequences, imbalanced, support_and_queries
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.pool import SHUFFLE_FRACTION, Pool
-from gpicl_envs.sampling.substreams import ACTIVE_CLASSES, ACTIVE_COUNT, CLASSES, EXAMPLES, TASK_EXAMPLES
+from gpicl_envs.sampling.substreams import ACTIVE_CLASSES, ACTIVE_COUNT, CLASSES, EXAMPLES, STREAM_START, TASK_EXAMPLES
+
+ORDERS = RANDOM, STREAM = "random", "stream"
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Examples:
         counts: the least and the largest number of classes that a task uses.
         draws_counts: whether it draws how many and which, instead of using all K.
         sequences: the order of the classes, if it is bursty, Zipfian, or of a chosen query.
+        order: `"random"`, or `"stream"`: in the order of the data.
 
     Raises:
         ValueError: the pool has too few classes or examples, or two arguments exclude each other.
@@ -33,12 +36,15 @@ class Examples:
     class_imbalance: float
     examples_per_task: int | None
     sequences: Sequences
+    order: str = RANDOM
 
     def __post_init__(self) -> None:
         self._check_classes()
         self._check_one_order()
-        if self.examples_per_task is not None:
+        if self.examples_per_task is not None and self.order == RANDOM:
             self._check_examples_per_task(self.examples_per_task)
+        elif self.order == STREAM:
+            self._check_stream()
         elif self._draws_uniformly:
             most = None if self.pool.with_replacement else self.pool.smallest(self.counts[0])
             check_integer("length", self.length, 1, most, self._available)
@@ -72,6 +78,11 @@ class Examples:
             index, number = self.pool.draw(task, classes, some, least, self.examples_per_task, TASK_EXAMPLES)
             order = episode.permutation(self.examples_per_task, substream=EXAMPLES)[:, : self.length]
             return index.gather(1, order), number.gather(1, order)
+        if self.order == STREAM:  # from a random place on
+            last = len(self.pool.labels) - self.length
+            start = episode.below(last + 1, 1, substream=STREAM_START)
+            index = start + torch.arange(self.length, device=episode.device)
+            return index, self.pool.labels[index]
         if self._draws_uniformly:
             return self.pool.draw(episode, classes, some, least, self.length, EXAMPLES)
         if self.sequences.given:
@@ -131,6 +142,22 @@ class Examples:
     def _check_examples_per_task(self, given: int) -> None:
         most = None if self.pool.with_replacement else self.pool.smallest(self.counts[0])
         check_integer("examples_per_task", given, self.length, most, f"at least length; {self._available}")
+
+    def _check_stream(self) -> None:
+        """In the data's own order, all examples of all classes come."""
+        others = self._orders + ([f"classes={self.pool.range!r}"] if self.pool.range else [])
+        others += [f"examples_per_task={self.examples_per_task}"] if self.examples_per_task is not None else []
+        others += ["active_classes"] if self.draws_counts else []
+        if others:
+            raise ValueError(
+                f"order='stream' shows the data as they come, which {' and '.join(others)} cannot do: leave one out."
+            )
+        if self.counts[1] != self.pool.n_classes:
+            raise ValueError(
+                f"order='stream' shows every class of {self.pool.name}, but n_classes={self.counts[1]}: give "
+                f"n_classes={self.pool.n_classes}."
+            )
+        check_integer("length", self.length, 1, len(self.pool.labels), f"{self.pool.name} has no more examples")
 
     def _check_class_sizes(self) -> None:
         """One class may fill all places that are not reserved for others."""

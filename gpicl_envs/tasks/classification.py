@@ -27,7 +27,7 @@ from gpicl_envs.errors import (
     printable,
 )
 from gpicl_envs.sampling.class_sequences import Sequences
-from gpicl_envs.sampling.examples import Examples
+from gpicl_envs.sampling.examples import ORDERS, RANDOM, Examples
 from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
 from gpicl_envs.sampling.labels import add_label_noise, add_noise_among, apply_permutations, draw_permutations
 from gpicl_envs.sampling.philox import WORD, Streams
@@ -99,6 +99,8 @@ class TaskDistribution(EpisodeDistribution):
             accuracy on base inputs is `dataset.bayes_accuracy`.
         examples_per_task: if given, each task draws this many examples once, and its episodes show them in different
             orders: a learner can memorise them one by one.
+        order: `"random"`, or `"stream"`: an episode shows `length` successive examples in the order of the data, from a
+            random place on (from the first one, if `length` is all of them), as prequential evaluation does.
         task_seed: seed of the numbered tasks and of the fixed permutation.
         image_size: if given, images are resized to this many pixels a side before the projection, by area averaging.
         features: if given, images are replaced by the features of this frozen ImageNet network (computed once, cached),
@@ -141,6 +143,7 @@ class TaskDistribution(EpisodeDistribution):
         n_clusters: int = N_CLASSES,
         within_class_noise: float = 1.0,
         examples_per_task: int | None = None,
+        order: str = RANDOM,
         task_seed: int = 0,
         image_size: int | None = None,
         features: str | None = None,
@@ -172,7 +175,7 @@ class TaskDistribution(EpisodeDistribution):
         self._check_combinations()
         self.p_bursty, self.zipf, self.query = p_bursty, zipf, query
         self.burstiness = None if burstiness is None else check_integer("burstiness", burstiness, 1)
-        self.examples_per_task = examples_per_task
+        self.examples_per_task, self.order = examples_per_task, check_choice("order", order, ORDERS)
         self._prepare(pool, counts, route)
 
     def _load(self, dataset: str | os.PathLike[str] | Dataset, image_size: int | None, features: str | None) -> None:
@@ -200,7 +203,7 @@ class TaskDistribution(EpisodeDistribution):
         self._label_segments = self.segments(self._drifts("labels"))
         sequences = Sequences(self.burstiness, self.p_bursty, self.zipf, self.query)
         self.p_bursty, self.zipf = float(self.p_bursty), float(self.zipf)
-        given = self.shots, self.class_imbalance, self.examples_per_task, sequences
+        given = self.shots, self.class_imbalance, self.examples_per_task, sequences, self.order
         self._examples = Examples(pool, self.length, counts, self.active_classes is not None, *given)
         self.examples_per_task = None if self.examples_per_task is None else int(self.examples_per_task)
         runs = self._runs()

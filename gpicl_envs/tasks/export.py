@@ -97,7 +97,9 @@ def _write_h5(path: Path, episodes: int, pieces: Iterator[Arrays], fixed: Arrays
     try:
         import h5py
     except ModuleNotFoundError:
-        raise ValueError("An .h5 file needs h5py: pip install h5py, or give a name in .safetensors.") from None
+        raise ValueError(
+            "An .h5 file needs h5py: pip install 'gpicl-envs[export]', or give a name in .safetensors."
+        ) from None
     with h5py.File(path, "w") as file:
         file.attrs["gpicl"] = facts
         problem = "classification" if fixed else "regression"

@@ -2,7 +2,7 @@ import json
 import signal
 import subprocess
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,11 @@ def test_the_overview_has_a_line_for_every_command(capsys: pytest.CaptureFixture
     for name, command in commands().items():
         assert any(line.split(maxsplit=1) == [name, command.__doc__.splitlines()[0]] for line in lines if line), name
     assert {"train", "train-rl", "evaluate"} <= commands().keys() == entry_points(group=COMMANDS_GROUP).names
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]):
+    main(["--version"])
+    assert capsys.readouterr().out == f"gpicl-envs {version('gpicl-envs')}\n"
 
 
 def test_help_needs_no_torch():

@@ -10,6 +10,8 @@ river = pytest.importorskip("river", reason="streams need the extra stream")
 from river import checks, datasets, dummy, evaluate, metrics  # noqa: E402
 
 from gpicl_agents.estimators.stream import StreamClassifier  # noqa: E402
+from gpicl_envs import TaskDistribution, make_learner, register_dataset  # noqa: E402
+from gpicl_envs import evaluate as evaluate_episodes  # noqa: E402
 
 
 def score(model, n: int = 300) -> float:
@@ -49,6 +51,19 @@ def test_clones_and_pickles():
     assert again.predict_proba_one(x) == model.predict_proba_one(x)
     copied = model.clone()
     assert copied.window == 50 and copied.predict_proba_one(x) == {}
+
+
+@pytest.mark.usefixtures("clean_registry")
+def test_a_stream_is_evaluated_in_its_own_order():
+    rows = list(datasets.Phishing().take(300))
+    x = np.array([list(features.values()) for features, _ in rows], np.float32)
+    y = np.array([label for _, label in rows], int)
+    register_dataset("phishing", x, y)
+    tasks = TaskDistribution("phishing", order="stream", length=300, n_features=32, permute_labels=False)
+    assert (tasks.sample(2).y.numpy() == y).all()
+    known = evaluate_episodes(make_learner("kernel-ridge", tasks=tasks), tasks, episodes=2).scores.mean()
+    frequent = evaluate_episodes(make_learner("majority", tasks=tasks), tasks, episodes=2).scores.mean()
+    assert known > max(0.8, frequent + 0.2)
 
 
 @pytest.mark.parametrize("check", ["check_repr", "check_str", "check_tags", "check_pickling", "check_learn_one"])

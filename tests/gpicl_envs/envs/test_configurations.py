@@ -58,6 +58,7 @@ CLASSIFICATION = SHARED | {
     "zipf": usually(st.sampled_from([0, 0, 0, 1.0]), -0.5, float("nan"), float("inf")),
     "query": usually(st.sampled_from([None] * 5 + ["in-context", "not-in-context"]), "new"),
     "examples_per_task": usually(st.none() | st.sampled_from([40, 100]), 0, -1, 1, 10**7),
+    "order": usually(st.sampled_from(["random"] * 9 + ["stream"]), "sorted"),
     "image_size": usually(st.none() | st.integers(1, 9), 0, -4),
     "route": usually(st.sampled_from(["auto", "auto", "matrix"]), "cholesky", "qr"),
     "action": usually(st.sampled_from(["label", "logits", None]), "value", "both"),

@@ -283,3 +283,59 @@ def test_a_task_of_three_classes_may_show_all_their_examples():
 def test_a_task_of_few_classes_has_few_examples_of_its_own():
     with pytest.raises(ValueError, match=r"from 20 to 196 \(.*; 2 classes of the train split of Digits\)"):
         tasks_of(active_classes=(2, 10), examples_per_task=250, length=20)
+
+
+# -- Streams -----------------------------------------------------------------------------------------------------------
+
+
+def timed(labels: np.ndarray) -> Dataset:
+    """60 examples of three classes; the first input is the time."""
+    x = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    x[:, 0] = np.arange(60)
+    return Dataset("Times", {"train": x}, {"train": labels}, 3)
+
+
+def test_a_stream_shows_all_examples_in_the_order_of_the_data():
+    data = timed(np.arange(60) // 20)
+    plain = {"projection": "none", "permute_labels": False, "n_features": 5}
+    episodes = TaskDistribution(data, order="stream", length=60, **plain).sample(3)
+    assert torch.equal(episodes.index, torch.arange(60).expand(3, -1))
+    assert torch.equal(episodes.y, (torch.arange(60) // 20).expand(3, -1))
+    assert (episodes.x[:, :, 0].diff(dim=1) > 0).all()
+
+
+def test_a_part_of_a_stream_begins_anywhere_and_is_not_interrupted():
+    data = timed(np.arange(60) % 3)
+    tasks = TaskDistribution(data, order="stream", length=51, n_features=8)
+    index = tasks.sample(500).index
+    assert (index.diff(dim=1) == 1).all()
+    assert chisquare(index[:, 0].bincount(minlength=10)).pvalue > 1e-4 and index.max() == 59
+    assert torch.equal(tasks.sample(1, first=7).index[0], index[7])
+
+
+def test_a_stream_is_relabelled_and_projected_as_every_task():
+    data = timed(np.arange(60) % 3)
+    episodes = TaskDistribution(data, order="stream", length=60, n_features=8).sample(50)
+    assert len({tuple(row.tolist()) for row in episodes.y[:, :3]}) == 6
+    assert torch.equal(episodes.y[:, 3:], episodes.y[:, :-3]) and len(episodes.x[:, 0].unique(dim=0)) == 50
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"length": 61}, "length=61 is not allowed: give a whole number from 1 to 60"),
+        ({"n_classes": 2}, r"every class of .* but n_classes=2: give n_classes=3"),
+        ({"shots": 2, "length": 9}, "shots=2 cannot do"),
+        ({"class_imbalance": 2.0}, "class_imbalance=2.0 cannot do"),
+        ({"examples_per_task": 40}, "examples_per_task=40 cannot do"),
+        ({"active_classes": 2}, "active_classes cannot do"),
+        ({"classes": (0, 2), "n_classes": 2}, r"classes=\(0, 2\) cannot do"),
+        ({"zipf": 1.0}, "zipf=1.0 cannot do"),
+        ({"order": "sorted"}, "Unknown order 'sorted'"),
+    ],
+    ids=str,
+)
+def test_what_a_stream_excludes_is_an_error(arguments: dict, message: str):
+    data = timed(np.arange(60) % 3)
+    with pytest.raises(ValueError, match=message):
+        TaskDistribution(data, **{"order": "stream", "length": 20, "n_features": 8} | arguments)

@@ -101,7 +101,7 @@ def test_bad_requests_write_nothing(name: str, arguments: dict[str, Any], messag
 
 def test_without_h5py_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
-    with pytest.raises(ValueError, match="pip install h5py, or give a name in .safetensors"):
+    with pytest.raises(ValueError, match=r"pip install 'gpicl-envs\[export\]', or give a name in .safetensors"):
         write_episodes(TaskDistribution("Digits", length=5), tmp_path / "a.h5", 2)
     assert list(tmp_path.iterdir()) == []
 
