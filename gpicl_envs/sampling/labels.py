@@ -5,9 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from gpicl_envs.errors import check_bool, check_fraction
 from gpicl_envs.sampling.class_sequences import active_numbers
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import BIAS, IS_NOISY, LABELS, NOISE, SEGMENT_SUBSTREAMS, SHARED
+
+
+def check_bias(permute_labels: bool, bias: float) -> tuple[bool, float]:
+    """Return both; ValueError if one has no effect beside the other."""
+    permute_labels, bias = check_bool("permute_labels", permute_labels), check_fraction("permutation_bias", bias)
+    if bias and not permute_labels:
+        raise ValueError(f"permutation_bias={bias} has no effect with permute_labels=False: leave one out.")
+    return permute_labels, bias
 
 
 def draw_permutations(task: Streams, n_labels: int, n_segments: int, bias: float, task_seed: int) -> torch.Tensor:

@@ -222,6 +222,11 @@ class EpisodeDistribution(ABC):
         step = self.drift_every if self.drift_every and drifts else self.length
         return tuple(slice(start, min(start + step, self.length)) for start in range(0, self.length, step))
 
+    def runs(self, drifts: bool = True) -> tuple[list[int], ...]:
+        """Return the positions of each task of an episode: two tasks with `drift="return"`."""
+        segments = [list(range(self.length)[segment]) for segment in self.segments(drifts)]
+        return tuple(sum(segments[i::2], []) for i in (0, 1)) if self.drift == RETURN else tuple(segments)
+
     def segment_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of the segment of each position; the last one after the end."""
         return np.minimum(position, self.length - 1) // (self.drift_every or self.length)

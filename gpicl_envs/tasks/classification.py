@@ -18,7 +18,6 @@ from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_
 from gpicl_envs.datasets.synthetic import MAX_CLUSTERS, N_CLASSES, shaped_clusters
 from gpicl_envs.datasets.user import NpzFile, is_path
 from gpicl_envs.errors import (
-    check_bool,
     check_choice,
     check_fraction,
     check_integer,
@@ -29,7 +28,13 @@ from gpicl_envs.errors import (
 from gpicl_envs.sampling.class_sequences import Sequences
 from gpicl_envs.sampling.examples import ORDERS, RANDOM, Examples
 from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
-from gpicl_envs.sampling.labels import add_label_noise, add_noise_among, apply_permutations, draw_permutations
+from gpicl_envs.sampling.labels import (
+    add_label_noise,
+    add_noise_among,
+    apply_permutations,
+    check_bias,
+    draw_permutations,
+)
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.pool import Pool, check_counts
 from gpicl_envs.sampling.shift import check_spectrum
@@ -150,9 +155,7 @@ class TaskDistribution(EpisodeDistribution):
         route: str = "auto",
         device: str | torch.device = "cpu",
     ) -> None:
-        self.n_clusters = check_integer("n_clusters", n_clusters, 2, MAX_CLUSTERS)
-        self.within_class_noise = check_positive("within_class_noise", within_class_noise)
-        self._load(dataset, image_size, features)
+        self._load(dataset, image_size, features, (n_clusters, within_class_noise))
         self.split, self.device = split, check_device(device)
         pool = Pool(self.dataset, split, classes, self.device)
         self.classes = None if pool.range is None else list(pool.range)
@@ -163,8 +166,7 @@ class TaskDistribution(EpisodeDistribution):
         self.n_features = check_integer("n_features", n_features, 1)
         self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
         self.projection = check_choice("projection", projection, PROJECTIONS)
-        self.permute_labels = check_bool("permute_labels", permute_labels)
-        self.permutation_bias = check_fraction("permutation_bias", permutation_bias)
+        self.permute_labels, self.permutation_bias = check_bias(permute_labels, permutation_bias)
         self.label_noise = check_fraction("label_noise", label_noise)
         self.class_imbalance = check_number("class_imbalance", class_imbalance, 1)
         self.drift_every = check_drift_every(drift_every, self.length)
@@ -172,14 +174,16 @@ class TaskDistribution(EpisodeDistribution):
         self.distractors = check_integer("distractors", distractors, 0, n_features - 1, "x needs another feature too")
         self.x_spectrum, self.x_scale = check_spectrum(x_spectrum, x_scale, self.n_features)
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
-        self._check_combinations()
+        self._check_that_drift_changes_something()
         self.p_bursty, self.zipf, self.query = p_bursty, zipf, query
         self.burstiness = None if burstiness is None else check_integer("burstiness", burstiness, 1)
         self.examples_per_task, self.order = examples_per_task, check_choice("order", order, ORDERS)
         self._prepare(pool, counts, route)
 
-    def _load(self, dataset: str | os.PathLike[str] | Dataset, image_size: int | None, features: str | None) -> None:
+    def _load(self, dataset: Any, image_size: int | None, features: str | None, clusters: tuple[int, float]) -> None:
         """Find and load the base dataset."""
+        self.n_clusters = check_integer("n_clusters", clusters[0], 2, MAX_CLUSTERS)
+        self.within_class_noise = check_positive("within_class_noise", clusters[1])
         self._spec = None if isinstance(dataset, Dataset) else find_dataset(dataset)
         self._given, self.features = dataset, features
         self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
@@ -206,7 +210,7 @@ class TaskDistribution(EpisodeDistribution):
         given = self.shots, self.class_imbalance, self.examples_per_task, sequences, self.order
         self._examples = Examples(pool, self.length, counts, self.active_classes is not None, *given)
         self.examples_per_task = None if self.examples_per_task is None else int(self.examples_per_task)
-        runs = self._runs()
+        runs = self.runs(self._drifts("projection"))
         n_inputs, longest = self.dataset.n_inputs, max(map(len, runs))
         self.route = choose_route(route, self.projection, self.n_tasks is None, longest, n_inputs)
         shape = self.n_features, self.projection, self.distractors, runs, self.route
@@ -287,22 +291,9 @@ class TaskDistribution(EpisodeDistribution):
     def _drifts(self, what: str) -> bool:
         return self.drift_every is not None and self.drift in (what, "task", RETURN)
 
-    def _runs(self) -> tuple[list[int], ...]:
-        """The positions of the examples that share one A, for each A of an episode."""
-        segments = [list(range(self.length)[segment]) for segment in self.segments(self._drifts("projection"))]
-        if self.drift != RETURN:
-            return tuple(segments)
-        return tuple(sum(segments[version::2], []) for version in (0, 1))
-
-    def _check_combinations(self) -> None:
-        if self.permutation_bias and not self.permute_labels:
-            raise ValueError(
-                f"permutation_bias={self.permutation_bias} has no effect with permute_labels=False: leave one out."
-            )
-        if self.drift_every is None:
-            return
+    def _check_that_drift_changes_something(self) -> None:
         random = {"projection": self.projection != "none", "labels": self.permute_labels}
-        if not random.get(self.drift, any(random.values())):
+        if self.drift_every is not None and not random.get(self.drift, any(random.values())):
             raise ValueError(
                 f"drift={self.drift!r} has nothing to change: projection={self.projection!r} and permute_labels="
                 f"{self.permute_labels} fix it. Make it random, or leave drift_every out."
