@@ -44,7 +44,8 @@ USES = {
     "tracking": "main(['train', 'tiny', '--steps', '1', '--tensorboard', '--out', 'tracked'])",
     "vision": "from gpicl_envs.datasets.torchvision import torchvision_class\ntorchvision_class('USPS', 'USPS')",
 }
-# Not tried: all tests need dev, `make docs` docs, test_form_readers.py parquet, tests/gpicl_agents/sharing hub and onnx.
+# Not tried: all tests need dev, `make docs` docs, test_form_readers.py parquet,
+# tests/gpicl_agents/sharing hub and onnx.
 NOT_USED = {"dev", "docs", "hub", "onnx", "parquet"}
 RUN = """
 import json, sys
