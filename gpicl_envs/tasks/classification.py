@@ -186,10 +186,10 @@ class TaskDistribution(EpisodeDistribution):
         self.within_class_noise = check_positive("within_class_noise", clusters[1])
         self._spec = None if isinstance(dataset, Dataset) else find_dataset(dataset)
         self._given, self.features = dataset, features
-        self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
+        self.name = printable((self._spec or dataset).name)
         self.image_size = None if image_size is None else check_integer("image_size", image_size, 1, MAX_IMAGE_SIZE)
-        clusters = shaped_clusters(self._spec, self.name, self.n_clusters, self.within_class_noise)
-        self.dataset = prepare_dataset(clusters or dataset, image_size, features)
+        replaced = shaped_clusters(self._spec, self.name, self.n_clusters, self.within_class_noise)
+        self.dataset = prepare_dataset(replaced or dataset, image_size, features)
 
     def _check_classes(
         self, pool: Pool, n_classes: int | None, active_classes: int | Sequence[int] | None
