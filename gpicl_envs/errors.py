@@ -97,6 +97,11 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message; its type, if there is none."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def check_choice(kind: str, given: str, valid: tuple[str, ...]) -> str:
     """Return `given` if it is one of `valid`."""
     if given not in valid:

@@ -13,6 +13,8 @@ from gpicl_envs.errors import (
     check_integer,
     check_number,
     construct,
+    first_line,
+    one_line,
     shareable,
     with_home,
 )
@@ -159,3 +161,39 @@ def test_long_messages_are_read_quickly(piece: str):
     start = time.perf_counter()
     shareable(piece * (2_000_000 // len(piece)))
     assert time.perf_counter() - start < 5
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("no\n  such   weight\n"), "ValueError: no such weight"),
+        (KeyError("a"), "KeyError: 'a'"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+        (Unprintable(), "Unprintable"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_any_exception_becomes_one_line(error: Exception, line: str):
+    assert one_line(error) == line
+
+
+def test_a_long_message_loses_its_middle():
+    line = one_line(ValueError("first " + "no " * 3_000_000 + "last"))
+    assert line.startswith("ValueError: first no") and line.endswith("no last") and len(line) < 700
+    assert "(8,999,410 more characters)" in line
+
+
+def test_an_error_shows_neither_secrets_nor_the_home_folder(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    text = f"/home/somebody/data.npz of https://me:word@example.org: token=abc{'d' * 1000}"
+    assert one_line(OSError(text)) == "OSError: ~/data.npz of https://***@example.org: token=***"
+
+
+def test_the_first_line_of_a_message_or_the_kind_of_an_error():
+    assert first_line(ValueError("one\ntwo")) == "one"
+    assert first_line(TimeoutError()) == first_line(TimeoutError("\nsecond")) == "TimeoutError"

@@ -19,10 +19,12 @@ def pull(repo: tyro.conf.Positional[str], out: Path | None = None, learner: str 
         out: a new folder for a copy, which is a checkpoint like any other; by default the cache alone.
         learner: the module:Class that was trained, if it is not a registered learner.
     """
-    from gpicl_agents.sharing.hub import copy_to, from_pretrained
+    from gpicl_agents.sharing.hub import copy_to
     from gpicl_agents.sharing.hub import pull as pull_files
+    from gpicl_agents.training.checkpoint import load_learner
 
-    made, folder = from_pretrained(repo, learner=learner), pull_files(repo)
+    folder = pull_files(repo)
+    made = load_learner(folder, learner=learner)
     if out is not None:
         folder = copy_to(folder, out)
     show(f"{made.name}, {made.n_parameters:,} parameters, D = {made.n_features}, K = {made.n_classes}: {folder}")

@@ -29,7 +29,7 @@ from gpicl_agents.training.checkpoint import (
     read_config,
     write_config,
 )
-from gpicl_envs.errors import check_integer, shareable, shortened
+from gpicl_envs.errors import check_integer, first_line, shareable, shortened
 from gpicl_envs.learners.base import Learner
 
 LARGEST = {CONFIG: 1 << 20, MODEL: 1 << 31}  # bytes that are downloaded
@@ -138,7 +138,7 @@ def _download(hub: Any, repo: str, revision: str | None) -> str:
             except Exception:
                 raise ValueError(
                     f"{repo} is not in the cache, and {_api(hub).endpoint} cannot be reached "
-                    f"({_first_line(error)}): try again with a network connection."
+                    f"({first_line(error)}): try again with a network connection."
                 ) from None
         _check_files(repo, {file.rfilename: file.size for file in info.siblings or ()})
         return hub.snapshot_download(**get)
@@ -193,10 +193,6 @@ def _api(hub: Any) -> Any:
     return hub.HfApi(endpoint=_endpoint(), library_name="gpicl-envs")
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
-
-
 @contextmanager
 def _one_line_errors(hub: Any, repo: str, revision: str | None) -> Iterator[None]:
     """Within, whatever huggingface_hub raises becomes a ValueError that says what to do."""
@@ -213,12 +209,12 @@ def _one_line_errors(hub: Any, repo: str, revision: str | None) -> Iterator[None
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "?")
         hint = "log in (`hf auth login`, or HF_TOKEN)" if status in (401, 403) else "try again later"
-        raise ValueError(f"{repo}: {_api(hub).endpoint} answered {status} ({_first_line(error)}): {hint}.") from None
+        raise ValueError(f"{repo}: {_api(hub).endpoint} answered {status} ({first_line(error)}): {hint}.") from None
     except (ValueError, KeyboardInterrupt):
         raise
     except Exception as error:  # of the network and the disk, of many kinds
         raise ValueError(
-            f"{repo}: the transfer was interrupted ({_first_line(error)}): run it again. Files that arrived "
+            f"{repo}: the transfer was interrupted ({first_line(error)}): run it again. Files that arrived "
             "whole are kept."
         ) from None
 

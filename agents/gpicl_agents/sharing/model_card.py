@@ -52,7 +52,8 @@ def card_of_run(run: Folder, title: str, learner: Learner, episodes: int) -> str
     checkpoint = find_checkpoint(run)
     config = read_config(checkpoint)
     training: dict[str, Any] = config["training"]
-    problem = {k: v for k, v in training.get("problem", {}).items() if not k.startswith("learner's ") and v is not None}
+    recorded: dict[str, Any] = training.get("problem", {})
+    problem = {k: v for k, v in recorded.items() if not k.startswith("learner's ") and v is not None}
     how = {k: v for k, v in training.get("config", {}).items() if v not in (None, False, [], ())}
     facts = [
         ("Meta-trained on", f"`{_one_line(problem)}`" if problem else "not recorded."),
@@ -64,7 +65,7 @@ def card_of_run(run: Folder, title: str, learner: Learner, episodes: int) -> str
         "A learner of [gpicl-envs](https://pypi.org/project/gpicl-envs/): it learns in context. Use it as "
         f"`hf:{title}` (`gpicl evaluate --learner hf:{title}`), or `gpicl_agents.from_pretrained({title!r})`."
     )
-    return FRONT + model_card(title, about, learner, facts, _scores(checkpoint, learner, episodes)) + "\n"
+    return FRONT + model_card(title, about, learner, facts, _scores(checkpoint, recorded, learner, episodes)) + "\n"
 
 
 def _cost(checkpoint: Any) -> str:
@@ -75,9 +76,8 @@ def _cost(checkpoint: Any) -> str:
     return f"{max(seconds) / 60:.1f} minutes, " if seconds else ""
 
 
-def _scores(checkpoint: Any, learner: Learner, episodes: int) -> list[str]:
+def _scores(checkpoint: Any, problem: dict[str, Any], learner: Learner, episodes: int) -> list[str]:
     """A table of the learner and baselines on unseen tasks of its problem, or why there is none."""
-    problem = read_config(checkpoint)["training"].get("problem", {})
     if not episodes or not {"dataset", "function"} & problem.keys():
         return ["\nNo scores were measured when it was pushed."]
     try:

@@ -21,7 +21,7 @@ import torch
 
 from gpicl_agents.sharing.onnx_graph import Graph, graph_of_predict, graph_of_step
 from gpicl_envs.datasets.files import replacing
-from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.errors import check_choice, check_integer, first_line
 from gpicl_envs.learners.base import Learner, encoded, evaluating
 
 KINDS = ("predict", "step")
@@ -146,7 +146,7 @@ def _largest_difference(learner: Any, graph: Graph, n_examples: int) -> float:
             error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
             largest = max(largest, float(error.max())) if np.isfinite(found).all() else np.inf
     except Exception as error:  # onnxruntime raises kinds of its own
-        raise ValueError(f"onnxruntime cannot run it: {next(iter(str(error).splitlines()), '')}") from error
+        raise ValueError(f"onnxruntime cannot run it: {first_line(error)}") from error
     return largest
 
 

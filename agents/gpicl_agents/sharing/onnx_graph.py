@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from gpicl_agents.models.kernel_transformer import CausalRidge
 from gpicl_agents.models.state import leaves_of, map_state
+from gpicl_envs.errors import first_line
 
 FEWEST = 3  # examples in a trace that leaves their number open: 1 and 2 would be taken as constants
 TRACED = 4, 6  # examples after which two states are compared, to see which dimensions grow
@@ -156,7 +157,7 @@ def _converted(
             with torch.enable_grad():  # so that `Rows` copies, and does not write into a buffer
                 program = torch.export.export(module.eval(), tuple(arguments.values()), dynamic_shapes=dims)
         except Exception as error:  # of many kinds
-            raise ValueError(f"torch.export cannot trace it ({_first_line(error)})") from error
+            raise ValueError(f"torch.export cannot trace it ({first_line(error)})") from error
         graphs = [each.graph for each in program.graph_module.modules() if isinstance(each, torch.fx.GraphModule)]
         if any("aten.linalg_solve_triangular" in str(node.target) for graph in graphs for node in graph.nodes):
             raise ValueError("ONNX has no operator for torch.linalg.solve_triangular")
@@ -164,7 +165,7 @@ def _converted(
             names = {"input_names": tuple(arguments), "output_names": outputs}
             made = torch.onnx.export(program, dynamo=True, verbose=False, **names)  # type: ignore[arg-type]
         except Exception as error:  # of many kinds
-            raise ValueError(f"torch.onnx cannot convert it ({_first_line(error.__cause__ or error)})") from error
+            raise ValueError(f"torch.onnx cannot convert it ({first_line(error.__cause__ or error)})") from error
     assert made is not None
     proto = made.model_proto
     for part in (proto, proto.graph, *proto.functions):
@@ -191,10 +192,6 @@ def _tensor(value: Any) -> torch.Tensor:
     if isinstance(value, bool | int | float):
         return torch.tensor(value)
     raise ValueError(f"its state holds a {type(value).__name__}, which is not a tensor")
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 @contextmanager

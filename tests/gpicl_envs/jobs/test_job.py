@@ -9,27 +9,7 @@ from pathlib import Path
 import pytest
 from small_jobs import SmallJob
 
-from gpicl_envs.errors import one_line
 from gpicl_envs.jobs.job import Outcome, run_job, too_long
-
-
-class Unprintable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no words")
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (ValueError("no\n  such   weight\n"), "ValueError: no such weight"),
-        (KeyError("a"), "KeyError: 'a'"),
-        (ZeroDivisionError(), "ZeroDivisionError"),
-        (Unprintable(), "Unprintable"),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_any_exception_becomes_one_line(error: Exception, line: str):
-    assert one_line(error) == line
 
 
 def test_a_job_is_run_and_one_that_was_stopped_names_the_option(tmp_path: Path):
@@ -90,15 +70,3 @@ def test_a_result_that_cannot_be_pickled_is_a_failure(tmp_path: Path):
     for title in ("cannot be pickled", "is local"):
         outcome = run_job(SmallJob(title, tmp_path / "starts"))
         assert outcome.value is None and "its result cannot be pickled (" in outcome.error
-
-
-def test_a_long_message_loses_its_middle():
-    line = one_line(ValueError("first " + "no " * 3_000_000 + "last"))
-    assert line.startswith("ValueError: first no") and line.endswith("no last") and len(line) < 700
-    assert "(8,999,410 more characters)" in line
-
-
-def test_an_error_shows_neither_secrets_nor_the_home_folder(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HOME", "/home/somebody")
-    text = f"/home/somebody/data.npz of https://me:word@example.org: token=abc{'d' * 1000}"
-    assert one_line(OSError(text)) == "OSError: ~/data.npz of https://***@example.org: token=***"
