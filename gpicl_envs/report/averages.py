@@ -1,6 +1,6 @@
 """The columns of a leaderboard that average over its others."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpicl_envs.evaluation.comparisons import interquartile_mean, mean_difference, mean_final
 from gpicl_envs.evaluation.records import ScoredRecord
@@ -10,24 +10,15 @@ AVERAGES = ["mean", "interquartile mean"]
 LEAST_COLUMNS = 4
 
 
-@dataclass(frozen=True)
-class TableCell:
-    """One cell.
+class Average(NamedTuple):
+    """What a cell shows of an average: with its interval, its value in %, and a note on the best."""
 
-    Args:
-        text: what it shows.
-        value: the number that its column is sorted by, if it has one.
-        note: shown smaller, or in brackets.
-        emphasis: `LEAD`, for the best and those not significantly worse; `FAILED`; or empty.
-    """
-
-    text: str = ""
-    value: float | None = None
+    text: str
+    value: float
     note: str = ""
-    emphasis: str = ""
 
 
-def averages(columns: Columns) -> dict[str, list[TableCell]]:
+def averages(columns: Columns) -> dict[str, list[Average]]:
     """Return learner → its `AVERAGES`, if it has a score in all columns; empty for fewer than four, or regression."""
     mine: dict[str, list[ScoredRecord]] = {}
     for records in scored_columns(columns).values():
@@ -44,7 +35,7 @@ def averages(columns: Columns) -> dict[str, list[TableCell]]:
         means = [100 * float(value) for value in mean_final(records)]
         middle = [100 * float(value) for value in interquartile_mean(records)]
         texts = [f"{mean:.1f} ± {(high - low) / 2:.1f}" for mean, low, high in (means, middle)]
-        found[name] = [TableCell(texts[0], means[0], _difference(records, top)), TableCell(texts[1], middle[0])]
+        found[name] = [Average(texts[0], means[0], _difference(records, top)), Average(texts[1], middle[0])]
     return found
 
 

@@ -5,8 +5,6 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from gpicl_envs.datasets.files import write_text
 from gpicl_envs.evaluation.protocol import PROTOCOLS
 from gpicl_envs.evaluation.records import Record
@@ -15,14 +13,9 @@ from gpicl_envs.report.costs import COSTS
 from gpicl_envs.report.figures import draw_costs, draw_curves, draw_reliability, draw_state_sizes, styles
 from gpicl_envs.report.model import details, failures, leaderboard, sources, unit
 from gpicl_envs.report.tables import latex_table, markdown_table
+from gpicl_envs.report.templates import page_templates
 
-TEMPLATES = Environment(
-    loader=PackageLoader("gpicl_envs", "report"),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    undefined=StrictUndefined,
-)
+TEMPLATES = page_templates("gpicl_envs", "report")
 
 
 def write_report(

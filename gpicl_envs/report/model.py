@@ -15,13 +15,30 @@ from gpicl_envs.evaluation.comparisons import (
 from gpicl_envs.evaluation.intervals import few_note
 from gpicl_envs.evaluation.records import FailedRecord, Record, ScoredRecord
 from gpicl_envs.report import paper
-from gpicl_envs.report.averages import AVERAGES, TableCell, averages
+from gpicl_envs.report.averages import AVERAGES, averages
 from gpicl_envs.report.columns import Columns, learners, scored_columns
 from gpicl_envs.report.costs import COSTS, NOTE
 
 DISTANCES = "Distance: mean squared distance to the predictions of a reference learner, over all positions"
 LEAD, FAILED = "lead", "failed"  # emphases of a cell
 ORACLE, PUBLISHED = "oracle", "published"  # kinds of row
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One cell.
+
+    Args:
+        text: what it shows.
+        value: the number that its column is sorted by, if it has one.
+        note: shown smaller, or in brackets.
+        emphasis: `LEAD`, for the best and those not significantly worse; `FAILED`; or empty.
+    """
+
+    text: str = ""
+    value: float | None = None
+    note: str = ""
+    emphasis: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,8 @@ def leaderboard(columns: Columns, *, sizes: bool = True) -> Table:
 
     With `sizes` it also shows the number of each learner's parameters and the size of its state.
     """
-    means, published = averages(columns), _published(columns)
+    means = {name: [TableCell(*each) for each in of_learner] for name, of_learner in averages(columns).items()}
+    published = _published(columns)
     leading = {title: _leaders(records) for title, records in columns.items()}
 
     def row(name: str, of_learner: list[TableCell], scores: list[TableCell], kind: str) -> TableRow:

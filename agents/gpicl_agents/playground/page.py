@@ -5,21 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors.torch import save
 
 from gpicl_agents.models.transformer import Transformer
 from gpicl_envs.datasets.files import write_text
 from gpicl_envs.datasets.registry import load_dataset
 from gpicl_envs.learners.base import Learner
+from gpicl_envs.report.templates import page_templates
 
-TEMPLATES = Environment(
-    loader=PackageLoader("gpicl_agents", "playground"),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    undefined=StrictUndefined,
-)
+TEMPLATES = page_templates("gpicl_agents", "playground")
 SIDE = 28  # pixels of an image, as in glyph.js
 DATASETS = ("MNIST", "Digits")
 IMAGES_OF_A_CLASS = 6
