@@ -5,7 +5,7 @@ twenty times as fast for a batch of one.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -137,27 +137,33 @@ class LabelAction(ActionType):
         return where((predicted == target)[:, None], shown, -shown)
 
 
-class LogitsAction(LabelAction):
+class _RealAction(ActionType):
+    """Actions that are finite float32 numbers, each a `kind` in errors."""
+
+    kind: ClassVar[str]
+
+    def _convert(self, given: Array) -> Array:
+        return to_float(given)
+
+    def _wrong(self, action: Array) -> Array:
+        return ~(abs(action) <= MAX_MAGNITUDE)  # so that NaN is, too
+
+    def _complaint(self, wrong: Any) -> str:
+        allowed = f"give finite float32 {self.kind}s of at most {MAX_MAGNITUDE:.0e} in magnitude"
+        return f"An action has the {self.kind} {wrong}: {allowed}."
+
+
+class LogitsAction(_RealAction, LabelAction):
     """Logits of the labels; the reward is the log-likelihood of the true label under the softmax, in nats.
 
     With bandit feedback the reward is 1 if the most likely label is right, else 0; a likelihood would reveal the label.
     """
 
-    name = "logits"
+    name, kind = "logits", "logit"
 
     def __init__(self, feedback: str, n_classes: int) -> None:
         super().__init__(feedback, n_classes)
         self.action_space = Box(-np.inf, np.inf, (n_classes,), np.float32)
-
-    def _convert(self, given: Array) -> Array:
-        """(B, K) float32 logits."""
-        return to_float(given)
-
-    def _wrong(self, action: Array) -> Array:
-        return _is_too_large(action)
-
-    def _complaint(self, wrong: Any) -> str:
-        return _too_large("logit", wrong)
 
     def prediction(self, action: Array) -> Array:
         """Return the most likely labels (B,)."""
@@ -170,24 +176,14 @@ class LogitsAction(LabelAction):
         return label_likelihood(action, target)
 
 
-class ValueAction(ActionType):
+class ValueAction(_RealAction):
     """A real value; the reward is minus the squared error."""
 
-    name = "value"
+    name = kind = "value"
 
     def __init__(self, feedback: str, n_classes: int) -> None:
         high = np.inf if feedback == "label" else 0.0
         super().__init__(feedback, n_classes, Box(-np.inf, np.inf, (1,), np.float32), -np.inf, high)
-
-    def _convert(self, given: Array) -> Array:
-        """(B, 1) float32 values."""
-        return to_float(given)
-
-    def _wrong(self, action: Array) -> Array:
-        return _is_too_large(action)
-
-    def _complaint(self, wrong: Any) -> str:
-        return _too_large("value", wrong)
 
     def prediction(self, action: Array) -> Array:
         """Return the values (B,)."""
@@ -226,12 +222,3 @@ def make_action_type(action: str | None, feedback: str, n_classes: int) -> Actio
     names = REGRESSION_ACTIONS if n_classes == 1 else CLASSIFICATION_ACTIONS
     name = check_choice("action", names[0] if action is None else action, names)
     return {"label": LabelAction, "logits": LogitsAction, "value": ValueAction}[name](feedback, n_classes)
-
-
-def _is_too_large(action: Array) -> Array:
-    return ~(abs(action) <= MAX_MAGNITUDE)  # so that NaN is, too
-
-
-def _too_large(kind: str, wrong: float) -> str:
-    allowed = f"give finite float32 {kind}s of at most {MAX_MAGNITUDE:.0e} in magnitude"
-    return f"An action has the {kind} {wrong}: {allowed}."
