@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from gpicl_envs.datasets.dataset import SPLITS, Dataset, DatasetSpec
+from gpicl_envs.errors import check_integer, check_positive
 
 N_CLASSES = 10
 RANDOM_ITEMS = 20
@@ -35,6 +36,12 @@ def load_clusters() -> Dataset:
         x[split][np.arange(count), y[split]] += CLUSTER_DISTANCE
     bayes = bayes_accuracy(CLUSTER_DISTANCE, N_CLASSES)
     return Dataset("Clusters", x, y, n_classes=N_CLASSES, bayes_accuracy=bayes)
+
+
+def check_clusters(n_clusters: int, within_class_noise: float) -> tuple[int, float]:
+    """Return both; ValueError if one is out of range."""
+    number = check_integer("n_clusters", n_clusters, 2, MAX_CLUSTERS)
+    return number, check_positive("within_class_noise", within_class_noise)
 
 
 def shaped_clusters(spec: DatasetSpec | None, name: str, n_clusters: int, within_class_noise: float) -> Dataset | None:

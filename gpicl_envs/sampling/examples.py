@@ -41,10 +41,10 @@ class Examples:
     def __post_init__(self) -> None:
         self._check_classes()
         self._check_one_order()
-        if self.examples_per_task is not None and self.order == RANDOM:
-            self._check_examples_per_task(self.examples_per_task)
-        elif self.order == STREAM:
+        if self.order == STREAM:
             self._check_stream()
+        elif self.examples_per_task is not None:
+            self._check_examples_per_task(self.examples_per_task)
         elif self._draws_uniformly:
             most = None if self.pool.with_replacement else self.pool.smallest(self.counts[0])
             check_integer("length", self.length, 1, most, self._available)

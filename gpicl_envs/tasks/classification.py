@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import Dataset, Location
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, load_dataset, prepare_dataset
-from gpicl_envs.datasets.synthetic import MAX_CLUSTERS, N_CLASSES, shaped_clusters
+from gpicl_envs.datasets.synthetic import N_CLASSES, check_clusters, shaped_clusters
 from gpicl_envs.datasets.user import NpzFile, is_path
 from gpicl_envs.errors import (
     check_choice,
     check_fraction,
     check_integer,
     check_number,
-    check_positive,
     printable,
 )
 from gpicl_envs.sampling.class_sequences import Sequences
@@ -155,10 +154,10 @@ class TaskDistribution(EpisodeDistribution):
         route: str = "auto",
         device: str | torch.device = "cpu",
     ) -> None:
-        self._load(dataset, image_size, features, (n_clusters, within_class_noise))
+        self.n_clusters, self.within_class_noise = check_clusters(n_clusters, within_class_noise)
+        self._load(dataset, image_size, features)
         self.split, self.device = split, check_device(device)
         pool = Pool(self.dataset, split, classes, self.device)
-        self.classes = None if pool.range is None else list(pool.range)
         counts = self._check_classes(pool, n_classes, active_classes)
         self.shots = None if shots is None else check_integer("shots", shots, 1)
         usual = LENGTH if self.shots is None else counts[1] * self.shots + 1
@@ -180,26 +179,25 @@ class TaskDistribution(EpisodeDistribution):
         self.examples_per_task, self.order = examples_per_task, check_choice("order", order, ORDERS)
         self._prepare(pool, counts, route)
 
-    def _load(self, dataset: Any, image_size: int | None, features: str | None, clusters: tuple[int, float]) -> None:
+    def _load(self, dataset: str | os.PathLike[str] | Dataset, image_size: int | None, features: str | None) -> None:
         """Find and load the base dataset."""
-        self.n_clusters = check_integer("n_clusters", clusters[0], 2, MAX_CLUSTERS)
-        self.within_class_noise = check_positive("within_class_noise", clusters[1])
         self._spec = None if isinstance(dataset, Dataset) else find_dataset(dataset)
         self._given, self.features = dataset, features
-        self.name = printable((self._spec or dataset).name)
+        self.name = printable((self._spec or dataset).name)  # type: ignore[union-attr]
         self.image_size = None if image_size is None else check_integer("image_size", image_size, 1, MAX_IMAGE_SIZE)
-        replaced = shaped_clusters(self._spec, self.name, self.n_clusters, self.within_class_noise)
-        self.dataset = prepare_dataset(replaced or dataset, image_size, features)
+        clusters = shaped_clusters(self._spec, self.name, self.n_clusters, self.within_class_noise)
+        self.dataset = prepare_dataset(clusters or dataset, image_size, features)
 
     def _check_classes(
         self, pool: Pool, n_classes: int | None, active_classes: int | Sequence[int] | None
     ) -> tuple[int, int]:
-        """Set K, and how many of the classes a task uses; return the fewest and the most of these."""
-        k = pool.default_n_classes if n_classes is None else n_classes
-        limit = self.dataset.n_classes, f"{self.name} has no more"
-        self.n_classes = check_integer("n_classes", k, 2, *(limit if active_classes is None else ()))
-        all_classes, hint = (self.n_classes, self.n_classes), f"{self.name} has no more"
-        self.active_classes, counts = check_counts(active_classes, len(pool.present), hint, all_classes)
+        """Set K, and which of the classes may occur; return the fewest and the most that a task uses."""
+        self.classes = None if pool.range is None else list(pool.range)
+        k, no_more = pool.default_n_classes if n_classes is None else n_classes, f"{self.name} has no more"
+        most = (self.dataset.n_classes, no_more) if active_classes is None else ()
+        self.n_classes = check_integer("n_classes", k, 2, *most)
+        all_classes = self.n_classes, self.n_classes
+        self.active_classes, counts = check_counts(active_classes, len(pool.present), no_more, all_classes)
         return counts
 
     def _prepare(self, pool: Pool, counts: tuple[int, int], route: str) -> None:
