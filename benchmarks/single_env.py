@@ -58,7 +58,7 @@ def measure(kind: str) -> dict[str, float]:
         "steps_per_second": STEPS / total,
         "microseconds_per_step": 1e6 * (total - reset) / STEPS,
         "microseconds_per_reset": 1e6 * reset / n_resets,
-        "share_of_resets": reset / total,
+        "fraction_of_resets": reset / total,
     }
 
 
@@ -73,7 +73,7 @@ def main() -> None:
         row = kinds[kind] = measure(kind)
         print(
             f"  {kind:<28} {row['steps_per_second']:>8,.0f} steps/s   {row['microseconds_per_step']:6.1f} µs a step   "
-            f"{row['microseconds_per_reset']:8,.0f} µs a reset, {row['share_of_resets']:4.0%} of the time",
+            f"{row['microseconds_per_reset']:8,.0f} µs a reset, {row['fraction_of_resets']:4.0%} of the time",
             flush=True,
         )
     write_result(Path(__file__), {"note": note, "steps": STEPS, "repeats": REPEATS, "kinds": kinds})

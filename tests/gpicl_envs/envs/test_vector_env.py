@@ -331,7 +331,7 @@ def test_no_label_is_shown_where_the_next_episode_begins():
     assert "label" not in info and (reward == 0).all()
 
 
-def test_an_environment_that_begins_anew_predicts_nothing_while_the_others_do():
+def test_an_environment_that_begins_its_next_episode_predicts_nothing_while_others_do():
     """Next-step, with episodes that end at different times."""
     env = make_vec(num_envs=2, autoreset_mode="NextStep", action="logits")
     env.reset(seed=0)
