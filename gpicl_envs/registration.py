@@ -1,4 +1,4 @@
-"""The environment ids: one for each registered dataset, each class of functions, and what is drawn in place of both."""
+"""The environment ids: of each registered dataset, each class of functions, what replaces both, and each RL problem."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +33,11 @@ OTHERS = {
     "RealTable": ("table", "iris", "100 rows of a small real table, then a query; 13 tables, iris by default"),
 }
 
+# The in-context RL problems of `rl/kinds.py`, in which actions matter and no labels exist.
+PROBLEMS = {
+    "Bandit": "in-context RL: a Bernoulli bandit of 5 arms, 100 pulls",
+}
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -41,7 +46,7 @@ class Environment:
     Args:
         id: for `gymnasium.make` and `make_vec`.
         description: one line for lists.
-        arguments: `dataset`, `function`, `prior`, `table` or `mixture`, which the id implies.
+        arguments: `dataset`, `function`, `prior`, `table`, `mixture` or `problem`, which the id implies.
     """
 
     id: str
@@ -49,8 +54,14 @@ class Environment:
     arguments: dict[str, Any]
 
 
+def rl_environments() -> dict[str, Environment]:
+    """Return the environments of in-context RL, in which actions matter, by their ids."""
+    found = [Environment(f"GPICL-{name}-v0", text, {"problem": name}) for name, text in PROBLEMS.items()]
+    return {environment.id: environment for environment in found}
+
+
 def environments() -> dict[str, Environment]:
-    """Return every environment by its id."""
+    """Return every environment of supervised learning by its id."""
     listed = [
         Environment(spec.env_id, spec.description, {"dataset": spec.name})
         for spec in DATASETS.values()
@@ -68,7 +79,12 @@ def environments() -> dict[str, Environment]:
 
 
 def find_environment(env_id: str) -> Environment:
-    """Return the environment of an id. Raises UnknownNameError, which lists the valid ids."""
+    """Return the environment of supervised learning with this id; an unknown one lists the valid ids."""
+    if env_id in rl_environments():
+        raise ValueError(
+            f"{env_id} has no labels, since actions matter there: train on it by `gpicl train-rl`, and evaluate "
+            "players by `gpicl evaluate-rl`."
+        )
     if env_id not in environments():
         raise UnknownNameError("environment", env_id, environments())
     return environments()[env_id]
@@ -105,7 +121,7 @@ def register_dataset(
         spec = dataset
     else:
         spec = array_spec(dataset, x, y, x_test, y_test)
-    if simple_name(spec.name) in map(simple_name, [*FUNCTION_CLASSES, *OTHERS]):
+    if simple_name(spec.name) in map(simple_name, [*FUNCTION_CLASSES, *OTHERS, *PROBLEMS]):
         raise ValueError(f"Dataset {spec.name!r} has the name of another environment: choose another name.")
     register_spec(replace(spec, kept="memory"))  # other processes do not know the name
     register_environments()
@@ -113,11 +129,15 @@ def register_dataset(
 
 def register_environments() -> None:
     """Register with gymnasium every environment that has no id there yet."""
-    for environment in environments().values():
-        if environment.id not in gymnasium.registry:
-            gymnasium.register(
-                environment.id,
-                entry_point="gpicl_envs.envs.in_context_learning:InContextEnv",
-                vector_entry_point="gpicl_envs.envs.in_context_learning:InContextVectorEnv",
-                kwargs=environment.arguments,
-            )
+    for listed, (module, single, vector) in (
+        (environments(), ("gpicl_envs.envs.in_context_learning", "InContextEnv", "InContextVectorEnv")),
+        (rl_environments(), ("gpicl_envs.rl.in_context_rl", "ProblemEnv", "ProblemVectorEnv")),
+    ):
+        for environment in listed.values():
+            if environment.id not in gymnasium.registry:
+                gymnasium.register(
+                    environment.id,
+                    entry_point=f"{module}:{single}",
+                    vector_entry_point=f"{module}:{vector}",
+                    kwargs=environment.arguments,
+                )

@@ -22,7 +22,7 @@ from gpicl_envs.evaluation.records import SCHEMA, FailedRecord, Record, ScoredRe
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.report import compare, group, write_report
-from gpicl_envs.tasks.base import check_device
+from gpicl_envs.sampling.distribution import check_device
 from gpicl_envs.tasks.classification import TaskDistribution
 
 ENV_ID = "GPICL-MNIST-v0"

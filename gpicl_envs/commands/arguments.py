@@ -75,7 +75,7 @@ def runner(workers: int, time_limit: float, ray: str | None, device: str) -> Abs
 
         return ray_runner(ray, time_limit, gpus=0 if device == "cpu" else 1)
     from gpicl_envs.jobs.local import local_runner
-    from gpicl_envs.tasks.base import check_device
+    from gpicl_envs.sampling.distribution import check_device
 
     check_device(device)
     return local_runner(workers, time_limit)

@@ -22,22 +22,15 @@ FEEDBACKS = ("label", "reward")
 MAX_MAGNITUDE = 1e15  # of a logit or value: beyond it rewards would overflow float32
 
 
-class ActionType(ABC):
-    """How an agent gives its predictions.
+class Actions(ABC):
+    """The actions of an environment, and how they are checked.
 
     Args:
-        feedback: `"label"` or `"reward"`.
-        n_classes: K; 1 for regression.
         action_space: of one environment.
-        low: smallest value in the feedback.
-        high: largest value in the feedback.
     """
 
-    name: str
-
-    def __init__(self, feedback: str, n_classes: int, action_space: Space[Any], low: float, high: float) -> None:
-        self.feedback, self.n_classes, self.action_space = feedback, n_classes, action_space
-        self.feedback_space = Box(low, high, (n_classes,), np.float32)
+    def __init__(self, action_space: Space[Any]) -> None:
+        self.action_space = action_space
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,6 +78,49 @@ class ActionType(ABC):
     @abstractmethod
     def _complaint(self, wrong: Any) -> str: ...
 
+
+class DiscreteActions(Actions):
+    """Whole numbers from 0 to n − 1."""
+
+    kind: ClassVar[str] = "number"
+    hint: ClassVar[str] = ""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(Discrete(n))
+
+    def _convert(self, given: Array) -> Array:
+        """(B,) int64."""
+        name = str(given.dtype)
+        if "int" not in name:
+            raise ValueError(f"actions must be integer {self.kind}s, given {name}{self.hint}.")
+        return to_int(given)
+
+    def _wrong(self, action: Array) -> Array:
+        return (action < 0) | (action >= self.action_space.n)  # type: ignore[attr-defined]
+
+    def _complaint(self, wrong: Any) -> str:
+        last = self.action_space.n - 1  # type: ignore[attr-defined]
+        return f"Action {wrong} is out of range: give a {self.kind} from 0 to {last}."
+
+
+class ActionType(Actions):
+    """How an agent gives its predictions.
+
+    Args:
+        feedback: `"label"` or `"reward"`.
+        n_classes: K; 1 for regression.
+        action_space: of one environment.
+        low: smallest value in the feedback.
+        high: largest value in the feedback.
+    """
+
+    name: str
+
+    def __init__(self, feedback: str, n_classes: int, action_space: Space[Any], low: float, high: float) -> None:
+        Actions.__init__(self, action_space)
+        self.feedback, self.n_classes = feedback, n_classes
+        self.feedback_space = Box(low, high, (n_classes,), np.float32)
+
     @abstractmethod
     def prediction(self, action: Array) -> Array:
         """Return (B,) labels, or values, that the actions predict."""
@@ -98,27 +134,15 @@ class ActionType(ABC):
         """Return (B, K) float32: the feedback on this example, which the next observation holds."""
 
 
-class LabelAction(ActionType):
+class LabelAction(DiscreteActions, ActionType):
     """A label; the reward is 1 if it is right, else 0."""
 
-    name = "label"
+    name = kind = "label"
+    hint = ": use action='logits' for scores"
 
     def __init__(self, feedback: str, n_classes: int) -> None:
         low = 0.0 if feedback == "label" else -1.0
-        super().__init__(feedback, n_classes, Discrete(n_classes), low, 1.0)
-
-    def _convert(self, given: Array) -> Array:
-        """(B,) int64 labels."""
-        name = str(given.dtype)
-        if "int" not in name:
-            raise ValueError(f"actions must be integer labels, given {name}: use action='logits' for scores.")
-        return to_int(given)
-
-    def _wrong(self, action: Array) -> Array:
-        return (action < 0) | (action >= self.n_classes)
-
-    def _complaint(self, wrong: Any) -> str:
-        return f"Action {wrong} is out of range: give a label from 0 to {self.n_classes - 1}."
+        ActionType.__init__(self, feedback, n_classes, Discrete(n_classes), low, 1.0)
 
     def prediction(self, action: Array) -> Array:
         """Return the labels (B,) themselves."""
@@ -138,9 +162,9 @@ class LabelAction(ActionType):
 
 
 class _RealAction(ActionType):
-    """Actions that are finite float32 numbers, each a `kind` in errors."""
+    """Actions that are finite float32 numbers, each a `quantity` in errors."""
 
-    kind: ClassVar[str]
+    quantity: ClassVar[str]
 
     def _convert(self, given: Array) -> Array:
         return to_float(given)
@@ -149,8 +173,8 @@ class _RealAction(ActionType):
         return ~(abs(action) <= MAX_MAGNITUDE)  # so that NaN is, too
 
     def _complaint(self, wrong: Any) -> str:
-        allowed = f"give finite float32 {self.kind}s of at most {MAX_MAGNITUDE:.0e} in magnitude"
-        return f"An action has the {self.kind} {wrong}: {allowed}."
+        allowed = f"give finite float32 {self.quantity}s of at most {MAX_MAGNITUDE:.0e} in magnitude"
+        return f"An action has the {self.quantity} {wrong}: {allowed}."
 
 
 class LogitsAction(_RealAction, LabelAction):
@@ -159,7 +183,7 @@ class LogitsAction(_RealAction, LabelAction):
     With bandit feedback the reward is 1 if the most likely label is right, else 0; a likelihood would reveal the label.
     """
 
-    name, kind = "logits", "logit"
+    name, quantity = "logits", "logit"
 
     def __init__(self, feedback: str, n_classes: int) -> None:
         super().__init__(feedback, n_classes)
@@ -179,7 +203,7 @@ class LogitsAction(_RealAction, LabelAction):
 class ValueAction(_RealAction):
     """A real value; the reward is minus the squared error."""
 
-    name = kind = "value"
+    name = quantity = "value"
 
     def __init__(self, feedback: str, n_classes: int) -> None:
         high = np.inf if feedback == "label" else 0.0

@@ -27,29 +27,29 @@ def draw_frame(frame: Frame) -> NDArray[np.uint8]:
     """Return a (356, 760, 3) picture: the input, its base input, the score so far and the last predictions."""
     canvas = Image.new("RGB", (WIDTH, HEIGHT), "white")
     draw = ImageDraw.Draw(canvas)
-    draw.text((MARGIN, TITLE), frame.title, INK, _font(16, bold=True))
+    draw.text((MARGIN, TITLE), frame.title, INK, text_font(16, bold=True))
     _paste(canvas, as_image(frame.x, frame.base_input.shape), MARGIN, TOP, PANEL)
     if frame.is_regression:
-        draw.text((MARGIN, CAPTION), "input x", MUTED, _font(13))
+        draw.text((MARGIN, CAPTION), "input x", MUTED, text_font(13))
         score = _draw_values(draw, frame)
     else:
-        draw.text((MARGIN, CAPTION), "input x = A x̄", MUTED, _font(13))
-        draw.text((BASE_INPUT_LEFT, CAPTION), "hidden base input x̄", MUTED, _font(13))
+        draw.text((MARGIN, CAPTION), "input x = A x̄", MUTED, text_font(13))
+        draw.text((BASE_INPUT_LEFT, CAPTION), "hidden base input x̄", MUTED, text_font(13))
         _paste(canvas, as_image(frame.base_input), BASE_INPUT_LEFT, TOP, PANEL)
         score = _draw_accuracy(draw, frame)
-    draw.text((PLOT_RIGHT, TITLE), score, INK, _font(16, bold=True), anchor="ra")
+    draw.text((PLOT_RIGHT, TITLE), score, INK, text_font(16, bold=True), anchor="ra")
     _draw_recent(canvas, draw, frame)
     return np.asarray(canvas.reduce(FINE))
 
 
 def _draw_accuracy(draw: ImageDraw.ImageDraw, frame: Frame) -> str:
     """The running accuracy, above a tick for each prediction, green if right; returns the score in words."""
-    draw.text((ACCURACY_LEFT, CAPTION), "right predictions so far (%)", MUTED, _font(13))
+    draw.text((ACCURACY_LEFT, CAPTION), "right predictions so far (%)", MUTED, text_font(13))
     places = _draw_axes(draw, ACCURACY_LEFT, frame.length, [0, 25, 50, 75, 100])
     chance = 100 / frame.n_classes
     for start, end in np.linspace(0, frame.length, 84).reshape(-1, 2):  # dashes
         draw.line(places([start, end], chance), MUTED, FINE)
-    draw.text((PLOT_RIGHT, places([0], chance)[0][1] - 6), "chance", MUTED, _font(11), anchor="rd")
+    draw.text((PLOT_RIGHT, places([0], chance)[0][1] - 6), "chance", MUTED, text_font(11), anchor="rd")
     edges = places(np.arange(len(frame.labels) + 1), 0)
     for (left, bottom), (right, _), is_right in zip(edges, edges[1:], frame.right, strict=False):
         tick = left, bottom + 10, max(left, right - FINE), bottom + 26
@@ -65,7 +65,7 @@ def _draw_accuracy(draw: ImageDraw.ImageDraw, frame: Frame) -> str:
 
 def _draw_values(draw: ImageDraw.ImageDraw, frame: Frame) -> str:
     """Every value and its prediction, and the error as a line between them; returns the score in words."""
-    draw.text((VALUES_LEFT, CAPTION), "value (dark), prediction (blue) and error (red)", MUTED, _font(13))
+    draw.text((VALUES_LEFT, CAPTION), "value (dark), prediction (blue) and error (red)", MUTED, text_font(13))
     edge = max(1, int(np.ceil(np.abs(frame.labels).max(initial=0))))
     places = _draw_axes(draw, VALUES_LEFT, frame.length, [-edge, -edge / 2, 0, edge / 2, edge])
     radius = min(7.0, max(2.0, 320 / frame.length))
@@ -97,25 +97,25 @@ def _draw_axes(
     for value in values:
         ends = places([0, length], value)
         draw.line(ends, GRID, FINE)
-        draw.text((left - 16, ends[0][1]), f"{value:g}", MUTED, _font(11), anchor="rm")
+        draw.text((left - 16, ends[0][1]), f"{value:g}", MUTED, text_font(11), anchor="rm")
     bottom = TOP + PANEL + 8
-    draw.text((left, bottom), "1", MUTED, _font(11), anchor="lb")
-    draw.text((PLOT_RIGHT, bottom), str(length), MUTED, _font(11), anchor="rb")
-    draw.text(((left + PLOT_RIGHT) / 2, bottom), "example", MUTED, _font(11), anchor="mb")
+    draw.text((left, bottom), "1", MUTED, text_font(11), anchor="lb")
+    draw.text((PLOT_RIGHT, bottom), str(length), MUTED, text_font(11), anchor="rb")
+    draw.text(((left + PLOT_RIGHT) / 2, bottom), "example", MUTED, text_font(11), anchor="mb")
     return places
 
 
 def _draw_recent(canvas: Image.Image, draw: ImageDraw.ImageDraw, frame: Frame) -> None:
     """The base inputs of the last predictions, and what was predicted."""
     caption = f"last base inputs: prediction → true {'value' if frame.is_regression else 'label'}"
-    draw.text((MARGIN, RECENT_CAPTION), caption, MUTED, _font(12))
+    draw.text((MARGIN, RECENT_CAPTION), caption, MUTED, text_font(12))
     n = len(frame.recent)
     recent = zip(frame.recent, frame.predictions[-n:], frame.labels[-n:], strict=True) if n else ()
     for i, (base_input, prediction, label) in enumerate(recent):
         left, colour = MARGIN + THUMB_STEP * i, GREEN if prediction == label else RED
-        text, font = f"{label}" if prediction == label else f"{prediction} → {label}", _font(12, bold=True)
+        text, font = f"{label}" if prediction == label else f"{prediction} → {label}", text_font(12, bold=True)
         if frame.is_regression:
-            text, font, colour = f"{prediction:.1f} → {label:.1f}", _font(10), MUTED
+            text, font, colour = f"{prediction:.1f} → {label:.1f}", text_font(10), MUTED
         draw.rectangle((left - 6, RECENT_TOP - 6, left + THUMB + 5, RECENT_TOP + THUMB + 5), colour)
         _paste(canvas, as_image(base_input), left, RECENT_TOP, THUMB)
         draw.text((left + THUMB / 2, RECENT_TOP + THUMB + 12), text, colour, font, anchor="ma")
@@ -131,7 +131,7 @@ def _paste(canvas: Image.Image, image: NDArray[np.float32], left: int, top: int,
 
 
 @cache
-def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+def text_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, from matplotlib's own files: the same on every machine."""
     from matplotlib import get_data_path
 

@@ -21,3 +21,7 @@ STREAM_START = OPTIONS + 10
 
 # Of the streams of synthetic tables, which draw from many successive substreams.
 TABLE = 4 * OPTIONS
+
+# Of in-context RL problems: those of the task's stream, and those of the episode's.
+ARMS, TRANSITIONS, MEAN_REWARDS, GOAL = range(16 * OPTIONS, 16 * OPTIONS + 4)
+PULLS, MOVES, REWARD_NOISE = range(17 * OPTIONS, 17 * OPTIONS + 3)

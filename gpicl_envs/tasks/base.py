@@ -1,41 +1,22 @@
-"""What all distributions of learning problems have in common: streams of episodes, numbered tasks, drift.
-
-Nothing here has state: an episode is a function of its stream's seed and its number in that stream, and a task of its
-id. Any batch size, order, process or device therefore gives the same episodes.
-"""
+"""What all distributions of supervised learning problems have in common: episodes of examples, and drift."""
 
 import inspect
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.sampling.distribution import Distribution
 from gpicl_envs.sampling.philox import WORD, Streams
-from gpicl_envs.sampling.substreams import EPISODE, FIXED_TASK, ONE_OFF_TASK, TASK_ID
 from gpicl_envs.sampling.torch_modes import in_plain_mode
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 LENGTH = 100
-ONE_OFF = -1
 RETURN = "return"  # a drift: tasks A, B, A, B, …
-MAX_TASKS = 1 << 31
-
-
-def check_device(device: str | torch.device) -> torch.device:
-    """Return the device if this machine has it."""
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device={str(device)!r} cannot be used here ({reason}): give 'cpu', or 'cuda' with a GPU."
-        ) from None
 
 
 def check_drift_every(drift_every: int | None, length: int) -> int | None:
@@ -84,59 +65,30 @@ class Task:
     active: Any = None
 
 
-class EpisodeDistribution(ABC):
+class EpisodeDistribution(Distribution):
     """A distribution of supervised learning problems, revealed as episodes of N examples.
 
     A subclass keeps every argument of its constructor in an attribute of the same name, except the first, in `name`.
 
     Attributes:
-        name: of the base dataset or the class of functions.
         length: N, examples in an episode.
         n_features: D, features of x.
         n_classes: K; 1 for a real-valued target (regression).
-        n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
-        split: `"train"` or `"test"`, which share no one-off tasks and no draws of examples.
         drift_every: the number of examples after which the task changes, or None.
         drift: what changes then; with `"return"`, every other segment is of the same task.
-        task_seed: seed of the numbered tasks.
-        device: where episodes are made.
     """
 
-    name: str
     length: int
     n_features: int
     n_classes: int
-    n_tasks: int | None
-    split: str
     drift_every: int | None
     drift: str
-    task_seed: int
-    device: torch.device
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the arguments alone: episodes are functions of them."""
-        return partial(type(self), **self._constructor_arguments()), ()
-
-    def _constructor_arguments(self) -> dict[str, Any]:
-        return self.arguments | {"device": str(self.device)}
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The constructor's arguments that define the distribution, as plain JSON values."""
         first, *others = inspect.signature(type(self)).parameters
         return {first: self.name} | {name: getattr(self, name) for name in others if name != "device"}
-
-    @abstractmethod
-    def unseen(self) -> "EpisodeDistribution":
-        """Return the same with one-off tasks of the test split, without bias: what meta-training never shows."""
-
-    @property
-    def env_id(self) -> str:
-        """The id of the environment that shows these episodes."""
-        return f"GPICL-{self.name}-v0"
 
     @property
     def fingerprint(self) -> str | None:
@@ -176,7 +128,7 @@ class EpisodeDistribution(ABC):
             task_ids: (B,) int64 ids of the tasks to show, with a finite `n_tasks`; drawn uniformly by default.
             out: (B, N, D) float32 memory for the inputs; new by default, which is a third slower for large B.
         """
-        episode = Streams(seeds, numbers, self._purpose(EPISODE), self.device)
+        episode = self._episode_streams(seeds, numbers)
         if out is None:
             out = torch.empty(len(seeds), self.length, self.n_features, dtype=torch.float32, device=self.device)
         return self._make_episodes(self._make_tasks(*self._task_streams(episode, task_ids)), episode, out)
@@ -194,26 +146,6 @@ class EpisodeDistribution(ABC):
 
     @abstractmethod
     def _make_episodes(self, tasks: Any, episode: Streams, out: torch.Tensor) -> Episodes: ...
-
-    # -- Streams ------------------------------------------------------------------------------------------------------
-
-    def _purpose(self, kind: int) -> int:
-        """The purpose of a kind of stream, another in each split: nothing drawn in training returns in testing."""
-        return kind * len(SPLITS) + SPLITS.index(self.split)
-
-    def _task_streams(self, episode: Streams, ids: torch.Tensor | None) -> tuple[torch.Tensor, Streams]:
-        """(B,) task ids, and the streams that these tasks are made from."""
-        if self.n_tasks is None:
-            if ids is not None:
-                raise ValueError("task_ids need a finite n_tasks: one-off tasks have no ids.")
-            ids = torch.full((len(episode),), ONE_OFF, dtype=torch.int64, device=self.device)
-            return ids, Streams(episode.key, episode.number, self._purpose(ONE_OFF_TASK), self.device)
-        if ids is None:
-            ids = episode.below(self.n_tasks, 1, substream=TASK_ID)[:, 0]
-        elif bool(((ids < 0) | (ids >= self.n_tasks)).any()):
-            raise ValueError(f"task_ids must lie in 0 … {self.n_tasks - 1} (n_tasks={self.n_tasks}), given {ids}.")
-        key = np.full(len(episode), self.task_seed, np.uint64)
-        return ids, Streams(key, ids.cpu().numpy().astype(np.uint64), FIXED_TASK, self.device)
 
     # -- Drift --------------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from gpicl_envs.errors import (
     printable,
 )
 from gpicl_envs.sampling.class_sequences import Sequences
+from gpicl_envs.sampling.distribution import MAX_TASKS, check_device
 from gpicl_envs.sampling.examples import ORDERS, RANDOM, Examples
 from gpicl_envs.sampling.inputs import PROJECTIONS, Inputs, choose_route
 from gpicl_envs.sampling.labels import (
@@ -37,16 +38,7 @@ from gpicl_envs.sampling.labels import (
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.pool import Pool, check_counts
 from gpicl_envs.sampling.shift import check_spectrum
-from gpicl_envs.tasks.base import (
-    LENGTH,
-    MAX_TASKS,
-    RETURN,
-    EpisodeDistribution,
-    Task,
-    check_device,
-    check_drift,
-    check_drift_every,
-)
+from gpicl_envs.tasks.base import LENGTH, RETURN, EpisodeDistribution, Task, check_drift, check_drift_every
 from gpicl_envs.tasks.episodes import ClassificationTasks, Episodes
 
 MAX_IMAGE_SIZE = 1024  # pixels a side

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_positive
+from gpicl_envs.sampling.distribution import check_device
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import MIXTURE
-from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task, check_device
+from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 from gpicl_envs.tasks.kinds import SIMPLE_KINDS, make_kind
 

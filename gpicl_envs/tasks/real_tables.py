@@ -14,9 +14,10 @@ from gpicl_envs.datasets.dataset import SPLITS, as_tensor
 from gpicl_envs.datasets.tables import load_table
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.sampling.columns import LARGEST
+from gpicl_envs.sampling.distribution import check_device
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import TABLE
-from gpicl_envs.tasks.base import EpisodeDistribution, Task, check_device
+from gpicl_envs.tasks.base import EpisodeDistribution, Task
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 LENGTH = 101

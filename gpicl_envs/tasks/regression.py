@@ -14,19 +14,11 @@ from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import check_choice, check_integer, check_number
+from gpicl_envs.sampling.distribution import MAX_TASKS, check_device
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.shift import FLAT, check_orthants, check_spectrum, move_to_orthants, rotate, spectrum_scales
 from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_SUBSTREAMS
-from gpicl_envs.tasks.base import (
-    LENGTH,
-    MAX_TASKS,
-    RETURN,
-    EpisodeDistribution,
-    Task,
-    check_device,
-    check_drift,
-    check_drift_every,
-)
+from gpicl_envs.tasks.base import LENGTH, RETURN, EpisodeDistribution, Task, check_drift, check_drift_every
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 NONZERO = 3  # coordinates of a sparse linear function
@@ -169,10 +161,6 @@ class FunctionDistribution(EpisodeDistribution):
     def target_variance(self) -> float:
         """The variance of f(x) over functions and inputs, without the noise; its mean is 0."""
         return self.function.variance(self.n_features)
-
-    def unseen(self) -> "FunctionDistribution":
-        """Return the same with one-off functions of the test split: what meta-training never shows."""
-        return FunctionDistribution(**self._constructor_arguments() | {"n_tasks": None, "split": "test"})
 
     def parameters(self, tasks: Tasks, segment: int = 0) -> Parameters:
         """Return the parameters of the tasks' functions in a segment, each with a leading B."""

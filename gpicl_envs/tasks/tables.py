@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.sampling.columns import LARGEST, mixed, normal_scores, transformed
+from gpicl_envs.sampling.distribution import MAX_TASKS, check_device
 from gpicl_envs.sampling.philox import WORD, Streams
 from gpicl_envs.sampling.pool import check_counts
 from gpicl_envs.sampling.substreams import TABLE
 from gpicl_envs.sampling.teachers import KINDS, Draws, class_scores, standardised
-from gpicl_envs.tasks.base import LENGTH, MAX_TASKS, EpisodeDistribution, Task, check_device
+from gpicl_envs.tasks.base import LENGTH, EpisodeDistribution, Task
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
 MOST_COLUMNS = 64
@@ -102,10 +103,6 @@ class TableDistribution(EpisodeDistribution):
         self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
         self.device = check_device(device)
         self.most_columns = min(MOST_COLUMNS, self.n_features)
-
-    def unseen(self) -> "TableDistribution":
-        """Return the same with one-off tables of the test split: what meta-training never shows."""
-        return TableDistribution(**self._constructor_arguments() | {"n_tasks": None, "split": "test"})
 
     def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
         """Return the B hidden tasks: the number of each rule among `sampling.teachers.KINDS`, and the sizes."""

@@ -1,0 +1,74 @@
+"""The Bernoulli bandit: K arms, each of which pays 1 with a probability of its own."""
+
+import torch
+
+from gpicl_envs.errors import check_integer
+from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors, check_actions
+from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.sampling.substreams import ARMS, PULLS
+from gpicl_envs.tasks.base import LENGTH
+
+
+class Bandit(ProblemDistribution):
+    """Bernoulli bandits: each of A arms pays 1 with a hidden probability p ~ U(0, 1), else 0.
+
+    The problem of Duan et al. (2016), arXiv:1611.02779, section 3.1. Every pull is an episode of one step, and every
+    arm reads the same random number, so that players are compared on the same luck.
+
+    ### Observation
+    `x` is always 1: what matters is the previous action and its reward.
+
+    ### Known results
+    Uniform play earns N/2 on average, the best arm A/(A + 1) · N.
+
+    Args:
+        n_arms: A.
+        length: N, pulls in a problem.
+        n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
+        split: `"train"` or `"test"`, which share no one-off tasks and no luck.
+        task_seed: seed of the numbered tasks.
+        device: where problems are made.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    name = "Bandit"
+    n_features, episode_length = 1, 1
+
+    def __init__(
+        self,
+        *,
+        n_arms: int = 5,
+        length: int = LENGTH,
+        n_tasks: int | None = None,
+        split: str = "train",
+        task_seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.n_arms = self.n_actions = check_actions("n_arms", n_arms)
+        self.n_episodes = check_integer("length", length, 1)
+        self._set_common(n_tasks, split, task_seed, device)
+
+    def draw_hidden(self, task: Streams) -> Tensors:
+        """Return `p` (B, A), the probability of each arm."""
+        return {"p": task.uniform(self.n_arms, substream=ARMS).float()}
+
+    def draw_noise(self, episode: Streams) -> Tensors:
+        """Return `luck` (B, N), uniform: an arm pays if its probability is above."""
+        return {"luck": episode.uniform(self.length, substream=PULLS).float()}
+
+    def observe(self, state: torch.Tensor) -> torch.Tensor:
+        """Return (B, 1) ones."""
+        return torch.ones(len(state), 1, dtype=torch.float32, device=state.device)
+
+    def transition(
+        self, problems: Problems, state: torch.Tensor, action: torch.Tensor, n: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pull an arm in each problem."""
+        p = problems.hidden["p"].gather(1, action[:, None])[:, 0]
+        return state, (problems.noise_at("luck", n) < p).float()
+
+    def best_return(self, problems: Problems) -> torch.Tensor:
+        """Return (B,) the probability of the best arm."""
+        return problems.hidden["p"].amax(1)

@@ -1,0 +1,153 @@
+"""`ProblemDistribution`: what all in-context RL problems have in common.
+
+A problem is K episodes of H steps in one hidden environment, so N = K · H steps. An agent that remembers across
+episodes can explore in the first ones and exploit in the last (Duan et al. 2016, arXiv:1611.02779).
+
+Letters: B problems in a batch, N steps, K episodes, H steps of an episode, D features of x, A actions.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gpicl_envs.datasets.dataset import SPLITS
+from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.sampling.distribution import MAX_TASKS, Distribution, check_device
+from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.sampling.torch_modes import in_plain_mode
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Problems:
+    """B hidden problems, with all the noise that will occur in them, the same whoever plays.
+
+    Args:
+        ids: (B,) int64 task ids, −1 for one-off tasks.
+        hidden: the facts of each problem by name, each (B, …).
+        noise: the random numbers of each step by name, each (B, N).
+    """
+
+    ids: torch.Tensor
+    hidden: Tensors
+    noise: Tensors
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def noise_at(self, name: str, n: torch.Tensor) -> torch.Tensor:
+        """(B,) steps → (B,) the random numbers of that name at these steps."""
+        return self.noise[name].gather(1, n[:, None])[:, 0]
+
+    def replace(self, rows: NDArray[np.int64], new: "Problems") -> None:
+        """Put the problems of `new` into the given rows."""
+        place = torch.from_numpy(rows).to(self.ids.device)
+        self.ids[place] = new.ids
+        for own, other in ((self.hidden, new.hidden), (self.noise, new.noise)):
+            for name, value in own.items():
+                value[place] = other[name]
+
+
+class ProblemDistribution(Distribution):
+    """A distribution of in-context RL problems with finitely many states, stepped in batches.
+
+    A subclass has a constructor of keyword arguments, kept in attributes of the same names, and calls `_set_common`.
+
+    Attributes:
+        n_features: D.
+        n_actions: A, at least 2.
+        n_episodes: K.
+        episode_length: H.
+    """
+
+    n_features: int
+    n_actions: int
+    n_episodes: int
+    episode_length: int
+
+    def _set_common(self, n_tasks: int | None, split: str, task_seed: int, device: str | torch.device) -> None:
+        """Check and keep the arguments that every distribution has."""
+        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
+        self.split = check_choice("split", split, SPLITS)
+        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
+        self.device = check_device(device)
+
+    @property
+    def length(self) -> int:
+        """N, the steps of a problem."""
+        return self.n_episodes * self.episode_length
+
+    def sample(self, batch_size: int, seed: int = 0, first: int = 0) -> Problems:
+        """Return problems number `first` … `first + batch_size − 1` of the stream `seed`."""
+        check_integer("batch_size", batch_size, 1)
+        check_integer("seed", seed, 0, WORD - 1)
+        numbers = np.arange(first, first + batch_size, dtype=np.uint64)
+        return self.problems(np.full(batch_size, seed, np.uint64), numbers)
+
+    @in_plain_mode
+    def problems(
+        self, seeds: NDArray[np.uint64], numbers: NDArray[np.uint64], task_ids: torch.Tensor | None = None
+    ) -> Problems:
+        """Return B problems, each named by the seed of its stream and its number in that stream.
+
+        Args:
+            seeds: (B,) uint64.
+            numbers: (B,) uint64.
+            task_ids: (B,) int64 ids of the tasks, with a finite `n_tasks`; drawn uniformly by default.
+        """
+        episode = self._episode_streams(seeds, numbers)
+        ids, task = self._task_streams(episode, task_ids)
+        return Problems(ids, self.draw_hidden(task), self.draw_noise(episode))
+
+    # -- What a subclass provides -------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def draw_hidden(self, task: Streams) -> Tensors:
+        """Return the hidden facts of B tasks, each (B, …)."""
+
+    @abstractmethod
+    def draw_noise(self, episode: Streams) -> Tensors:
+        """Return the random numbers of all steps, each (B, N)."""
+
+    def first_state(self, problems: Problems) -> torch.Tensor:
+        """Return (B,) int64, the state in which every episode begins; 0 by default."""
+        return torch.zeros_like(problems.ids)
+
+    @abstractmethod
+    def observe(self, state: torch.Tensor) -> torch.Tensor:
+        """(B,) states → (B, D) float32, what the agent sees of them."""
+
+    @abstractmethod
+    def transition(
+        self, problems: Problems, state: torch.Tensor, action: torch.Tensor, n: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take an action in each problem.
+
+        Args:
+            problems: B problems.
+            state: (B,) int64.
+            action: (B,) int64, from 0 to A − 1.
+            n: (B,) int64, the steps taken so far in the problem.
+
+        Returns:
+            (B,) int64 next states and (B,) float32 rewards.
+        """
+
+    @abstractmethod
+    def best_return(self, problems: Problems) -> torch.Tensor:
+        """Return (B,) float32, the expected return of an episode under the best policy for the hidden environment."""
+
+    def describe(self, problems: Problems, row: int, state: int) -> str:
+        """Return one problem and the agent's place in it as text, for people."""
+        facts = {name: value[row].tolist() for name, value in problems.hidden.items()}
+        return f"{self.name}, state {state}: {facts}"
+
+
+def check_actions(name: str, given: Any) -> int:
+    """Return the number of actions, at least 2."""
+    return check_integer(name, given, 2, why="with one action there is nothing to learn")

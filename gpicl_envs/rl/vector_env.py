@@ -1,0 +1,151 @@
+"""`ProblemVectorEnv`: in-context RL problems in which actions matter, batched in torch."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Box, Dict, Discrete, Space
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from torch.nn.functional import one_hot
+
+from gpicl_envs.envs import signature_with_arguments_of
+from gpicl_envs.envs.actions import DiscreteActions
+from gpicl_envs.envs.stream_env import StreamVectorEnv
+from gpicl_envs.rendering.text import text_picture
+from gpicl_envs.rl.kinds import PROBLEMS, make_problems
+from gpicl_envs.rl.problems import Problems, Tensors
+from gpicl_envs.sampling.torch_modes import in_plain_mode
+from gpicl_envs.tasks.base import Task
+
+
+class ProblemVectorEnv(StreamVectorEnv):
+    """A batch of in-context RL problems, as torch tensors on one device.
+
+    ### Description
+    A problem is K episodes of H steps in one hidden environment. The agent keeps its memory across these episodes: only
+    so can it explore in the first ones and exploit in the last.
+
+    ### Observation space
+    `Dict(x: Box(-inf, inf, (D,)), action: Box(0, 1, (A,)), reward: Box(-inf, inf, (1,)), start: Box(0, 1, (1,)))`: what
+    is seen of the state; the one-hot previous action and its reward (zeros at the first step of the problem); and 1 at
+    the first step of each episode, else 0.
+
+    ### Action space
+    `Discrete(A)`.
+
+    ### Starting state
+    `reset` begins the next problem of a stream: a new hidden environment, one of a fixed set with `n_tasks`, and its
+    noise, all given by the seed alone. So all players of the same seed meet the same luck.
+
+    ### Rewards
+    Those of the hidden environment.
+
+    ### Episode end
+    `terminated` after N = K · H steps, the end of the problem; never `truncated`. The ends of the episodes within a
+    problem are marked by `start` alone.
+
+    ### Info
+    `task_id`, with the mask `_task_id`.
+
+    Args:
+        num_envs: B.
+        problem: the kind, such as `"Bandit"`.
+        autoreset_mode: an `AutoresetMode` or its value: `"SameStep"` (default), `"NextStep"` or `"Disabled"`; see
+            `InContextVectorEnv`.
+        render_mode: None, `"rgb_array"` or `"ansi"`.
+        device: where the tensors live.
+        **problem_arguments: of the kind's distribution, such as `gpicl_envs.rl.bandit.Bandit`.
+    """
+
+    @in_plain_mode
+    def __init__(
+        self,
+        num_envs: int = 1,
+        problem: str = "Bandit",
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+        device: str | torch.device = "cpu",
+        **problem_arguments: Any,
+    ) -> None:
+        super().__init__(num_envs, autoreset_mode, render_mode)
+        self.distribution = make_problems(problem, device=device, **problem_arguments)
+        self.device, self.length = self.distribution.device, self.distribution.length
+        self.env_id = self.distribution.env_id
+        d, a = self.distribution.n_features, self.distribution.n_actions
+        self.actions = DiscreteActions(a)
+        spaces: dict[str, Space[Any]] = {
+            "x": Box(-np.inf, np.inf, (d,), np.float32),
+            "action": Box(0.0, 1.0, (a,), np.float32),
+            "reward": Box(-np.inf, np.inf, (1,), np.float32),
+            "start": Box(0.0, 1.0, (1,), np.float32),
+        }
+        self._set_spaces(Dict(spaces), Discrete(a))
+        self._problems: Problems | None = None
+        self._state = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
+        self._action = torch.zeros(num_envs, a, dtype=torch.float32, device=self.device)
+        self._reward = torch.zeros(num_envs, dtype=torch.float32, device=self.device)
+
+    __signature__ = signature_with_arguments_of(__init__, *PROBLEMS.values())
+
+    @property
+    def problems(self) -> Problems:
+        """The current problems with all their noise, for tests and for players that know everything."""
+        if self._problems is None:
+            raise ResetNeeded("No problem has begun: call reset() first.")
+        return self._problems
+
+    @property
+    def task(self) -> Task:
+        """The hidden environments of the current problems."""
+        return Task(self.problems.ids, parameters=self.problems.hidden)
+
+    @property
+    def state(self) -> torch.Tensor:
+        """(B,) int64, the current states."""
+        return self._state
+
+    def render_one(self, i: int, mode: str) -> Any:
+        """Return a picture of environment i."""
+        return text_picture(self.distribution.describe(self.problems, i, int(self._state[i])), mode)
+
+    @property
+    def _task_id(self) -> torch.Tensor:
+        return self.problems.ids
+
+    def _begin(self, mask: NDArray[np.bool_]) -> None:
+        new = self.distribution.problems(*self._take_numbers(mask))
+        if mask.all():
+            self._problems = new
+        else:
+            self.problems.replace(np.flatnonzero(mask), new)
+        begins = self._on_device(mask)
+        self._state = torch.where(begins, self.distribution.first_state(self.problems), self._state)
+        self._action = self._action.masked_fill(begins[:, None], 0.0)
+        self._reward = self._reward.masked_fill(begins, 0.0)
+        self._position[mask] = 0
+
+    def _act(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, Tensors]:
+        is_active = self._on_device(active)
+        action = self.actions.parse(actions, is_active).clamp(0, self.distribution.n_actions - 1)
+        n = self._on_device(np.minimum(self._position, self.length - 1))
+        state, reward = self.distribution.transition(self.problems, self._state, action, n)
+        self._position[active] += 1
+        begins = (self._position % self.distribution.episode_length == 0) & (self._position < self.length)
+        if begins.any():
+            state = torch.where(self._on_device(begins), self.distribution.first_state(self.problems), state)
+        self._reward = torch.where(is_active, reward, 0.0)
+        self._state = torch.where(is_active, state, self._state)
+        self._action = torch.where(is_active[:, None], one_hot(action, self.distribution.n_actions).float(), 0.0)
+        return self._reward.clone(), {}
+
+    def _observe(self) -> Tensors:
+        starts = (self._position % self.distribution.episode_length == 0) & (self._position < self.length)
+        return {
+            "x": self.distribution.observe(self._state),
+            "action": self._action.clone(),
+            "reward": self._reward[:, None].clone(),
+            "start": self._on_device(starts.astype(np.float32))[:, None],
+        }
