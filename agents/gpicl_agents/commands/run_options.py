@@ -10,6 +10,7 @@ from rich.console import Console
 
 from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
+from gpicl_envs.registration import rl_environments
 
 NOT_EVALUATED = ("feedback", "action", "n_tasks", "split")  # arguments of an environment that only training has
 
@@ -52,6 +53,9 @@ class RunOptions:
         """Return the command that evaluates what was trained: by labels, on new tasks of the same environment."""
         spec = LearnerSpec.parse(self.learner)
         target = spec.kwargs.get("learner", "") if spec.scheme else spec.name
+        if self.env in rl_environments():
+            shown = ["--env-kwargs", *self.env_kwargs] if self.env_kwargs else []
+            return shlex.join(["gpicl", "evaluate-rl", "--env", self.env, *shown, "--players", str(out), "uniform"])
         folder = os.path.join(os.curdir, out) if out.name == str(out) else str(out)  # a path is not taken for a name
         words = ["gpicl", "evaluate", "--learners", f"{target}@{out}" if ":" in target else folder, "knn"]
         if self.env != "GPICL-MNIST-v0":

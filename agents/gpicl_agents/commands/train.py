@@ -1,18 +1,17 @@
 """`gpicl train`: meta-train a learner on an environment."""
 
 import inspect
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 from rich.console import Console
 
+from gpicl_agents.commands.preset_options import default_folder, parse_preset_options
 from gpicl_agents.commands.run_options import RunOptions, show_where_stopped
 from gpicl_agents.training.config import TrainConfig
-from gpicl_agents.training.presets import PRESETS, find_preset
-from gpicl_envs.commands.arguments import Words, show, unchecked
-from gpicl_envs.learners.registry import LearnerSpec
+from gpicl_agents.training.presets import PRESETS
+from gpicl_envs.commands.arguments import Words, show
 from gpicl_envs.registration import find_environment
 
 DEFAULT_PRESET, FOR_FUNCTIONS = "fast", "regression"
@@ -48,7 +47,7 @@ def train(words: Words) -> None:
     from gpicl_agents.training.live_report import LiveReport, outcome
     from gpicl_agents.training.supervised import train as run
 
-    config, out = options.config, options.out or default_folder(preset, options.learner)
+    config, out = options.config, options.out or default_folder(preset, options.learner, PRESETS)
     agent, venv = options.set_up(config.seed)
     console = Console(quiet=not Processes(agent.device).is_main)
     if options.resume and latest_checkpoint(out) is None:
@@ -65,36 +64,11 @@ def train(words: Words) -> None:
 
 def parse_options(words: Words) -> tuple[str, TrainOptions]:
     """Return the name of the preset, the first word, and the options, whose defaults are the preset's."""
-    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
-        words = Words([_default_preset(words), *words])
-    elif not words[0].startswith("-"):
-        find_preset(words[0])
-    presets = {
-        name: TrainOptions(
-            learner=preset.spec, batch_size=preset.batch_size, env=preset.env, config=unchecked(preset.config)
-        )
-        for name, preset in PRESETS.items()
-    }
-    options: TrainOptions = tyro.cli(
-        tyro.extras.subcommand_type_from_defaults(
-            presets, {name: preset.description for name, preset in PRESETS.items()}
-        ),
-        prog="gpicl train",
-        description=inspect.getdoc(train),
-        args=words,
-        default=presets[DEFAULT_PRESET],
+    return parse_preset_options(
+        words, PRESETS, _default_preset, TrainOptions, "gpicl train", inspect.getdoc(train) or ""
     )
-    return words[0], replace(options, config=TrainConfig(**vars(options.config)))
 
 
-def _default_preset(words: Words) -> str:
-    """The preset for the environment that --env names."""
-    given = " ".join(words).replace("=", " ").split()
-    envs = [value for name, value in zip(given, given[1:], strict=False) if name == "--env"]
-    return FOR_FUNCTIONS if envs and "function" in find_environment(envs[-1]).arguments else DEFAULT_PRESET
-
-
-def default_folder(preset: str, learner: str) -> Path:
-    """Return runs/PRESET, or runs/LEARNER for another learner than the preset's."""
-    name = preset if learner == PRESETS[preset].spec else LearnerSpec.parse(learner).name
-    return Path("runs") / re.sub(r"\W+", "-", name)
+def _default_preset(env: str | None) -> str:
+    """The preset for an environment."""
+    return FOR_FUNCTIONS if env is not None and "function" in find_environment(env).arguments else DEFAULT_PRESET

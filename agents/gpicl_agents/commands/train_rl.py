@@ -1,46 +1,72 @@
 """`gpicl train-rl`: meta-reinforcement learning, from rewards alone."""
 
-from math import isnan
+import inspect
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 from rich.console import Console
 
+from gpicl_agents.commands.preset_options import default_folder, parse_preset_options
 from gpicl_agents.commands.run_options import RunOptions, show_where_stopped
 from gpicl_agents.training.config import RewardConfig
-from gpicl_envs.commands.arguments import show, unchecked
+from gpicl_agents.training.presets import REWARD_PRESETS
+from gpicl_envs.commands.arguments import Words, show
+from gpicl_envs.registration import rl_environments
 
-RUN = RunOptions("transformer", batch_size=32)
-CONFIG = unchecked(RewardConfig())
+DEFAULT_PRESET, FOR_RL = "rewards", "bandit"
 
 
-def train_rl(
-    run: tyro.conf.OmitArgPrefixes[RunOptions] = RUN,
-    config: tyro.conf.OmitArgPrefixes[RewardConfig] = CONFIG,
-    out: Path = Path("runs/train-rl"),
-    resume: bool = False,
-) -> None:
-    """Meta-train a sequence model by policy gradients, from rewards alone.
-
-    Example: `gpicl train-rl --learner rl2-transformer --env-kwargs feedback=reward n_classes=5 length=50`.
+@dataclass(frozen=True, kw_only=True)
+class TrainRLOptions(RunOptions):
+    """Options of `gpicl train-rl`.
 
     Args:
-        run: what is trained, and on what; --env-kwargs feedback=reward gives bandit feedback.
         config: how to train.
-        out: folder of the run, for metrics.jsonl and checkpoints.
+        out: folder of the run, for metrics.jsonl and checkpoints; runs/PRESET by default, runs/LEARNER with --learner.
         resume: continue from the newest checkpoint in the folder.
     """
-    from gpicl_agents.training.live_report import LiveReport
+
+    config: tyro.conf.OmitArgPrefixes[RewardConfig]
+    out: Path | None = None
+    resume: bool = False
+
+
+def train_rl(words: Words) -> None:
+    """Meta-train a sequence model by policy gradients, from rewards alone; on many processes by `accelerate launch`.
+
+    A preset is a learner with the settings that train it well; without one, it is the one for what --env names, or
+    `rewards`. `gpicl train-rl PRESET --help` shows its options and their values.
+
+    Examples: `gpicl train-rl --env GPICL-Bandit-v0`; `gpicl train-rl --learner rl2-transformer --env-kwargs
+    feedback=reward n_classes=5 length=50`.
+    """
+    preset, options = parse_options(words)
+    from gpicl_agents.training.distributed import Processes
+    from gpicl_agents.training.live_report import LiveReport, reward_outcome
     from gpicl_agents.training.reinforce import train_from_reward
 
-    config, console = RewardConfig(**vars(config)), Console()
-    agent, venv = run.set_up(config.seed)
+    config, out = options.config, options.out or default_folder(preset, options.learner, REWARD_PRESETS)
+    agent, venv = options.set_up(config.seed)
+    console = Console(quiet=not Processes(agent.device).is_main)
     try:
         with LiveReport(agent.name, config.steps, console) as live:
-            progress = train_from_reward(agent, venv, config, folder=out, resume=resume, report=live)
+            progress = train_from_reward(agent, venv, config, folder=out, resume=options.resume, report=live)
     except KeyboardInterrupt:
         show_where_stopped(out, console)
         raise
-    right = f"; in the last one, {100 * progress.accuracy:.0f} % of the last ten labels were right"
-    show(f"{progress.step} steps{'' if isnan(progress.accuracy) else right}.", console)
-    show(f"Evaluate: {run.evaluate_command(out)}", console)
+    show(reward_outcome(progress, config.target), console)
+    show(f"Evaluate: {options.evaluate_command(out)}", console)
+
+
+def parse_options(words: Words) -> tuple[str, TrainRLOptions]:
+    """Return the name of the preset, the first word, and the options, whose defaults are the preset's."""
+    return parse_preset_options(
+        words, REWARD_PRESETS, _default_preset, TrainRLOptions, "gpicl train-rl", inspect.getdoc(train_rl) or ""
+    )
+
+
+def _default_preset(env: str | None) -> str:
+    """The preset for an environment."""
+    own = (name for name, preset in REWARD_PRESETS.items() if preset.env == env)
+    return next(own, FOR_RL if env in rl_environments() else DEFAULT_PRESET)

@@ -26,30 +26,13 @@ import torch
 from torch import nn
 from torch.nn.functional import linear, normalize, pad
 
-from gpicl_envs.errors import check_choice, check_integer, check_positive
+from gpicl_agents.models.player import SequencePlayer
+from gpicl_agents.models.sequence_state import Count, SequenceState, count_numbers
+from gpicl_envs.errors import check_bool, check_choice, check_integer, check_positive
 from gpicl_envs.learners.base import Learner, encoded
 
 TOKENS = ("paired", "paper")
 DEFAULT_RANK = 64
-
-Count = int | torch.Tensor
-
-
-@dataclass
-class SequenceState:
-    """The state of a sequence model after n examples of B episodes.
-
-    Args:
-        total: (B, D) sum of the inputs; (B, 0) for values, which need none.
-        previous: (B·P, 1, rank) the last input, through each of P projections.
-        memory: of the layers, for B·P sequences: a recurrent state, a matrix, or keys and values.
-        n: examples seen; a tensor in an exported graph, which is the same at all examples.
-    """
-
-    total: torch.Tensor
-    previous: torch.Tensor
-    memory: Any
-    n: Count = 0
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))  # for type checkers
@@ -69,6 +52,9 @@ class SequenceAgent(Learner, nn.Module):
         input_rank: features after the shared projection, min(64, D) by default; 0 leaves the projection out.
         n_projections: P, projections in the ensemble that predicts in `eval()` mode, with P · input_rank ≤ D; training
             uses one.
+        normalize_inputs: whether inputs are centred and scaled to unit norm; never with n_classes=1. Observations of
+            control problems are taken as they are, since what they mean depends on both.
+        value_head: whether it also predicts the return, as a critic (`gpicl train-rl`).
         value_scale: size of the real values with n_classes=1, by which what the layers read and predict is divided;
             `gpicl train` takes the standard deviation that the environment knows. 1 for labels.
         seed: seed of the initial weights.
@@ -84,6 +70,8 @@ class SequenceAgent(Learner, nn.Module):
     width: int = 128
     input_rank: int | None = None
     n_projections: int = 1
+    normalize_inputs: bool = True
+    value_head: bool = False
     value_scale: float = 1.0
     seed: int = 0
 
@@ -102,6 +90,8 @@ class SequenceAgent(Learner, nn.Module):
             self.read_out = nn.Linear(self.width, self.n_classes)
             nn.init.zeros_(self.read_out.weight)
             nn.init.zeros_(self.read_out.bias)
+            if self.value_head:
+                self.read_value = nn.Linear(self.width, 1)
 
     # -- What a subclass overrides ------------------------------------------------------------------------------------
 
@@ -114,6 +104,8 @@ class SequenceAgent(Learner, nn.Module):
         most_projections = self.n_features // self.input_rank if self.input_rank else 1
         why = "n_features // input_rank, or 1 without a projection"
         self.n_projections = check_integer("n_projections", self.n_projections, 1, most_projections, why)
+        self.normalize_inputs = check_bool("normalize_inputs", self.normalize_inputs)
+        self.value_head = check_bool("value_head", self.value_head)
         self.value_scale = check_value_scale(self.value_scale, self.n_classes)
         self.seed = check_integer("seed", self.seed, 0)
 
@@ -166,7 +158,7 @@ class SequenceAgent(Learner, nn.Module):
         """Return the state before the first example."""
         batch, zeros = batch_size * self._active_projections, self.read_out.weight.new_zeros
         return SequenceState(
-            total=zeros(batch_size, self.n_features if self.n_classes > 1 else 0),
+            total=zeros(batch_size, self.n_features if self._normalizes else 0),
             previous=zeros(batch, 1, self.input_rank or self.n_features),
             memory=self.start_memory(batch),
         )
@@ -186,11 +178,7 @@ class SequenceAgent(Learner, nn.Module):
         return logits[:, 0], after
 
     def advance(
-        self,
-        state: SequenceState,
-        x: torch.Tensor,
-        feedback: torch.Tensor,
-        extra_embedding: torch.Tensor | None = None,
+        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor, extra_embedding: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, SequenceState]:
         """Return the logits (B, T, K) of the next T examples, and the state after them.
 
@@ -200,28 +188,50 @@ class SequenceAgent(Learner, nn.Module):
             feedback: (B, T, K) as in `forward`.
             extra_embedding: (B, T, width) added to the tokens.
         """
+        hidden, after = self._advance_hidden(state, x, feedback, extra_embedding)
+        return self._read(hidden), after
+
+    def act_and_value(
+        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, SequenceState]:
+        """Return the logits (B, T, K) of the next T actions, the values (B, T) of their states, and the state after.
+
+        The value is the return that the critic expects; 0 without `value_head`.
+        """
+        hidden, after = self._advance_hidden(state, x, feedback, None)
+        if not self.value_head:
+            return (logits := self._read(hidden)), logits.new_zeros(logits.shape[:2]), after
+        value = self.read_value(self.norm(hidden))[..., 0]
+        return self._read(hidden), value.unflatten(0, (len(x), -1)).mean(1), after
+
+    def as_player(self, greedy: bool = False) -> SequencePlayer:
+        """Return the player of in-context RL problems whose policy this is."""
+        return SequencePlayer(self, greedy)
+
+    def _advance_hidden(
+        self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor, extra_embedding: torch.Tensor | None
+    ) -> tuple[torch.Tensor, SequenceState]:
+        """(B·P, T, width) for the read-out, and the state after."""
         x = x.to(self.read_out.weight.dtype)  # not float32 if the model was made or moved to another precision
         n, end, total = state.n, state.n + x.shape[1], state.total
-        if self.n_classes > 1:
+        if self._normalizes:
             totals = total[:, None] + x.cumsum(1)
             counts = n + torch.arange(2, x.shape[1] + 2, device=x.device)
             x, total = x - totals / counts[:, None], totals[:, -1]
         directions = normalize(x, dim=2)
-        h = self._project(directions if self.n_classes > 1 else x)
+        h = self._project(directions if self._normalizes else x)
         previous = torch.cat([state.previous, h[:, :-1]], 1)
         tokens = self.embed(h, previous, self._for_each_projection(feedback.to(x.dtype)), n)
         if extra_embedding is not None:
             tokens = tokens + self._for_each_projection(extra_embedding)
         hidden, memory = self.run(tokens, state.memory, directions)
-        return self._read(hidden), SequenceState(total, h[:, -1:], memory, end)
+        return hidden, SequenceState(total, h[:, -1:], memory, end)
 
     def state_size(self, n_examples: int) -> int:
         """The memory and the last input of each projection, and, with labels, the sum of the inputs."""
         last = 0 if self.tokens == "paper" else self.input_rank or self.n_features
-        total = self.n_features if self.n_classes > 1 else 0
+        total = self.n_features if self._normalizes else 0
         return self._active_projections * (self.memory_size(n_examples) + last) + total
-
-    # -- Tokens and read-out ------------------------------------------------------------------------------------------
 
     def _build_embeddings(self) -> None:
         rank = self.input_rank or self.n_features
@@ -254,6 +264,10 @@ class SequenceAgent(Learner, nn.Module):
         return embedded + (first if isinstance(n, int) else first * (n == 0))
 
     @property
+    def _normalizes(self) -> bool:
+        return self.normalize_inputs and self.n_classes > 1
+
+    @property
     def _active_projections(self) -> int:
         return 1 if self.training else self.n_projections
 
@@ -268,7 +282,7 @@ class SequenceAgent(Learner, nn.Module):
             p = self._active_projections
             projected = linear(inputs, self.shared.weight[: p * self.input_rank])
             inputs = projected.view(b, n, p, self.input_rank).transpose(1, 2).flatten(0, 1)
-        return normalize(inputs, dim=2) * math.sqrt(inputs.shape[2]) if self.n_classes > 1 else inputs
+        return normalize(inputs, dim=2) * math.sqrt(inputs.shape[2]) if self._normalizes else inputs
 
     def _read(self, hidden: torch.Tensor) -> torch.Tensor:
         """(B·P, T, width) → (B, T, K): the log of the mean probability over the projections, or the mean value."""
@@ -285,8 +299,3 @@ def check_value_scale(value_scale: float, n_classes: int) -> float:
     if n_classes > 1 and value_scale != 1:
         raise ValueError(f"value_scale={value_scale!r} is of real values, n_classes=1: leave it out for labels.")
     return check_positive("value_scale", value_scale)
-
-
-def count_numbers(memory: Any) -> int:
-    """Return how many numbers the tensors in nested tuples and lists hold."""
-    return memory.numel() if isinstance(memory, torch.Tensor) else sum(map(count_numbers, memory))

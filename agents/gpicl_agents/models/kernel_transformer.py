@@ -24,8 +24,8 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize, pad
 
-from gpicl_agents.models.base import SequenceState
 from gpicl_agents.models.kv_cache import Rows
+from gpicl_agents.models.sequence_state import SequenceState
 from gpicl_agents.models.transformer import Transformer
 from gpicl_envs.errors import check_integer
 

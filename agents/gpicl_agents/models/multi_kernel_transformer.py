@@ -24,8 +24,8 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from gpicl_agents.models.base import SequenceState
 from gpicl_agents.models.kernel_transformer import CausalRidge, KernelState, KernelTransformer
+from gpicl_agents.models.sequence_state import SequenceState
 from gpicl_envs.errors import check_choice
 
 FAMILIES = "polar", "gaussian", "laplace"

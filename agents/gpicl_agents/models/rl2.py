@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
-from gpicl_agents.models.base import TOKENS, Count, SequenceAgent, SequenceState
+from gpicl_agents.models.base import TOKENS, SequenceAgent
 from gpicl_agents.models.gru import GRU
+from gpicl_agents.models.sequence_state import Count, SequenceState
 from gpicl_agents.models.transformer import Transformer
 from gpicl_envs.learners.base import Learner
 

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize, pad, relu, scaled_dot_product_attention
 
-from gpicl_agents.models.base import TOKENS, Count, SequenceState
+from gpicl_agents.models.base import TOKENS
 from gpicl_agents.models.kv_cache import Rows
 from gpicl_agents.models.layers import BlockAgent, init_residual, join_heads, split_heads
+from gpicl_agents.models.sequence_state import Count, SequenceState
 from gpicl_agents.models.state import map_state
 from gpicl_envs.errors import check_integer, check_number
 from gpicl_envs.learners.base import encoded

@@ -21,8 +21,9 @@ import torch
 from torch import nn
 from torch.nn.functional import linear, normalize, pad
 
-from gpicl_agents.models.base import Count, check_value_scale
+from gpicl_agents.models.base import check_value_scale
 from gpicl_agents.models.lstm import MEMORY_LENGTH, init_memory_length
+from gpicl_agents.models.sequence_state import Count
 from gpicl_envs.errors import check_integer
 from gpicl_envs.learners.base import Learner, encoded
 

@@ -103,15 +103,23 @@ class RewardConfig:
     """How to train from rewards.
 
     Args:
-        steps: roll-outs, each of one episode in every environment.
+        steps: roll-outs, each of one problem in every environment.
         learning_rate: peak of the schedule: linear warm-up, then linear decay to 0.
         warmup_steps: steps of the warm-up.
         epochs: passes over each roll-out.
-        clip: ε of PPO; of no effect with one epoch.
-        discount: γ of the returns with bandit feedback. With labels, no action changes what comes next: γ = 0.
+        minibatches: parts of a roll-out, each of whole problems; one optimizer step on each.
+        clip: ε of PPO; of no effect with one epoch of one minibatch.
+        discount: γ of the returns. With labels shown, no action changes what comes next: then γ = 0.
+        gae_lambda: λ of the generalised advantages, for learners with a critic (`value_head`).
+        value_weight: weight of the critic's squared error, in units of 1 / (1 − γ).
         entropy: weight of the policy's entropy, in nats, decaying to 0.
         clip_norm: largest gradient norm.
-        seed: of the episodes and the actions (`gpicl train-rl` takes it for the initial weights, too).
+        seed: of the problems and the actions (`gpicl train-rl` takes it for the initial weights, too).
+        max_seconds: if given, the schedule also ends after this much training time, evaluation not counted; two runs
+            may then differ.
+        target: if given, training ends once the mean return of unseen problems reaches it.
+        evaluate_every: steps between evaluations on unseen problems; 0 for none.
+        evaluate_problems: problems per evaluation.
         checkpoint_every: steps between checkpoints; 0 for one at the end.
         tensorboard: write TensorBoard events beside `metrics.jsonl` (needs the `tracking` extra).
     """
@@ -120,27 +128,45 @@ class RewardConfig:
     learning_rate: float = 3e-3
     warmup_steps: int = 50
     epochs: int = 1
+    minibatches: int = 1
     clip: float = 0.2
     discount: float = 0.9
+    gae_lambda: float = 0.95
+    value_weight: float = 0.5
     entropy: float = 0.01
     clip_norm: float = 1.0
     seed: int = 0
+    max_seconds: float | None = None
+    target: float | None = None
+    evaluate_every: int = 50
+    evaluate_problems: int = 256
     checkpoint_every: int = 200
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that is out of range."""
-        _check_integers(self, 1, "steps", "epochs")
-        _check_integers(self, 0, "warmup_steps", "seed", "checkpoint_every")
+        _check_integers(self, 1, "steps", "epochs", "minibatches", "evaluate_problems")
+        _check_integers(self, 0, "warmup_steps", "seed", "evaluate_every", "checkpoint_every")
         check_fraction("discount", self.discount)
+        check_fraction("gae_lambda", self.gae_lambda)
+        check_number("value_weight", self.value_weight, 0)
+        if self.max_seconds is not None:
+            check_positive("max_seconds", self.max_seconds)
+        if self.target is not None and not self.evaluate_every:
+            raise ValueError(f"target={self.target} needs evaluations, but evaluate_every=0: give a larger one.")
         check_number("entropy", self.entropy, 0)
         for name in ("learning_rate", "clip", "clip_norm"):
             check_positive(name, getattr(self, name))
 
-    def learning_rate_at(self, step: int) -> float:
-        """Return the learning rate of a step (0 is the first)."""
-        decay = 1.0 - step / self.steps
-        return self.learning_rate * decay * min(1.0, (step + 1) / max(1, self.warmup_steps))
+    def learning_rate_at(self, step: int, seconds: float = 0.0) -> float:
+        """Return the learning rate of a step (0 is the first), after this many seconds of training."""
+        left = max(0.0, 1.0 - self.fraction_done(step, seconds))
+        return self.learning_rate * left * min(1.0, (step + 1) / max(1, self.warmup_steps))
+
+    def fraction_done(self, step: int, seconds: float) -> float:
+        """Fraction of the training that is done, by steps or by time; 1 or more at its end."""
+        by_time = seconds / self.max_seconds if self.max_seconds else 0.0
+        return max(step / self.steps, by_time)
 
 
 def _check_integers(config: TrainConfig | RewardConfig, least: int, *names: str) -> None:

@@ -58,7 +58,10 @@ class LiveReport:
 
     def __call__(self, progress: Progress) -> None:
         """Show the state after a step (the `report` argument of `train`)."""
-        self.bar.update(self.task, completed=progress.step, loss=f"loss {progress.loss:.3f}")
+        self.bar.update(self.task, completed=progress.step, loss=_state(progress))
+        if progress.evaluated and progress.curve is None and self.live is None:
+            line = f"{self.name} step {progress.step:>5} {progress.seconds:>5.0f} s  return {progress.returned:.3f}"
+            show(line, self.console)
         if progress.evaluated and progress.curve is not None:
             self.rows.append((progress.step, progress.seconds, progress.curve))
             if self.live is None:
@@ -95,6 +98,14 @@ def outcome(progress: Progress, target: float | None = None) -> str:
     return text + (f"; the target of {target} was reached." if progress.stopped == "target" else ".")
 
 
+def reward_outcome(progress: Progress, target: float | None = None) -> str:
+    """Return how training from rewards ended, in one line."""
+    text = f"{progress.step} steps in {progress.seconds:.0f} s"
+    if not isnan(progress.returned):
+        text += f"; mean return {progress.returned:.2f} on unseen problems"
+    return text + (f"; the target of {target} was reached." if progress.stopped == "target" else ".")
+
+
 def score_table(columns: Columns) -> Table:
     """Return the final accuracies as a table for the terminal; columns as `gpicl_envs.report.group` makes them."""
     table = Table(
@@ -106,6 +117,11 @@ def score_table(columns: Columns) -> Table:
     for row in leaderboard(columns, sizes=False).rows:
         table.add_row(*(cell.text for cell in row.cells[: 1 + len(columns)]))
     return table
+
+
+def _state(progress: Progress) -> str:
+    """The loss, or the mean return of unseen problems."""
+    return f"loss {progress.loss:.3f}" if isnan(progress.returned) else f"return {progress.returned:.2f}"
 
 
 def _numbers(curve: LearningCurve) -> dict[str, str]:

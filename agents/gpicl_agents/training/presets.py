@@ -1,14 +1,17 @@
 """Presets: a learner with its arguments, and the training that suits them. Needs no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from gpicl_agents.training.config import TrainConfig
+from gpicl_agents.training.config import RewardConfig, TrainConfig
 from gpicl_envs.errors import UnknownNameError
+
+Config = TypeVar("Config", TrainConfig, RewardConfig)
 
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(Generic[Config]):
     """A learner and how to train it.
 
     Args:
@@ -25,7 +28,7 @@ class Preset:
     learner_kwargs: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 16
     env: str = "GPICL-MNIST-v0"
-    config: TrainConfig = TrainConfig()
+    config: Config = field(kw_only=True)
 
     @property
     def spec(self) -> str:
@@ -33,7 +36,7 @@ class Preset:
         return ",".join([self.learner, *(f"{name}={value}" for name, value in self.learner_kwargs.items())])
 
 
-PRESETS: dict[str, Preset] = {
+PRESETS: dict[str, Preset[TrainConfig]] = {
     "fast": Preset(
         "the black-box Transformer on paired tokens, eight projections: learns to learn in a minute on two CPU cores",
         learner_kwargs=dict(width=256, n_layers=2, n_heads=4, mlp_width=512, input_rank=96, n_projections=8),
@@ -110,8 +113,36 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def find_preset(name: str) -> Preset:
+REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
+    "rewards": Preset(
+        "the Transformer on supervised problems, from the rewards of its predictions alone",
+        batch_size=32,
+        config=RewardConfig(),
+    ),
+    "bandit": Preset(
+        "a GRU with a critic: level with Thompson sampling after two minutes on two CPU cores",
+        learner="gru",
+        learner_kwargs=dict(width=64),
+        batch_size=256,
+        env="GPICL-Bandit-v0",
+        config=RewardConfig(
+            steps=600,
+            learning_rate=3e-3,
+            warmup_steps=20,
+            epochs=4,
+            minibatches=4,
+            discount=0.99,
+            clip_norm=0.5,
+            evaluate_every=20,
+            evaluate_problems=1000,
+            checkpoint_every=50,
+        ),
+    ),
+}
+
+
+def find_preset(name: str, presets: Mapping[str, Preset[Any]] = PRESETS) -> Preset[Any]:
     """Return a preset by its name; an unknown name lists the valid ones."""
-    if name not in PRESETS:
-        raise UnknownNameError("preset", name, PRESETS, "To train another learner, give --learner.")
-    return PRESETS[name]
+    if name not in presets:
+        raise UnknownNameError("preset", name, presets, "To train another learner, give --learner.")
+    return presets[name]

@@ -20,6 +20,7 @@ class Progress:
         accuracy: over the last ten positions of the last step's episodes; NaN for regression.
         explained: for regression, the fraction of the targets' variance that the predictions explain at the same
             positions; NaN for labels.
+        returned: the mean return of unseen problems in the last evaluation, when training from rewards; else NaN.
         plateau_end: the step at which the loss plateau ended, or None (`gpicl_agents.training.plateau.Plateau`).
         on_plateau: whether it has not ended, after enough steps to tell.
         curve: the last evaluation on unseen tasks, if any.
@@ -35,6 +36,7 @@ class Progress:
     gradient_norm: float = math.nan
     accuracy: float = math.nan
     explained: float = math.nan
+    returned: float = math.nan
     plateau_end: int | None = None
     on_plateau: bool = False
     curve: LearningCurve | None = None

@@ -1,94 +1,38 @@
 """Meta-reinforcement learning: the same sequence models, trained from rewards alone.
 
-Whole episodes are played on the device, by the environment's own rules of reward and feedback. With feedback
-`"label"`, what is shown does not depend on the actions, so one parallel pass plays all positions, and the reward of a
-position is the return of its action. With feedback `"reward"` (bandit), the agent is shown ± its action, so it
-must explore; positions are played one after the other, and returns are discounted sums of the rewards to come.
-
-The gradient is the clipped one of PPO (Schulman et al. 2017, arXiv:1707.06347), or with one epoch the plain policy
-gradient (Williams 1992); the baseline of a return is the mean return of the other episodes at the same position. The
-true labels enter through the rewards of the actions played, and through what the environment shows, nowhere else.
+Whole problems are played on the device, by the environment's own rules of reward and feedback: supervised ones, with
+the labels shown or with bandit feedback, and RL problems, in which actions matter. The true labels enter through the
+rewards of the actions played, and through what the environment shows, nowhere else. `roll_out.py` plays, and `ppo.py`
+has the gradient.
 """
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import one_hot
 
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.rl2 import BanditAgent
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import RewardConfig
-from gpicl_agents.training.distributed import process_count
+from gpicl_agents.training.distributed import Processes
+from gpicl_agents.training.evaluation import EVALUATION_SEED
 from gpicl_agents.training.interruption import INTERRUPTED, interruptible
+from gpicl_agents.training.ppo import PolicyObjective, make_batch
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
+from gpicl_agents.training.rl_problems import check_rl, env_name, trained_on, unseen_problems
+from gpicl_agents.training.roll_out import RollOut, roll_out
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.supervised import env_seeds
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.learners.check import check_fit
-
-
-@dataclass
-class RollOut:
-    """B episodes played by a policy.
-
-    Args:
-        x: (B, N, D) inputs.
-        feedback: (B, N, K) the feedback before each: a one-hot label, or ± the one-hot action; zeros at the first.
-        actions: (B, N) labels predicted.
-        rewards: (B, N) 1 where right, else 0.
-        log_probability: (B, N) of the actions, in nats.
-    """
-
-    x: torch.Tensor
-    feedback: torch.Tensor
-    actions: torch.Tensor
-    rewards: torch.Tensor
-    log_probability: torch.Tensor
-
-
-@torch.no_grad()
-def roll_out(
-    learner: SequenceAgent, env: InContextVectorEnv, number: int | None = None, *, greedy: bool = False
-) -> RollOut:
-    """Play one whole episode in each environment.
-
-    Args:
-        learner: the policy: its logits are those of the actions.
-        env: the environment, whose rules give rewards and feedback.
-        number: which episode of each environment's stream; by default the next.
-        greedy: take the most likely action instead of drawing one from torch's global stream.
-    """
-    episodes = env.sample_episodes(number)
-    x, y = episodes.x, episodes.y
-
-    def act(logits: torch.Tensor) -> torch.Tensor:
-        return logits.argmax(-1) if greedy else torch.distributions.Categorical(logits=logits).sample()
-
-    if env.feedback == "label":  # no action changes what is shown
-        feedback = torch.zeros(*y.shape, env.tasks.n_classes, device=x.device)
-        feedback[:, 1:] = one_hot(y[:, :-1], env.tasks.n_classes).float()
-        logits = learner(x, feedback)
-        actions = act(logits)
-    else:
-        state, before = learner.start(len(x)), torch.zeros(len(x), env.tasks.n_classes, device=x.device)
-        columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        for n in range(x.shape[1]):
-            policy, state = learner.forward_step(state, x[:, n], before)
-            action = act(policy)
-            columns.append((before, policy, action))
-            before = env.action_type.feedback_for(action, y[:, n])
-        feedback, logits, actions = (torch.stack(column, 1) for column in zip(*columns, strict=True))
-    rewards = env.action_type.reward(actions.flatten(), y.flatten()).view(y.shape)
-    chosen = logits.log_softmax(2).gather(2, actions[..., None])[..., 0]
-    return RollOut(x, feedback, actions, rewards, chosen)
 
 
 def train_from_reward(
@@ -100,15 +44,19 @@ def train_from_reward(
     resume: bool = False,
     report: Callable[[Progress], None] | None = None,
 ) -> Progress:
-    """Meta-train a sequence model from rewards alone, on whole episodes.
+    """Meta-train a sequence model from rewards alone, on whole problems.
 
-    A run that was killed and resumed ends with the same weights (on one device, with as many threads). SIGINT (Ctrl-C)
-    or SIGTERM stops after the step, with a checkpoint; a second one stops at once.
+    A run that was killed and resumed ends with the same weights (on one device, with as many threads, without
+    `max_seconds`). SIGINT (Ctrl-C) or SIGTERM stops after the step, with a checkpoint; a second one stops at once.
 
     Args:
-        learner: a `SequenceAgent` on the environment's device. To learn from bandit feedback in `evaluate` too, where
-            other learners see labels, take an `RL2` or `RL2Transformer`.
-        venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=64, feedback="label" or "reward")`, `action="label"`.
+        learner: a `SequenceAgent` on the environment's device. For RL problems, one with D + 2 features (the previous
+            reward and the start of an episode are inputs), A classes, and `normalize_inputs=False`, best with
+            `value_head=True`; `set_up` makes it so. To learn from bandit feedback in `evaluate` too, where other
+            learners see labels, take an `RL2` or `RL2Transformer`.
+        venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=64, feedback="label" or "reward")`, `action="label"`; or
+            `gymnasium.make_vec("GPICL-Bandit-v0", num_envs=256)`, or another vector environment that shows x, action,
+            reward and start.
         config: how to train.
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.
@@ -122,24 +70,15 @@ def train_from_reward(
         KeyboardInterrupt: a signal stopped the training.
     """
     config = config or RewardConfig()
-    env = _check(learner, venv)
-    parameters = [p for p in learner.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0, fused=True)
-    fixed = {"batch_size": env.num_envs, "seed": config.seed, "trained on": "rewards", "feedback": env.feedback}
-    run = RunFolder(folder, config, learner, env.tasks, fixed)
+    trainer = _RewardTrainer(learner, _check(learner, venv), config, folder)
     try:
-        with seeded(config.seed), interruptible() as interrupted, closing(run):
-            progress = Progress(run.begin(optimizer, resume).get("step", 0))
-            env.reset(seed=env_seeds(config.seed, env.num_envs))
-            learner.train()
-            while progress.step < config.steps and not progress.stopped:
-                _step(learner, optimizer, env, config, progress)
-                values = {"reward": -progress.loss, "accuracy": progress.accuracy}
-                run.log(progress.step, **values, learning_rate=progress.learning_rate)
-                progress.stopped = INTERRUPTED if interrupted.is_set() else ""
-                is_due = config.checkpoint_every > 0 and progress.step % config.checkpoint_every == 0
-                if is_due or progress.step == config.steps or progress.stopped:
-                    run.save(optimizer, {"step": progress.step})
+        with seeded(config.seed), interruptible() as interrupted, closing(trainer.run):
+            progress = trainer.begin(resume)
+            while not trainer.is_finished(progress):
+                trainer.step(progress)
+                progress.stopped = INTERRUPTED if interrupted.is_set() else progress.stopped
+                trainer.evaluate(progress)
+                trainer.save(progress)
                 if report is not None:
                     report(progress)
     finally:
@@ -147,85 +86,134 @@ def train_from_reward(
     return progress
 
 
-def _step(
-    learner: SequenceAgent,
-    optimizer: torch.optim.Optimizer,
-    env: InContextVectorEnv,
-    config: RewardConfig,
-    progress: Progress,
-) -> None:
-    """Play an episode in each environment, and learn from it."""
-    progress.learning_rate = config.learning_rate_at(progress.step)
-    played = roll_out(learner, env, progress.step)
-    _update(learner, optimizer, played, config, progress, config.discount if env.feedback == "reward" else 0.0)
-    progress.step += 1
-    progress.loss, progress.accuracy = -played.rewards.mean().item(), played.rewards[:, -LAST:].mean().item()
+class _RewardTrainer:
+    """A policy, its optimizer, its problems and its folder."""
+
+    def __init__(self, learner: Any, venv: Any, config: RewardConfig, folder: Folder | None) -> None:
+        self.learner, self.venv, self.config, self.env = learner, venv, config, venv.unwrapped
+        self.processes = Processes(learner.device)
+        self.parameters = [p for p in learner.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0, fused=True
+        )
+        self.is_supervised = isinstance(self.env, InContextVectorEnv)
+        shows_labels = self.is_supervised and self.env.feedback == "label"
+        self.discount = 0.0 if shows_labels else config.discount
+        self.batch_size = venv.num_envs * self.processes.count
+        fixed = {"batch_size": self.batch_size, "seed": config.seed, "trained on": "rewards"}
+        fixed |= {"feedback": self.env.feedback} if self.is_supervised else {"env": env_name(venv)}
+        self.run = RunFolder(folder, config, learner, trained_on(venv), fixed, self.processes.is_main)
+        self.objective = self._wrapped()
+        evaluates = bool(config.evaluate_every) and self.processes.is_main
+        self.unseen = unseen_problems(venv, config.evaluate_problems) if evaluates else None
+
+    def begin(self, resume: bool) -> Progress:
+        """Return the progress to continue from: none, or that of the newest checkpoint."""
+        state = self.run.begin(self.optimizer, resume)
+        if self.is_supervised:
+            self.env.reset(seed=self.processes.local_slice(env_seeds(self.config.seed, self.batch_size)))
+        self.learner.train()
+        score, target = state.get("score"), self.config.target
+        stopped = "target" if score is not None and target is not None and score >= target else ""
+        return Progress(state.get("step", 0), state.get("seconds", 0.0), stopped=stopped)
+
+    def is_finished(self, progress: Progress) -> bool:
+        """Whether nothing is left to do."""
+        return bool(progress.stopped) or self.config.fraction_done(progress.step, progress.seconds) >= 1.0
+
+    def step(self, progress: Progress) -> None:
+        """Play a problem in each environment, learn from it, and log it."""
+        started = time.perf_counter()
+        progress.learning_rate = self.config.learning_rate_at(progress.step, progress.seconds)
+        for group in self.optimizer.param_groups:
+            group["lr"] = progress.learning_rate
+        played = roll_out(self.learner, self.venv, self._number(progress.step))
+        self._learn(played, progress)
+        late = played.rewards[:, -LAST:].mean().item()
+        sums = [played.rewards.sum().item(), played.alive.sum().item(), played.rewards.sum(1).mean().item(), late]
+        total, steps, gained, late = self.processes.mean(sums)
+        progress.step, progress.loss, progress.accuracy = progress.step + 1, -total / steps, late
+        progress.seconds += self.processes.mean([time.perf_counter() - started])[0]
+        values = {"reward": total / steps} | ({"accuracy": late} if self.is_supervised else {"return": gained})
+        self.run.log(progress.step, **values, learning_rate=progress.learning_rate)
+
+    def evaluate(self, progress: Progress) -> None:
+        """Play unseen problems if it is due; stop if the target is reached."""
+        config, progress.evaluated = self.config, False
+        if not config.evaluate_every or not self._is_due(config.evaluate_every, progress):
+            return
+        reached = False
+        if self.unseen is not None:
+            self.learner.eval()
+            with seeded(EVALUATION_SEED):
+                played = roll_out(self.learner, self.unseen, EVALUATION_SEED)
+            self.learner.train()
+            progress.evaluated, progress.returned = True, played.rewards.sum(1).mean().item()
+            self.run.log(progress.step, **{"unseen-task_return": round(progress.returned, 4)})
+            self.run.flush()
+            reached = config.target is not None and progress.returned >= config.target
+        if config.target is not None and self.processes.mean([float(reached)])[0]:
+            progress.stopped = progress.stopped or "target"
+
+    def save(self, progress: Progress) -> None:
+        """Write a checkpoint if it is due."""
+        if self._is_due(self.config.checkpoint_every, progress):
+            state = {"step": progress.step, "seconds": progress.seconds}
+            self.run.save(self.optimizer, state | ({"score": progress.returned} if progress.evaluated else {}))
+
+    def _is_due(self, every: int, progress: Progress) -> bool:
+        return self.is_finished(progress) or (every > 0 and progress.step % every == 0)
+
+    def _number(self, step: int) -> int:
+        """Which problem of each stream a step plays; where streams cannot be rewound, the seed of new ones."""
+        if self.is_supervised:
+            return step
+        words = np.random.SeedSequence([self.config.seed, step, self.processes.rank]).generate_state(2, np.uint32)
+        return int(words[0]) << 16 | int(words[1]) >> 16  # 48 bits: no sum of it and an environment's number overflows
+
+    def _learn(self, played: RollOut, progress: Progress) -> None:
+        """Take the optimizer steps of one roll-out."""
+        config, rows = self.config, len(played.rewards)
+        batch = make_batch(played, self.learner.value_head, config, self.discount)
+        left = 1.0 - config.fraction_done(progress.step, progress.seconds)
+        entropy_weight = torch.tensor(config.entropy * left, device=played.x.device)
+        for _ in range(config.epochs):
+            order = torch.randperm(rows) if config.minibatches > 1 else torch.arange(rows)
+            for part in order.to(played.x.device).chunk(config.minibatches):
+                mine = batch.rows(part) if config.minibatches > 1 else batch
+                self.optimizer.zero_grad()
+                self.objective(*mine.tensors(), entropy_weight)[0].backward()
+                progress.gradient_norm = nn.utils.clip_grad_norm_(self.parameters, config.clip_norm).item()
+                if not math.isfinite(progress.gradient_norm):
+                    raise FloatingPointError(
+                        f"The gradient's norm is {progress.gradient_norm} at step {progress.step} (seed {config.seed}):"
+                        f" lower the learning rate ({config.learning_rate})."
+                    )
+                self.optimizer.step()
+
+    def _wrapped(self) -> nn.Module:
+        """The objective, with its gradients averaged over the processes."""
+        objective = PolicyObjective(self.learner, self.config)
+        if self.processes.count == 1:
+            return objective
+        k, device = self.learner.n_classes, self.learner.device
+        zeros = torch.zeros(2, 2, device=device)
+        shown = torch.zeros(2, 2, self.learner.n_features, device=device), torch.zeros(2, 2, k, device=device)
+        return self.processes.wrap(objective, *shown, zeros.long(), zeros, zeros, zeros, zeros == 0, zeros[0, 0])
 
 
-def _update(
-    learner: SequenceAgent,
-    optimizer: torch.optim.Optimizer,
-    played: RollOut,
-    config: RewardConfig,
-    progress: Progress,
-    discount: float,
-) -> None:
-    """Take one optimizer step per epoch on a roll-out."""
-    for group in optimizer.param_groups:
-        group["lr"] = progress.learning_rate
-    advantages = _advantages(played.rewards, discount)
-    for _ in range(config.epochs):
-        objective = _objective(learner, played, advantages, config, 1.0 - progress.step / config.steps)
-        optimizer.zero_grad()
-        (-objective).backward()
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        progress.gradient_norm = nn.utils.clip_grad_norm_(parameters, config.clip_norm).item()
-        if not math.isfinite(progress.gradient_norm):
-            raise FloatingPointError(
-                f"The gradient's norm is {progress.gradient_norm} at step {progress.step} (seed {config.seed}):"
-                f" lower the learning rate ({config.learning_rate})."
-            )
-        optimizer.step()
-
-
-def returns(rewards: torch.Tensor, discount: float) -> torch.Tensor:
-    """(B, N) rewards → Σ_{m ≥ n} γ^{m−n} r_m."""
-    found, after = [], torch.zeros_like(rewards[:, 0])
-    for reward in rewards.unbind(1)[::-1]:
-        after = reward + discount * after
-        found.append(after)
-    return torch.stack(found[::-1], 1)
-
-
-def _advantages(rewards: torch.Tensor, discount: float) -> torch.Tensor:
-    """(B, N) returns minus the mean of the other episodes' at the same position, over the std of them all."""
-    gained = returns(rewards, discount)
-    advantages = (gained - gained.mean(0)) * len(gained) / (len(gained) - 1)
-    return advantages / (advantages.std() + 1e-6)
-
-
-def _objective(
-    learner: SequenceAgent, played: RollOut, advantages: torch.Tensor, config: RewardConfig, left: float
-) -> torch.Tensor:
-    """PPO's clipped objective (equation 7), and the entropy, weighted."""
-    log_policy = learner(played.x, played.feedback).log_softmax(2)
-    ratio = (log_policy.gather(2, played.actions[..., None])[..., 0] - played.log_probability).exp()
-    clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
-    gain = torch.minimum(ratio * advantages, clipped * advantages).mean()
-    entropy = -(log_policy.exp() * log_policy).sum(2).mean()
-    return gain + config.entropy * left * entropy
-
-
-def _check(learner: Any, venv: Any) -> InContextVectorEnv:
-    env = venv.unwrapped
-    if process_count() > 1:
-        raise ValueError("Training from rewards takes one process: run it without `accelerate launch`.")
+def _check(learner: Any, venv: Any) -> Any:
+    """Return the environment if the learner can be trained on it; raises ValueError."""
     if not isinstance(learner, SequenceAgent):
         raise ValueError(
             f"train_from_reward needs a SequenceAgent of gpicl_agents, given {type(learner).__name__}: derive it from "
             "that class, with a module of your own as its layers (docs/training.md, From reward alone)."
         )
-    if not isinstance(env, InContextVectorEnv) or env.action != "label":
+    if venv.num_envs < 2:
+        raise ValueError("num_envs=1 leaves no other episode for the baseline of the returns: give at least 2.")
+    if not isinstance(env := venv.unwrapped, InContextVectorEnv):
+        return check_rl(learner, venv)
+    if env.action != "label":
         raise ValueError(
             "train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'), not regression: actions are labels."
         )
@@ -233,7 +221,5 @@ def _check(learner: Any, venv: Any) -> InContextVectorEnv:
         raise ValueError(
             f"{learner.name} learns from rewards and never sees labels: make the environment with feedback='reward'."
         )
-    if env.num_envs < 2:
-        raise ValueError("num_envs=1 leaves no other episode for the baseline of the returns: give at least 2.")
     check_fit(learner, env.tasks)
-    return env
+    return venv

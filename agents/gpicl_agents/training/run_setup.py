@@ -7,8 +7,9 @@ import gymnasium
 import torch
 
 from gpicl_agents.training.distributed import Processes, local_device
+from gpicl_agents.training.rl_problems import POLICY, policy_sizes
 from gpicl_envs.learners.registry import LearnerSpec
-from gpicl_envs.registration import find_environment
+from gpicl_envs.registration import find_environment, rl_environments
 
 
 def set_up(
@@ -23,7 +24,8 @@ def set_up(
 ) -> tuple[Any, Any]:
     """Return a new learner and the vector environment to train it on, for `train` or `train_from_reward`.
 
-    For regression, a learner with the argument `value_scale` is given the standard deviation of the targets.
+    For regression, a learner with the argument `value_scale` is given the standard deviation of the targets. For RL
+    problems, a `SequenceAgent` is made a policy with a critic, which reads observations as they are.
 
     Args:
         learner: registered name, `module:Class` or checkpoint folder; arguments may follow (see `LearnerSpec`).
@@ -39,9 +41,15 @@ def set_up(
     """
     device = local_device(device)
     num_envs = Processes(device).local_batch_size(batch_size)
-    venv = gymnasium.make_vec(find_environment(env).id, num_envs=num_envs, device=device, **(env_kwargs or {}))
-    tasks = venv.unwrapped.tasks  # type: ignore[attr-defined]
-    defaults = {"seed": seed} | ({"value_scale": tasks.target_variance**0.5} if tasks.is_regression else {})
+    if env in rl_environments():
+        arguments = {"autoreset_mode": "Disabled"} | dict(env_kwargs or {})
+        venv = gymnasium.make_vec(env, num_envs=num_envs, device=device, **arguments)
+        tasks: Any = policy_sizes(venv)
+        defaults: dict[str, Any] = {"seed": seed} | POLICY
+    else:
+        venv = gymnasium.make_vec(find_environment(env).id, num_envs=num_envs, device=device, **(env_kwargs or {}))
+        tasks = venv.unwrapped.tasks  # type: ignore[attr-defined]
+        defaults = {"seed": seed} | ({"value_scale": tasks.target_variance**0.5} if tasks.is_regression else {})
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # for a learner whose constructor has no seed
         try:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from command_line import AGENT, check_error
 
-from gpicl_agents.commands.train import TrainOptions, default_folder, parse_options
+from gpicl_agents.commands.preset_options import default_folder
+from gpicl_agents.commands.train import TrainOptions, parse_options
 from gpicl_agents.training.checkpoint import find_checkpoint, read_config
 from gpicl_agents.training.presets import PRESETS
 from gpicl_envs.cli import main
@@ -71,8 +72,8 @@ def test_without_a_preset_it_is_fast_and_every_option_changes_one_setting():
 
 
 def test_the_folder_is_named_after_the_preset_or_the_learner():
-    assert default_folder("fast", PRESETS["fast"].spec) == Path("runs/fast")
-    assert default_folder("fast", "my_agent:Agent,width=3") == Path("runs/my_agent-Agent")
+    assert default_folder("fast", PRESETS["fast"].spec, PRESETS) == Path("runs/fast")
+    assert default_folder("fast", "my_agent:Agent,width=3", PRESETS) == Path("runs/my_agent-Agent")
 
 
 def test_another_learner_takes_the_preset_s_training_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -17,7 +17,7 @@ SMALL = "--learner gru,width=8 --learner-kwargs input_rank=4 --env GPICL-Digits-
 def test_a_run_is_trained_from_rewards_and_says_how_to_evaluate_it(tmp_path: Path, capsys):
     main(f"train-rl {SMALL} feedback=reward --batch-size 4 --steps 3 --seed 2 --out {tmp_path / 'run'}".split())
     output = capsys.readouterr().out
-    assert "3 steps; " in output
+    assert "3 steps in " in output and "mean return" in output
     assert "knn --env GPICL-Digits-v0 --env-kwargs length=5 n_features=16" in output and "feedback" not in output
     config = read_config(find_checkpoint(tmp_path / "run"))
     assert config["arguments"]["seed"] == 2 and config["training"]["problem"]["trained on"] == "rewards"
@@ -47,13 +47,13 @@ def test_ctrl_c_saves_ends_with_code_130_and_the_run_is_resumed(tmp_path: Path, 
     for _ in range(2):  # resuming a run that is finished changes nothing
         main([*line, "--resume"])
         assert read_config(find_checkpoint(tmp_path / "run"))["step"] == 5
-    assert "5 steps." in capsys.readouterr().out
+    assert "5 steps in " in capsys.readouterr().out
 
 
 def test_help_shows_the_settings_of_the_dataclass(monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit):
-        main(["train-rl", "--help"])
+        main(["train-rl", "rewards", "--help"])
     output = capsys.readouterr().out
     for name, value in vars(RewardConfig()).items():
         assert f"--{name.replace('_', '-')}" in output and f"(default: {value})" in output
@@ -68,7 +68,25 @@ def test_help_shows_the_settings_of_the_dataclass(monkeypatch: pytest.MonkeyPatc
         ("train-rl --steps 0", "steps=0 is not allowed"),
         ("train-rl --batch-size 1", "num_envs=1 leaves no other episode"),
         ("train-rl --env-kwargs action=logits", "action='label'"),
+        ("train-rl --env GPICL-Bandit-v0 --env-kwargs n_arms=0", "n_arms=0 is not allowed"),
+        ("train-rl --env GPICL-Bandit-v0 --learner knn", "needs a SequenceAgent"),
+        ("train-rl bandit --target 5 --evaluate-every 0", "target=5.0 needs evaluations"),
+        ("train --env GPICL-Bandit-v0", "GPICL-Bandit-v0 has no labels"),
     ],
 )
 def test_bad_input_ends_with_one_clear_line(line: str, message: str, capsys: pytest.CaptureFixture[str]):
     check_error(line, message, capsys)
+
+
+def test_an_rl_problem_is_trained_on_by_its_preset(tmp_path: Path, capsys):
+    line = (
+        f"train-rl --env GPICL-Bandit-v0 --env-kwargs n_arms=2 length=5 --batch-size 8 --steps 2 --out {tmp_path}/run"
+    )
+    main(line.split())
+    output = capsys.readouterr().out
+    assert (
+        "2 steps in " in output and "gpicl evaluate-rl --env GPICL-Bandit-v0 --env-kwargs n_arms=2 length=5" in output
+    )
+    learner = load_learner(tmp_path / "run")
+    assert (learner.n_features, learner.n_classes, learner.width) == (3, 2, 64)
+    assert learner.value_head and not learner.normalize_inputs

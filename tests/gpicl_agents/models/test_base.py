@@ -219,7 +219,14 @@ def test_annotated_attributes_are_the_arguments_with_those_of_the_bases():
     learner = Averaging(20, 4, factor=3.0, n_projections=2, input_rank=8)
     assert learner.get_params() == {
         **{"n_features": 20, "n_classes": 4, "tokens": "paired", "width": 12, "input_rank": 8},
-        **{"n_projections": 2, "value_scale": 1.0, "seed": 0, "factor": 3.0},
+        **{
+            "n_projections": 2,
+            "normalize_inputs": True,
+            "value_head": False,
+            "value_scale": 1.0,
+            "seed": 0,
+            "factor": 3.0,
+        },
     }
     assert (learner.factors == 3.0).all() and learner.name == "Averaging"
     check_learner(perturbed(learner), length=12)

@@ -95,3 +95,9 @@ def test_each_process_has_its_fraction_of_the_batch(monkeypatch: pytest.MonkeyPa
 def test_unknown_names_and_values_are_refused(learner: str, arguments: dict, message: str):
     with pytest.raises(ValueError, match=message):
         set_up(learner, batch_size=2, **arguments)
+
+
+def test_a_policy_fits_an_rl_problem():
+    learner, venv = set_up("gru,width=8,value_head=False", batch_size=3, seed=7, env="GPICL-Bandit-v0")
+    assert (learner.n_features, learner.n_classes, learner.seed) == (3, 5, 7) and not learner.normalize_inputs
+    assert not learner.value_head and venv.num_envs == 3

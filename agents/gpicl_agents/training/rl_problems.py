@@ -1,0 +1,106 @@
+"""What training from rewards asks of a vector environment: its sizes, its arguments, and problems never trained on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from gymnasium.spaces import Dict, Discrete
+
+from gpicl_agents.models.base import SequenceAgent
+from gpicl_agents.models.player import EXTRA_FEATURES
+from gpicl_envs.envs.vector_env import InContextVectorEnv
+from gpicl_envs.rl.vector_env import ProblemVectorEnv
+
+KEYS = ("x", "action", "reward", "start")
+POLICY = {"normalize_inputs": False, "value_head": True, "input_rank": 0}  # arguments of a policy with a critic
+
+
+@dataclass(frozen=True)
+class ForeignProblems:
+    """Problems of another package's environment, of which only the sizes are known."""
+
+    n_features: int
+    n_actions: int
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What must not change when a run is resumed."""
+        return {"n_features": self.n_features, "n_actions": self.n_actions}
+
+
+def trained_on(venv: Any) -> Any:
+    """Return what a run keeps of its problems: an object with `arguments`."""
+    env = venv.unwrapped
+    if isinstance(env, InContextVectorEnv):
+        return env.tasks
+    return env.distribution if isinstance(env, ProblemVectorEnv) else ForeignProblems(*rl_sizes(venv))
+
+
+def env_name(venv: Any) -> str:
+    """Return the id of the environment, or the text that names it, without the size of the batch."""
+    env = venv.unwrapped
+    return env.env_id if isinstance(env, ProblemVectorEnv) else str(venv).replace(f", num_envs={venv.num_envs}", "")
+
+
+def unseen_problems(venv: Any, number: int) -> Any:
+    """Return a vector environment of problems that training never shows; None where these cannot be told apart."""
+    env = venv.unwrapped
+    if isinstance(env, InContextVectorEnv):
+        unseen = env.tasks.unseen()._constructor_arguments()
+        made = InContextVectorEnv(number, feedback=env.feedback, **unseen)
+        made.reset(seed=0)
+        return made
+    if isinstance(env, ProblemVectorEnv) and venv is env:
+        unseen = env.distribution.unseen()._constructor_arguments()
+        return ProblemVectorEnv(number, env.distribution.name, autoreset_mode="Disabled", **unseen)
+    return None
+
+
+def rl_sizes(venv: Any) -> tuple[int, int]:
+    """Return D and A of a vector environment of RL problems; raises ValueError if it is none.
+
+    Args:
+        venv: a vector environment that shows x, action, reward and start, and takes discrete actions.
+    """
+    seen, actions = venv.single_observation_space, venv.single_action_space
+    if not isinstance(seen, Dict) or set(seen.spaces) != set(KEYS) or not isinstance(actions, Discrete):
+        raise ValueError(
+            f"Training from rewards needs a Dict of {', '.join(KEYS)} and Discrete actions, given {seen} and "
+            f"{actions}: make an id of in-context RL, such as GPICL-Bandit-v0, or wrap an environment in "
+            "gpicl_envs.wrappers.Trials."
+        )
+    return seen["x"].shape[0], int(actions.n)  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class PolicySizes:
+    """The sizes of a policy, as those of a distribution of episodes are named.
+
+    Args:
+        n_features: D + 2: the previous reward and the start of an episode are inputs too.
+        n_classes: A.
+        device: of the environment.
+    """
+
+    n_features: int
+    n_classes: int
+    device: torch.device
+
+
+def policy_sizes(venv: Any) -> PolicySizes:
+    """Return the sizes of a policy for a vector environment of RL problems; raises ValueError if it is none."""
+    d, a = rl_sizes(venv)
+    return PolicySizes(d + EXTRA_FEATURES, a, getattr(venv.unwrapped, "device", torch.device("cpu")))
+
+
+def check_rl(learner: SequenceAgent, venv: Any) -> Any:
+    """Return the environment if a learner has the sizes for it; raises ValueError."""
+    needed = policy_sizes(venv)
+    for name in ("n_features", "n_classes"):
+        if (given := getattr(learner, name)) != getattr(needed, name):
+            raise ValueError(
+                f"{learner.name} is made for {name}={given}, but {env_name(venv)} needs {getattr(needed, name)} (x has "
+                f"D = {needed.n_features - EXTRA_FEATURES} features, beside the previous reward and the start of an "
+                f"episode; there are A = {needed.n_classes} actions)."
+            )
+    return venv

@@ -1,0 +1,107 @@
+"""`roll_out`: whole problems played by a sequence model, one in each environment.
+
+With feedback `"label"`, what is shown does not depend on the actions, so one parallel pass plays all positions. With
+bandit feedback, and in RL problems, positions are played one after the other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import one_hot
+
+from gpicl_agents.models.base import SequenceAgent
+from gpicl_agents.models.player import read_observation
+from gpicl_envs.envs.vector_env import InContextVectorEnv
+
+
+@dataclass
+class RollOut:
+    """B problems of N steps played by a policy.
+
+    Args:
+        x: (B, N, D) inputs.
+        feedback: (B, N, K) the feedback before each: a one-hot label, ± the one-hot action, or the one-hot action.
+        actions: (B, N) actions, or labels predicted.
+        rewards: (B, N).
+        log_probability: (B, N) of the actions, in nats.
+        values: (B, N) the returns that the critic expected; zeros without one.
+        alive: (B, N) bool, whether the problem had not ended before the step; all, by default.
+    """
+
+    x: torch.Tensor
+    feedback: torch.Tensor
+    actions: torch.Tensor
+    rewards: torch.Tensor
+    log_probability: torch.Tensor
+    values: torch.Tensor
+    alive: torch.Tensor
+
+
+@torch.no_grad()
+def roll_out(learner: SequenceAgent, env: Any, number: int = 0, *, greedy: bool = False) -> RollOut:
+    """Play one whole problem in each environment.
+
+    Args:
+        learner: the policy: its logits are those of the actions.
+        env: an unwrapped environment of supervised problems, whose rules give rewards and feedback; or any vector
+            environment that shows x, action, reward and start.
+        number: which problem: of supervised ones, of each environment's stream; of others, the seed of the reset.
+        greedy: take the most likely action instead of drawing one from torch's global stream.
+    """
+
+    def act(logits: torch.Tensor) -> torch.Tensor:
+        return logits.argmax(-1) if greedy else torch.distributions.Categorical(logits=logits).sample()
+
+    if not isinstance(env.unwrapped, InContextVectorEnv):
+        return _play(learner, env, number, act)
+    env = env.unwrapped
+    episodes = env.sample_episodes(number)
+    x, y = episodes.x, episodes.y
+    if env.feedback == "reward":
+        return _play_bandit(learner, env, episodes, act)
+    feedback = torch.zeros(*y.shape, env.tasks.n_classes, device=x.device)
+    feedback[:, 1:] = one_hot(y[:, :-1], env.tasks.n_classes).float()
+    logits, values, _ = learner.act_and_value(learner.start(len(x)), x, feedback)
+    actions = act(logits)
+    rewards = env.action_type.reward(actions.flatten(), y.flatten()).view(y.shape)
+    return RollOut(x, feedback, actions, rewards, _chosen(logits, actions), values, torch.ones_like(rewards) > 0)
+
+
+def _play_bandit(learner: SequenceAgent, env: InContextVectorEnv, episodes: Any, act: Any) -> RollOut:
+    """Play supervised problems whose feedback depends on the actions."""
+    x, y, state = episodes.x, episodes.y, learner.start(len(episodes))
+    before = torch.zeros(len(x), env.tasks.n_classes, device=x.device)
+    columns: list[tuple[torch.Tensor, ...]] = []
+    for n in range(x.shape[1]):
+        logits, value, state = learner.act_and_value(state, x[:, n : n + 1], before[:, None])
+        action = act(logits[:, 0])
+        columns.append((before, action, _chosen(logits[:, 0], action), value[:, 0]))
+        before = env.action_type.feedback_for(action, y[:, n])
+    feedback, actions, chosen, values = (torch.stack(column, 1) for column in zip(*columns, strict=True))
+    rewards = env.action_type.reward(actions.flatten(), y.flatten()).view(y.shape)
+    return RollOut(x, feedback, actions, rewards, chosen, values, torch.ones_like(rewards) > 0)
+
+
+def _play(learner: SequenceAgent, venv: Any, seed: int, act: Any) -> RollOut:
+    """Play RL problems, of any vector environment, until the last of them ends."""
+    observation, state, device = venv.reset(seed=seed)[0], learner.start(venv.num_envs), learner.device
+    returns_tensors = isinstance(observation["x"], torch.Tensor)
+    alive = torch.ones(venv.num_envs, dtype=torch.bool, device=device)
+    columns: list[tuple[torch.Tensor, ...]] = []
+    length = getattr(venv.unwrapped, "length", None)  # of all problems, if it is known: a GPU waits for each look
+    while bool(alive.any()) if length is None else len(columns) < length:
+        shown = {name: torch.as_tensor(value, device=device) for name, value in observation.items()}
+        x, feedback = read_observation(shown)
+        logits, value, state = learner.act_and_value(state, x[:, None], feedback[:, None])
+        action = act(logits[:, 0])
+        observation, reward, terminated, truncated, _ = venv.step(action if returns_tensors else action.cpu().numpy())
+        reward = torch.as_tensor(reward, dtype=torch.float32, device=device)
+        columns.append((x, feedback, action, reward * alive, _chosen(logits[:, 0], action), value[:, 0], alive))
+        alive = alive & ~torch.as_tensor(terminated, device=device) & ~torch.as_tensor(truncated, device=device)
+    return RollOut(*(torch.stack(column, 1) for column in zip(*columns, strict=True)))
+
+
+def _chosen(logits: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+    """(…, K) logits, (…) actions → (…) log-probabilities of the actions, in nats."""
+    return logits.log_softmax(-1).gather(-1, actions[..., None])[..., 0]

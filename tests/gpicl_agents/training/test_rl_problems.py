@@ -1,0 +1,51 @@
+"""What training from rewards asks of a vector environment."""
+
+import gymnasium
+import pytest
+import torch
+
+from gpicl_agents.models.gru import GRU
+from gpicl_agents.training.rl_problems import ForeignProblems, check_rl, env_name, rl_sizes, trained_on, unseen_problems
+
+
+def bandit(**arguments):
+    return gymnasium.make_vec("GPICL-Bandit-v0", num_envs=4, n_arms=3, **arguments)
+
+
+def test_the_sizes_are_those_of_the_spaces():
+    assert rl_sizes(bandit()) == (1, 3)
+    with pytest.raises(ValueError, match="needs a Dict of x, action, reward, start"):
+        rl_sizes(gymnasium.make_vec("CartPole-v1", num_envs=2))
+
+
+def test_a_learner_of_other_sizes_is_refused():
+    check_rl(GRU(3, 3, width=4), bandit())
+    for sizes, message in (((1, 3), "n_features=1, but GPICL-Bandit-v0 needs 3"), ((3, 4), "n_classes=4.*needs 3")):
+        with pytest.raises(ValueError, match=message):
+            check_rl(GRU(*sizes, width=4), bandit())
+
+
+def test_unseen_problems_are_one_off_ones_that_training_never_shows():
+    venv = bandit(n_tasks=2, length=6)
+    unseen = unseen_problems(venv, 50)
+    unseen.reset(seed=0), venv.reset(seed=0)
+    p = unseen.problems.hidden["p"]
+    assert unseen.num_envs == 50 and unseen.length == 6 and len(p.unique(dim=0)) == 50
+    assert not torch.isin(venv.unwrapped.problems.hidden["p"], p).any()
+    labels = gymnasium.make_vec("GPICL-Digits-v0", num_envs=2, n_tasks=2, feedback="reward", length=5)
+    other = unseen_problems(labels, 3)
+    assert other.feedback == "reward" and other.tasks.n_tasks is None and other.tasks.split == "test"
+
+
+def test_a_foreign_environment_is_known_by_its_sizes():
+    class Foreign:
+        num_envs = 4
+        single_observation_space, single_action_space = bandit().single_observation_space, bandit().single_action_space
+
+        def __str__(self) -> str:
+            return "Foreign(Maze-v0, num_envs=4)"
+
+    venv = Foreign()
+    venv.unwrapped = venv
+    assert trained_on(venv) == ForeignProblems(1, 3) and unseen_problems(venv, 5) is None
+    assert env_name(venv) == "Foreign(Maze-v0)" and env_name(bandit()) == "GPICL-Bandit-v0"
