@@ -44,6 +44,8 @@ LINES = {
     "train": f"train tiny {DIGITS} --steps 100 --checkpoint-every 9 --evaluate-every 25 --resume --out {{out}}",
     "train-rl": f"train-rl --learner gru,width=8,input_rank=4 {DIGITS} --batch-size 4 --steps 100 --checkpoint-every 9"
     " --resume --out {out}",
+    "train-rl-problem": "train-rl bandit --batch-size 8 --env-kwargs length=20 --steps 60 --evaluate-every 7"
+    " --evaluate-problems 20 --checkpoint-every 9 --resume --out {out}",
     "data": "data download USPS",
 }
 
@@ -129,7 +131,7 @@ def result(command: str, out: Path) -> Any:
     """All that a run leaves, without dates, times and machines, in a form to compare."""
     if command == "data":
         return {path.name: sha256_of(path) for path in out.rglob("*") if path.is_file() and path.name[0] != "."}
-    if command in ("train", "train-rl"):
+    if command.startswith("train"):
         lines = [json.loads(line) | {"seconds": 0} for line in (out / "metrics.jsonl").read_text().splitlines()]
         return [sha256_of(find_checkpoint(out) / "model.safetensors"), lines]
     if command == "experiment":

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -72,11 +73,10 @@ def train_from_reward(
     config = config or RewardConfig()
     trainer = _RewardTrainer(learner, _check(learner, venv), config, folder)
     try:
-        with seeded(config.seed), interruptible() as interrupted, closing(trainer.run):
+        with seeded(config.seed + trainer.processes.rank), interruptible() as interrupted, closing(trainer.run):
             progress = trainer.begin(resume)
             while not trainer.is_finished(progress):
-                trainer.step(progress)
-                progress.stopped = INTERRUPTED if interrupted.is_set() else progress.stopped
+                trainer.step(progress, interrupted)
                 trainer.evaluate(progress)
                 trainer.save(progress)
                 if report is not None:
@@ -121,8 +121,8 @@ class _RewardTrainer:
         """Whether nothing is left to do."""
         return bool(progress.stopped) or self.config.fraction_done(progress.step, progress.seconds) >= 1.0
 
-    def step(self, progress: Progress) -> None:
-        """Play a problem in each environment, learn from it, and log it."""
+    def step(self, progress: Progress, interrupted: Event) -> None:
+        """Play a problem in each environment, learn from it, and log it; was one of the processes interrupted?"""
         started = time.perf_counter()
         progress.learning_rate = self.config.learning_rate_at(progress.step, progress.seconds)
         for group in self.optimizer.param_groups:
@@ -131,8 +131,9 @@ class _RewardTrainer:
         self._learn(played, progress)
         late = played.rewards[:, -LAST:].mean().item()
         sums = [played.rewards.sum().item(), played.alive.sum().item(), played.rewards.sum(1).mean().item(), late]
-        total, steps, gained, late = self.processes.mean(sums)
+        total, steps, gained, late, stop = self.processes.mean([*sums, float(interrupted.is_set())])
         progress.step, progress.loss, progress.accuracy = progress.step + 1, -total / steps, late
+        progress.stopped = INTERRUPTED if stop else progress.stopped
         progress.seconds += self.processes.mean([time.perf_counter() - started])[0]
         values = {"reward": total / steps} | ({"accuracy": late} if self.is_supervised else {"return": gained})
         self.run.log(progress.step, **values, learning_rate=progress.learning_rate)

@@ -12,12 +12,12 @@ from gpicl_agents.training.distributed import Processes, local_device
 from gpicl_envs.cli import main
 
 BIN = Path(sys.executable).parent
-OPTIONS = "tiny --env GPICL-Digits-v0 --env-kwargs length=20 n_features=64 --evaluate-every 6".split()
+OPTIONS = "train tiny --env GPICL-Digits-v0 --env-kwargs length=20 n_features=64 --evaluate-every 6".split()
 LAUNCH = "launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no".split()
 
 
-def run(folder: Path, *options: object, processes: int = 1) -> None:
-    arguments = ["train", *OPTIONS, "--out", str(folder), *map(str, options)]
+def run(folder: Path, *more: object, processes: int = 1, options: list[str] = OPTIONS) -> None:
+    arguments = [*options, "--out", str(folder), *map(str, more)]
     if processes == 1:
         main(arguments)
         return
@@ -85,3 +85,14 @@ def test_a_batch_is_shared_evenly(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert local_device("cuda") == "cuda:1" and local_device("cpu") == "cpu"
+
+
+def test_two_processes_train_a_policy_from_rewards(tmp_path: Path):
+    """Each plays problems of its own, and a run of two is resumed on one."""
+    options = "train-rl bandit --env-kwargs length=8 --batch-size 16 --evaluate-problems 50 --evaluate-every 3".split()
+    run(tmp_path / "two", "--steps", 4, processes=2, options=options)
+    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 3, 4, 4]
+    run(tmp_path / "two", "--steps", 6, "--resume", options=options)
+    lines = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 6 and all(0 < line["return"] < 8 for line in lines if "return" in line)
