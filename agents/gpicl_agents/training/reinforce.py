@@ -75,7 +75,7 @@ def train_from_reward(
     try:
         with seeded(config.seed + trainer.processes.rank), interruptible() as interrupted, closing(trainer.run):
             progress = trainer.begin(resume)
-            while not trainer.is_finished(progress):
+            while not trainer.is_finished(progress) and not progress.stopped:
                 trainer.step(progress, interrupted)
                 trainer.evaluate(progress)
                 trainer.save(progress)
@@ -119,7 +119,7 @@ class _RewardTrainer:
 
     def is_finished(self, progress: Progress) -> bool:
         """Whether nothing is left to do."""
-        return bool(progress.stopped) or self.config.fraction_done(progress.step, progress.seconds) >= 1.0
+        return progress.stopped == "target" or self.config.fraction_done(progress.step, progress.seconds) >= 1.0
 
     def step(self, progress: Progress, interrupted: Event) -> None:
         """Play a problem in each environment, learn from it, and log it; was one of the processes interrupted?"""
@@ -158,7 +158,7 @@ class _RewardTrainer:
 
     def save(self, progress: Progress) -> None:
         """Write a checkpoint if it is due."""
-        if self._is_due(self.config.checkpoint_every, progress):
+        if self._is_due(self.config.checkpoint_every, progress) or progress.stopped:
             state = {"step": progress.step, "seconds": progress.seconds}
             self.run.save(self.optimizer, state | ({"score": progress.returned} if progress.evaluated else {}))
 

@@ -1,4 +1,5 @@
 import json
+import signal
 from pathlib import Path
 
 import gymnasium
@@ -165,3 +166,21 @@ def test_training_ends_at_its_target_and_stays_there(tmp_path: Path):
     for resume in (False, True):
         progress = train_from_reward(policy(), bandit(), config, folder=tmp_path, resume=resume)
         assert progress.step == 2 and progress.stopped == "target"
+
+
+def test_an_interrupted_run_is_saved_and_logs_nothing_more_than_one_that_was_not(tmp_path: Path):
+    config = RewardConfig(steps=5, checkpoint_every=0, evaluate_every=2, **PPO)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    whole, again = policy(), policy()
+    train_from_reward(whole, bandit(), config, folder=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train_from_reward(policy(), bandit(), config, folder=tmp_path / "part", report=interrupt)
+    assert latest_checkpoint(tmp_path / "part").name == "step-00000003"
+    train_from_reward(again, bandit(), config, folder=tmp_path / "part", resume=True)
+    assert torch.equal(*(torch.nn.utils.parameters_to_vector(made.parameters()) for made in (whole, again)))
+    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "part")]
+    assert texts[0] == texts[1]
