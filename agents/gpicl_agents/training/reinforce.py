@@ -11,7 +11,7 @@ true labels enter through the rewards of the actions played, and through what th
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +30,7 @@ from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.supervised import env_seeds
+from gpicl_agents.training.trackers import Tracker
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.learners.check import check_fit
@@ -99,6 +100,7 @@ def train_from_reward(
     folder: Folder | None = None,
     resume: bool = False,
     report: Callable[[Progress], None] | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Progress:
     """Meta-train a sequence model from rewards alone, on whole episodes.
 
@@ -113,10 +115,11 @@ def train_from_reward(
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.
         report: called after every step; `Progress.loss` is minus the mean reward.
+        trackers: objects that take the numbers of `metrics.jsonl` too, beside those named by `config.trackers`.
 
     Raises:
-        ValueError: the learner or the environment does not fit, the folder is in use, or it holds a run and `resume` is
-            not set.
+        ValueError: the learner or the environment does not fit, the folder is in use, it holds a run and `resume` is
+            not set, or a tracker cannot begin.
         FloatingPointError: the gradient is not finite; the last checkpoint is kept.
         OSError: metrics or a checkpoint cannot be written; the last checkpoint is kept.
         KeyboardInterrupt: a signal stopped the training.
@@ -126,7 +129,7 @@ def train_from_reward(
     parameters = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0, fused=True)
     fixed = {"batch_size": env.num_envs, "seed": config.seed, "trained on": "rewards", "feedback": env.feedback}
-    run = RunFolder(folder, config, learner, env.tasks, fixed)
+    run = RunFolder(folder, config, learner, env.tasks, fixed, trackers=trackers)
     try:
         with seeded(config.seed), interruptible() as interrupted, closing(run):
             progress = Progress(run.begin(optimizer, resume).get("step", 0))
@@ -142,6 +145,7 @@ def train_from_reward(
                     run.save(optimizer, {"step": progress.step})
                 if report is not None:
                     report(progress)
+            run.finished = progress.step == config.steps
     finally:
         learner.eval()
     return progress
