@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -50,11 +51,11 @@ class Tracking:
             try:
                 with unchanged(self._device):
                     tracker = make()
-                    self._active.append((name, tracker, tracker.begin(run)))
+                    self._active.append((name, tracker, tracker.begin(deepcopy(run))))
             except Exception as error:
                 raise ValueError(
-                    f"The tracker {name} cannot begin, so nothing was trained: {one_line(error)}. Repair that, or "
-                    "train without this tracker."
+                    f"The tracker {name} cannot begin, so nothing was trained: {one_line(error)}. Repair that, "
+                    "or train without this tracker."
                 ) from error
         self.log(history)
 
