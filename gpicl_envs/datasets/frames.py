@@ -49,8 +49,9 @@ def _read(what: str, source: Any, labels: Any, label: str | None) -> LabelledCol
     """Read one split; `what` names it in errors."""
     names: tuple[str, ...] = ()
     if isinstance(source, Mapping):  # a Bunch
-        names = tuple(map(str, source.get("target_names") or ())) if labels is None and label is None else ()
-        labels = source["target"] if labels is None and label is None else labels
+        if labels is None and label is None:
+            labels, found = source["target"], source.get("target_names")
+            names = () if found is None else tuple(map(str, found))
         source = source["frame"] if label is not None and source.get("frame") is not None else source["data"]
     if is_hugging_face(source):
         return read_hugging_face(what, source, label)
