@@ -56,14 +56,15 @@ def _encoded(what: str, name: str, column: Mapping[str, Column]) -> dict[str, ND
     """(M, 1) numbers of a column in every split, or (M, number of categories) zeros and ones."""
     if not any(part.is_categorical for part in column.values()):
         return {split: part.values.astype(np.float32)[:, None] for split, part in column.items()}
-    texts = {split: part.values.astype(str) for split, part in column.items()}
-    categories = np.unique(np.concatenate(list(texts.values())))
+    kinds = {part.values.dtype.kind for part in column.values()}
+    values = {split: part.values if kinds <= set("biu") else part.values.astype(str) for split, part in column.items()}
+    categories = np.unique(np.concatenate(list(values.values())))
     if len(categories) > MOST_CATEGORIES:
         raise ValueError(
             f"Column {name!r} of {what} has {len(categories):,} categories, more than {MOST_CATEGORIES}: merge rare "
             "ones, or leave the column out."
         )
-    return {split: (values[:, None] == categories).astype(np.float32) for split, values in texts.items()}
+    return {split: (given[:, None] == categories).astype(np.float32) for split, given in values.items()}
 
 
 def numbered_labels(

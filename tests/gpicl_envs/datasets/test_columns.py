@@ -18,6 +18,12 @@ def test_numbers_stay_and_categories_are_zeros_and_ones_in_both_splits():
     assert inputs["test"].tolist() == [[3, 0, 0, 1], [4, 1, 0, 0]]
 
 
+def test_categories_that_are_numbers_are_sorted_as_such():
+    column = Column("a", np.array([10, 9, 2, 10]), is_categorical=True)
+    inputs = stacked_inputs("mine", {"train": LabelledColumns([column], np.arange(4))})
+    assert inputs["train"].argmax(1).tolist() == [2, 1, 0, 2]
+
+
 @pytest.mark.parametrize(
     ("labels", "names", "expected", "classes"),
     [
