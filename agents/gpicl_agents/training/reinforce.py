@@ -30,7 +30,7 @@ from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.supervised import env_seeds
-from gpicl_agents.training.trackers import Tracker
+from gpicl_agents.training.tracking import Tracker
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.learners.check import check_fit

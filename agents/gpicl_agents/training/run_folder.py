@@ -23,8 +23,7 @@ from gpicl_agents.training.checkpoint import (
 )
 from gpicl_agents.training.exact_json import encode_exactly
 from gpicl_agents.training.random_state import random_state, restore_random_state
-from gpicl_agents.training.trackers import TrackedRun, Tracker
-from gpicl_agents.training.tracking import Tracking
+from gpicl_agents.training.tracking import TrackedRun, Tracker, Tracking
 from gpicl_envs.datasets.files import exclusive, write_text, writing
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.tasks.base import EpisodeDistribution
@@ -87,10 +86,11 @@ class RunFolder:
         if self._lines:
             assert self.folder is not None
             path, lines = self.folder / METRICS, self._lines
+            text = "".join(json.dumps(line) + "\n" for line in lines)
             self._lines = []  # also if the disk is full: what was written in part is not written twice
             self._tracking.log(lines)
             with writing(path), open(path, "a", encoding="utf-8") as file:
-                file.writelines(json.dumps(line) + "\n" for line in lines)
+                file.write(text)
 
     def begin(self, optimizer: torch.optim.Optimizer, resume: bool) -> dict[str, Any]:
         """Prepare the folder; to resume, load its newest checkpoint and return the trainer's state ({} for none).

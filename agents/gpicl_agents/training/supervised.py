@@ -28,7 +28,7 @@ from gpicl_agents.training.plateau import Plateau, first_and_last
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
-from gpicl_agents.training.trackers import Tracker
+from gpicl_agents.training.tracking import Tracker
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.errors import check_fraction
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK

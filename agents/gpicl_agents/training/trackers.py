@@ -1,57 +1,19 @@
-"""Where a run's numbers go beside `metrics.jsonl`: TensorBoard, Weights & Biases, MLflow, and what others register."""
+"""TensorBoard, Weights & Biases and MLflow as trackers; their packages are imported when a run begins."""
 
 import importlib
 import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
+from gpicl_agents.training.tracking import TrackedRun
 from gpicl_envs.datasets.files import write_text
 
-TRACKERS_GROUP = "gpicl.trackers"  # of entry points
 PROJECT = "gpicl-envs"  # the W&B project and MLflow experiment, if WANDB_PROJECT or MLFLOW_EXPERIMENT_NAME names none
 UPLOAD_SECONDS = 300.0  # that W&B may take for what is left at the end of a run
 STEPS_PER_BATCH = 25  # MLflow takes at most 1,000 numbers at once
 PARAMS_PER_BATCH = 100  # and at most so many parameters
-
-
-@dataclass(frozen=True)
-class TrackedRun:
-    """What a tracker learns of a run before its first step.
-
-    Args:
-        name: of the run's folder.
-        folder: the run's folder, in which the tracker may keep files.
-        config: the arguments of the `learner`, the `tasks` and the `training`, by name, as JSON has them.
-        step: of the checkpoint from which the run continues; 0 from scratch.
-        resume: whether the run was to be resumed: a tracker then continues its own run, if it has one in the folder.
-    """
-
-    name: str
-    folder: Path
-    config: dict[str, dict[str, Any]]
-    step: int
-    resume: bool
-
-
-@runtime_checkable
-class Tracker(Protocol):
-    """What training calls: an exception of `begin` stops it, one of the other methods only ends the tracking."""
-
-    def begin(self, run: TrackedRun) -> int:
-        """Open the run, or continue it, and return the last step that is known already (0 for none).
-
-        `log` then gets all that `metrics.jsonl` has of later steps, and none of earlier ones.
-        """
-
-    def log(self, numbers: Mapping[int, Mapping[str, float]]) -> None:
-        """Take the numbers of some steps, by step and name; if the process is killed later, they must not be lost."""
-
-    def close(self, finished: bool) -> None:
-        """End the run; `finished` says whether training came to its end, not to an error or an interruption."""
 
 
 class TensorBoard:

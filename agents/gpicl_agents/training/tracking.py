@@ -1,20 +1,59 @@
-"""`Tracking` keeps what its trackers do away from the training: none of them changes its numbers or ends it."""
+"""Where a run's numbers go beside `metrics.jsonl`: the protocol of trackers, and how a training calls them."""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from gpicl_agents.training.random_state import unchanged
-from gpicl_agents.training.trackers import TRACKERS_GROUP, TrackedRun, Tracker
 from gpicl_envs.errors import UnknownNameError, one_line
 from gpicl_envs.learners.registry import plugins
 
+TRACKERS_GROUP = "gpicl.trackers"  # of entry points
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """What a tracker learns of a run before its first step.
+
+    Args:
+        name: of the run's folder.
+        folder: the run's folder, in which the tracker may keep files.
+        config: the arguments of the `learner`, the `tasks` and the `training`, by name, as JSON has them.
+        step: of the checkpoint from which the run continues; 0 from scratch.
+        resume: whether the run was to be resumed: a tracker then continues its own run, if it has one in the folder.
+    """
+
+    name: str
+    folder: Path
+    config: dict[str, dict[str, Any]]
+    step: int
+    resume: bool
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """What training calls: an exception of `begin` stops it, one of the other methods only ends the tracking."""
+
+    def begin(self, run: TrackedRun) -> int:
+        """Open the run, or continue it, and return the last step that is known already (0 for none).
+
+        `log` then gets all that `metrics.jsonl` has of later steps, and none of earlier ones.
+        """
+
+    def log(self, numbers: Mapping[int, Mapping[str, float]]) -> None:
+        """Take the numbers of some steps, by step and name; if the process is killed later, they must not be lost."""
+
+    def close(self, finished: bool) -> None:
+        """End the run; `finished` says whether training came to its end, not to an error or an interruption."""
+
 
 class Tracking:
-    """The trackers of a run, some by name and some made by the user.
+    """The trackers of a run, some by name and some made by the user: none of them changes its numbers or ends it.
 
     Args:
         names: of the entry-point group `gpicl.trackers`.

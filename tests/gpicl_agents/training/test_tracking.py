@@ -19,8 +19,7 @@ from gpicl_agents.training.config import RewardConfig, TrainConfig
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.reinforce import train_from_reward
 from gpicl_agents.training.supervised import train
-from gpicl_agents.training.trackers import TrackedRun
-from gpicl_agents.training.tracking import Tracking
+from gpicl_agents.training.tracking import TrackedRun, Tracking
 
 
 class Notebook:
