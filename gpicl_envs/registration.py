@@ -91,7 +91,13 @@ def find_environment(env_id: str) -> Environment:
 
 
 def register_dataset(
-    dataset: str | DatasetSpec, x: object = None, y: object = None, x_test: object = None, y_test: object = None
+    dataset: str | DatasetSpec,
+    x: object = None,
+    y: object = None,
+    x_test: object = None,
+    y_test: object = None,
+    *,
+    label: str | None = None,
 ) -> None:
     """Add a base dataset, and its environment `GPICL-{name}-v0`.
 
@@ -104,9 +110,17 @@ def register_dataset(
         y: (M,) integer labels; both splits together must have all of 0 … K − 1.
         x_test: (M', ...) inputs of the test split; without it only `split="train"` exists.
         y_test: (M',) their labels.
+        label: the label column, if x is a frame or a Hugging Face dataset.
+
+    x may also be a data frame of pandas or polars, with `label` or a column as y; what `fetch_openml` returns; or a
+    `Dataset` or `DatasetDict` of Hugging Face, whose label is its only ClassLabel if `label` is not given:
+
+    - Numbers stay as they are; a category becomes one column of zeros and ones. An image column is the only input.
+    - Labels of any kind become 0 … K − 1 in sorted order; `load_dataset(name).class_names` has what they stand for.
 
     Raises:
-        ValueError: the name is taken or empty, or the arrays do not form a dataset.
+        ValueError: the name is taken or empty, or the arrays or columns do not form a dataset; a missing value, or
+            texts as inputs, are refused with the name of the column.
 
     Example:
         >>> import gymnasium, gpicl_envs, numpy as np
@@ -116,11 +130,11 @@ def register_dataset(
         Discrete(3)
     """
     if isinstance(dataset, DatasetSpec):
-        if any(value is not None for value in (x, y, x_test, y_test)):
+        if any(value is not None for value in (x, y, x_test, y_test, label)):
             raise ValueError(f"register_dataset got the spec of {dataset.name} and arrays: give a name and arrays.")
         spec = dataset
     else:
-        spec = array_spec(dataset, x, y, x_test, y_test)
+        spec = array_spec(dataset, x, y, x_test, y_test, label)
     if simple_name(spec.name) in map(simple_name, [*FUNCTION_CLASSES, *OTHERS, *PROBLEMS]):
         raise ValueError(f"Dataset {spec.name!r} has the name of another environment: choose another name.")
     register_spec(replace(spec, kept="memory"))  # other processes do not know the name

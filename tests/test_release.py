@@ -41,7 +41,10 @@ USES = {
     "Sb3VecEnv('GPICL-Digits-v0', num_envs=2).reset()\nTorchRLVecEnv('GPICL-Digits-v0', num_envs=2).reset()",
     "stream": "from gpicl_agents.estimators.stream import StreamClassifier\n"
     "StreamClassifier('knn').learn_one({'a': 1.0}, True)",
-    "tracking": "main(['train', 'tiny', '--steps', '1', '--tensorboard', '--out', 'tracked'])",
+    "mlflow": "main(['train', 'tiny', '--steps', '1', '--trackers', 'mlflow', '--out', 'in-mlflow'])",
+    "tensorboard": "main(['train', 'tiny', '--steps', '1', '--trackers', 'tensorboard', '--out', 'in-tensorboard'])",
+    "wandb": "import os\nos.environ['WANDB_MODE'] = 'offline'\n"
+    "main(['train', 'tiny', '--steps', '1', '--trackers', 'wandb', '--out', 'in-wandb'])",
     "vision": "from gpicl_envs.datasets.torchvision import torchvision_class\ntorchvision_class('USPS', 'USPS')",
 }
 # Not tried: all tests need dev, `make docs` docs, test_form_readers.py parquet,
@@ -238,7 +241,7 @@ def test_without_extras_the_commands_work_from_another_folder(installed: Install
     assert version.stdout == f"gpicl-envs {gpicl_envs.__version__}\n", version.stderr
     doctor = installed.run(["gpicl", "doctor"])
     assert doctor.returncode == 0 and str(installed.site / "gpicl_envs") in doctor.stdout, doctor.stderr
-    assert re.search(r"^tracking +tensorboard is missing", doctor.stdout, flags=re.MULTILINE)
+    assert re.search(r"^tensorboard +tensorboard is missing", doctor.stdout, flags=re.MULTILINE)
     assert installed.errors({"commands": COMMANDS}) == {"commands": ""}
 
 

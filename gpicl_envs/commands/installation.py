@@ -23,12 +23,14 @@ EXTRAS = {  # what each brings
     "features": "features='efficientnet-lite0': images as a frozen network sees them",
     "hub": "`gpicl push`, `gpicl pull`, learners `hf:USER/NAME`",
     "human": "render_mode='human': a window that shows each step",
+    "mlflow": "training curves in MLflow (--trackers mlflow)",
     "onnx": "`gpicl export-model`",
     "parquet": "CIFAR and SVHN from Parquet files, as on Hugging Face",
     "rl": "wrappers for stable-baselines3 and TorchRL, `gpicl train-sb3`, learners `sb3:FILE`",
     "stream": "`StreamClassifier`, a classifier for the package river",
-    "tracking": "training curves in TensorBoard",
+    "tensorboard": "training curves in TensorBoard (--trackers tensorboard)",
     "vision": "ten image datasets, and features= of torchvision's networks",
+    "wandb": "training curves in Weights & Biases (--trackers wandb)",
 }
 # Labels of the first MNIST episodes: whole numbers, which every machine and device draws alike.
 TRIAL_EPISODES = 64

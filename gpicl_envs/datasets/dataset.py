@@ -32,6 +32,7 @@ class Dataset:
         n_classes: number of base classes.
         with_replacement: whether an episode may show an item twice (`Random`).
         bayes_accuracy: the best accuracy that any learner can reach, if it is known.
+        class_names: of the labels 0, 1, …, if they are known.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Dataset:
     n_classes: int
     with_replacement: bool = False
     bayes_accuracy: float | None = None
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the arrays form one dataset, and keep them read-only; raises ValueError."""
@@ -61,17 +63,19 @@ class Dataset:
                     f"Dataset {self.name} has in {split} inputs of shape {x.shape} and labels of shape {y.shape}: give "
                     f"(M, *{self.shape}) and (M,), M at least 1, and labels from 0 to {self.n_classes - 1}."
                 )
+        if self.class_names and len(self.class_names) != self.n_classes:
+            raise ValueError(f"Dataset {self.name} has {self.n_classes} classes, but {len(self.class_names)} names.")
         for name in ("x", "y"):
             arrays = {split: _read_only(array) for split, array in getattr(self, name).items()}
             object.__setattr__(self, name, arrays)  # the class is frozen
 
     @classmethod
-    def from_arrays(cls, name: str, arrays: Arrays) -> "Dataset":
+    def from_arrays(cls, name: str, arrays: Arrays, class_names: tuple[str, ...] = ()) -> "Dataset":
         """Return the dataset of checked arrays x_train, y_train, x_test, y_test (or one of the pairs)."""
         splits = [split for split in SPLITS if f"x_{split}" in arrays]
         x = {split: arrays[f"x_{split}"] for split in splits}
         y = {split: arrays[f"y_{split}"] for split in splits}
-        return cls(name, x, y, n_classes=1 + max(int(labels.max()) for labels in y.values()))
+        return cls(name, x, y, 1 + max(int(labels.max()) for labels in y.values()), class_names=class_names)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Pickles do not keep that arrays are read-only."""

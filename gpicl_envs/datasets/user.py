@@ -7,6 +7,7 @@ from typing import Any
 
 from gpicl_envs.datasets.cache import data_folder
 from gpicl_envs.datasets.dataset import Dataset, DatasetSpec, Location, simple_name
+from gpicl_envs.datasets.frames import framed_arrays, is_framed
 from gpicl_envs.datasets.npz import load_npz, read_npz
 from gpicl_envs.datasets.validation import check_arrays
 from gpicl_envs.errors import DamagedDataError, MissingDataError
@@ -109,17 +110,24 @@ def printable(path: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
 
 
-def array_spec(name: str, x: object, y: object, x_test: object = None, y_test: object = None) -> DatasetSpec:
-    """Return the spec of a dataset of arrays, which are checked and copied; see `gpicl_envs.register_dataset`."""
+def array_spec(
+    name: str, x: object, y: object, x_test: object = None, y_test: object = None, label: str | None = None
+) -> DatasetSpec:
+    """Return the spec of a dataset of arrays or columns, checked and copied; see `gpicl_envs.register_dataset`."""
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"A dataset's name must be text, given {name!r}.")
     given: dict[str, Any] = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    class_names: tuple[str, ...] = ()
+    if is_framed(x, y, x_test, y_test):
+        given, class_names = framed_arrays(name, x, y, x_test, y_test, label)
+    elif label is not None:
+        raise ValueError(f"label={label!r} names a column, but {name} has arrays: give the labels as y.")
     checked = check_arrays(name, {key: value for key, value in given.items() if value is not None}, copy=True)
-    dataset = Dataset.from_arrays(name, checked)
+    dataset = Dataset.from_arrays(name, checked, class_names)
     return DatasetSpec(
         name,
         lambda: dataset,
-        "arrays given in Python",
+        "columns given in Python" if class_names else "arrays given in Python",
         shape=dataset.shape,
         n_classes=dataset.n_classes,
         n_train=len(dataset.y["train"]) if "train" in dataset.y else None,

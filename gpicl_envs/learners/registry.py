@@ -83,7 +83,7 @@ class LearnerSpec:
             return cls(text, name, name, kwargs=kwargs)
         if os.path.isdir(name):
             return cls(text, name, name, CHECKPOINT, kwargs)
-        if rest and scheme in _plugins(SCHEMES_GROUP):
+        if rest and scheme in plugins(SCHEMES_GROUP):
             return cls(text, name, rest, scheme, kwargs)
         target, at, folder = name.partition("@")
         if at:
@@ -95,7 +95,7 @@ class LearnerSpec:
         """The class, or the loader of the scheme; for an unknown name, the ValueError lists what exists."""
         self.require()
         if self.scheme:
-            loader: Callable[..., Any] = _plugins(SCHEMES_GROUP)[self.scheme].load()
+            loader: Callable[..., Any] = plugins(SCHEMES_GROUP)[self.scheme].load()
             return loader
         return find_class(learner_targets().get(self.target, self.target))
 
@@ -249,7 +249,7 @@ def register_learner(name: str, target: str) -> None:
 
 def learner_targets() -> dict[str, str]:
     """Return name → `"module:Class"` of every registered learner."""
-    return {name: point.value for name, point in _plugins(LEARNERS_GROUP).items()} | _registered
+    return {name: point.value for name, point in plugins(LEARNERS_GROUP).items()} | _registered
 
 
 def find_class(target: str) -> Callable[..., Any]:
@@ -278,7 +278,7 @@ def _split_target(target: str) -> tuple[str, str]:
     return module_name, class_name
 
 
-def _plugins(group: str) -> dict[str, EntryPoint]:
+def plugins(group: str) -> dict[str, EntryPoint]:
     """Name → entry point of a group, of all installed packages; warns of a name that a second package gives away."""
     found: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=group), key=lambda point: _owner(point) != OWN):

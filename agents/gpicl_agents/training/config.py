@@ -39,7 +39,8 @@ class TrainConfig:
         evaluate_seen: evaluate on the meta-training tasks too.
         evaluate_datasets: evaluate on the test images of these datasets too, such as FashionMNIST.
         checkpoint_every: steps between checkpoints; 0 for one at the end.
-        tensorboard: write TensorBoard events beside `metrics.jsonl` (needs the `tracking` extra).
+        trackers: where the numbers of `metrics.jsonl` go too: tensorboard, wandb, mlflow (each needs the extra of its
+            name), or another of the entry-point group `gpicl.trackers`.
     """
 
     steps: int = 1000
@@ -62,7 +63,7 @@ class TrainConfig:
     evaluate_seen: bool = False
     evaluate_datasets: tuple[str, ...] = ()
     checkpoint_every: int = 200
-    tensorboard: bool = False
+    trackers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that is out of range."""
@@ -75,6 +76,7 @@ class TrainConfig:
             check_positive(name, getattr(self, name))
         if self.max_seconds is not None:
             check_positive("max_seconds", self.max_seconds)
+        _check_trackers(self.trackers)
         check_number("weight_decay", self.weight_decay, 0)
         check_number("eps", self.eps, 0)
         betas_fit = isinstance(self.betas, tuple | list) and len(self.betas) == 2
@@ -121,7 +123,8 @@ class RewardConfig:
         evaluate_every: steps between evaluations on unseen problems; 0 for none.
         evaluate_problems: problems per evaluation.
         checkpoint_every: steps between checkpoints; 0 for one at the end.
-        tensorboard: write TensorBoard events beside `metrics.jsonl` (needs the `tracking` extra).
+        trackers: where the numbers of `metrics.jsonl` go too: tensorboard, wandb, mlflow (each needs the extra of its
+            name), or another of the entry-point group `gpicl.trackers`.
     """
 
     steps: int = 1000
@@ -141,12 +144,13 @@ class RewardConfig:
     evaluate_every: int = 50
     evaluate_problems: int = 256
     checkpoint_every: int = 200
-    tensorboard: bool = False
+    trackers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that is out of range."""
         _check_integers(self, 1, "steps", "epochs", "minibatches", "evaluate_problems")
         _check_integers(self, 0, "warmup_steps", "seed", "evaluate_every", "checkpoint_every")
+        _check_trackers(self.trackers)
         check_fraction("discount", self.discount)
         check_fraction("gae_lambda", self.gae_lambda)
         check_number("value_weight", self.value_weight, 0)
@@ -173,3 +177,11 @@ def _check_integers(config: TrainConfig | RewardConfig, least: int, *names: str)
     """Keep whole numbers of at least `least` as Python's, which checkpoints can hold; raises ValueError for others."""
     for name in names:
         object.__setattr__(config, name, check_integer(name, getattr(config, name), least))
+
+
+def _check_trackers(trackers: object) -> None:
+    if not isinstance(trackers, tuple | list) or not all(isinstance(name, str) for name in trackers):
+        raise ValueError(
+            f"trackers={trackers!r} is not allowed: give names, as trackers=('tensorboard',); an object goes to "
+            "train(..., trackers=[...])."
+        )

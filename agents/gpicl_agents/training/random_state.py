@@ -43,3 +43,13 @@ def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
         np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
     if "rng_cuda" in state and device.type == "cuda":
         torch.cuda.set_rng_state(state["rng_cuda"], device)
+
+
+@contextmanager
+def unchanged(device: torch.device) -> Iterator[None]:
+    """Within, code may draw from the global generators, and from the device's; afterwards, they are as before."""
+    before = random_state(device)
+    try:
+        yield
+    finally:
+        restore_random_state(before, device)

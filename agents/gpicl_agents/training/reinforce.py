@@ -8,7 +8,7 @@ has the gradient.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from threading import Event
 from typing import Any
@@ -31,6 +31,7 @@ from gpicl_agents.training.rl_problems import check_rl, env_name, trained_on, un
 from gpicl_agents.training.roll_out import RollOut, roll_out
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.supervised import env_seeds
+from gpicl_agents.training.tracking import Tracker
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.learners.check import check_fit
@@ -44,6 +45,7 @@ def train_from_reward(
     folder: Folder | None = None,
     resume: bool = False,
     report: Callable[[Progress], None] | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Progress:
     """Meta-train a sequence model from rewards alone, on whole problems.
 
@@ -62,16 +64,17 @@ def train_from_reward(
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.
         report: called after every step; `Progress.loss` is minus the mean reward.
+        trackers: objects that take the numbers of `metrics.jsonl` too, beside those named by `config.trackers`.
 
     Raises:
-        ValueError: the learner or the environment does not fit, the folder is in use, or it holds a run and `resume` is
-            not set.
+        ValueError: the learner or the environment does not fit, the folder is in use, it holds a run and `resume` is
+            not set, or a tracker cannot begin.
         FloatingPointError: the gradient is not finite; the last checkpoint is kept.
         OSError: metrics or a checkpoint cannot be written; the last checkpoint is kept.
         KeyboardInterrupt: a signal stopped the training.
     """
     config = config or RewardConfig()
-    trainer = _RewardTrainer(learner, _check(learner, venv), config, folder)
+    trainer = _RewardTrainer(learner, _check(learner, venv), config, folder, trackers)
     try:
         with seeded(config.seed + trainer.processes.rank), interruptible() as interrupted, closing(trainer.run):
             progress = trainer.begin(resume)
@@ -81,6 +84,7 @@ def train_from_reward(
                 trainer.save(progress)
                 if report is not None:
                     report(progress)
+            trainer.run.finished = trainer.is_finished(progress)
     finally:
         learner.eval()
     return progress
@@ -89,7 +93,9 @@ def train_from_reward(
 class _RewardTrainer:
     """A policy, its optimizer, its problems and its folder."""
 
-    def __init__(self, learner: Any, venv: Any, config: RewardConfig, folder: Folder | None) -> None:
+    def __init__(
+        self, learner: Any, venv: Any, config: RewardConfig, folder: Folder | None, trackers: Sequence[Tracker]
+    ) -> None:
         self.learner, self.venv, self.config, self.env = learner, venv, config, venv.unwrapped
         self.processes = Processes(learner.device)
         self.parameters = [p for p in learner.parameters() if p.requires_grad]
@@ -102,7 +108,7 @@ class _RewardTrainer:
         self.batch_size = venv.num_envs * self.processes.count
         fixed = {"batch_size": self.batch_size, "seed": config.seed, "trained on": "rewards"}
         fixed |= {"feedback": self.env.feedback} if self.is_supervised else {"env": env_name(venv)}
-        self.run = RunFolder(folder, config, learner, trained_on(venv), fixed, self.processes.is_main)
+        self.run = RunFolder(folder, config, learner, trained_on(venv), fixed, self.processes.is_main, trackers)
         self.objective = self._wrapped()
         evaluates = bool(config.evaluate_every) and self.processes.is_main
         self.unseen = unseen_problems(venv, config.evaluate_problems) if evaluates else None

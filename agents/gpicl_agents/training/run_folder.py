@@ -1,8 +1,9 @@
-"""A run's folder: `metrics.jsonl`, TensorBoard events and checkpoints, from which the run is resumed."""
+"""A run's folder: `metrics.jsonl` and checkpoints, from which the run is resumed, and what trackers keep."""
 
 import inspect
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -22,11 +23,13 @@ from gpicl_agents.training.checkpoint import (
 )
 from gpicl_agents.training.exact_json import encode_exactly
 from gpicl_agents.training.random_state import random_state, restore_random_state
+from gpicl_agents.training.tracking import TrackedRun, Tracker, Tracking
 from gpicl_envs.datasets.files import exclusive, write_text, writing
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.tasks.base import EpisodeDistribution
 
 METRICS = "metrics.jsonl"
+WRITE_EVERY = 10.0  # seconds; evaluations and checkpoints write at once
 
 
 class RunFolder:
@@ -34,11 +37,15 @@ class RunFolder:
 
     Args:
         folder: where they go, or None.
-        config: how the run trains: a dataclass with `tensorboard`.
+        config: how the run trains: a dataclass with `trackers`, names.
         learner: what is trained.
         tasks: what it is trained on.
         fixed: what else must not change when the run is resumed, such as the batch size.
         writes: whether this process writes (one of several does).
+        trackers: further trackers, as objects.
+
+    Raises:
+        ValueError: there is no such tracker, or trackers are given without a folder.
     """
 
     def __init__(
@@ -49,33 +56,41 @@ class RunFolder:
         tasks: EpisodeDistribution,
         fixed: dict[str, Any],
         writes: bool = True,
+        trackers: Sequence[Tracker] = (),
     ) -> None:
         self.folder = None if folder is None else Path(folder)
         self.config, self.learner, self.writes = config, learner, writes and folder is not None
         self.problem = tasks.arguments | fixed | _of_learner(learner.get_params())
+        self.arguments = {"learner": {"name": learner.name} | learner.get_params(), "tasks": tasks.arguments | fixed}
         self._defaults = asdict(type(config)()) | _defaults(tasks) | _of_learner(_defaults(learner))
-        self._buffer: list[str] = []
-        self._board: Any = None
+        self.finished = False  # set once training has come to its end
+        self._lines: list[dict[str, Any]] = []
+        self._written_at = time.monotonic()
         self._held = ExitStack()  # the folder's lock
+        self._tracking = Tracking(config.trackers, trackers, learner.device)
+        if self._tracking and folder is None:
+            raise ValueError("Trackers need a folder for the run, from which it can be resumed: give folder=.")
 
     def log(self, step: int, **values: Any) -> None:
-        """Keep values of a step; numbers also go to TensorBoard."""
+        """Keep values of a step, and write those of earlier ones if that is due."""
         if not self.writes:
             return
-        self._buffer.append(json.dumps({"step": step} | values) + "\n")
-        if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, float | int):
-                    self._board.add_scalar(name, value, step)
+        is_new_step = bool(self._lines) and step != self._lines[-1]["step"]
+        if is_new_step and time.monotonic() - self._written_at > WRITE_EVERY:
+            self.flush()
+        self._lines.append({"step": step} | values)
 
     def flush(self) -> None:
-        """Write the values kept."""
-        if self._buffer:
+        """Write the values kept, of whole steps; trackers get them first, so that they lack nothing of the file."""
+        self._written_at = time.monotonic()
+        if self._lines:
             assert self.folder is not None
-            path, lines = self.folder / METRICS, "".join(self._buffer)
-            self._buffer.clear()  # also if the disk is full: what was written in part is not written twice
+            path, lines = self.folder / METRICS, self._lines
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            self._lines = []  # also if the disk is full: what was written in part is not written twice
+            self._tracking.log(lines)
             with writing(path), open(path, "a", encoding="utf-8") as file:
-                file.write(lines)
+                file.write(text)
 
     def begin(self, optimizer: torch.optim.Optimizer, resume: bool) -> dict[str, Any]:
         """Prepare the folder; to resume, load its newest checkpoint and return the trainer's state ({} for none).
@@ -96,8 +111,8 @@ class RunFolder:
         state = {} if checkpoint is None else self._load(checkpoint, optimizer)
         if self.writes:
             self._forget_after(state.get("step", 0))
-            if self.config.tensorboard:
-                self._board = _tensorboard(self.folder, state.get("step", 0))
+            if self._tracking:
+                self._begin_trackers(state.get("step", 0), resume)
         return state
 
     def save(self, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
@@ -110,11 +125,18 @@ class RunFolder:
         save_checkpoint(self.folder, self.learner, state, {"problem": self.problem, "config": asdict(self.config)})
 
     def close(self) -> None:
-        """Write the values kept, close TensorBoard's file, and leave the folder to others."""
+        """Write the values kept, close the trackers, and leave the folder to others."""
         with self._held:
-            if self._board is not None:
-                self._board.close()
-            self.flush()
+            try:
+                self.flush()
+            finally:
+                self._tracking.close(self.finished)
+
+    def _begin_trackers(self, step: int, resume: bool) -> None:
+        assert self.folder is not None
+        config = json.loads(_comparable(self.arguments | {"training": asdict(self.config)}))
+        history = read_metrics(self.folder) if (self.folder / METRICS).exists() else []
+        self._tracking.begin(TrackedRun(self.folder.resolve().name, self.folder, config, step, resume), history)
 
     def _check_folder(self) -> None:
         """Raise ValueError if this cannot be a run's folder, or if the learner cannot be saved."""
@@ -201,13 +223,3 @@ def _defaults(made: object) -> dict[str, Any]:
     """The defaults of the constructor of an object."""
     parameters = inspect.signature(type(made)).parameters.values()
     return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
-
-
-def _tensorboard(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ValueError(
-            "tensorboard=True needs the package tensorboard: pip install 'gpicl-envs[tracking]'."
-        ) from None
-    return SummaryWriter(folder / "tensorboard", purge_step=step + 1)

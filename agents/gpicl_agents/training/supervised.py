@@ -8,7 +8,7 @@ The same function trains on one CPU, one GPU, or on several of either under `acc
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from threading import Event
@@ -28,6 +28,7 @@ from gpicl_agents.training.plateau import Plateau, first_and_last
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
+from gpicl_agents.training.tracking import Tracker
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.errors import check_fraction
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
@@ -45,6 +46,7 @@ def train(
     folder: Folder | None = None,
     resume: bool = False,
     report: Callable[[Progress], None] | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Progress:
     """Meta-train a learner on the episodes of a vector environment.
 
@@ -60,17 +62,20 @@ def train(
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.
         report: called after every step.
+        trackers: objects that take the numbers of `metrics.jsonl` too, beside those named by `config.trackers`. (They
+            are no part of the config, which every checkpoint keeps as JSON.)
 
     Raises:
         LearnerCheckError: the learner fails `gpicl_envs.check_learner`.
-        ValueError: the learner does not fit, the folder is in use, or it holds a run and `resume` is not set.
+        ValueError: the learner does not fit, the folder is in use, it holds a run and `resume` is not set, or a tracker
+            cannot begin.
         FloatingPointError: the loss is not finite; the last checkpoint is kept.
         MemoryError: the batch does not fit; the message says which setting to lower.
         OSError: metrics or a checkpoint cannot be written; the last checkpoint is kept.
         KeyboardInterrupt: a signal stopped the training.
     """
     config = config or TrainConfig()
-    trainer = _Trainer(learner, _check(learner, venv, config), config, folder)
+    trainer = _Trainer(learner, _check(learner, venv, config), config, folder, trackers)
     try:
         with seeded(config.seed), interruptible() as interrupted, closing(trainer.run):
             progress = trainer.begin(resume)
@@ -80,6 +85,7 @@ def train(
                 trainer.save(progress)
                 if report is not None:
                     report(progress)
+            trainer.run.finished = trainer.is_finished(progress)
     finally:
         trainer.learner.eval()
     return progress
@@ -117,7 +123,14 @@ class Objective(nn.Module):
 class _Trainer:
     """A learner, its optimizer, its episodes and its folder."""
 
-    def __init__(self, learner: Any, env: InContextVectorEnv, config: TrainConfig, folder: Folder | None) -> None:
+    def __init__(
+        self,
+        learner: Any,
+        env: InContextVectorEnv,
+        config: TrainConfig,
+        folder: Folder | None,
+        trackers: Sequence[Tracker],
+    ) -> None:
         self.learner, self.env, self.config = learner, env, config
         self.processes, self.plateau = Processes(env.device), Plateau()
         self.parameters = [p for p in learner.parameters() if p.requires_grad]
@@ -133,7 +146,7 @@ class _Trainer:
         self.batch_size = env.num_envs * self.processes.count
         fixed = {"trained on": "labels", "batch_size": self.batch_size, "seed": config.seed}
         fixed |= {"accumulate": config.accumulate}
-        self.run = RunFolder(folder, config, learner, env.tasks, fixed, self.processes.is_main)
+        self.run = RunFolder(folder, config, learner, env.tasks, fixed, self.processes.is_main, trackers)
         evaluates = bool(config.evaluate_every) and self.processes.is_main
         self.protocols: Protocols = find_protocols(env.tasks, config) if evaluates else {}
 

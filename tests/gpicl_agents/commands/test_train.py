@@ -65,9 +65,10 @@ def test_without_a_preset_functions_have_their_own():
 
 def test_without_a_preset_it_is_fast_and_every_option_changes_one_setting():
     assert options("") == options("fast") and options("--steps 5") == options("fast --steps 5")
-    line = "kernel --steps 5 --learning-rate 0.5 --evaluate-datasets Digits Random --compile-mode default --tensorboard"
+    line = "kernel --steps 5 --learning-rate 0.5 --evaluate-datasets Digits Random --compile-mode default"
+    line += " --trackers tensorboard wandb"
     changed = vars(PRESETS["kernel"].config) | {"steps": 5, "learning_rate": 0.5, "compile_mode": "default"}
-    changed |= {"evaluate_datasets": ("Digits", "Random"), "tensorboard": True}
+    changed |= {"evaluate_datasets": ("Digits", "Random"), "trackers": ("tensorboard", "wandb")}
     assert vars(options(line).config) == changed
 
 

@@ -17,6 +17,14 @@ def test_bad_settings_are_refused(arguments: dict, message: str):
         TrainConfig(**arguments)
 
 
+@pytest.mark.parametrize("kind", [TrainConfig, RewardConfig])
+@pytest.mark.parametrize("given", ["wandb", (print,), None], ids=repr)
+def test_trackers_are_names(kind: type, given: object):
+    assert kind(trackers=("wandb", "mine")).trackers == ("wandb", "mine") and kind().trackers == ()
+    with pytest.raises(ValueError, match="trackers=.* is not allowed: give names, as trackers="):
+        kind(trackers=given)
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import torch
 
-from gpicl_agents.training.random_state import random_state, restore_random_state, seeded
+from gpicl_agents.training.random_state import random_state, restore_random_state, seeded, unchanged
 
 
 def draw() -> list[float]:
@@ -41,3 +41,13 @@ def test_a_checkpoint_that_has_torchs_state_alone_is_restored_as_far_as_it_goes(
         expected, (_, *other) = torch.rand(1).item(), draw()
         restore_random_state(state, torch.device("cpu"))
         assert torch.rand(1).item() == expected and other
+
+
+def test_what_is_drawn_in_between_leaves_the_generators_unchanged():
+    with seeded(0):
+        expected = draw()
+    with seeded(0):
+        with unchanged(torch.device("cpu")):
+            draw()
+            torch.manual_seed(9), random.seed(9), np.random.seed(9)
+        assert draw() == expected
