@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Dict, Space
+from gymnasium.spaces import Dict, Space
+from gymnasium.spaces.utils import flatdim
 from numpy.typing import NDArray
 
 from gpicl_envs.errors import check_integer
@@ -63,9 +64,7 @@ class Projections:
                 f"RandomProjection takes in-context RL problems, with observations {', '.join(KEYS)}, given "
                 f"{observations}: put Trials (VectorTrials) around the environment first."
             )
-        x: Any = observations["x"]
-        assert isinstance(x, Box)
-        self.n_inputs = int(np.prod(x.shape))
+        self.n_inputs = flatdim(observations["x"])
         self.n_features = check_integer("n_features", n_features, 1)
         self.kind = make_action_maps(actions, n_actions)
         self.n_projections = (

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
+from gpicl_envs.envs.reset_arguments import parse_seeds
 from gpicl_envs.wrappers.projections import Projections
 
 Observation = dict[str, NDArray[np.float32]]
@@ -94,7 +95,7 @@ class RandomProjection(gymnasium.Wrapper[Observation, Any, Observation, Any], Re
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin a problem, with new random maps."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self.projections.redraw(ONE, [seed])
+        self.projections.redraw(ONE, parse_seeds(seed, 1))
         return self._shown(observation, np.zeros(self.projections.kind.n_actions, np.float32)), self._told(info)
 
     def step(self, action: Any) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
