@@ -91,7 +91,7 @@ class Projections:
 
     def project(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, N_x) → (B, D)."""
-        return np.einsum("bdn,bn->bd", self.inputs, (np.asarray(x) - self.mean) / self.std)
+        return np.einsum("bdn,bn->bd", self.inputs, (np.asarray(x, np.float32) - self.mean) / self.std)
 
     def to_environment(self, shown: NDArray[np.float32]) -> NDArray[Any]:
         """(B, A) actions as they are shown → B actions of the environment."""
@@ -108,7 +108,7 @@ class Projections:
             key = np.full(len(ids), self.projection_seed, np.uint64)
             streams = Streams(key, ids.astype(np.uint64), NUMBERED_PROJECTION, cpu)
         normals = streams.normal(self.n_features, self.n_inputs, substream=PROJECTED_INPUTS).numpy()
-        return ids, normals / np.float32(np.sqrt(self.n_inputs)), self.kind.draw(streams)
+        return ids, normals / np.sqrt(self.n_inputs, dtype=np.float32), self.kind.draw(streams)
 
 
 def _row(name: str, given: Sequence[float] | None, n: int, default: float) -> NDArray[np.float32]:

@@ -38,6 +38,7 @@ class VectorRandomProjection(VectorWrapper):  # generic only since gymnasium 1.4
 
     Example:
         >>> import gymnasium
+        >>> from gpicl_envs.wrappers import VectorRandomProjection, VectorTrials
         >>> env = gymnasium.make_vec("CartPole-v1", num_envs=256, vectorization_mode="vector_entry_point")
         >>> env = VectorRandomProjection(VectorTrials(env, episodes=10), n_features=16)
         >>> env.reset(seed=0)[0]["x"].shape

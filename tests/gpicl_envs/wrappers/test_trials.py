@@ -9,6 +9,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Text
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import NormalizeObservation
 from small_tasks import assert_same
 from small_trials import IDS, SHORT, Odd, play, trials
 
@@ -108,6 +109,14 @@ def test_a_task_may_not_change_the_spaces():
     env = Trials(Odd(), episodes=2, new_task=new_task)
     with pytest.raises(ValueError, match="A new task changed the spaces of the environment"):
         env.reset()
+
+
+def test_normalisation_beneath():
+    env = Trials(NormalizeObservation(gymnasium.make("CartPole-v1")), episodes=400, max_steps=4000)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    x = np.array([one[0]["x"] for one in play(env, [env.action_space.sample() for _ in range(4000)])])
+    assert x[2000:].std(0) == pytest.approx(np.ones(4), abs=0.4)
 
 
 def test_options_of_the_resets_within_a_problem():
