@@ -90,15 +90,12 @@ class RotatedActions:
         return np.clip(low + (unit + 1) / 2 * (high - low), low, high).astype(self.space.dtype)
 
 
-ActionMaps: TypeAlias = PermutedActions | RotatedActions
+def make_action_maps(space: Space[Any], n_actions: int | None) -> PermutedActions | RotatedActions:
+    """Return the maps for a space of actions; as many actions for the agent as the environment has by default.
 
-
-def make_action_maps(space: Space[Any], n_actions: int | None) -> ActionMaps:
-    """Return the maps for a space of actions; as many actions for the agent as the environment has by default."""
-    given = action_size("RandomProjection", space) if n_actions is None else n_actions
-    if isinstance(space, Discrete):
-        return PermutedActions(space, given)
-    if isinstance(space, Box) and space.dtype.kind == "f":
-        return RotatedActions(space, given)
-    action_size("RandomProjection", space)
-    raise AssertionError("action_size refuses all other spaces")
+    Raises:
+        TypeError: the actions are neither Discrete nor a Box with finite bounds.
+    """
+    made: Any = PermutedActions if isinstance(space, Discrete) else RotatedActions
+    own = action_size("RandomProjection", space)
+    return made(space, own if n_actions is None else n_actions)

@@ -44,7 +44,8 @@ class Projections:
     Attributes:
         ids: (B,) int64; −1 for one of endlessly many.
         inputs: (B, D, N_x) float32.
-        actions: what `kind.draw` returns.
+        action_maps: how the actions of all of them are mapped.
+        actions: one map for each, as `action_maps.draw` returns them.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Projections:
             )
         self.n_inputs = flatdim(observations["x"])
         self.n_features = check_integer("n_features", n_features, 1)
-        self.kind = make_action_maps(actions, n_actions)
+        self.action_maps = make_action_maps(actions, n_actions)
         self.n_projections = (
             None if n_projections is None else check_integer("n_projections", n_projections, 1, MAX_PROJECTIONS)
         )
@@ -74,8 +75,10 @@ class Projections:
         self.mean, self.std = _row("mean", mean, self.n_inputs, 0.0), _row("std", std, self.n_inputs, 1.0)
         if not (self.std > 0).all():
             raise ValueError(f"std={std} is not allowed: give positive numbers.")
-        self.observation_space = problem_space(self.n_features, self.kind.n_actions, self.kind.agent_space)
-        self.action_space = self.kind.agent_space
+        self.observation_space = problem_space(
+            self.n_features, self.action_maps.n_actions, self.action_maps.agent_space
+        )
+        self.action_space = self.action_maps.agent_space
         self._seeds = np.random.SeedSequence().generate_state(num_envs, np.uint64).astype(np.uint64)
         self._numbers = np.zeros(num_envs, np.uint64)  # of the next projection in each stream
         self.ids, self.inputs, self.actions = self._drawn(self._seeds, self._numbers)
@@ -95,7 +98,7 @@ class Projections:
 
     def to_environment(self, shown: NDArray[np.float32]) -> NDArray[Any]:
         """(B, A) actions as they are shown → B actions of the environment."""
-        return self.kind.to_environment(self.actions, shown)
+        return self.action_maps.to_environment(self.actions, shown)
 
     def _drawn(
         self, seeds: NDArray[np.uint64], numbers: NDArray[np.uint64]
@@ -108,7 +111,7 @@ class Projections:
             key = np.full(len(ids), self.projection_seed, np.uint64)
             streams = Streams(key, ids.astype(np.uint64), NUMBERED_PROJECTION, cpu)
         normals = streams.normal(self.n_features, self.n_inputs, substream=PROJECTED_INPUTS).numpy()
-        return ids, normals / np.sqrt(self.n_inputs, dtype=np.float32), self.kind.draw(streams)
+        return ids, normals / np.sqrt(self.n_inputs, dtype=np.float32), self.action_maps.draw(streams)
 
 
 def _row(name: str, given: Sequence[float] | None, n: int, default: float) -> NDArray[np.float32]:

@@ -96,11 +96,11 @@ class RandomProjection(gymnasium.Wrapper[Observation, Any, Observation, Any], Re
         """Begin a problem, with new random maps."""
         observation, info = self.env.reset(seed=seed, options=options)
         self.projections.redraw(ONE, parse_seeds(seed, 1))
-        return self._shown(observation, np.zeros(self.projections.kind.n_actions, np.float32)), self._told(info)
+        return self._shown(observation, np.zeros(self.projections.action_maps.n_actions, np.float32)), self._told(info)
 
     def step(self, action: Any) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
         """Take the action that the agent's stands for."""
-        shown = self.projections.kind.shown([action], 1)
+        shown = self.projections.action_maps.shown([action], 1)
         taken = self.projections.to_environment(shown)[0]
         observation, reward, terminated, truncated, info = self.env.step(taken)
         return self._shown(observation, shown[0]), reward, terminated, truncated, self._told(info)

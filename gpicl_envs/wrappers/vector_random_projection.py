@@ -66,7 +66,7 @@ class VectorRandomProjection(VectorWrapper):  # generic only since gymnasium 1.4
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.single_action_space = self.projections.action_space
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._action = np.zeros((self.num_envs, self.projections.kind.n_actions), np.float32)
+        self._action = np.zeros((self.num_envs, self.projections.action_maps.n_actions), np.float32)
         self._ended = np.zeros(self.num_envs, bool)  # in the last step, and not begun anew
 
     def reset(
@@ -82,7 +82,7 @@ class VectorRandomProjection(VectorWrapper):  # generic only since gymnasium 1.4
     def step(self, actions: Any) -> Step:
         """Take the actions that the agents' stand for."""
         everywhere = np.ones(self.num_envs, bool)
-        self._action = self.projections.kind.shown(actions, self.num_envs)
+        self._action = self.projections.action_maps.shown(actions, self.num_envs)
         taken = self.projections.to_environment(self._action)
         observation, reward, terminated, truncated, info = self.env.step(taken)
         if self._ended.any() and self.autoreset_mode is AutoresetMode.NEXT_STEP:
