@@ -73,7 +73,7 @@ class Trials(gymnasium.Wrapper[Observation, Any, Any, Any], RecordConstructorArg
         >>> while not ends:
         ...     observation, reward, ends, _, info = env.step(1)
         >>> info["episode_number"], info["episode_returns"]
-        (2, array([ 9., 10.,  9.]))
+        (2, array([ 8., 10., 10.]))
     """
 
     def __init__(

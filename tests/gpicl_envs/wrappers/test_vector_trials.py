@@ -38,8 +38,9 @@ def test_rows_of_odd_spaces_with_infos_are_the_single_form(mode: AutoresetMode):
         check_vector_env(env, lambda n=max_steps: Trials(odd(), 3, max_steps=n))  # type: ignore[misc]
 
 
-def test_rows_of_asynchronous_environments_are_the_single_form():
-    inner = AsyncVectorEnv([lambda: gymnasium.make("CartPole-v1", **SHORT)] * 2, autoreset_mode=AutoresetMode.NEXT_STEP)
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+def test_rows_of_asynchronous_environments_are_the_single_form(mode: AutoresetMode):
+    inner = AsyncVectorEnv([lambda: gymnasium.make("CartPole-v1", **SHORT)] * 2, autoreset_mode=mode)
     try:
         check_vector_env(VectorTrials(inner, K, max_steps=MAX_STEPS), trials)
     finally:
