@@ -2,6 +2,7 @@
 
 # Purposes: a stream is named by (seed, purpose, number).
 FIXED_TASK, ONE_OFF_TASK, EPISODE, MIXTURE, SHARED = 1, 2, 4, 5, 16
+PROJECTED_PROBLEM, NUMBERED_PROJECTION = 32, 33  # of environments that are wrapped in a random projection
 
 # Substreams of options lie far above the small numbers, from which some draws count upwards.
 OPTIONS = 1 << 32
@@ -25,3 +26,6 @@ TABLE = 4 * OPTIONS
 # Of in-context RL problems: those of the task's stream, and those of the episode's.
 ARMS, TRANSITIONS, MEAN_REWARDS, GOAL = range(16 * OPTIONS, 16 * OPTIONS + 4)
 PULLS, MOVES, REWARD_NOISE = range(17 * OPTIONS, 17 * OPTIONS + 3)
+
+# Of random projections of in-context RL problems.
+PROJECTION_ID, PROJECTED_INPUTS, ACTION_ORDER, SURPLUS_ACTIONS, ACTION_ROTATION = range(18 * OPTIONS, 18 * OPTIONS + 5)

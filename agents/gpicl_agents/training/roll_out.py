@@ -12,6 +12,7 @@ from torch.nn.functional import one_hot
 
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.player import read_observation
+from gpicl_envs.envs.stream_env import StreamVectorEnv
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 
 
@@ -89,7 +90,8 @@ def _play(learner: SequenceAgent, venv: Any, seed: int, act: Any) -> RollOut:
     returns_tensors = isinstance(observation["x"], torch.Tensor)
     alive = torch.ones(venv.num_envs, dtype=torch.bool, device=device)
     columns: list[tuple[torch.Tensor, ...]] = []
-    length = getattr(venv.unwrapped, "length", None)  # of all problems, if it is known: a GPU waits for each look
+    # The length of all problems, if it is known: whether some still last is asked of a GPU otherwise, which waits.
+    length = venv.length if isinstance(venv, StreamVectorEnv) else None
     while bool(alive.any()) if length is None else len(columns) < length:
         shown = {name: torch.as_tensor(value, device=device) for name, value in observation.items()}
         x, feedback = read_observation(shown)

@@ -110,6 +110,7 @@ class Ends:
     """Problems of different lengths, whose environments go on after the end, in NumPy."""
 
     num_envs = 3
+    length = 0.5  # as gymnasium's CartPole has: half that of the pole
 
     def __init__(self) -> None:
         self.unwrapped, self.n = self, 0
