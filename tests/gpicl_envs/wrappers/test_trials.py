@@ -76,6 +76,13 @@ def test_an_episode_that_ends_with_the_problem_is_not_followed_by_another():
     assert inner.episodes == 3
 
 
+def test_the_last_episode_terminates_a_problem_even_at_max_steps():
+    env = Trials(Odd(), episodes=3, max_steps=6)
+    env.reset(seed=0)
+    shown = play(env, [0] * 9)
+    assert len(shown) == 6 and shown[-1][2:4] == (True, False)
+
+
 def test_observations_and_actions_of_many_kinds():
     env = Trials(Odd(), episodes=2)
     check_env(env, skip_render_check=True)
