@@ -12,7 +12,7 @@ from gpicl_envs.errors import check_choice
 
 NAMES = (
     *("phases", "heatmap", "state-size", "plateau", "bias", "emergence", "table1", "features"),
-    *("task-diversity", "shift", "induction", "burstiness"),
+    *("task-diversity", "shift", "induction", "burstiness", "projection"),
 )
 
 

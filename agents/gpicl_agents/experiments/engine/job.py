@@ -20,6 +20,7 @@ from gpicl_agents.evaluations import (
     unseen_dataset,
 )
 from gpicl_agents.experiments.engine.observation import Observer, ablate_heads, each, inspect_episodes
+from gpicl_agents.experiments.engine.policy_trial import PolicyTrial, run_policy_trial
 from gpicl_agents.experiments.engine.trial import Stage, Training, Trial, TrialRecord
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.progress import Progress
@@ -99,6 +100,8 @@ class TrialJob:
 
 def run_trial(job: TrialJob) -> TrialRecord:
     """Meta-train the trial's learner, resuming from a checkpoint if there is one, and evaluate it."""
+    if isinstance(job.trial, PolicyTrial):
+        return run_policy_trial(job)
     env_kwargs = job.trial.env_kwargs | {"device": job.device}
     tasks = make_tasks(**env_kwargs)
     scale = {"value_scale": tasks.target_variance**0.5} if tasks.is_regression else {}
