@@ -5,15 +5,14 @@ import importlib
 import inspect
 import os
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from gpicl_envs.errors import UnknownNameError, construct, shareable, with_home
+from gpicl_envs.learners.plugins import plugins
 from gpicl_envs.learners.sources import source_code
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 LEARNERS_GROUP = "gpicl.learners"
 SCHEMES_GROUP = "gpicl.learner_schemes"
 CHECKPOINT = "checkpoint"
-OWN = "gpicl-envs"  # the package whose names no other takes
 OUTER_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
 _registered: dict[str, str] = {}
@@ -83,7 +81,7 @@ class LearnerSpec:
             return cls(text, name, name, kwargs=kwargs)
         if os.path.isdir(name):
             return cls(text, name, name, CHECKPOINT, kwargs)
-        if rest and scheme in _plugins(SCHEMES_GROUP):
+        if rest and scheme in plugins(SCHEMES_GROUP):
             return cls(text, name, rest, scheme, kwargs)
         target, at, folder = name.partition("@")
         if at:
@@ -95,7 +93,7 @@ class LearnerSpec:
         """The class, or the loader of the scheme; for an unknown name, the ValueError lists what exists."""
         self.require()
         if self.scheme:
-            loader: Callable[..., Any] = _plugins(SCHEMES_GROUP)[self.scheme].load()
+            loader: Callable[..., Any] = plugins(SCHEMES_GROUP)[self.scheme].load()
             return loader
         return find_class(learner_targets().get(self.target, self.target))
 
@@ -249,7 +247,7 @@ def register_learner(name: str, target: str) -> None:
 
 def learner_targets() -> dict[str, str]:
     """Return name → `"module:Class"` of every registered learner."""
-    return {name: point.value for name, point in _plugins(LEARNERS_GROUP).items()} | _registered
+    return {name: point.value for name, point in plugins(LEARNERS_GROUP).items()} | _registered
 
 
 def find_class(target: str) -> Callable[..., Any]:
@@ -276,22 +274,3 @@ def _split_target(target: str) -> tuple[str, str]:
     if not class_name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(f"{target!r} does not name a class: give module:Class, such as my_package.agents:MyAgent.")
     return module_name, class_name
-
-
-def _plugins(group: str) -> dict[str, EntryPoint]:
-    """Name → entry point of a group, of all installed packages; warns of a name that a second package gives away."""
-    found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=group), key=lambda point: _owner(point) != OWN):
-        first = found.setdefault(point.name, point)
-        if first.value != point.value:
-            warnings.warn(
-                f"The package {_owner(point)} registers {point.name!r} ({group}) as {point.value}, but "
-                f"{_owner(first)} has that name, for {first.value}, which stays: give {point.value}, or rename it.",
-                stacklevel=2,
-            )
-    return found
-
-
-def _owner(point: EntryPoint) -> str:
-    """The name of the package that an entry point is from."""
-    return "?" if point.dist is None else point.dist.name
