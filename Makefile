@@ -5,18 +5,28 @@ TORCH ?= torch>=2.8
 # pytest's workers; the tests share nothing.
 WORKERS ?= 2
 
-.PHONY: quickstart test lint examples docs clean
+# Compiled files are kept, whatever the environment says: every process of a test would compile the project again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: quickstart test lint ruff mypy pytest examples docs clean
 
 quickstart: .venv/installed
 	.venv/bin/gpicl quickstart
 
-test: lint
-	.venv/bin/pytest -n $(WORKERS) --dist worksteal
+test: ruff
+	$(MAKE) --no-print-directory --jobs 2 mypy pytest
 
-lint: .venv/installed
+lint: ruff mypy
+
+ruff: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+
+mypy: .venv/installed
 	.venv/bin/mypy
+
+pytest: .venv/installed
+	.venv/bin/pytest -n $(WORKERS) --dist worksteal
 
 examples: .venv/installed
 	@for file in examples/*.py; do echo "== $$file"; .venv/bin/python $$file || exit 1; done

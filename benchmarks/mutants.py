@@ -227,7 +227,7 @@ def main() -> None:
     options = parser.parse_args()
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(ROOT / "agents"), str(ROOT / "baselines"), str(ROOT / "tests")]
-    for name in ("torch", "scipy.stats", "sklearn.isotonic", "gymnasium", "pytest", "hypothesis"):
+    for name in ("torch", "scipy.stats", "sklearn.datasets", "gymnasium", "pytest", "hypothesis"):
         importlib.import_module(name)  # once, for all copies of this process; nothing of this project
     results = run(options.modules, options.sample, options.seed)
     count = sum(result["run"] for result in results.values())

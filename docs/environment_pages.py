@@ -1,7 +1,7 @@
 """One page for each environment id, from the registry, the docstrings, the data and the committed records."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,12 @@ VERSIONS = {0: "the first, in gpicl-envs 0.1.0."}  # of all ids, until one gets 
 SHOWN_EXAMPLES = 40  # predictions before the picture of an environment
 
 
-def write_environment_pages(folder: Path) -> None:
-    """Write a page for every registered id, and an index of them."""
+def write_environment_pages(folder: Path, ids: Collection[str] | None = None) -> None:
+    """Write a page for every registered id, or for these alone, and an index of all."""
     folder.mkdir(parents=True, exist_ok=True)
     for environment in environments().values():
+        if ids is not None and environment.id not in ids:
+            continue
         page = "\n\n".join(_parts(environment, folder))
         (folder / f"{environment.id}.md").write_text(page + "\n", encoding="utf-8")
     (folder / "index.md").write_text(_index(), encoding="utf-8")

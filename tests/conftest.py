@@ -25,6 +25,7 @@ if virtual_device.supports_virtual_device():
 
 # Whose tests take long: they run first, so that no worker waits for another at the end.
 LONG = {"test_docs", "test_distributed", "test_sweep", "test_quickstart", "test_kill", "test_configurations"}
+LONG |= {"test_onnx_export", "test_devices", "test_pages", "test_tour", "test_cli", "test_run"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

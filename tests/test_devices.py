@@ -24,7 +24,7 @@ from gpicl_agents.training.config import RewardConfig, TrainConfig
 from gpicl_agents.training.reinforce import train_from_reward
 from gpicl_agents.training.supervised import Objective, train
 from gpicl_envs import check_learner, evaluate, make_learner
-from gpicl_envs.learners.registry import find_class, learner_targets
+from gpicl_envs.learners.registry import LearnerSpec, find_class, learner_targets
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.classification import TaskDistribution
 from gpicl_envs.tasks.oracle import Oracle
@@ -35,6 +35,8 @@ SEQUENCE_MODELS = [name for name in TRAINED if issubclass(find_class(learner_tar
 IDS = sorted(env_id for env_id in gymnasium.registry if env_id.startswith("GPICL-") and "Array" not in env_id)
 NO_VIRTUAL = "this torch cannot add a device in Python"
 SMALL = {"n_features": 32, "n_classes": 10}
+TINY = {"width": 16, "input_rank": 8, "size": 8}  # every operation is there; what a constructor lacks is left out
+BRIEF = TrainConfig(steps=2, warmup_steps=1, evaluate_every=2, evaluate_episodes=8)
 READS_A_STEP = 2  # whether all actions are allowed
 WAITS_A_STEP = 4  # of a GPU, for these
 READS_A_TRAINING_STEP = 3  # whether examples repeat, whether a factorisation failed, and the loss with all else
@@ -225,10 +227,9 @@ def small_tasks(device: Any) -> TaskDistribution:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_model_trains(device: torch.device, name: str):
-    config = TrainConfig(steps=3, warmup_steps=1, evaluate_every=3, evaluate_episodes=8)
-    here, there = make_learner(name, **SMALL), make_learner(name, **SMALL).to(device)
-    expected = train(here, small_env(), config)
-    found = train(there, small_env(device=device), config)
+    envs = [small_env(device=place, length=6) for place in ("cpu", device)]
+    here, there = (LearnerSpec.parse(name).make_for(env.unwrapped.tasks, **TINY) for env in envs)
+    expected, found = train(here, envs[0], BRIEF), train(there, envs[1], BRIEF)
     assert found.loss == pytest.approx(expected.loss, abs=5e-3 if device.type == "cuda" else 1e-5)
     if device.type != "cuda":  # derivatives by other formulas
         assert torch.allclose(weights(here), weights(there).cpu(), atol=1e-4)
@@ -240,10 +241,9 @@ def test_every_model_trains_on_functions(device: torch.device, name: str):
         pytest.skip("its actions are labels")
     progress = []
     for place in ("cpu", device):
-        env = make_vec("GPICL-LinearRegression-v0", num_envs=4, n_features=8, length=10, noise=0.5, device=place)
-        learner = make_learner(name, n_features=8, n_classes=1, value_scale=3.0).to(place)
-        config = TrainConfig(steps=3, warmup_steps=1, evaluate_every=3, evaluate_episodes=8)
-        progress.append(train(learner, env, config))
+        env = make_vec("GPICL-LinearRegression-v0", num_envs=4, n_features=8, length=6, noise=0.5, device=place)
+        learner = LearnerSpec.parse(name).make_for(env.unwrapped.tasks, value_scale=3.0, **TINY)
+        progress.append(train(learner, env, BRIEF))
     expected, found = progress
     tolerance = 5e-3 if device.type == "cuda" else 1e-4
     assert found.loss == pytest.approx(expected.loss, abs=tolerance)
@@ -284,8 +284,8 @@ def test_training_from_reward(device: torch.device, name: str, feedback: str, tm
 
 @pytest.mark.parametrize("name", SEQUENCE_MODELS)
 def test_bf16_autocast(device: torch.device, name: str):
-    learner = make_learner(name, **SMALL).to(device)
-    episodes = small_env(device=device).unwrapped.sample_episodes(0)
+    env = small_env(device=device, length=6).unwrapped
+    learner, episodes = LearnerSpec.parse(name).make_for(env.tasks, **TINY), env.sample_episodes(0)
     loss, correct = Objective(learner, "bf16")(episodes.x, episodes.y)
     loss.backward()
     assert loss.dtype == torch.float32 and loss.device.type == device.type and correct.shape == episodes.y.shape

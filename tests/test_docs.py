@@ -110,7 +110,7 @@ def test_pages_need_no_data(own_data: Path, tmp_path: Path):
     """Where a dataset's files are not on the machine, its page has all but the picture, and says how to get it."""
     from environment_pages import write_environment_pages
 
-    write_environment_pages(tmp_path / "pages")
+    write_environment_pages(tmp_path / "pages", [f"GPICL-{name}-v0" for name in ("CIFAR10", "Digits", "Array")])
     page = (tmp_path / "pages" / "GPICL-CIFAR10-v0.md").read_text()
     assert "gpicl data download CIFAR10" in page and "| `n_tasks` |" in page and "`Discrete(10)`" in page
     assert "| classes | 10 |" in page and ".png" not in page and str(own_data) not in page
@@ -124,7 +124,7 @@ def test_a_page_of_a_small_dataset_shows_its_classes(own_data: Path, tmp_path: P
 
     x, y = np.random.default_rng(0).normal(size=(150, 6)), np.arange(150) % 3
     gpicl_envs.register_dataset("ThreeBlobs", x, y)
-    write_environment_pages(tmp_path / "pages")
+    write_environment_pages(tmp_path / "pages", ["GPICL-ThreeBlobs-v0"])
     page = (tmp_path / "pages" / "GPICL-ThreeBlobs-v0.md").read_text()
     assert "`Box(0.0, 1.0, (3,), float32)` | `Discrete(3)` |" in page and "Discrete(10)" not in page
     assert (tmp_path / "pages" / "GPICL-ThreeBlobs-v0.png").exists()

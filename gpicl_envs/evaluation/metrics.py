@@ -13,6 +13,7 @@ LAST = 10  # number of final positions, unless a suite has another
 RESAMPLES = 1000
 BINS = 15  # of confidence, for the calibration error
 BLOCK = 1 << 22  # resampling weights in memory at a time
+ROUNDING = 1e-12  # of an accuracy; sums that are closer than this for each term are equal
 KEPT = 1 << 24  # counts of one seed that are kept for the next interval: 32 MB
 
 Array = NDArray[np.float64]
@@ -122,13 +123,14 @@ def examples_to(curves: Array, level: float) -> Array:
     """Return the number of examples seen before accuracy (..., N) first reaches `level`; inf if it never does.
 
     A noisy curve crosses any level too early, so each is replaced by the nearest non-decreasing curve (isotonic
-    regression, Barlow et al. 1972).
+    regression, Barlow et al. 1972). That curve need not be made: it reaches `level` where the sums of
+    accuracy − level are smallest, the first time if there are several, and never if that is after the last example.
     """
-    from sklearn.isotonic import isotonic_regression
-
-    flat = curves.reshape(-1, curves.shape[-1])
-    reached = np.stack([isotonic_regression(curve) for curve in flat]).reshape(curves.shape) >= level
-    return np.where(reached.any(-1), reached.argmax(-1), np.inf)
+    sums = np.zeros((*curves.shape[:-1], curves.shape[-1] + 1))
+    np.cumsum(curves - level, axis=-1, out=sums[..., 1:])
+    smallest = sums <= sums.min(-1, keepdims=True) + ROUNDING * curves.shape[-1]
+    first = smallest.argmax(-1)
+    return np.where(first < curves.shape[-1], first, np.inf)
 
 
 def columns(parts: Sequence[ArrayLike]) -> Array:

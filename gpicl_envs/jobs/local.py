@@ -18,7 +18,7 @@ from gpicl_envs.errors import one_line
 from gpicl_envs.jobs.job import ATTEMPTS, DIED, Job, Outcome, Runner, end_with_parent, run_job, too_long
 
 GRACE = 5.0  # seconds that a process has to end after its job
-LIBRARIES = ("scipy.stats", "sklearn.isotonic")  # slow to import, and needed by most jobs at some point
+LIBRARIES = ("scipy.stats", "sklearn.datasets")  # slow to import, and needed by most jobs at some point
 
 in_job = Event()  # set in a process that does a job
 

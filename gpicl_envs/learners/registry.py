@@ -5,15 +5,14 @@ import importlib
 import inspect
 import os
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from gpicl_envs.errors import UnknownNameError, construct, shareable, with_home
+from gpicl_envs.learners.plugins import plugins
 from gpicl_envs.learners.sources import source_code
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 LEARNERS_GROUP = "gpicl.learners"
 SCHEMES_GROUP = "gpicl.learner_schemes"
 CHECKPOINT = "checkpoint"
-OWN = "gpicl-envs"  # the package whose names no other takes
 OUTER_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
 _registered: dict[str, str] = {}
@@ -276,22 +274,3 @@ def _split_target(target: str) -> tuple[str, str]:
     if not class_name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(f"{target!r} does not name a class: give module:Class, such as my_package.agents:MyAgent.")
     return module_name, class_name
-
-
-def plugins(group: str) -> dict[str, EntryPoint]:
-    """Name → entry point of a group, of all installed packages; warns of a name that a second package gives away."""
-    found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=group), key=lambda point: _owner(point) != OWN):
-        first = found.setdefault(point.name, point)
-        if first.value != point.value:
-            warnings.warn(
-                f"The package {_owner(point)} registers {point.name!r} ({group}) as {point.value}, but "
-                f"{_owner(first)} has that name, for {first.value}, which stays: give {point.value}, or rename it.",
-                stacklevel=2,
-            )
-    return found
-
-
-def _owner(point: EntryPoint) -> str:
-    """The name of the package that an entry point is from."""
-    return "?" if point.dist is None else point.dist.name

@@ -1,4 +1,5 @@
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -9,9 +10,21 @@ from rich.console import Console
 import gpicl_agents.quickstart as module
 from gpicl_agents.quickstart import QuickstartConfig, quickstart
 from gpicl_agents.training.checkpoint import find_checkpoint, load_learner, read_config
+from gpicl_agents.training.presets import PRESETS
 from gpicl_envs.evaluation.records import read_records
 
 TINY = QuickstartConfig(scale=0.002, episodes=4)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def presets() -> Iterator[None]:
+    """Both agents, with fewer episodes for the curves during the training."""
+    few = {
+        name: replace(preset, config=replace(preset.config, evaluate_episodes=4)) for name, preset in PRESETS.items()
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "PRESETS", few)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +33,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     quickstart(folder, TINY, Console(quiet=True))
     return folder
+
+
+def stop_after_training(*arguments: object) -> None:
+    raise RuntimeError("trained to the end")
 
 
 def test_the_whole_thread_at_its_smallest(finished: Path):
@@ -45,8 +62,10 @@ def test_an_agent_that_is_still_on_the_plateau_is_named(tmp_path: Path, monkeypa
         return progress
 
     monkeypatch.setattr(module, "train", train_slowly)
+    monkeypatch.setattr(module, "_compare", stop_after_training)
     console = Console(file=StringIO(), width=200)
-    quickstart(tmp_path, TINY, console)
+    with pytest.raises(RuntimeError, match="trained to the end"):
+        quickstart(tmp_path, TINY, console)
     output = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(f"{name} is still on the loss plateau" in output for name in ("transformer", "transformer+similarity"))
 
@@ -80,10 +99,7 @@ def test_a_signal_during_the_first_training_stops_the_whole_and_it_is_resumed(tm
             quickstart(tmp_path, replace(TINY, scale=0.02), Console(quiet=True))
     assert not (tmp_path / "fast").exists() and not (tmp_path / "records.jsonl").exists()
 
-    def stop(*arguments):
-        raise RuntimeError("trained to the end")
-
-    monkeypatch.setattr(module, "_compare", stop)
+    monkeypatch.setattr(module, "_compare", stop_after_training)
     with pytest.raises(RuntimeError, match="trained to the end"):
         quickstart(tmp_path, replace(TINY, scale=0.02), Console(quiet=True))
     assert read_config(find_checkpoint(tmp_path / "similarity"))["step"] == 8

@@ -78,19 +78,19 @@ def test_train_evaluate_and_report_work_together(tmp_path: Path):
     (tmp_path / "my_agent.py").write_text(AGENT)
     small = "--env-kwargs", "length=12", "n_features=64"
     options = "tiny", "--env", "GPICL-Digits-v0", *small, "--out", "run", "--seed", 3
-    trained = run("train", *options, cwd=tmp_path)
-    assert trained.returncode == 0, trained.stderr
-    assert "last ten" in trained.stdout
-    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert max(steps) == 30
     learners = "--learners", "run", "my_agent:Nearest", "knn"
     commands = [
+        [0, "train", *options],
         [2, "train", *options],
         [0, "train", *options, "--resume"],
         [0, "evaluate", *learners, "--env", "GPICL-Digits-v0", *small, "--episodes", 50],
-        [0, "report", "runs/records.jsonl", "--out", "page"],
     ]
     done = run_in_one_process(commands, cwd=tmp_path)
     assert done.returncode == 0 and "holds a run already: resume it" in done.stderr, done.stderr
+    assert "last ten" in done.stdout
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert max(steps) == 30
+    report = run("report", "runs/records.jsonl", "--out", "page", cwd=tmp_path)
+    assert report.returncode == 0, report.stderr
     assert "| Nearest | 0 |" in done.stdout and "transformer+similarity" in done.stdout
     assert (tmp_path / "page" / "index.html").stat().st_size > 1e6

@@ -11,7 +11,7 @@ import torch
 
 from gpicl_agents.training.random_state import unchanged
 from gpicl_envs.errors import UnknownNameError, one_line
-from gpicl_envs.learners.registry import plugins
+from gpicl_envs.learners.plugins import plugins
 
 TRACKERS_GROUP = "gpicl.trackers"  # of entry points
 

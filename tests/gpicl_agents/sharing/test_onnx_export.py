@@ -42,10 +42,10 @@ def test_every_model_of_the_registry_is_equal_or_refused_by_name(name: str, kind
     learner, path = small(name), tmp_path / "out.onnx"
     if name in NOT_EXPORTED:
         with pytest.raises(ValueError, match=f"cannot be exported to ONNX as {kind}: .*({NOT_EXPORTED[name]})"):
-            export_onnx(learner, path, kind=kind, n_examples=4)
+            export_onnx(learner, path, kind=kind, n_examples=3)
         assert not path.exists()
         return
-    found = export_onnx(learner, path, kind=kind, n_examples=4)
+    found = export_onnx(learner, path, kind=kind, n_examples=3)
     assert 0 <= found.difference <= TOLERANCE and path.stat().st_size > 1000
     if kind == "predict":
         assert found.is_open == (name not in FIXED)

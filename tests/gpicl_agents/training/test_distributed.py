@@ -1,4 +1,4 @@
-"""Real processes: `accelerate launch` on CPUs, which talk through gloo."""
+"""Real processes on CPUs, which talk through gloo: of `accelerate launch` once, else of our own, which import less."""
 
 import json
 import os
@@ -7,24 +7,39 @@ import sys
 from pathlib import Path
 
 import pytest
+from rank_jobs import RankJob
 
 from gpicl_agents.training.distributed import Processes, local_device
 from gpicl_envs.cli import main
+from gpicl_envs.jobs.local import local_runner
 
 BIN = Path(sys.executable).parent
 OPTIONS = "train tiny --env GPICL-Digits-v0 --env-kwargs length=20 n_features=64 --evaluate-every 6".split()
 LAUNCH = "launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no".split()
 
 
+PORT = 20000 + os.getpid() % 20000  # workers of a parallel test run take other ports
+
+
+def arguments(folder: Path, *more: object, options: list[str] = OPTIONS) -> list[str]:
+    return [*options, "--out", str(folder), *map(str, more)]
+
+
 def run(folder: Path, *more: object, processes: int = 1, options: list[str] = OPTIONS) -> None:
-    arguments = [*options, "--out", str(folder), *map(str, more)]
+    line = tuple(arguments(folder, *more, options=options))
     if processes == 1:
-        main(arguments)
+        main(line)
         return
-    port = str(20000 + os.getpid() % 20000)  # workers of a parallel test run take other ports
-    command = [str(BIN / "accelerate"), *LAUNCH, "--main_process_port", port, "-m", "gpicl_envs.cli", *arguments]
-    paths = os.pathsep.join(filter(None, [str(folder.parent), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    with local_runner(processes, 240.0) as runner:
+        for _, outcome in runner([RankJob(rank, processes, PORT, line) for rank in range(processes)]):
+            assert outcome.error is None
+
+
+def launch(folder: Path, *options: object) -> None:
+    """Start two processes as a user does."""
+    line = ["--main_process_port", str(PORT), "-m", "gpicl_envs.cli", *arguments(folder, *options)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [str(BIN / "accelerate"), *LAUNCH, *line]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -37,7 +52,7 @@ def losses(folder: Path) -> list[float]:
 def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path):
     """The same global batch; sums in another order. And a run of two is resumed on one, and the other way round."""
     run(tmp_path / "one", "--steps", 12)
-    run(tmp_path / "two", "--steps", 12, processes=2)
+    launch(tmp_path / "two", "--steps", 12)
     assert len(losses(tmp_path / "two")) == 12
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
     assert losses(tmp_path / "two") != losses(tmp_path / "one")  # it really was split

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -142,3 +144,18 @@ def test_calibration_errors_of_several_learners_are_their_own():
 
 def test_columns_are_side_by_side_in_order():
     assert columns([[1, 2], [[[3], [4]], [[5], [6]]]]).tolist() == [[1, 3, 4], [2, 5, 6]]
+
+
+@pytest.mark.parametrize("episodes", [1, 4, 10, 40])
+@pytest.mark.parametrize("level", [0.5, 0.7])
+def test_examples_to_a_level_are_those_of_the_isotonic_regression_in_exact_arithmetic(episodes: int, level: float):
+    """Where a curve may just reach the level, rounding does not decide."""
+    counts = np.random.default_rng(episodes).binomial(episodes, np.linspace(0.2, 0.95, 12), size=(40, 12))
+    for row, found in zip(counts, examples_to(counts / episodes, level), strict=True):
+        exact = [Fraction(int(count), episodes) for count in row]
+        # The largest of means that start no later, of the smallest that end no earlier (Barlow et al. 1972).
+        monotone = [
+            max(min(sum(exact[i:j]) / (j - i) for j in range(n + 1, 13)) for i in range(n + 1)) for n in range(12)
+        ]
+        reached = [n for n, value in enumerate(monotone) if value >= Fraction(level).limit_denominator(10)]
+        assert found == (reached[0] if reached else np.inf)

@@ -1,6 +1,4 @@
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -34,32 +32,6 @@ def test_registered_names_are_found(plug_in: str, monkeypatch: pytest.MonkeyPatc
     register_learner("parrot", f"{plug_in}:Parrot")  # the same again is no change
     with pytest.raises(ValueError, match="registered already, as somebodys_agents:Parrot"):
         register_learner("parrot", f"{plug_in}:Frequent")
-
-
-class Installed(EntryPoint):
-    """An entry point of a package that is not really there."""
-
-    package = "other-learners"
-
-    @property
-    def dist(self):
-        return SimpleNamespace(name=self.package)
-
-
-def test_a_package_that_registers_a_taken_name_is_told(monkeypatch: pytest.MonkeyPatch):
-    """Whatever the order of installation, the name means what it meant before; another process can rely on it."""
-    own = tuple(entry_points(group="gpicl.learners"))
-    theirs = Installed("knn", "other:KNN", "gpicl.learners"), Installed("new", "other:New", "gpicl.learners")
-    monkeypatch.setattr("gpicl_envs.learners.registry.entry_points", lambda group: (*theirs, *own))
-    with pytest.warns(UserWarning, match="other-learners registers 'knn'.* as other:KNN, but gpicl-envs has that name"):
-        targets = learner_targets()
-    assert targets["knn"].startswith("gpicl_baselines") and targets["new"] == "other:New"
-
-
-def test_the_same_package_twice_on_the_path_is_no_conflict(monkeypatch: pytest.MonkeyPatch, recwarn):
-    own = tuple(entry_points(group="gpicl.learners"))
-    monkeypatch.setattr("gpicl_envs.learners.registry.entry_points", lambda group: (*own, *own))
-    assert "knn" in learner_targets() and not [w for w in recwarn if "registers" in str(w.message)]
 
 
 @pytest.mark.parametrize("name", learner_targets())
