@@ -69,7 +69,7 @@ def draw(records: Records, folder: Path) -> list[str]:
         for number, trained_on in enumerate(ENVIRONMENTS):
             for record in select(records, **{"trained on": trained_on}):
                 where = _place(record, records) + 0.12 * (number - 0.5)
-                style = {
+                style: Any = {
                     "color": PALETTE[number],
                     "markerfacecolor": PALETTE[number] if trained_on == played else "none",
                 }
