@@ -17,7 +17,7 @@ PLAYERS: tuple[type[Player], ...] = (
 
 
 def players_of(problem: str) -> dict[str, type[Player]]:
-    """Return the players of a kind of problem, such as `"Bandit"`, by name, from the least to the most able."""
+    """Return the players of a kind of problem, such as `"Bandit"`, by name, the uniform one first."""
     return {player.name: player for player in PLAYERS if not player.problems or problem in player.problems}
 
 
