@@ -104,7 +104,7 @@ class TabularMDP(ProblemDistribution):
             problems.hidden["mean_rewards"][row, state], problems.hidden["transitions"][row, state], strict=True
         )
         lines = [
-            f"action {action}: mean reward {mean:.2f}, most likely to state {to.argmax()} ({to.max():.2f})"
+            f"{action}: mean reward {mean:.2f}, most likely to state {to.argmax()}"
             for action, (mean, to) in enumerate(facts)
         ]
-        return "\n".join([f"{self.name}, in state {state} of {self.n_states}", *lines])
+        return "\n".join([f"{self.name}, in state {state} of {self.n_states}; actions", *lines])

@@ -49,7 +49,7 @@ def test_a_description_is_of_the_current_state():
     problems = made.sample(2)
     text = made.describe(problems, 1, 4)
     mean = problems.hidden["mean_rewards"][1, 4, 2]
-    assert text.startswith("TabularMDP, in state 4 of 10\n") and f"action 2: mean reward {mean:.2f}" in text
+    assert text.startswith("TabularMDP, in state 4 of 10; actions\n") and f"\n2: mean reward {mean:.2f}" in text
 
 
 @pytest.mark.parametrize(
