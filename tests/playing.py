@@ -9,9 +9,10 @@ from gpicl_envs.rl.vector_env import ProblemVectorEnv
 
 def returns(player: Player, made: ProblemDistribution, n: int, seed: int = 0) -> torch.Tensor:
     """(n, K) the return of each episode of n problems, the first ones of the streams seed … seed + n − 1."""
-    venv = ProblemVectorEnv(n, problem=made.name, autoreset_mode="Disabled", **made.arguments)
+    venv = ProblemVectorEnv(n, problem=made.name, autoreset_mode="Disabled", device=made.device, **made.arguments)
     observation, _ = venv.reset(seed=seed)
-    generator, rewards = torch.Generator().manual_seed(seed), []
+    generator = torch.Generator(made.device if made.device.type == "cuda" else "cpu").manual_seed(seed)
+    rewards = []
     if isinstance(player, KnowingPlayer):
         state = player.start_knowing(venv.distribution, venv.problems, generator)
     else:

@@ -39,7 +39,7 @@ def tour(made: DarkRoom) -> torch.Tensor:
         wing = [(column, -row) for row, column in wing]  # a quarter of a turn
     cells.append((0, 0))
     places = [made.centre + made.size * row + column for row, column in cells if abs(row) + abs(column) <= made.horizon]
-    return torch.tensor(places, device=made.device)
+    return torch.tensor(places, device="cpu").to(made.device)
 
 
 @dataclass(frozen=True)

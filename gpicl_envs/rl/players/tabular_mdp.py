@@ -9,47 +9,10 @@ import torch
 from gpicl_envs.errors import check_fraction, check_number
 from gpicl_envs.rl.planning import plan
 from gpicl_envs.rl.players.base import KnowingPlayer, Player
+from gpicl_envs.rl.players.belief import Belief
 from gpicl_envs.rl.players.posterior import draw_dirichlet, explore
 from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors
-from gpicl_envs.rl.tabular_mdp import PRIOR_MEAN, TabularMDP
-
-
-@dataclass(frozen=True)
-class Belief:
-    """The posterior of B players.
-
-    Args:
-        alpha: (B, S, A, S) float32, the Dirichlet parameters of the transitions: 1 + the number of each seen.
-        reward_sum: (B, S, A) float32, PRIOR_MEAN + the rewards that were earned.
-        n_rewards: (B, S, A) float32, 1 + their number: the precision of the mean reward.
-    """
-
-    alpha: torch.Tensor
-    reward_sum: torch.Tensor
-    n_rewards: torch.Tensor
-
-    @property
-    def mean_transitions(self) -> torch.Tensor:
-        """(B, S, A, S)."""
-        return self.alpha / self.alpha.sum(3, keepdim=True)
-
-    @property
-    def mean_rewards(self) -> torch.Tensor:
-        """(B, S, A)."""
-        return self.reward_sum / self.n_rewards
-
-    def after(self, previous: torch.Tensor, observation: Tensors) -> "Belief":
-        """Learn from a step from the state `previous`, (B, S) one-hot.
-
-        The first observation of an episode does not show where the last step led: its reward alone is learned from.
-        """
-        taken = previous[:, :, None] * observation["action"][:, None]  # (B, S, A), all zeros at the first step
-        to = observation["x"] * (1 - observation["start"])
-        return Belief(
-            self.alpha + taken[..., None] * to[:, None, None],
-            self.reward_sum + taken * observation["reward"][:, :, None],
-            self.n_rewards + taken,
-        )
+from gpicl_envs.rl.tabular_mdp import TabularMDP
 
 
 @dataclass(frozen=True)
@@ -85,11 +48,9 @@ class ModelBasedPlayer(Player):
     def start(self, made: ProblemDistribution, batch_size: int, generator: torch.Generator) -> ModelState:
         """Return the prior, without any plan."""
         self.check_can_play(made)
-        s, a = made.n_features, made.n_actions
-        alpha = torch.ones(batch_size, s, a, s, dtype=torch.float32, device=made.device)
-        belief = Belief(alpha, PRIOR_MEAN * alpha[..., 0], alpha[..., 0])
-        policy = torch.zeros(batch_size, made.episode_length, s, dtype=torch.int64, device=made.device)
-        return ModelState(belief, policy, policy[:, 0, 0], torch.zeros_like(alpha[:, :, 0, 0]), generator)
+        belief = Belief.prior(batch_size, made.n_features, made.n_actions, made.device)
+        policy = torch.zeros(batch_size, made.episode_length, made.n_features, dtype=torch.int64, device=made.device)
+        return ModelState(belief, policy, policy[:, 0, 0], torch.zeros_like(belief.alpha[:, :, 0, 0]), generator)
 
     def act(self, state: ModelState, observation: Tensors) -> tuple[torch.Tensor, ModelState]:
         """Learn from the last step, plan if it is time to, and follow the plan."""

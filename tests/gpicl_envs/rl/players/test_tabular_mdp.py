@@ -72,19 +72,6 @@ def test_players_are_in_the_expected_order():
         assert difference.mean() > 2 * difference.std() / N**0.5
 
 
-def test_the_posterior_counts_what_was_shown():
-    """Two states: 0 → 1 by action 1 with reward 3, then the end of the episode by action 0 with reward 5."""
-    made, player = TabularMDP(n_states=2, n_actions=2, horizon=2), EpsilonGreedyModel(0.0)
-    state = player.start(made, 1, torch.Generator())
-    shown = [([1, 0], [0, 0], 0.0, 1.0), ([0, 1], [0, 1], 3.0, 0.0), ([1, 0], [1, 0], 5.0, 1.0)]
-    for x, action, reward, start in shown:
-        seen = {"x": [x], "action": [action], "reward": [[reward]], "start": [[start]]}
-        _, state = player.act(state, {name: torch.tensor(value).float() for name, value in seen.items()})
-    assert state.belief.alpha.tolist() == [[[[1, 1], [1, 2]], [[1, 1], [1, 1]]]]
-    assert state.belief.mean_rewards.tolist() == [[[1, 2], [3, 1]]]
-    assert state.step.item() == 0
-
-
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="beta=-1"):
         BayesianExplorationBonus(-1)
