@@ -6,7 +6,7 @@ import torch
 from playing import returns
 
 from gpicl_envs.rl.bandit import Bandit
-from gpicl_envs.rl.players.bandit import UCB1, BestArm, EpsilonGreedy, GittinsIndex, ThompsonSampling
+from gpicl_envs.rl.players.bandit import UCB1, BestArm, EpsilonGreedy, GittinsIndex, Pulls, ThompsonSampling
 from gpicl_envs.rl.players.base import UniformPlayer
 from gpicl_envs.rl.tabular_mdp import TabularMDP
 
@@ -49,6 +49,13 @@ def test_thompson_sampling_earns_what_rivers_earns():
 
     theirs = play_theirs(lambda i: bandit.ThompsonSampling(reward_obj=river.proba.Beta(1, 1), seed=i))
     assert_equal_on_average(play(ThompsonSampling()), theirs)
+
+
+def test_thompson_sampling_chooses_by_the_posterior():
+    """An arm that paid once, Beta(2, 1), is above a new one, Beta(1, 1), with probability 2/3."""
+    none = torch.zeros(20000, 2)
+    pulls = Pulls(none + torch.tensor([0.0, 1.0]), none, 10, torch.Generator().manual_seed(0))
+    assert ThompsonSampling().choose(pulls).float().mean().item() == pytest.approx(2 / 3, abs=0.015)
 
 
 def test_ucb1_earns_what_rivers_earns():
