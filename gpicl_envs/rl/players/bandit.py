@@ -118,7 +118,7 @@ class GittinsIndex(CountingPlayer):
     name = "gittins"
 
     def start(self, made: ProblemDistribution, batch_size: int, generator: torch.Generator) -> Pulls:
-        """Return counts of 0, once the table is there, which takes a second for 100 pulls."""
+        """Return counts of 0, once the table is there."""
         state = super().start(made, batch_size, generator)
         gittins_table(made.length, made.device)
         return state
