@@ -36,6 +36,8 @@ OTHERS = {
 # The in-context RL problems of `rl/kinds.py`, in which actions matter and no labels exist.
 PROBLEMS = {
     "Bandit": "in-context RL: a Bernoulli bandit of 5 arms, 100 pulls",
+    "TabularMDP": "in-context RL: 10 episodes in a random MDP of 10 states and 5 actions",
+    "DarkRoom": "in-context RL: 5 episodes in a room of 9 × 9 cells with an invisible goal",
 }
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from playing import returns
 from small_training import small_env
 from torch_surroundings import default_dtype
 
@@ -12,6 +13,8 @@ from gpicl_agents.training.supervised import train
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import LearnerSpec, learner_targets
+from gpicl_envs.rl.kinds import PROBLEMS
+from gpicl_envs.rl.players.registry import make_player, players_of
 from gpicl_envs.tasks.classification import TaskDistribution
 from gpicl_envs.tasks.regression import FunctionDistribution
 
@@ -54,3 +57,12 @@ def test_training_from_reward(name: str, feedback: str):
         env = small_env(2, feedback=feedback)
         learner = LearnerSpec.parse(name).make_for(env.unwrapped.tasks, **SMALL)
         assert train_from_reward(learner, env, RewardConfig(steps=2)).step == 2
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_every_player_plays_as_ever(problem: str):
+    made = PROBLEMS[problem]()
+    for name in players_of(problem):
+        plain = returns(make_player(name, made), made, 3)
+        with default_dtype(torch.float64):
+            assert torch.equal(returns(make_player(name, made), made, 3), plain)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import virtual_device
+from playing import returns
 from small_tasks import EVERY_KIND, EVERY_VARIANT, make_vec
 from small_training import QUICK, metrics, small_env, small_learner, weights
 
@@ -25,6 +26,9 @@ from gpicl_agents.training.reinforce import train_from_reward
 from gpicl_agents.training.supervised import Objective, train
 from gpicl_envs import check_learner, evaluate, make_learner
 from gpicl_envs.learners.registry import LearnerSpec, find_class, learner_targets
+from gpicl_envs.registration import environments
+from gpicl_envs.rl.kinds import make_problems
+from gpicl_envs.rl.players.registry import make_player
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.classification import TaskDistribution
 from gpicl_envs.tasks.oracle import Oracle
@@ -32,7 +36,12 @@ from gpicl_envs.tasks.oracle import Oracle
 LEARNERS = sorted(learner_targets())
 TRAINED = [name for name in LEARNERS if issubclass(find_class(learner_targets()[name]), torch.nn.Module)]
 SEQUENCE_MODELS = [name for name in TRAINED if issubclass(find_class(learner_targets()[name]), SequenceAgent)]
-IDS = sorted(env_id for env_id in gymnasium.registry if env_id.startswith("GPICL-") and "Array" not in env_id)
+IDS = sorted(environments().keys() - {"GPICL-Array-v0"})
+PROBLEMS = {  # arguments, and the players that draw nothing
+    "Bandit": ({"length": 8}, ["ucb1", "gittins", "best"]),
+    "TabularMDP": ({"n_episodes": 2}, ["beb", "best"]),
+    "DarkRoom": ({"n_episodes": 5}, ["search", "best"]),
+}
 NO_VIRTUAL = "this torch cannot add a device in Python"
 SMALL = {"n_features": 32, "n_classes": 10}
 TINY = {"width": 16, "input_rank": 8, "size": 8}  # every operation is there; what a constructor lacks is left out
@@ -63,7 +72,7 @@ def assert_equal(here: Any, there: Any, tolerance: float = 1e-3) -> None:
             assert_equal(one, other, tolerance)
     elif isinstance(here, torch.Tensor):
         assert there.device.type != "cpu" and here.dtype == there.dtype
-        if there.is_cuda and here.is_floating_point():
+        if there.is_cuda and here.is_floating_point() and tolerance:
             assert torch.allclose(here, there.cpu(), atol=tolerance, rtol=tolerance)
         else:
             assert torch.equal(here, there.cpu())
@@ -143,6 +152,18 @@ def test_a_step_reads_only_whether_actions_are_allowed(device: torch.device):
         virtual_device.reads.clear()
         env.step(action)
         assert virtual_device.reads.total() <= READS_A_STEP, virtual_device.reads
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_problems_and_their_players_are_the_same(device: torch.device, problem: str):
+    """Hidden facts and noise to the last bit, also on a GPU: nothing in them is rounded in another way there."""
+    arguments, names = PROBLEMS[problem]
+    here, there = (make_problems(problem, device=place, **arguments) for place in ("cpu", device))
+    problems, copies = here.sample(4, seed=2), there.sample(4, seed=2)
+    assert_equal(problems.hidden | problems.noise, copies.hidden | copies.noise, tolerance=0)
+    assert_equal(here.best_return(problems), there.best_return(copies))
+    for name in names:
+        assert_equal(*(returns(make_player(name, made), made, 4) for made in (here, there)))
 
 
 # -- Learners ---------------------------------------------------------------------------------------------------------

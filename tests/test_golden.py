@@ -28,6 +28,7 @@ from gpicl_agents.training.presets import PRESETS
 from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs import FunctionDistribution, TableDistribution, TaskDistribution, TaskMixture, make_learner
 from gpicl_envs.learners.registry import learner_targets
+from gpicl_envs.rl.kinds import make_problems
 from gpicl_envs.suites.definitions import SUITES
 from gpicl_envs.tasks import make_tasks
 
@@ -136,6 +137,19 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "GPICL-GeneralMixture-v0": {"length": 4},
     "GPICL-RealTable-v0": {"length": 4},
 }
+PROBLEMS: dict[str, dict[str, Any]] = {
+    "Bandit": {},
+    "Bandit, test, numbered": {"split": "test", "n_tasks": 9, "task_seed": 4, "n_arms": 3, "length": 20},
+    "TabularMDP": {},
+    "TabularMDP, test, numbered": {"split": "test", "n_tasks": 9, "n_states": 4, "n_actions": 2, "horizon": 5},
+    "DarkRoom": {},
+    "DarkRoom, test, numbered": {"split": "test", "n_tasks": 9, "task_seed": 4, "size": 5},
+}
+SHORT = {
+    "GPICL-Bandit-v0": {"length": 8},
+    "GPICL-TabularMDP-v0": {"n_episodes": 2, "horizon": 4},
+    "GPICL-DarkRoom-v0": {"n_episodes": 2, "horizon": 6, "size": 3},
+}
 KEEL = [("gpicl-tables-v1", name) for name, spec in gpicl_envs.datasets.tables.TABLES.items() if not spec.loader]
 REAL = ("fashion_mnist", "kmnist_test", "cifar10_jpeg75_7k", "cifar10_lossless_4k", "omniglot_small_28")
 
@@ -185,6 +199,26 @@ def of_environment(env_id: str) -> Case:
         observation, reward, terminated, _, _ = venv.step(venv.action_space.sample())
         found |= {f"x{n}": observation["x"], f"y{n}": observation["y"], f"r{n}": reward, f"end{n}": terminated}
     return facts(**found)
+
+
+def of_problems(name: str) -> Case:
+    """Hidden facts and noise."""
+    problems = make_problems(name.partition(",")[0], **PROBLEMS[name]).sample(3, seed=5, first=2)
+    return facts(ids=problems.ids, **problems.hidden, **problems.noise)
+
+
+def of_play(env_id: str) -> Case:
+    """Random actions in a short problem and the first steps of the next, as reset and step show them."""
+    venv = gymnasium.make_vec(env_id, num_envs=3, **SHORT[env_id])
+    x, actions, rewards = [venv.reset(seed=11)[0]["x"]], [], []
+    venv.action_space.seed(3)
+    for _ in range(venv.unwrapped.length + 5):  # type: ignore[attr-defined]
+        actions.append(venv.action_space.sample())
+        observation, reward, *_ = venv.step(actions[-1])
+        x.append(observation["x"])
+        rewards.append(reward)
+    states = torch.stack(x).long()  # zeros and ones
+    return facts(states=states, actions=np.stack(actions), rewards=torch.stack(rewards))
 
 
 def of_cell(suite: str, cell: str) -> Case:
@@ -244,6 +278,8 @@ CASES |= {f"regression: {name}": partial(of_regression, name) for name in REGRES
 CASES |= {f"tables: {name}": partial(of_tables, name) for name in TABLES}
 CASES |= {f"mixture: {name}": partial(of_mixture, name) for name in MIXTURES}
 CASES |= {f"environment: {name}": partial(of_environment, name) for name in ENVIRONMENTS}
+CASES |= {f"problems: {name}": partial(of_problems, name) for name in PROBLEMS}
+CASES |= {f"play: {env_id}": partial(of_play, env_id) for env_id in SHORT}
 CELLS = [(suite.name, cell.name) for suite in SUITES.values() for cell in suite.cells]
 CASES |= {f"suite: {', '.join(cell)}": partial(of_cell, *cell) for cell in CELLS if cell not in KEEL}
 CASES |= {f"learner: {name}": partial(of_learner, name) for name in learner_targets()}

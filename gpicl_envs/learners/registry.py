@@ -250,16 +250,16 @@ def learner_targets() -> dict[str, str]:
     return {name: point.value for name, point in plugins(LEARNERS_GROUP).items()} | _registered
 
 
-def find_class(target: str) -> Callable[..., Any]:
-    """Import `"module:Class"`."""
+def find_class(target: str, kind: str = "Learner") -> Callable[..., Any]:
+    """Import `"module:Class"`; `kind` is what errors call it."""
     module_name, class_name = _split_target(target)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise ValueError(f"Learner {target!r} needs the module {error.name!r}, which is not installed.") from error
+            raise ValueError(f"{kind} {target!r} needs the module {error.name!r}, which is not installed.") from error
         raise ValueError(
-            f"Learner {target!r}: there is no module {module_name!r} on the import path. Run from its folder, install "
+            f"{kind} {target!r}: there is no module {module_name!r} on the import path. Run from its folder, install "
             "it, or set PYTHONPATH."
         ) from None
     made = getattr(module, class_name, None)

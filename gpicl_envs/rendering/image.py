@@ -131,9 +131,9 @@ def _paste(canvas: Image.Image, image: NDArray[np.float32], left: int, top: int,
 
 
 @cache
-def text_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, from matplotlib's own files: the same on every machine."""
+def text_font(size: int, bold: bool = False, *, fixed_width: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans (or Sans Mono), from matplotlib's own files: the same on every machine."""
     from matplotlib import get_data_path
 
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    name = f"DejaVuSans{'Mono' if fixed_width else ''}{'-Bold' if bold else ''}.ttf"
     return ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", name), FINE * size)

@@ -17,5 +17,5 @@ def text_picture(text: str, mode: str) -> Any:
     canvas = Image.new("RGB", (WIDTH, 2 * MARGIN + LINE * LINES), "white")
     draw = ImageDraw.Draw(canvas)
     for number, line in enumerate(text.splitlines()[:LINES]):
-        draw.text((MARGIN, MARGIN + number * LINE), line, INK, text_font(SIZE))
+        draw.text((MARGIN, MARGIN + number * LINE), line, INK, text_font(SIZE, fixed_width=True))
     return np.asarray(canvas.reduce(2))

@@ -72,3 +72,9 @@ class Bandit(ProblemDistribution):
     def best_return(self, problems: Problems) -> torch.Tensor:
         """Return (B,) the probability of the best arm."""
         return problems.hidden["p"].amax(1)
+
+    def describe(self, problems: Problems, row: int, state: int) -> str:
+        """Return the probability of each arm."""
+        p = problems.hidden["p"][row]
+        lines = [f"arm {arm}: {value:.2f}{' (best)' if arm == p.argmax() else ''}" for arm, value in enumerate(p)]
+        return "\n".join([f"{self.name}: each arm pays 1 with probability", *lines])

@@ -4,9 +4,11 @@ from typing import Any
 
 from gpicl_envs.errors import check_choice, construct
 from gpicl_envs.rl.bandit import Bandit
+from gpicl_envs.rl.dark_room import DarkRoom
 from gpicl_envs.rl.problems import ProblemDistribution
+from gpicl_envs.rl.tabular_mdp import TabularMDP
 
-PROBLEMS: dict[str, type[ProblemDistribution]] = {kind.name: kind for kind in (Bandit,)}
+PROBLEMS: dict[str, type[ProblemDistribution]] = {kind.name: kind for kind in (Bandit, TabularMDP, DarkRoom)}
 
 
 def make_problems(problem: str, **arguments: Any) -> ProblemDistribution:

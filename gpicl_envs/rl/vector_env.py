@@ -147,5 +147,5 @@ class ProblemVectorEnv(StreamVectorEnv):
             "x": self.distribution.observe(self._state),
             "action": self._action.clone(),
             "reward": self._reward[:, None].clone(),
-            "start": self._on_device(starts.astype(np.float32))[:, None],
+            "start": self._on_device(starts).float()[:, None],
         }

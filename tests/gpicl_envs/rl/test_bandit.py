@@ -42,3 +42,10 @@ def test_all_arms_read_the_same_luck():
 def test_bad_arguments_are_refused(arguments: dict, message: str):
     with pytest.raises(ValueError, match=message):
         Bandit(**arguments)
+
+
+def test_a_description_tells_the_best_arm():
+    made = Bandit(n_arms=3)
+    problems = made.sample(1)
+    problems.hidden["p"][0] = torch.tensor([0.25, 0.75, 0.5])
+    assert made.describe(problems, 0, 0).splitlines()[1:] == ["arm 0: 0.25", "arm 1: 0.75 (best)", "arm 2: 0.50"]

@@ -1,0 +1,110 @@
+"""Random Markov decision processes of a few states."""
+
+import torch
+
+from gpicl_envs.errors import check_integer
+from gpicl_envs.rl.planning import plan
+from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors, check_actions
+from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.sampling.substreams import MEAN_REWARDS, MOVES, REWARD_NOISE, TRANSITIONS
+
+PRIOR_MEAN = 1.0  # of the mean rewards, whose variance is 1, as is that of the reward around its mean
+STEPS = 1 << 24  # probabilities are whole multiples of 1/STEPS, so that float32 adds them without any rounding
+
+
+class TabularMDP(ProblemDistribution):
+    """Random MDPs: transitions from a flat Dirichlet distribution, rewards N(μ, 1) with μ ~ N(1, 1).
+
+    The problem of Duan et al. (2016), arXiv:1611.02779, section 3.2: 10 states, 5 actions, episodes of 10 steps that
+    always start in the first state. Its Table 2 calls n what `n_episodes` is here.
+
+    ### Observation
+    `x` is the one-hot state: D = S.
+
+    ### Noise
+    One uniform number a step decides the next state, by the inverse of the cumulative distribution, and one normal
+    number is the noise of the reward. All players read the same.
+
+    ### Known results
+    Uniform play earns 1 a step on average.
+
+    Args:
+        n_states: S.
+        n_actions: A.
+        horizon: H, steps of an episode.
+        n_episodes: K.
+        n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
+        split: `"train"` or `"test"`, which share no one-off tasks and no noise.
+        task_seed: seed of the numbered tasks.
+        device: where problems are made.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    name = "TabularMDP"
+
+    def __init__(
+        self,
+        *,
+        n_states: int = 10,
+        n_actions: int = 5,
+        horizon: int = 10,
+        n_episodes: int = 10,
+        n_tasks: int | None = None,
+        split: str = "train",
+        task_seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.n_states = self.n_features = check_integer("n_states", n_states, 2, why="with one state it is a bandit")
+        self.n_actions = check_actions("n_actions", n_actions)
+        self.horizon = self.episode_length = check_integer("horizon", horizon, 1)
+        self.n_episodes = check_integer("n_episodes", n_episodes, 1)
+        self._set_common(n_tasks, split, task_seed, device)
+
+    def draw_hidden(self, task: Streams) -> Tensors:
+        """Return `transitions` (B, S, A, S) and `mean_rewards` (B, S, A).
+
+        The gaps between sorted uniform numbers have a flat Dirichlet distribution (Devroye 1986, chapter V, theorem
+        2.2), and are the same on every device, which logarithms would not be.
+        """
+        s, a = self.n_states, self.n_actions
+        cuts = (task.uniform(s * a * (s - 1), substream=TRANSITIONS) * STEPS).floor().float() / STEPS
+        cuts = torch.nn.functional.pad(cuts.view(-1, s, a, s - 1), (0, 1), value=1.0).sort(3).values
+        mean_rewards = PRIOR_MEAN + task.normal(s, a, substream=MEAN_REWARDS)
+        return {"transitions": cuts.diff(dim=3, prepend=torch.zeros_like(cuts[..., :1])), "mean_rewards": mean_rewards}
+
+    def draw_noise(self, episode: Streams) -> Tensors:
+        """Return `move` (B, N), uniform, and `reward_noise` (B, N), normal."""
+        return {
+            "move": episode.uniform(self.length, substream=MOVES).float(),
+            "reward_noise": episode.normal(self.length, substream=REWARD_NOISE),
+        }
+
+    def observe(self, state: torch.Tensor) -> torch.Tensor:
+        """Return (B, S) one-hot states."""
+        return torch.nn.functional.one_hot(state, self.n_states).float()
+
+    def transition(
+        self, problems: Problems, state: torch.Tensor, action: torch.Tensor, n: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Move to a random state, and earn the mean reward of the state and the action plus noise."""
+        rows = torch.arange(len(state), device=state.device)
+        limits = problems.hidden["transitions"][rows, state, action].cumsum(1)[:, :-1]
+        moved = (problems.noise_at("move", n)[:, None] >= limits).sum(1)
+        return moved, problems.hidden["mean_rewards"][rows, state, action] + problems.noise_at("reward_noise", n)
+
+    def best_return(self, problems: Problems) -> torch.Tensor:
+        """Return (B,) the value of the first state under the best policy."""
+        return plan(problems.hidden["transitions"], problems.hidden["mean_rewards"], self.horizon)[1][:, 0]
+
+    def describe(self, problems: Problems, row: int, state: int) -> str:
+        """Return what each action does in the current state."""
+        facts = zip(
+            problems.hidden["mean_rewards"][row, state], problems.hidden["transitions"][row, state], strict=True
+        )
+        lines = [
+            f"{action}: mean reward {mean:.2f}, most likely to state {to.argmax()}"
+            for action, (mean, to) in enumerate(facts)
+        ]
+        return "\n".join([f"{self.name}, in state {state} of {self.n_states}; actions", *lines])
