@@ -72,7 +72,7 @@ def projected(env: str, number: int, n_projections: int | None, projection_seed:
 
 def episode_returns(played: RollOut) -> NDArray[np.float64]:
     """(B, K) the return of each episode of each problem, from the starts that the policy saw."""
-    number = (played.x[..., -1].cumsum(1) - 1).long()
+    number = ((played.x[..., -1] * played.alive).cumsum(1) - 1).long()  # problems that ended first begin another
     found = torch.zeros(len(number), EPISODES, dtype=torch.float64)
     return found.scatter_add_(1, number.cpu(), (played.rewards * played.alive).double().cpu()).numpy()
 

@@ -30,7 +30,7 @@ def test_an_agent_of_one_environment_runs_on_every_other(env: str):
     assert (sizes.n_features, sizes.n_classes) == (N_FEATURES + 2, N_ACTIONS)
     played = roll_out(policy(), venv, 3)
     assert episode_returns(played).shape == (4, EPISODES)
-    assert played.x[..., -1].sum(1).tolist() == [EPISODES] * 4  # one start for each episode
+    assert (played.x[..., -1] * played.alive).sum(1).tolist() == [EPISODES] * 4  # one start for each episode
 
 
 def test_returns_of_cart_pole_are_the_lengths_of_its_episodes():
