@@ -14,6 +14,7 @@ class Player(ABC):
     Attributes:
         name: in tables and records.
         problems: the names of the kinds of problems that it can play; empty for all.
+        n_parameters: number of its meta-trained parameters.
 
     Example:
         >>> class Repeat(Player):
@@ -25,6 +26,7 @@ class Player(ABC):
 
     name: str
     problems: ClassVar[tuple[str, ...]] = ()
+    n_parameters: int = 0
 
     @abstractmethod
     def start(self, made: ProblemDistribution, batch_size: int, generator: torch.Generator) -> Any:
