@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from gpicl_envs.datasets.files import write_text
 from gpicl_envs.evaluation.records import FailedRecord, Record
@@ -79,7 +80,7 @@ def _difference(record: ReturnRecord, top: ReturnRecord | None) -> TableCell:
     return TableCell(f"{difference.value:z+.2f}", difference.value, difference.note)
 
 
-def _estimate(values: Iterable[float]) -> TableCell:
+def _estimate(values: Iterable[Any]) -> TableCell:
     mean, low, high = map(float, values)
     return TableCell(f"{mean:z.2f}", mean, f"[{low:z.2f}, {high:z.2f}]")
 
@@ -88,6 +89,12 @@ def returns_markdown(records: Sequence[Record]) -> str:
     """Return the table of all estimates in Markdown."""
     columns = group(records)
     return as_markdown(returns_details(columns), failures(columns))
+
+
+def returns_table(records: Sequence[Record]) -> str:
+    """Return the table of players and columns in Markdown."""
+    columns = group(records)
+    return as_markdown(returns_leaderboard(columns), failures(columns))
 
 
 def write_returns_report(records: Sequence[Record], folder: str | Path, *, title: str) -> Path:
@@ -100,7 +107,7 @@ def write_returns_report(records: Sequence[Record], folder: str | Path, *, title
     """
     folder, columns = Path(folder), group(records)
     board = returns_leaderboard(columns)
-    write_text(folder / "table.md", as_markdown(board, failures(columns)))
+    write_text(folder / "table.md", returns_table(records))
     write_text(folder / "table.tex", as_latex(board))
     draw_regrets(columns, [folder / "regret.png", folder / "regret.svg"])
     return write_page(
