@@ -44,6 +44,7 @@ def evaluate_rl(
         device: cpu or cuda.
         out: folder for records.jsonl, to which records are added, and the page.
     """
+    from gpicl_envs.report import merge
     from gpicl_envs.report.returns import returns_markdown, write_returns_report
 
     check_integer("problems", problems, 2, why="one has no interval")
@@ -52,7 +53,8 @@ def evaluate_rl(
     records = _evaluate(players, made, problems=problems, seed=seed, protocol=protocol)
     append_jsonl(path, records)
     show(returns_markdown(records))
-    page = write_returns_report(read_return_records(path), out, title="In-context reinforcement learning")
+    title = "In-context reinforcement learning"
+    page = write_returns_report(merge({str(path): read_return_records(path)}), out, title=title)
     show(f"Records: {path}. The report: {page}")
 
 

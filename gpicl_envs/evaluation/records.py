@@ -110,6 +110,16 @@ class Record:
         return -math.inf
 
     @property
+    def scores(self) -> list[float]:
+        """(E,) by which two records of a learner of unknown code are compared; none without a score."""
+        return []
+
+    @property
+    def size(self) -> tuple[Any, ...]:
+        """The sizes that a learner is made for: with others, one of the same name has other weights."""
+        return self.env_kwargs.get("n_features"), self.env_kwargs.get("n_classes")
+
+    @property
     def definition(self) -> dict[str, Any]:
         """Everything that defines the episodes."""
         names = ("env", "protocol", "seed", "episodes", "data")
@@ -206,6 +216,11 @@ class ScoredRecord(Record):
     def goodness(self) -> float:
         """The mean of the final metric, larger for better."""
         return self.final.mean if self.larger_is_better else -self.final.mean
+
+    @property
+    def scores(self) -> list[float]:
+        """The sums of the final metric."""
+        return self.final_scores
 
     @property
     def definition(self) -> dict[str, Any]:

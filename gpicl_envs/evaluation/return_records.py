@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from gpicl_envs.evaluation.jsonl import read_jsonl
 from gpicl_envs.evaluation.records import ROUNDING, Band, Estimate, FailedRecord, Record, check_least, check_lengths
@@ -84,6 +84,16 @@ class ReturnRecord(Record):
         return self.total_return.mean
 
     @property
+    def scores(self) -> list[float]:
+        """The total returns."""
+        return self.returns
+
+    @property
+    def size(self) -> tuple[Any, ...]:
+        """The kind of problem and its arguments: a name can stand for another player in each."""
+        return self.env, *sorted(self.env_kwargs.items())
+
+    @property
     def first(self) -> Estimate:
         """The return of the first episode."""
         return Estimate(*(values[0] for values in self.episode_return))
@@ -92,6 +102,15 @@ class ReturnRecord(Record):
     def last(self) -> Estimate:
         """The return of the last episode."""
         return Estimate(*(values[-1] for values in self.episode_return))
+
+
+def holds_returns(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins with a record of in-context RL."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return f'"schema": "{RETURN_SCHEMA}"' in file.readline()
+    except OSError:
+        return False
 
 
 def read_return_records(path: str | os.PathLike[str]) -> list[Record]:

@@ -76,17 +76,17 @@ def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
         ValueError: two learners have the same name, or the records are of two suites, or of another definition of a
             suite's cell.
     """
-    merged: dict[tuple[str, str], tuple[str, ScoredRecord]] = {}
+    merged: dict[tuple[str, str], tuple[str, Record]] = {}
     failed: dict[tuple[str, str], FailedRecord] = {}
     all_records = [record for records in files.values() for record in records]
     for name, records in files.items():
-        newest: dict[tuple[str, str], ScoredRecord] = {}
+        newest: dict[tuple[str, str], Record] = {}
         for record in _with_all_arguments(records, all_records):
             check_suite_record(record)
-            if isinstance(record, ScoredRecord):
-                newest[json.dumps(record.definition, sort_keys=True), record.learner] = record
-            elif isinstance(record, FailedRecord):
+            if isinstance(record, FailedRecord):
                 failed[column_title(record), record.learner] = record
+            else:
+                newest[json.dumps(record.definition, sort_keys=True), record.learner] = record
         _check_one_learner_a_name(name, newest.values())
         for key, record in newest.items():
             other_name, other = merged.get(key, (name, record))
@@ -129,21 +129,20 @@ def _defaults(env: str, names: Iterable[str]) -> dict[str, Any]:
     return {name: parameters[name].default for name in names if name in parameters}
 
 
-def _is_same_learner(one: ScoredRecord, other: ScoredRecord) -> bool:
+def _is_same_learner(one: Record, other: Record) -> bool:
     """Compares code and weights; the scores, if a fingerprint is not known."""
     if one.fingerprint is None or other.fingerprint is None:
-        return one.final_scores == other.final_scores
+        return one.scores == other.scores
     return one.fingerprint == other.fingerprint
 
 
-def _check_one_learner_a_name(file: str, records: Iterable[ScoredRecord]) -> None:
+def _check_one_learner_a_name(file: str, records: Iterable[Record]) -> None:
     """Raise ValueError if a name stands for two learners; for another D or K the weights may differ."""
-    found: dict[Any, ScoredRecord] = {}
+    found: dict[Any, Record] = {}
     for record in records:
         if record.fingerprint is None:
             continue
-        size = record.env_kwargs.get("n_features"), record.env_kwargs.get("n_classes")
-        first = found.setdefault((record.learner, size), record)
+        first = found.setdefault((record.learner, record.size), record)
         if not _is_same_learner(first, record):
             raise ValueError(
                 f"{file} has two learners of the name {record.learner!r}: in {column_title(first)} and in "

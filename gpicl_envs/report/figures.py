@@ -108,6 +108,8 @@ def draw_costs(columns: Columns, paths: Sequence[Path], cost: Cost) -> None:
 
 def draw_regrets(columns: Columns, paths: Sequence[Path]) -> None:
     """Draw each player's regret in every episode of a problem with its interval, one panel a column."""
+    from matplotlib.ticker import MaxNLocator
+
     style_of = styles(columns)
     with _one_panel_a_column(return_columns(columns), paths) as shown:
         for axes, records in shown:
@@ -116,6 +118,7 @@ def draw_regrets(columns: Columns, paths: Sequence[Path]) -> None:
                 episodes = np.arange(1, len(mean) + 1)
                 axes.plot(episodes, mean, **style, linewidth=1.3)
                 axes.fill_between(episodes, low, high, color=style["color"], alpha=0.15, linewidth=0)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.axhline(0, color="#bbbbbb", linewidth=1, zorder=0)
             axes.set(xlabel="episode of the problem", xlim=(1, max(2, len(records[0].episode_regret.mean))))
             axes.set_ylabel("regret of the episode, 95 % interval")

@@ -77,7 +77,7 @@ def _difference(record: ReturnRecord, top: ReturnRecord | None) -> TableCell:
     if record.knows_the_task or top is None:
         return TableCell("knows the problem")
     difference = _estimate(compare_returns(record, top))
-    return TableCell(f"{difference.value:z+.2f}", difference.value, difference.note)
+    return TableCell(f"{difference.value:+z.2f}", difference.value, difference.note)
 
 
 def _estimate(values: Iterable[Any]) -> TableCell:
