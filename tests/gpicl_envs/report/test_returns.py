@@ -33,8 +33,8 @@ def test_every_estimate_of_a_player_is_in_its_row_best_first(records: list[Retur
     assert greedy["difference to the best"].text == "best" and greedy["player"].emphasis == LEAD
     record = records[1]
     for head, values in (("return", record.total_return), ("regret", record.total_regret), ("gain", record.gain)):
-        assert greedy[head].text == f"{values.mean:.2f}"
-        assert greedy[head].note == f"[{values.low:.2f}, {values.high:.2f}]"
+        assert greedy[head].text == f"{values.mean:z.2f}"
+        assert greedy[head].note == f"[{values.low:z.2f}, {values.high:z.2f}]"
     assert uniform["first episode"].value == records[2].episode_return.mean[0]
     assert uniform["last episode"].value == records[2].episode_return.mean[-1]
     difference = uniform["difference to the best"]
@@ -73,14 +73,13 @@ def test_files_are_merged_and_the_last_record_of_a_player_counts(records: list[R
 
 def test_the_page_holds_the_tables_and_the_picture_and_no_name_is_code(records: list[ReturnRecord], tmp_path: Path):
     failed = failed_record(replace(records[2], learner="sick"), "no memory")
-    page = write_returns_report([*records[:2], replace(records[2], learner=TROUBLE), failed], tmp_path, title="Bandits")
+    shown = [*records[:2], replace(records[2], learner=TROUBLE), failed]
+    page = write_returns_report(shown, tmp_path, title="Bandits")
     text = page.read_text()
     assert "<h1>Bandits</h1>" in text and "<img src=x" not in text and "sick, Bandit, unseen-task: no memory" in text
     assert len(re.findall("data:image/png;base64,", text)) == 1
     for name in ("regret.png", "regret.svg"):
         assert (tmp_path / name).stat().st_size > 1000
-    assert (tmp_path / "table.md").read_text() == returns_table(
-        [*records[:2], replace(records[2], learner=TROUBLE), failed]
-    )
+    assert (tmp_path / "table.md").read_text() == returns_table(shown)
     latex = (tmp_path / "table.tex").read_text()
     assert r"\textbf{" in latex and latex.count(r"\\") == 5
