@@ -62,7 +62,7 @@ class ReturnRecord(Record):
         check_least(self, 0, "n_parameters", "wall_seconds")
         check_lengths(self, self.episodes, "problems", "returns", "best_returns", "task_id")
         steps, episodes = len(self.reward.mean), len(self.episode_return.mean)
-        if not episodes or steps % episodes:
+        if not 0 < episodes <= steps or steps % episodes:
             raise ValueError(f"reward holds {steps} steps, but episode_return {episodes} episodes, which cannot be")
         check_lengths(self.reward, steps, "steps", "mean", "low", "high")
         for band in (self.episode_return, self.episode_regret):
