@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gpicl_envs.evaluation.evaluate import evaluate
     from gpicl_envs.learners.base import Learner
     from gpicl_envs.learners.check import check_learner
+    from gpicl_envs.rl.evaluate import evaluate_players
+    from gpicl_envs.rl.players.base import Player
     from gpicl_envs.tasks.classification import TaskDistribution
     from gpicl_envs.tasks.episodes import Episodes
     from gpicl_envs.tasks.mixture import TaskMixture
@@ -33,7 +35,9 @@ _LAZY = {
     "InContextVectorEnv": "envs.vector_env",
     "LearningCurve": "evaluation.curve",
     "evaluate": "evaluation.evaluate",
+    "evaluate_players": "rl.evaluate",
     "Learner": "learners.base",
+    "Player": "rl.players.base",
     "Episodes": "tasks.episodes",
     "FunctionDistribution": "tasks.regression",
     "TableDistribution": "tasks.tables",
@@ -53,12 +57,14 @@ __all__ = [
     "InContextVectorEnv",
     "Learner",
     "LearningCurve",
+    "Player",
     "TableDistribution",
     "TaskDistribution",
     "TaskMixture",
     "check_learner",
     "check_vector_env",
     "evaluate",
+    "evaluate_players",
     "load_dataset",
     "make_learner",
     "register_dataset",

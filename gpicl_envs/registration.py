@@ -92,6 +92,18 @@ def find_environment(env_id: str) -> Environment:
     return environments()[env_id]
 
 
+def find_rl_environment(env_id: str) -> Environment:
+    """Return the environment of in-context RL with this id; an unknown one lists the valid ids."""
+    if env_id in environments():
+        raise ValueError(
+            f"{env_id} reveals labels, and no action changes what comes next: evaluate learners on it by `gpicl "
+            f"evaluate`, or give an id of in-context RL: {', '.join(rl_environments())}."
+        )
+    if env_id not in rl_environments():
+        raise UnknownNameError("environment of in-context RL", env_id, rl_environments())
+    return rl_environments()[env_id]
+
+
 def register_dataset(
     dataset: str | DatasetSpec,
     x: object = None,

@@ -281,7 +281,8 @@ CASES |= {f"environment: {name}": partial(of_environment, name) for name in ENVI
 CASES |= {f"problems: {name}": partial(of_problems, name) for name in PROBLEMS}
 CASES |= {f"play: {env_id}": partial(of_play, env_id) for env_id in SHORT}
 CELLS = [(suite.name, cell.name) for suite in SUITES.values() for cell in suite.cells]
-CASES |= {f"suite: {', '.join(cell)}": partial(of_cell, *cell) for cell in CELLS if cell not in KEEL}
+OF_RL = "gpicl-rl-v1"  # its cells are problems
+CASES |= {f"suite: {', '.join(c)}": partial(of_cell, *c) for c in CELLS if c not in KEEL and c[0] != OF_RL}
 CASES |= {f"learner: {name}": partial(of_learner, name) for name in learner_targets()}
 CASES |= {f"pretrained: {name}": partial(of_pretrained, name) for name in pretrained_names()}
 CASES |= {"training": of_training}

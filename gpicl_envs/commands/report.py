@@ -7,6 +7,7 @@ import tyro
 
 from gpicl_envs.commands.arguments import show
 from gpicl_envs.evaluation.records import read_records
+from gpicl_envs.evaluation.return_records import holds_returns, read_return_records
 
 
 def report(
@@ -17,11 +18,17 @@ def report(
     Example: `gpicl report runs/records.jsonl --out runs/report`.
 
     Args:
-        records: record files, as `gpicl evaluate` and `gpicl benchmark` write them, from one machine or several.
+        records: record files, as `gpicl evaluate`, `gpicl benchmark` and `gpicl evaluate-rl` write them, from one
+            machine or several.
         out: folder for index.html, table.md, table.tex and the pictures (PNG and SVG).
         title: of the page.
     """
     from gpicl_envs.report import merge, write_report
+    from gpicl_envs.report.returns import write_returns_report
 
-    page = write_report(merge({str(path): read_records(path) for path in records}), out, title=title)
+    of_rl = [path for path in records if holds_returns(path)]
+    if 0 < len(of_rl) < len(records):
+        raise ValueError(f"{', '.join(map(str, of_rl))} is of in-context RL, and the other files are not: report each.")
+    read, write = (read_return_records, write_returns_report) if of_rl else (read_records, write_report)
+    page = write(merge({str(path): read(path) for path in records}), out, title=title)
     show(f"The report: {page}")

@@ -3,7 +3,7 @@
 Compared records were made on the same episodes, so every difference is paired. Needs no torch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -43,7 +43,12 @@ def p_value(record: ScoredRecord, reference: ScoredRecord, *, seed: int = 0) -> 
     Under the null hypothesis the difference of each task is as likely to have the other sign (Fisher 1935). Differences
     of one size are flipped together, which is exact: the number that stay positive is binomial.
     """
-    return _sign_flip_p(_by_task(_difference(record, reference), record.task_id).tobytes(), seed)
+    return sign_flip_p(_difference(record, reference), record.task_id, seed=seed)
+
+
+def sign_flip_p(differences: NDArray[np.float64], task_id: Sequence[int] | None, *, seed: int = 0) -> float:
+    """Return the p of no difference, as `p_value` does, for the difference in each of E episodes."""
+    return _sign_flip_p(_by_task(differences, task_id).tobytes(), seed)
 
 
 @lru_cache(maxsize=4096)  # a report needs the same ones several times
@@ -90,7 +95,7 @@ def scored(records: Sequence[Record]) -> list[ScoredRecord]:
 def best(records: Sequence[Record]) -> ScoredRecord | None:
     """Return the best record of a column, without the oracle's; None if no other learner has a score."""
     candidates = [record for record in scored(records) if not record.knows_the_task]
-    return max(candidates, key=_goodness, default=None)
+    return max(candidates, key=lambda record: record.goodness, default=None)
 
 
 def best_baseline(records: Sequence[Record]) -> ScoredRecord | None:
@@ -104,7 +109,7 @@ def pareto_front(records: Sequence[Record], cost: Callable[[ScoredRecord], float
     Those of unknown cost and the oracle's are left out; the scores are the means of the final metric.
     """
     known = [(cost(record), record) for record in scored(records) if not record.knows_the_task]
-    costs = [(value, -_goodness(record), record) for value, record in known if value is not None]
+    costs = [(value, -record.goodness, record) for value, record in known if value is not None]
     front: list[ScoredRecord] = []
     last: tuple[float, float] | None = None
     for value, loss, record in sorted(costs, key=lambda each: each[:2]):
@@ -112,11 +117,6 @@ def pareto_front(records: Sequence[Record], cost: Callable[[ScoredRecord], float
             front.append(record)
             last = value, loss
     return front
-
-
-def _goodness(record: ScoredRecord) -> float:
-    """The mean of the final metric, larger for better."""
-    return record.final.mean if record.larger_is_better else -record.final.mean
 
 
 def corrected_p_values(records: Sequence[Record]) -> dict[str, float]:
@@ -128,9 +128,13 @@ def corrected_p_values(records: Sequence[Record]) -> dict[str, float]:
     if top is None:
         return {}
     others = [record for record in scored(records) if record is not top and not record.knows_the_task]
-    pairs = len(others) * (len(others) + 1) // 2
-    p_values = holm([p_value(record, top) for record in others], pairs)
-    return dict(zip((record.learner for record in others), p_values, strict=True))
+    return corrected({record.learner: p_value(record, top) for record in others})
+
+
+def corrected(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return learner → p against the best learner of a column, corrected for all pairs of the column."""
+    pairs = len(p_values) * (len(p_values) + 1) // 2
+    return dict(zip(p_values, holm(list(p_values.values()), pairs), strict=True))
 
 
 def regret(record: ScoredRecord, reference: ScoredRecord) -> Interval:

@@ -95,14 +95,36 @@ class Record:
                 object.__setattr__(self, name, shareable(value))
         given = {name: shareable(value) if isinstance(value, str) else value for name, value in self.env_kwargs.items()}
         object.__setattr__(self, "env_kwargs", given)
-        _check_least(self, 1, "episodes")
-        _check_least(self, 0, "seed")
+        check_least(self, 1, "episodes")
+        check_least(self, 0, "seed")
         check_choice("protocol", self.protocol, tuple(PROTOCOLS))
 
     @property
     def knows_the_task(self) -> bool:
         """Whether this is the oracle's; a learner of the same name does not see the hidden task."""
         return self.spec == ORACLE
+
+    @property
+    def goodness(self) -> float:
+        """The mean that learners are ranked by, larger for better; −inf without a score."""
+        return -math.inf
+
+    @property
+    def scores(self) -> list[float]:
+        """(E,) by which two records of a learner of unknown code are compared; none without a score."""
+        return []
+
+    @property
+    def size(self) -> tuple[Any, ...]:
+        """The sizes that a learner is made for: with others, one of the same name has other weights."""
+        return self.env_kwargs.get("n_features"), self.env_kwargs.get("n_classes")
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Everything that defines the episodes."""
+        names = ("env", "protocol", "seed", "episodes", "data")
+        suite = {"suite": self.suite.name, "definition": self.suite.definition} if self.suite else {}
+        return {name: getattr(self, name) for name in names} | self.env_kwargs | suite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,16 +188,16 @@ class ScoredRecord(Record):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_least(self, 1, "final_positions")
-        _check_least(self, 0, "n_parameters", "state_size", "wall_seconds", "flops_per_prediction")
-        _check_lengths(self, self.episodes, "episodes", "final_scores", "area_scores", "task_id")
+        check_least(self, 1, "final_positions")
+        check_least(self, 0, "n_parameters", "state_size", "wall_seconds", "flops_per_prediction")
+        check_lengths(self, self.episodes, "episodes", "final_scores", "area_scores", "task_id")
         length = len(self.curve.mean)
         if length < self.final_positions:
             raise ValueError(f"curve holds {length} positions, but final_positions={self.final_positions}")
-        _check_lengths(self.curve, length, "positions", "mean", "low", "high")
-        _check_lengths(self, length, "positions", "nll")
+        check_lengths(self.curve, length, "positions", "mean", "low", "high")
+        check_lengths(self, length, "positions", "nll")
         if self.reliability is not None:
-            _check_lengths(self.reliability, len(self.reliability.count), "bins", "confidence", "accuracy")
+            check_lengths(self.reliability, len(self.reliability.count), "bins", "confidence", "accuracy")
         for level, numbers in (self.examples_to or {}).items():
             if len(numbers) != 3:
                 raise ValueError(f"examples_to.{level} holds {len(numbers)} numbers of 3: a number, low and high")
@@ -191,6 +213,21 @@ class ScoredRecord(Record):
         return self.metric == "accuracy"
 
     @property
+    def goodness(self) -> float:
+        """The mean of the final metric, larger for better."""
+        return self.final.mean if self.larger_is_better else -self.final.mean
+
+    @property
+    def scores(self) -> list[float]:
+        """The sums of the final metric."""
+        return self.final_scores
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Everything that defines the episodes, and which positions are scored."""
+        return super().definition | {"final_positions": self.final_positions}
+
+    @property
     def seconds_per_prediction(self) -> float:
         """The time that a prediction took, of all episodes and positions together."""
         return self.wall_seconds / (self.episodes * len(self.curve.mean))
@@ -204,7 +241,7 @@ class FailedRecord(Record):
     error: str
 
 
-def _check_least(record: Any, least: int, *names: str) -> None:
+def check_least(record: Any, least: int, *names: str) -> None:
     """Raise ValueError for a field whose value is below `least`."""
     for name in names:
         value = getattr(record, name)
@@ -212,7 +249,7 @@ def _check_least(record: Any, least: int, *names: str) -> None:
             raise ValueError(f"{name}={value}, but it is at least {least}")
 
 
-def _check_lengths(record: Any, length: int, unit: str, *names: str) -> None:
+def check_lengths(record: Any, length: int, unit: str, *names: str) -> None:
     """Raise ValueError for a list, if it is there, that holds another number of values."""
     for name in names:
         found = getattr(record, name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.records import FailedRecord, Record, ScoredRecord
+from gpicl_envs.evaluation.return_records import ReturnRecord
 from gpicl_envs.registration import environments
 from gpicl_envs.suites.definitions import check_suite_record, find_suite
 
@@ -32,6 +33,12 @@ def scored_columns(columns: Columns) -> dict[str, list[ScoredRecord]]:
     return {title: records for title, records in kept.items() if records}
 
 
+def return_columns(columns: Columns) -> dict[str, list[ReturnRecord]]:
+    """Return the columns of in-context RL, as `scored_columns` does the others."""
+    kept = {title: [one for one in records if isinstance(one, ReturnRecord)] for title, records in columns.items()}
+    return {title: records for title, records in kept.items() if records}
+
+
 def group(records: Sequence[Record]) -> Columns:
     """Return column title → its records, best first and failed ones last; a column is one environment and protocol.
 
@@ -45,8 +52,8 @@ def group(records: Sequence[Record]) -> Columns:
     for record in _with_all_arguments(records, records):
         title = column_title(record)
         columns.setdefault(title, {})[record.learner] = record
-        if isinstance(record, ScoredRecord):
-            definitions.setdefault(title, []).append(_definition(record))
+        if not isinstance(record, FailedRecord):
+            definitions.setdefault(title, []).append(record.definition)
     for title, (first, *others) in definitions.items():
         for other in others:
             if changed := [key for key in first | other if first.get(key) != other.get(key)]:
@@ -56,7 +63,7 @@ def group(records: Sequence[Record]) -> Columns:
                     "column: evaluate again with one setting into a new file (--out), and report that."
                 )
     titles = sorted(columns, key=lambda title: _place_of_column(next(iter(columns[title].values()))))
-    return {title: sorted(columns[title].values(), key=_place_in_column) for title in titles}
+    return {title: sorted(columns[title].values(), key=lambda record: -record.goodness) for title in titles}
 
 
 def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
@@ -69,17 +76,17 @@ def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
         ValueError: two learners have the same name, or the records are of two suites, or of another definition of a
             suite's cell.
     """
-    merged: dict[tuple[str, str], tuple[str, ScoredRecord]] = {}
+    merged: dict[tuple[str, str], tuple[str, Record]] = {}
     failed: dict[tuple[str, str], FailedRecord] = {}
     all_records = [record for records in files.values() for record in records]
     for name, records in files.items():
-        newest: dict[tuple[str, str], ScoredRecord] = {}
+        newest: dict[tuple[str, str], Record] = {}
         for record in _with_all_arguments(records, all_records):
             check_suite_record(record)
-            if isinstance(record, ScoredRecord):
-                newest[json.dumps(_definition(record), sort_keys=True), record.learner] = record
-            elif isinstance(record, FailedRecord):
+            if isinstance(record, FailedRecord):
                 failed[column_title(record), record.learner] = record
+            else:
+                newest[json.dumps(record.definition, sort_keys=True), record.learner] = record
         _check_one_learner_a_name(name, newest.values())
         for key, record in newest.items():
             other_name, other = merged.get(key, (name, record))
@@ -122,21 +129,20 @@ def _defaults(env: str, names: Iterable[str]) -> dict[str, Any]:
     return {name: parameters[name].default for name in names if name in parameters}
 
 
-def _is_same_learner(one: ScoredRecord, other: ScoredRecord) -> bool:
+def _is_same_learner(one: Record, other: Record) -> bool:
     """Compares code and weights; the scores, if a fingerprint is not known."""
     if one.fingerprint is None or other.fingerprint is None:
-        return one.final_scores == other.final_scores
+        return one.scores == other.scores
     return one.fingerprint == other.fingerprint
 
 
-def _check_one_learner_a_name(file: str, records: Iterable[ScoredRecord]) -> None:
+def _check_one_learner_a_name(file: str, records: Iterable[Record]) -> None:
     """Raise ValueError if a name stands for two learners; for another D or K the weights may differ."""
-    found: dict[Any, ScoredRecord] = {}
+    found: dict[Any, Record] = {}
     for record in records:
         if record.fingerprint is None:
             continue
-        size = record.env_kwargs.get("n_features"), record.env_kwargs.get("n_classes")
-        first = found.setdefault((record.learner, size), record)
+        first = found.setdefault((record.learner, record.size), record)
         if not _is_same_learner(first, record):
             raise ValueError(
                 f"{file} has two learners of the name {record.learner!r}: in {column_title(first)} and in "
@@ -144,21 +150,8 @@ def _check_one_learner_a_name(file: str, records: Iterable[ScoredRecord]) -> Non
             )
 
 
-def _definition(record: ScoredRecord) -> dict[str, Any]:
-    """Everything that defines the episodes of a record."""
-    names = ("env", "protocol", "seed", "episodes", "data", "final_positions")
-    suite = {"suite": record.suite.name, "definition": record.suite.definition} if record.suite else {}
-    return {name: getattr(record, name) for name in names} | record.env_kwargs | suite
-
-
 def _place_of_column(record: Record) -> int:
     """The place of the record's cell in its suite; columns without a suite keep their order."""
     if record.suite is None:
         return 0
     return [cell.name for cell in find_suite(record.suite.name).cells].index(record.suite.cell)
-
-
-def _place_in_column(record: Record) -> tuple[bool, float]:
-    if not isinstance(record, ScoredRecord):
-        return True, 0.0
-    return False, -record.final.mean if record.larger_is_better else record.final.mean

@@ -1,15 +1,15 @@
 """Pictures of records as PNG and SVG files: the same records give the same bytes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from gpicl_envs.datasets.files import replacing
-from gpicl_envs.evaluation.records import ScoredRecord
-from gpicl_envs.report.columns import Columns, learners, scored_columns
+from gpicl_envs.evaluation.records import Record
+from gpicl_envs.report.columns import Columns, learners, return_columns, scored_columns
 from gpicl_envs.report.costs import Cost
 from gpicl_envs.report.model import unit
 
@@ -17,6 +17,8 @@ PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e
 LONGEST = 44  # characters of a name
 DASHES = ("-", "--", ":", "-.")
 LEAST_PREDICTIONS = 20  # in a bin of confidence that is drawn
+
+Result = TypeVar("Result", bound=Record)
 
 
 def line_style(number: int) -> dict[str, str]:
@@ -104,10 +106,28 @@ def draw_costs(columns: Columns, paths: Sequence[Path], cost: Cost) -> None:
             axes.set(xlabel=cost.head, ylabel=f"final {unit(records[0]).name}")
 
 
+def draw_regrets(columns: Columns, paths: Sequence[Path]) -> None:
+    """Draw each player's regret in every episode of a problem with its interval, one panel a column."""
+    from matplotlib.ticker import MaxNLocator
+
+    style_of = styles(columns)
+    with _one_panel_a_column(return_columns(columns), paths) as shown:
+        for axes, records in shown:
+            for record in records:
+                style, (mean, low, high) = style_of[record.learner], record.episode_regret
+                episodes = np.arange(1, len(mean) + 1)
+                axes.plot(episodes, mean, **style, linewidth=1.3)
+                axes.fill_between(episodes, low, high, color=style["color"], alpha=0.15, linewidth=0)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.axhline(0, color="#bbbbbb", linewidth=1, zorder=0)
+            axes.set(xlabel="episode of the problem", xlim=(1, max(2, len(records[0].episode_regret.mean))))
+            axes.set_ylabel("regret of the episode, 95 % interval")
+
+
 @contextmanager
 def _one_panel_a_column(
-    columns: dict[str, list[ScoredRecord]], paths: Sequence[Path]
-) -> Iterator[list[tuple[Any, list[ScoredRecord]]]]:
+    columns: Mapping[str, Sequence[Result]], paths: Sequence[Path]
+) -> Iterator[list[tuple[Any, Sequence[Result]]]]:
     """Yield each column's panel and records, at most three panels in a row; then save the figure."""
     figure, grid = panels(max(1, len(columns)), across=2 if len(columns) in (2, 4) else 3, width=5.2)
     for axes, title in zip(grid, columns, strict=False):

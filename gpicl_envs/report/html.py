@@ -4,6 +4,7 @@ import html
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gpicl_envs.datasets.files import write_text
 from gpicl_envs.evaluation.protocol import PROTOCOLS
@@ -51,18 +52,23 @@ def write_report(
         draw(columns, [folder / f"{name}.png", folder / f"{name}.svg"])
     own_pictures = _costs(columns, folder)
     own_pictures |= {"Calibration": folder / "reliability.png", "Score against state size": folder / "state-size.png"}
-    text = TEMPLATES.get_template("page.html.jinja").render(
+    return write_page(
+        folder,
         title=title,
         leaderboard=leaderboard(columns),
         failures=failures(columns),
-        pictures=_embedded(pictures or {}),
+        pictures=embedded(pictures or {}),
         plots=_plots(columns),
         details=details(columns),
-        own_pictures=_embedded(own_pictures),
+        own_pictures=embedded(own_pictures),
         sources=sources(records),
     )
+
+
+def write_page(folder: Path, **values: Any) -> Path:
+    """Write `index.html` from the values of its template, and return its path."""
     page = folder / "index.html"
-    write_text(page, text)
+    write_text(page, TEMPLATES.get_template("page.html.jinja").render(**values))
     return page
 
 
@@ -76,7 +82,7 @@ def _costs(columns: Columns, folder: Path) -> dict[str, Path]:
     return drawn
 
 
-def _embedded(pictures: Mapping[str, Path]) -> dict[str, str]:
+def embedded(pictures: Mapping[str, Path]) -> dict[str, str]:
     """Heading → the picture in base64, so that the page stays one file."""
     return {heading: b64encode(path.read_bytes()).decode() for heading, path in pictures.items()}
 

@@ -1,7 +1,8 @@
-"""The leaderboard in Markdown and LaTeX."""
+"""Tables in Markdown and LaTeX."""
 
 import html
 import re
+from collections.abc import Iterable
 
 from gpicl_envs.report.columns import Columns
 from gpicl_envs.report.model import (
@@ -10,6 +11,7 @@ from gpicl_envs.report.model import (
     LEAD,
     ORACLE,
     PUBLISHED,
+    Table,
     TableCell,
     TableRow,
     distances,
@@ -24,13 +26,16 @@ LATEX_SPECIAL |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}
 
 def markdown_table(columns: Columns) -> str:
     """Return the table of final scores, in Markdown."""
-    table = leaderboard(columns)
+    apart = distances(columns)
+    return as_markdown(leaderboard(columns), failures(columns), [f"{DISTANCES}:", *apart] if apart else [])
+
+
+def as_markdown(table: Table, failed: Iterable[str] = (), notes: Iterable[str] = ()) -> str:
+    """Return a table in Markdown, followed by its caption, one line for each failure, and further notes."""
     lines = [list(map(_markdown, table.heads)), ["---", *["--:"] * (len(table.heads) - 1)]]
     lines += [list(map(_markdown_cell, row.cells)) for row in table.rows]
-    apart = distances(columns)
-    notes = [table.caption, table.source, *(f"Failed: {_markdown(line)}" for line in failures(columns))]
-    notes += [f"{DISTANCES}:", *map(_markdown, apart)] if apart else []
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n" + "\n\n".join(filter(None, notes)) + "\n"
+    below = [table.caption, table.source, *(f"Failed: {_markdown(line)}" for line in failed), *map(_markdown, notes)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n" + "\n\n".join(filter(None, below)) + "\n"
 
 
 def _markdown_cell(cell: TableCell) -> str:
@@ -46,7 +51,11 @@ def _markdown(text: str) -> str:
 
 def latex_table(columns: Columns) -> str:
     """Return the table of final scores in LaTeX, for the package booktabs, without the differences."""
-    table = leaderboard(columns, sizes=False)
+    return as_latex(leaderboard(columns, sizes=False))
+
+
+def as_latex(table: Table) -> str:
+    """Return a table in LaTeX, for the package booktabs, without the notes of its cells."""
     published = [_latex_row(row) for row in table.rows if row.kind == PUBLISHED]
     lines = [
         f"% {table.caption}",

@@ -34,6 +34,7 @@ class Bandit(ProblemDistribution):
     """
 
     name = "Bandit"
+    binary_rewards = True
     n_features, episode_length = 1, 1
 
     def __init__(

@@ -8,7 +8,7 @@ Letters: B problems in a batch, N steps, K episodes, H steps of an episode, D fe
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -63,8 +63,10 @@ class ProblemDistribution(Distribution):
         n_actions: A, at least 2.
         n_episodes: K.
         episode_length: H.
+        binary_rewards: whether every reward is 0 or 1, which bounds the intervals of an evaluation.
     """
 
+    binary_rewards: ClassVar[bool] = False
     n_features: int
     n_actions: int
     n_episodes: int

@@ -115,12 +115,32 @@ class ProblemVectorEnv(StreamVectorEnv):
     def _task_id(self) -> torch.Tensor:
         return self.problems.ids
 
+    @in_plain_mode
+    def begin(self, problems: Problems) -> Tensors:
+        """Begin the given B problems, instead of the next of the streams; for evaluation.
+
+        Returns:
+            Observations.
+
+        Raises:
+            ValueError: there is not one problem for each environment.
+        """
+        if len(problems) != self.num_envs:
+            raise ValueError(f"{len(problems)} problems for {self.num_envs} environments: give one for each.")
+        self._problems = problems
+        self._to_start(np.ones(self.num_envs, bool))
+        return self._observe()
+
     def _begin(self, mask: NDArray[np.bool_]) -> None:
         new = self.distribution.problems(*self._take_numbers(mask))
         if mask.all():
             self._problems = new
         else:
             self.problems.replace(np.flatnonzero(mask), new)
+        self._to_start(mask)
+
+    def _to_start(self, mask: NDArray[np.bool_]) -> None:
+        """Put the masked environments to the first step of their problems."""
         begins = self._on_device(mask)
         self._state = torch.where(begins, self.distribution.first_state(self.problems), self._state)
         self._action = self._action.masked_fill(begins[:, None], 0.0)

@@ -1,34 +1,33 @@
-"""Frozen benchmark definitions: on which episodes learners are evaluated.
+"""Frozen benchmark definitions: on which episodes learners, or players of in-context RL, are evaluated.
 
 A suite never changes: another size, seed or dataset is another suite, with another name. Every record has the hash of
 its cell's definition, and is refused if the hash does not match.
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from gpicl_envs.datasets.tables import TABLES
 from gpicl_envs.errors import check_choice
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.evaluation.protocol import UNSEEN_DATASET, UNSEEN_TASK
 from gpicl_envs.evaluation.records import Record, ScoredRecord
-from gpicl_envs.registration import find_environment
+from gpicl_envs.registration import find_environment, find_rl_environment
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One column of a suite: an environment, and the episodes of it that are predicted.
+class AnyCell(ABC):
+    """One column of a suite: an environment, and which of its episodes.
 
     Args:
         name: in the suite.
         env: environment id.
-        protocol: for an agent that was meta-trained on MNIST.
+        protocol: for an agent that was meta-trained on MNIST, or on the environment itself if it is one of RL.
         episodes: E.
-        length: N.
-        final_positions: how many of the last positions are scored.
         variant: further arguments of the environment, in order.
         seed: of the episodes.
     """
@@ -37,10 +36,31 @@ class Cell:
     env: str
     protocol: str
     episodes: int
+    variant: tuple[tuple[str, Any], ...] = field(default=(), kw_only=True)
+    seed: int = field(default=20_221_208, kw_only=True)
+
+    @property
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the cell's distribution, of the test split."""
+
+    @property
+    def definition(self) -> str:
+        """The sha256 of everything that defines the cell."""
+        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Cell(AnyCell):
+    """Episodes of supervised learning, which are predicted.
+
+    Args:
+        length: N.
+        final_positions: how many of the last positions are scored.
+    """
+
     length: int = 100
     final_positions: int = LAST
-    variant: tuple[tuple[str, Any], ...] = ()
-    seed: int = 20_221_208
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -55,14 +75,22 @@ class Cell:
         """
         return {"first_fit": self.length - 1} if self.final_positions == 1 else {}
 
+
+@dataclass(frozen=True)
+class ProblemCell(AnyCell):
+    """Problems of in-context RL, which are played; `episodes` is their number."""
+
     @property
-    def definition(self) -> str:
-        """The sha256 of everything that defines the cell."""
-        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the cell's distribution of problems, of the test split."""
+        return find_rl_environment(self.env).arguments | {"split": "test"} | dict(self.variant)
+
+
+C = TypeVar("C", bound=AnyCell)
 
 
 @dataclass(frozen=True)
-class Suite:
+class Suite(Generic[C]):
     """A named list of cells.
 
     Args:
@@ -73,14 +101,14 @@ class Suite:
 
     name: str
     description: str
-    cells: tuple[Cell, ...]
+    cells: tuple[C, ...]
 
-    def cell(self, name: str) -> Cell:
+    def cell(self, name: str) -> C:
         """Return a cell by name."""
         cells = {cell.name: cell for cell in self.cells}
         return cells[check_choice(f"cell of {self.name}", name, tuple(cells))]
 
-    def only(self, names: Iterable[str]) -> "Suite":
+    def only(self, names: Iterable[str]) -> "Suite[C]":
         """Return the suite with the cells of these names alone, as they are; with all of them without names."""
         chosen = {self.cell(name).name for name in names}
         return replace(self, cells=tuple(cell for cell in self.cells if not chosen or cell.name in chosen))
@@ -114,12 +142,17 @@ def _few_shot(name: str, shots: int) -> Cell:
     """5-way: `shots` examples of each of five classes, then the query that is scored, under 5 of the 10 labels."""
     protocol = UNSEEN_TASK if name == "MNIST" else UNSEEN_DATASET
     variant = ("active_classes", 5), ("shots", shots)
-    return Cell(f"{name}-5-way-{shots}-shot", f"GPICL-{name}-v0", protocol, 4096, 5 * shots + 1, 1, variant)
+    return Cell(f"{name}-5-way-{shots}-shot", f"GPICL-{name}-v0", protocol, 4096, 5 * shots + 1, 1, variant=variant)
 
 
 def _table(name: str) -> Cell:
     """A real table: 20 draws of 100 rows, and 16 queries of each."""
     return Cell(name, "GPICL-RealTable-v0", UNSEEN_DATASET, 320, 101, final_positions=1, variant=(("table", name),))
+
+
+def _problems(name: str, env: str, **variant: Any) -> ProblemCell:
+    """1,000 unseen problems, as in the tables of Duan et al. 2016."""
+    return ProblemCell(name, f"GPICL-{env}-v0", UNSEEN_TASK, 1000, variant=tuple(variant.items()))
 
 
 EVERY_DATASET = (
@@ -138,7 +171,7 @@ ROBUST = (
     _mnist("length-1000", episodes=128, length=1000),
 )
 
-SUITES = {
+SUITES: dict[str, Suite[Any]] = {
     suite.name: suite
     for suite in (
         Suite(
@@ -191,11 +224,21 @@ SUITES = {
             "13 small real tables: 100 rows, 16 queries, 20 times",
             tuple(map(_table, TABLES)),
         ),
+        Suite(
+            "gpicl-rl-v1",
+            "in-context RL: two bandits and the random MDPs of Duan et al. 2016, and the dark room",
+            (
+                _problems("bandit-5-arms-100-pulls", "Bandit", n_arms=5, length=100),
+                _problems("bandit-10-arms-500-pulls", "Bandit", n_arms=10, length=500),
+                _problems("mdp-10-episodes", "TabularMDP", n_states=10, n_actions=5, horizon=10, n_episodes=10),
+                _problems("dark-room-5-episodes", "DarkRoom", size=9, horizon=20, n_episodes=5),
+            ),
+        ),
     )
 }
 
 
-def find_suite(name: str) -> Suite:
+def find_suite(name: str) -> Suite[Any]:
     """Return a suite by name. Raises UnknownNameError, which lists the valid names."""
     return SUITES[check_choice("suite", name, tuple(SUITES))]
 

@@ -12,16 +12,16 @@ import torch
 
 from gpicl_envs.errors import MissingDataError, one_line
 from gpicl_envs.evaluation.evaluate import evaluate
-from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 from gpicl_envs.evaluation.leakage import altered_logits
 from gpicl_envs.evaluation.provenance import Provenance, provenance
 from gpicl_envs.evaluation.records import SCHEMA, FailedRecord, Record, ScoredRecord, SuiteClaim, distinct_names
 from gpicl_envs.jobs.job import Outcome, Runner
 from gpicl_envs.jobs.local import local_runner
-from gpicl_envs.jobs.run import Report, run_jobs
+from gpicl_envs.jobs.run import Report
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import LearnerSpec
-from gpicl_envs.suites.definitions import Cell, Suite, check_suite_record
+from gpicl_envs.suites.definitions import Cell, Suite
+from gpicl_envs.suites.planned import PlannedJob, kept_records, run_planned
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.oracle import Oracle
@@ -80,31 +80,16 @@ class AlteredJob:
 
 
 @dataclass(frozen=True)
-class CellJob:
-    """One learner on one cell; its value is the record.
+class CellJob(PlannedJob[Cell]):
+    """One learner on one cell.
 
     A process of its own, started by this job, predicts the altered episodes of the leakage guard first.
 
     Args:
-        spec: the learner; the record has it without secrets.
-        cell: of a suite.
-        planned: the record without its result.
-        refusal: why the learner may not be scored; None if it passed its check.
         batch_size: episodes at a time.
-        threads: torch's threads.
     """
 
-    spec: str
-    cell: Cell
-    planned: Record
-    refusal: str | None = None
     batch_size: int = 16
-    threads: int = 1
-
-    @property
-    def title(self) -> str:
-        """For progress and errors."""
-        return f"{self.planned.learner}, {self.cell.name}"
 
     def run(self) -> Outcome:
         """Evaluate the learner in this process, unless it is refused."""
@@ -120,19 +105,9 @@ class CellJob:
         return _use_learner(self.spec, self.cell, device, self.threads, partial(self._evaluate, altered.value))
 
     def _evaluate(self, altered: Any, learner: Any, tasks: EpisodeDistribution) -> ScoredRecord:
-        cell, planned = self.cell, self.planned
-        curve = evaluate(learner, tasks, altered=altered, protocol=cell.protocol, **_episodes(cell, self.batch_size))
-        labels = {name: getattr(planned, name) for name in ("learner", "spec", "fingerprint", "suite")}
-        return replace(curve.record(planned.provenance.command), **labels)
-
-    def matches(self, record: Record) -> bool:
-        """Whether a record is of the same cell, data, learner, code and weights."""
-        names = ("spec", "fingerprint", "suite", "data")
-        return all(getattr(record, name) == getattr(self.planned, name) for name in names)
-
-    def failed(self, error: str) -> FailedRecord:
-        """Return the record of a failure."""
-        return FailedRecord(**vars(self.planned), error=error)
+        options = _episodes(self.cell, self.batch_size)
+        curve = evaluate(learner, tasks, altered=altered, protocol=self.cell.protocol, **options)
+        return replace(curve.record(self.planned.provenance.command), **self.labels)
 
 
 def _episodes(cell: Cell, batch_size: int) -> dict[str, int]:
@@ -159,7 +134,7 @@ def _use_learner(
 
 
 def benchmark(
-    suite: Suite,
+    suite: Suite[Cell],
     specs: Sequence[str],
     path: str | os.PathLike[str],
     run: Runner,
@@ -196,24 +171,20 @@ def benchmark(
     for spec in specs:
         if spec != Oracle.name:
             LearnerSpec.parse(spec).require()
-    append_jsonl(path, [])  # if nothing can be written, this fails now
-    kept = read_jsonl(path, ScoredRecord | FailedRecord, SCHEMA)
-    for record in kept:
-        check_suite_record(record)
+    kept = kept_records(path, ScoredRecord | FailedRecord, SCHEMA)
     cells = _available_cells(suite, report)
     first = {_size(tasks): cell for cell, tasks in reversed(cells)}
     checks = [CheckJob(spec, cell, size, device, threads) for spec in specs for size, cell in first.items()]
     found = {(job.spec, job.size): outcome for job, outcome in run(checks)}
     jobs = [
-        CellJob(spec, cell, planned, refusal, batch_size, threads)
+        CellJob(spec, cell, planned, refusal, threads, batch_size)
         for spec, cell, planned, refusal in _plan(suite, specs, cells, found, provenance(device, command))
     ]
-    options: dict[str, Any] = {"is_complete": lambda job, record: not rerun, "unit": "cells", "report": report}
-    records = run_jobs(jobs, path, kept, run, describe=lambda record: f"{record.final.mean:.3f}", **options)
-    return [replace(record, learner=job.planned.learner) for job, record in zip(jobs, records, strict=True)]
+    shared: dict[str, Any] = {"describe": lambda record: f"{record.final.mean:.3f}", "rerun": rerun, "report": report}
+    return run_planned(jobs, path, kept, run, **shared)
 
 
-def _available_cells(suite: Suite, report: Report) -> list[Available]:
+def _available_cells(suite: Suite[Cell], report: Report) -> list[Available]:
     """The cells whose data this machine has; reports what to do about the others."""
     found = []
     for cell in suite.cells:
@@ -231,7 +202,7 @@ def _size(tasks: EpisodeDistribution) -> Size:
 
 
 def _plan(
-    suite: Suite, specs: Sequence[str], cells: Sequence[Available], checks: Checks, made: Provenance
+    suite: Suite[Cell], specs: Sequence[str], cells: Sequence[Available], checks: Checks, made: Provenance
 ) -> Iterator[tuple[str, Cell, Record, str | None]]:
     """Each learner on each cell: both, the record without its result, and why the learner is refused, if it is."""
     own = {spec: outcome.value[0] for (spec, _), outcome in checks.items() if outcome.error is None}

@@ -11,7 +11,7 @@ from small_data import small_classes
 
 import gpicl_envs
 from gpicl_envs import DatasetSpec
-from gpicl_envs.registration import FUNCTION_CLASSES, environments
+from gpicl_envs.registration import FUNCTION_CLASSES, environments, find_environment, find_rl_environment
 from gpicl_envs.tasks.regression import FUNCTIONS
 
 IDS = list(environments())
@@ -153,3 +153,14 @@ def test_seeds_of_numpy_are_those_of_python():
     first = single.reset(seed=3)[0]["x"]
     assert np.array_equal(single.reset(seed=np.int64(3))[0]["x"], first)
     assert np.array_equal(batch.reset(seed=np.int64(3))[0]["x"][0].numpy(), first)
+
+
+def test_ids_of_both_kinds_are_found_and_each_refuses_the_other_with_a_way_out():
+    assert find_rl_environment("GPICL-Bandit-v0").arguments == {"problem": "Bandit"}
+    assert find_environment("GPICL-MNIST-v0").arguments == {"dataset": "MNIST"}
+    with pytest.raises(ValueError, match="GPICL-MNIST-v0 reveals labels.*`gpicl evaluate`.*GPICL-Bandit-v0"):
+        find_rl_environment("GPICL-MNIST-v0")
+    with pytest.raises(ValueError, match="GPICL-Bandit-v0 has no labels.*`gpicl evaluate-rl`"):
+        find_environment("GPICL-Bandit-v0")
+    with pytest.raises(ValueError, match="Did you mean 'GPICL-Bandit-v0'"):
+        find_rl_environment("GPICL-Bandits-v0")

@@ -8,12 +8,17 @@ import torch
 from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors
 
 
+class CannotPlayError(ValueError):
+    """A player is made for other problems: for another kind, or for another number of features or actions."""
+
+
 class Player(ABC):
     """Plays B problems at once; all that it learns within a problem is in its state.
 
     Attributes:
         name: in tables and records.
         problems: the names of the kinds of problems that it can play; empty for all.
+        n_parameters: number of its meta-trained parameters.
 
     Example:
         >>> class Repeat(Player):
@@ -25,6 +30,7 @@ class Player(ABC):
 
     name: str
     problems: ClassVar[tuple[str, ...]] = ()
+    n_parameters: int = 0
 
     @abstractmethod
     def start(self, made: ProblemDistribution, batch_size: int, generator: torch.Generator) -> Any:
@@ -49,9 +55,9 @@ class Player(ABC):
         """
 
     def check_can_play(self, made: ProblemDistribution) -> None:
-        """Raise ValueError for a kind of problem that it cannot play."""
+        """Raise CannotPlayError for a kind of problem that it cannot play."""
         if self.problems and made.name not in self.problems:
-            raise ValueError(
+            raise CannotPlayError(
                 f"{self.name} plays {' and '.join(self.problems)}, not {made.name}: choose another player."
             )
 

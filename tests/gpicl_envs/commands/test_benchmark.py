@@ -6,7 +6,8 @@ from full_disk import full_disk
 
 from gpicl_envs.cli import main
 from gpicl_envs.evaluation.records import read_records
-from gpicl_envs.suites.definitions import Suite
+from gpicl_envs.evaluation.return_records import read_return_records
+from gpicl_envs.suites.definitions import SUITES, ProblemCell, Suite
 
 
 @pytest.fixture
@@ -78,3 +79,18 @@ def test_a_full_disk_costs_the_report_and_not_the_table(folder: Path, capsys):
     printed = capsys.readouterr()
     assert "| 1-nn-cosine |" in printed.out and "cannot be written: File too large" in printed.err
     assert (folder / "out" / "index.html").read_bytes() == page and not list(folder.rglob("*partial*"))
+
+
+def test_a_suite_of_in_context_rl_is_run_the_same_way(tmp_path: Path, monkeypatch, capsys):
+    cell = ProblemCell("arms", "GPICL-Bandit-v0", "unseen-task", 20, variant=(("n_arms", 3), ("length", 5)))
+    monkeypatch.setitem(SUITES, "small-rl", Suite("small-rl", "for tests", (cell,)))
+    monkeypatch.chdir(tmp_path)
+    command = "benchmark --suite small-rl --learners uniform --workers 1".split()
+    main(command)
+    printed = capsys.readouterr().out
+    assert "uniform, arms: return" in printed and "| player | arms, unseen-task |" in printed
+    (record,) = read_return_records(tmp_path / "runs" / "small-rl" / "records.jsonl")
+    assert record.suite.cell == "arms" and (tmp_path / "runs" / "small-rl" / "regret.png").exists()
+    main(command)
+    assert "1 of 1 cells are done already" in capsys.readouterr().out
+    check_error("benchmark --suite small-rl --learners knn", "No learner got a score: check: ValueError: 'knn'", capsys)

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_players import return_records
 from small_records import scored_record
 
 from gpicl_envs.evaluation.provenance import Provenance
@@ -15,6 +16,7 @@ from gpicl_envs.report.figures import (
     PALETTE,
     draw_costs,
     draw_curves,
+    draw_regrets,
     draw_reliability,
     draw_state_sizes,
     panels,
@@ -138,3 +140,15 @@ def test_panels_fill_rows(count: int, across: int, shape: tuple[int, int]):
     figure, grid = panels(count, across=across)
     assert len(grid) == len(figure.axes) == count
     assert grid[0].get_gridspec().get_geometry() == shape
+
+
+def test_regret_is_drawn_for_every_episode_of_a_problem(drawn: list[Any]):
+    records = return_records(problems=20, length=3)
+    draw_regrets(group(records), [])
+    (axes,) = drawn[0].axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    for record in records:
+        line = lines[record.learner]
+        assert line.get_xdata().tolist() == [1, 2, 3]
+        assert line.get_ydata().tolist() == pytest.approx(record.episode_regret.mean)
+    assert len(axes.collections) == 3 and all(float(tick).is_integer() for tick in axes.get_xticks())

@@ -68,3 +68,20 @@ def test_bad_input_is_refused_and_nothing_is_lost():
         gymnasium.make_vec("GPICL-Bandit-v0", problem="Bandits")
     with pytest.raises(TypeError, match="n_arm"):
         gymnasium.make_vec("GPICL-Bandit-v0", n_arm=3)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_given_problems_are_played_as_those_of_the_stream(env_id: str):
+    """Problem 0 of the streams 5, 6 and 7, given by hand, after something else was played."""
+    one, other = (gymnasium.make_vec(env_id, num_envs=3, autoreset_mode="Disabled") for _ in range(2))
+    first = one.reset(seed=5)[0]
+    other.reset(seed=1)
+    other.step(other.action_space.sample())
+    seen = other.unwrapped.begin(one.unwrapped.problems)
+    assert all(torch.equal(seen[name], value) for name, value in first.items())
+    for _ in range(one.unwrapped.length):
+        action = one.action_space.sample()
+        (seen, reward, *_), (again, same, *_) = one.step(action), other.step(action)
+        assert torch.equal(reward, same) and all(torch.equal(again[name], value) for name, value in seen.items())
+    with pytest.raises(ValueError, match="2 problems for 3 environments"):
+        other.unwrapped.begin(one.unwrapped.distribution.sample(2))

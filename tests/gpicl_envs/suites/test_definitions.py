@@ -6,7 +6,7 @@ from small_records import failed_record, scored_record
 
 from gpicl_envs.datasets import DATASETS
 from gpicl_envs.evaluation.records import SuiteClaim
-from gpicl_envs.registration import environments
+from gpicl_envs.registration import environments, rl_environments
 from gpicl_envs.suites.definitions import EVERY_DATASET, SUITES, Suite, check_suite_record, find_suite
 from gpicl_envs.tasks import make_tasks
 
@@ -20,6 +20,7 @@ FROZEN = {
     "gpicl-regression": "acb0e6e06ee39267",
     "gpicl-fewshot-v1": "59a2f3add8d0ef57",
     "gpicl-tables-v1": "e39590ac70d2195d",
+    "gpicl-rl-v1": "fe125b097263c485",
 }
 
 
@@ -33,7 +34,7 @@ def test_every_cell_names_an_environment_and_its_name_is_unique():
     for suite in SUITES.values():
         names = [cell.name for cell in suite.cells]
         assert len(set(names)) == len(names)
-        assert {cell.env for cell in suite.cells} <= environments().keys()
+        assert {cell.env for cell in suite.cells} <= environments().keys() | rl_environments().keys()
 
 
 def test_v1_has_every_dataset_of_ten_classes():

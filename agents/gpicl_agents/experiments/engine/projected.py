@@ -7,7 +7,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from gpicl_envs.rl.tabular_mdp import TabularMDP
 from numpy.typing import NDArray
 
 from gpicl_agents.evaluations import Summary
@@ -17,6 +16,7 @@ from gpicl_agents.training.roll_out import RollOut, roll_out
 from gpicl_envs.errors import check_choice
 from gpicl_envs.evaluation.intervals import mean_interval
 from gpicl_envs.evaluation.records import Band, Estimate
+from gpicl_envs.rl.tabular_mdp import TabularMDP
 from gpicl_envs.wrappers import VectorRandomProjection, VectorTrials
 from gpicl_envs.wrappers.vector import TorchToNumpy
 

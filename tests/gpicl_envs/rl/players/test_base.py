@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gpicl_envs.rl.bandit import Bandit
-from gpicl_envs.rl.players.base import KnowingPlayer, UniformPlayer
+from gpicl_envs.rl.players.base import CannotPlayError, KnowingPlayer, UniformPlayer
 
 
 def test_uniform_play_earns_half_of_all_pulls():
@@ -24,7 +24,7 @@ def test_a_player_of_one_kind_refuses_another():
     class OfMazes(UniformPlayer):
         name, problems = "of-mazes", ("DarkRoom",)
 
-    with pytest.raises(ValueError, match="of-mazes plays DarkRoom, not Bandit"):
+    with pytest.raises(CannotPlayError, match="of-mazes plays DarkRoom, not Bandit"):
         OfMazes().check_can_play(Bandit())
     UniformPlayer().check_can_play(Bandit())
 
