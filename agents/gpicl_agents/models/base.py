@@ -204,8 +204,8 @@ class SequenceAgent(Learner, nn.Module):
         value = self.read_value(self.norm(hidden))[..., 0]
         return self._read(hidden), value.unflatten(0, (len(x), -1)).mean(1), after
 
-    def as_player(self, greedy: bool = False) -> SequencePlayer:
-        """Return the player of in-context RL problems whose policy this is."""
+    def as_player(self, made: Any = None, greedy: bool = False) -> SequencePlayer:
+        """Return the player of in-context RL problems, of any distribution `made`, whose policy this is."""
         return SequencePlayer(self, greedy)
 
     def _advance_hidden(

@@ -113,6 +113,23 @@ PRESETS: dict[str, Preset[TrainConfig]] = {
 }
 
 
+def _ppo(steps: int, learning_rate: float = 3e-3, entropy: float = 0.01) -> RewardConfig:
+    """The training of policies with a critic."""
+    return RewardConfig(
+        steps=steps,
+        learning_rate=learning_rate,
+        warmup_steps=20,
+        epochs=4,
+        minibatches=4,
+        discount=0.99,
+        entropy=entropy,
+        clip_norm=0.5,
+        evaluate_every=20,
+        evaluate_problems=1000,
+        checkpoint_every=50,
+    )
+
+
 REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
     "rewards": Preset(
         "the Transformer on supervised problems, from the rewards of its predictions alone",
@@ -125,18 +142,23 @@ REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
         learner_kwargs=dict(width=64),
         batch_size=256,
         env="GPICL-Bandit-v0",
-        config=RewardConfig(
-            steps=600,
-            learning_rate=3e-3,
-            warmup_steps=20,
-            epochs=4,
-            minibatches=4,
-            discount=0.99,
-            clip_norm=0.5,
-            evaluate_every=20,
-            evaluate_problems=1000,
-            checkpoint_every=50,
-        ),
+        config=_ppo(steps=600),
+    ),
+    "mdp": Preset(
+        "a GRU with a critic for random MDPs: explores and exploits after five minutes on two CPU cores",
+        learner="gru",
+        learner_kwargs=dict(width=128),
+        batch_size=256,
+        env="GPICL-TabularMDP-v0",
+        config=_ppo(steps=400, learning_rate=2e-3),
+    ),
+    "dark-room": Preset(
+        "a GRU with a critic that searches a room for its goal, and returns to it",
+        learner="gru",
+        learner_kwargs=dict(width=128),
+        batch_size=256,
+        env="GPICL-DarkRoom-v0",
+        config=_ppo(steps=400, learning_rate=3e-3, entropy=0.05),
     ),
 }
 
