@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gpicl_envs.commands.arguments import show
-from gpicl_envs.registration import environments
+from gpicl_envs.registration import environments, rl_environments
 
 
 def envs() -> None:
@@ -13,7 +13,7 @@ def envs() -> None:
     Example: `gpicl envs`.
     """
     table = Table("id", "what is learned", box=None)
-    for environment in environments().values():
+    for environment in (environments() | rl_environments()).values():
         table.add_row(environment.id, environment.description)
     Console().print(table)
-    show("Arguments of gymnasium.make(id, ...): see help(gpicl_envs.InContextVectorEnv).")
+    show("Arguments of gymnasium.make(id, ...): help(gpicl_envs.InContextVectorEnv), or the class of an RL problem.")

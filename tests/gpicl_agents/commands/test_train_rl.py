@@ -56,7 +56,8 @@ def test_help_shows_the_settings_of_the_dataclass(monkeypatch: pytest.MonkeyPatc
         main(["train-rl", "rewards", "--help"])
     output = capsys.readouterr().out
     for name, value in vars(RewardConfig()).items():
-        assert f"--{name.replace('_', '-')}" in output and f"(default: {value})" in output
+        shown = "" if value == () else value
+        assert f"--{name.replace('_', '-')}" in output and f"(default: {shown})" in output
 
 
 @pytest.mark.parametrize(
