@@ -39,7 +39,7 @@ class DarkRoom(ProblemDistribution):
     """
 
     name = "DarkRoom"
-    n_actions = 5
+    n_actions, binary_rewards = 5, True
 
     def __init__(
         self,

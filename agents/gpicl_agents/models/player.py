@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from gpicl_envs.rl.players.base import Player
+from gpicl_envs.rl.players.base import CannotPlayError, Player
 from gpicl_envs.rl.problems import ProblemDistribution, Tensors
 
 EXTRA_FEATURES = 2  # the previous reward, and whether an episode begins
@@ -34,13 +34,14 @@ class SequencePlayer(Player):
     """
 
     def __init__(self, agent: Any, greedy: bool = False) -> None:
-        self.agent, self.greedy, self.name = agent, greedy, agent.name
+        self.agent, self.greedy, self.name = agent.eval(), greedy, agent.name
+        self.n_parameters = agent.n_parameters
 
     def check_can_play(self, made: ProblemDistribution) -> None:
-        """Raise ValueError for problems of other sizes than the agent's."""
+        """Raise CannotPlayError for problems of other sizes than the agent's."""
         given = self.agent.n_features, self.agent.n_classes
         if given != (needed := (made.n_features + EXTRA_FEATURES, made.n_actions)):
-            raise ValueError(
+            raise CannotPlayError(
                 f"{self.name} has n_features={given[0]} and n_classes={given[1]}, but {made.name} takes D + 2 = "
                 f"{needed[0]} and A = {needed[1]}: play it on the problems that it was trained on."
             )
