@@ -22,8 +22,9 @@ from gpicl_agents.inspection import ablated, previous_mass, same_class_mass, uni
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.training.checkpoint import load_learner
 from gpicl_agents.training.config import RewardConfig, TrainConfig
+from gpicl_agents.training.objective import Objective
 from gpicl_agents.training.reinforce import train_from_reward
-from gpicl_agents.training.supervised import Objective, train
+from gpicl_agents.training.supervised import train
 from gpicl_envs import check_learner, evaluate, make_learner
 from gpicl_envs.learners.registry import LearnerSpec, find_class, learner_targets
 from gpicl_envs.registration import environments

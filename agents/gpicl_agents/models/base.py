@@ -93,8 +93,6 @@ class SequenceAgent(Learner, nn.Module):
             if self.value_head:
                 self.read_value = nn.Linear(self.width, 1)
 
-    # -- What a subclass overrides ------------------------------------------------------------------------------------
-
     def check_arguments(self) -> None:
         """Check the arguments, and compute those whose default depends on others."""
         check_choice("tokens", self.tokens, self.token_forms)
@@ -133,8 +131,6 @@ class SequenceAgent(Learner, nn.Module):
     def memory_size(self, n_examples: int) -> int:
         """Return how many numbers the memory of one sequence holds after `n_examples`; by default it does not grow."""
         return count_numbers(self.start_memory(1))
-
-    # -- The Learner protocol -----------------------------------------------------------------------------------------
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""

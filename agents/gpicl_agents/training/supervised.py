@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import TrainConfig
 from gpicl_agents.training.distributed import Processes
 from gpicl_agents.training.evaluation import Protocols, curve_metrics, find_protocols, learning_curves, reaches
 from gpicl_agents.training.interruption import INTERRUPTED, interruptible
+from gpicl_agents.training.objective import Objective
 from gpicl_agents.training.plateau import Plateau, first_and_last
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
@@ -89,35 +89,6 @@ def train(
     finally:
         trainer.learner.eval()
     return progress
-
-
-class Objective(nn.Module):
-    """The loss of a learner on a batch, as one module, so that it can be compiled and distributed over processes.
-
-    `variance` is that of the targets, for regression alone.
-    """
-
-    def __init__(self, learner: Learner, precision: str, variance: float | None = None) -> None:
-        super().__init__()
-        self.learner, self.precision, self.variance = learner, precision, variance
-
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the loss and the score of each prediction.
-
-        Args:
-            x: (B, N, D) inputs.
-            y: (B, N) labels or values.
-
-        Returns:
-            The mean cross-entropy in nats, and (B, N) whether each prediction was right. For values, the mean squared
-            error in units of the targets' variance, and (B, N) how much smaller each is than that of predicting 0.
-        """
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            logits = self.learner.predict(x, y.clone())  # whatever it does to its labels, the loss is of the true ones
-        if self.variance is not None:
-            errors = (logits[..., 0].float() - y).square()
-            return errors.mean() / self.variance, (y.square() - errors.detach()) / self.variance
-        return cross_entropy(logits.flatten(0, 1).float(), y.flatten()), logits.argmax(2) == y
 
 
 class _Trainer:
