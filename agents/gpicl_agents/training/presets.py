@@ -113,21 +113,13 @@ PRESETS: dict[str, Preset[TrainConfig]] = {
 }
 
 
-def _ppo(steps: int, learning_rate: float = 3e-3, entropy: float = 0.01) -> RewardConfig:
+_TRANSFORMER = dict(width=64, n_layers=2, n_heads=4, mlp_width=128)
+
+
+def _ppo(**settings: Any) -> RewardConfig:
     """The training of policies with a critic."""
-    return RewardConfig(
-        steps=steps,
-        learning_rate=learning_rate,
-        warmup_steps=20,
-        epochs=4,
-        minibatches=4,
-        discount=0.99,
-        entropy=entropy,
-        clip_norm=0.5,
-        evaluate_every=20,
-        evaluate_problems=1000,
-        checkpoint_every=50,
-    )
+    same = dict(warmup_steps=20, minibatches=4, evaluate_every=20, evaluate_problems=1000, checkpoint_every=50)
+    return RewardConfig(**same | settings)
 
 
 REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
@@ -137,28 +129,26 @@ REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
         config=RewardConfig(),
     ),
     "bandit": Preset(
-        "a GRU with a critic: level with Thompson sampling after two minutes on two CPU cores",
+        "a GRU with a critic: above Thompson sampling after ten minutes of one CPU core",
         learner="gru",
         learner_kwargs=dict(width=64),
         batch_size=256,
         env="GPICL-Bandit-v0",
-        config=_ppo(steps=600),
+        config=_ppo(steps=600, learning_rate=3e-3, epochs=4, discount=0.99, gae_lambda=0.95, clip_norm=0.5),
     ),
     "mdp": Preset(
-        "a GRU with a critic for random MDPs: explores and exploits after five minutes on two CPU cores",
-        learner="gru",
-        learner_kwargs=dict(width=128),
-        batch_size=256,
+        "a Transformer with a critic for random MDPs: above posterior sampling after ten minutes of one CPU core",
+        learner_kwargs=_TRANSFORMER,
+        batch_size=192,
         env="GPICL-TabularMDP-v0",
-        config=_ppo(steps=400, learning_rate=2e-3),
+        config=_ppo(steps=330, learning_rate=4e-3, epochs=3, discount=0.9, gae_lambda=0.8),
     ),
     "dark-room": Preset(
-        "a GRU with a critic that searches a room for its goal, and returns to it",
-        learner="gru",
-        learner_kwargs=dict(width=128),
-        batch_size=256,
+        "a Transformer with a critic that searches a room for its goal, and returns to it",
+        learner_kwargs=_TRANSFORMER,
+        batch_size=192,
         env="GPICL-DarkRoom-v0",
-        config=_ppo(steps=400, learning_rate=3e-3, entropy=0.05),
+        config=_ppo(steps=330, learning_rate=4e-3, epochs=3, discount=0.95, gae_lambda=0.9, entropy=0.02),
     ),
 }
 
