@@ -22,7 +22,7 @@ from gpicl_envs.report.figures import PALETTE, panels
 ENVIRONMENTS = {"CartPole": "CartPole-v1", "MDPs": "GPICL-TabularMDP-v0"}
 PROJECTIONS: dict[str, tuple[int | None, ...]] = {"small": (1, 16, 256, None), "paper": (1, 4, 16, 64, 256, 1024, None)}
 SEEDS = {"small": 1, "paper": 3}
-SECONDS = {"small": 240.0, "paper": 3600.0}
+SECONDS = {"small": 150.0, "paper": 3600.0}
 PPO: dict[str, Any] = {
     **{"steps": 100_000, "learning_rate": 2e-3, "warmup_steps": 10, "epochs": 4, "minibatches": 4},
     **{"discount": 0.97, "gae_lambda": 0.9, "clip_norm": 0.5, "evaluate_every": 0, "checkpoint_every": 20},
