@@ -25,6 +25,7 @@ AGENTS = (
         "estimators",
         "evaluations",
         "diagnosis",
+        "policy_diagnosis",
     ),
     *("experiments", "quickstart", "commands"),
 )

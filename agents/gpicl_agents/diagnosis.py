@@ -31,6 +31,7 @@ from gpicl_agents.evaluations import (
 )
 from gpicl_agents.pretrained import FOLDER
 from gpicl_agents.sharing.hub import pull
+from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.problem import recorded_kwargs
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import evaluate_all
@@ -170,10 +171,14 @@ def meta_training_kwargs(learner: str, **changes: Any) -> dict[str, Any]:
     Raises:
         ValueError: together they make no tasks; the message names the checkpoint's file.
     """
+    folder = checkpoint_folder(learner)
+    return {"dataset": "MNIST"} | changes if folder is None else recorded_kwargs(folder, **changes)
+
+
+def checkpoint_folder(learner: str) -> Folder | None:
+    """Return the folder of a learner's checkpoint, pulled if it is on a hub; None if it has none."""
     spec = LearnerSpec.parse(learner)
     if spec.scheme == "hf":
-        return recorded_kwargs(pull(spec.target), **changes)
+        return pull(spec.target)
     folder = str(FOLDER / spec.target) if spec.scheme == "pretrained" else spec.target
-    if spec.scheme not in ("pretrained", CHECKPOINT) or not os.path.isdir(folder):
-        return {"dataset": "MNIST"} | changes
-    return recorded_kwargs(folder, **changes)
+    return folder if spec.scheme in ("pretrained", CHECKPOINT) and os.path.isdir(folder) else None

@@ -17,23 +17,35 @@ def diagnose(
 ) -> None:
     """Find out whether an agent memorised instances, memorised tasks, or learned to learn.
 
+    For in-context RL: does it adapt within a problem, on the tasks of its meta-training and on unseen ones? What counts
+    is the return of its last episode against the first.
+
     It is evaluated on the tasks of its meta-training, on new examples of them, on new tasks and on unseen datasets.
     What counts is how much more accuracy it gains within an episode than a learner that only counts labels. Checkpoints
     and pretrained learners record what they were meta-trained on; for any other learner, give --env and --env-kwargs.
 
-    Examples: `gpicl diagnose runs/mine`; `gpicl diagnose my_agent:MyAgent --env-kwargs n_tasks=64`.
+    Examples: `gpicl diagnose runs/mine`; `gpicl diagnose my_agent:MyAgent --env-kwargs n_tasks=64`; `gpicl diagnose
+    thompson-sampling --env GPICL-Bandit-v0`.
 
     Args:
-        learner: run or checkpoint folder, module:Class@folder, pretrained:NAME, module:Class or registered name.
+        learner: run or checkpoint folder, module:Class@folder, pretrained:NAME, module:Class or registered name; with
+            an environment of in-context RL, whatever `gpicl evaluate-rl` takes.
         env: environment id of the meta-training; by default what a checkpoint records, otherwise GPICL-MNIST-v0.
         env_kwargs: its arguments, such as n_tasks=64; they override what a checkpoint records.
-        episodes: episodes of each evaluation.
+        episodes: episodes of each evaluation; in in-context RL, problems.
         device: cpu or cuda.
     """
     from gpicl_agents.diagnosis import diagnose_learner, meta_training_kwargs
+    from gpicl_agents.policy_diagnosis import diagnose_player, problems_of
+    from gpicl_envs.rl.players.find import find_player
 
     check_integer("episodes", episodes, 2)
     changes = parse_assignments(env_kwargs)
+    made = problems_of(learner, env, changes, device)
+    if made is not None:
+        policy = diagnose_player(find_player(learner, made).player, made, problems=episodes)
+        show("\n  ".join([f"{policy.player}: {policy.phase}", *policy.reasons]))
+        return
     known = meta_training_kwargs(learner, **changes) if env is None else find_environment(env).arguments | changes
     found = diagnose_learner(learner, known, episodes=episodes, device=device)
     for name, reason in found.missing.items():

@@ -5,6 +5,9 @@ from typing import Any
 
 from gpicl_agents.training.checkpoint import CONFIG, Folder, find_checkpoint, read_config
 from gpicl_envs.errors import MissingDataError
+from gpicl_envs.registration import rl_environments
+from gpicl_envs.rl.kinds import PROBLEMS, make_problems
+from gpicl_envs.rl.problems import ProblemDistribution
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.classification import TaskDistribution
 from gpicl_envs.tasks.regression import FunctionDistribution
@@ -34,3 +37,34 @@ def recorded_kwargs(folder: Folder, **changes: Any) -> dict[str, Any]:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{checkpoint / CONFIG}, training.problem: {error}") from error
     return kwargs
+
+
+def recorded_problems(folder: Folder, *, device: str = "cpu", **changes: Any) -> ProblemDistribution | None:
+    """Return the in-context RL problems that a checkpoint was meta-trained on; None if it was trained on others.
+
+    Args:
+        folder: a checkpoint or run folder.
+        device: where the problems are made.
+        **changes: arguments that replace those of the checkpoint.
+
+    Raises:
+        ValueError: its environment is of another package, or its arguments make no problems; the message names the
+            checkpoint's file.
+    """
+    checkpoint = find_checkpoint(folder)
+    record = read_config(checkpoint)["training"].get("problem", {})
+    if "env" not in record:
+        return None
+    where, known = f"{checkpoint / CONFIG}, training.problem", rl_environments()
+    if record["env"] not in known:
+        raise ValueError(
+            f"{where}: it was trained on {record['env']!r}, whose problems cannot be made again: give one of "
+            f"{', '.join(known)} (--env)."
+        )
+    kind = known[record["env"]].arguments["problem"]
+    names = inspect.signature(PROBLEMS[kind]).parameters.keys() - {"device"}
+    try:
+        given = {name: value for name, value in record.items() if name in names}
+        return make_problems(kind, device=device, **given | changes)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{where}: {error}") from error

@@ -17,6 +17,7 @@ from gymnasium.spaces import Box, Discrete
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from gpicl_baselines.adapters.sb3_player import Sb3Player
 from gpicl_envs.datasets.cache import sha256_of
 from gpicl_envs.datasets.files import writing
 from gpicl_envs.errors import check_choice, check_integer, check_number
@@ -53,7 +54,8 @@ class PolicyLearner(Learner, torch.nn.Module):
     """A policy over the flat observation (x, one-hot label of the previous example), whose actions are labels.
 
     Its logits are those of the policy's action distribution. PPO's policy has no memory; RecurrentPPO's has an LSTM.
-    The number of parameters includes the critic.
+    The number of parameters includes the critic. One of in-context RL problems has D + 2 features (the previous reward
+    and the start of an episode are inputs) and A classes, the actions; `as_player` plays it.
 
     Args:
         algorithm: `"PPO"` or `"RecurrentPPO"`.
@@ -70,6 +72,10 @@ class PolicyLearner(Learner, torch.nn.Module):
     def name(self) -> str:
         """Such as `sb3-PPO`."""
         return f"sb3-{self.algorithm}"
+
+    def as_player(self, made: Any = None, greedy: bool = False) -> Sb3Player:
+        """Return the player of in-context RL problems, of any distribution `made`, whose policy this is."""
+        return Sb3Player(self.policy, self.name, greedy)
 
     def start(self, batch_size: int) -> Any:
         """The LSTM's state, (layers, B, H) twice, and whether an episode starts; None without an LSTM."""
@@ -111,7 +117,7 @@ def train_policy(
 
     Args:
         algorithm: `"PPO"` or `"RecurrentPPO"`.
-        env_id: a classification environment; its actions are labels.
+        env_id: a classification environment, whose actions are labels, or one of in-context RL.
         folder: new or empty.
         seconds: time to train.
         num_envs: number of parallel environments.
@@ -136,7 +142,7 @@ def train_policy(
         raise ValueError(f"{env_id} with {env_kwargs} has no labels as actions: give a classification environment.")
     n_classes = int(venv.action_space.n)
     n_features = int(venv.observation_space.shape[0]) - n_classes  # type: ignore[index]
-    length = int(env_kwargs.get("length", 100))
+    length = int(venv.env.unwrapped.length)  # type: ignore[attr-defined]
     batch = max(2, num_envs * length // 4)
     model = made(policy, venv, n_steps=length, batch_size=batch, seed=seed, device=device)
     end = time.perf_counter() + seconds
@@ -158,6 +164,12 @@ def load_policy(folder: str | Path) -> PolicyLearner:
         ValueError: the folder holds none, or its files are damaged.
     """
     folder = Path(folder)
+    if folder.suffix == ".zip":
+        raise ValueError(
+            f"{folder}: zip files of stable-baselines3 hold pickles, which run code when they are loaded. Train by "
+            "`gpicl train-sb3`; or, if you trust the file, load it in Python, and give Sb3Player(model.policy) of "
+            "gpicl_baselines.adapters.sb3_player to evaluate_players."
+        )
     if not (folder / CONFIG).is_file() or not (folder / MODEL).is_file():
         raise ValueError(f"{folder} holds no policy ({MODEL} and {CONFIG}): `gpicl train-sb3 --out` makes one.")
     try:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.learners.registry import parse_assignments
-from gpicl_envs.registration import find_environment
+from gpicl_envs.registration import find_environment, rl_environments
 
 
 def train_sb3(
@@ -21,12 +21,13 @@ def train_sb3(
 ) -> None:
     """Train PPO or RecurrentPPO with stable-baselines3, and keep its policy as a learner. Needs the extra `rl`.
 
-    Example: `gpicl train-sb3 --algorithm RecurrentPPO --seconds 60 --out runs/rppo`, then `gpicl evaluate --learners
-    sb3:runs/rppo knn`.
+    Examples: `gpicl train-sb3 --algorithm RecurrentPPO --seconds 60 --out runs/rppo`, then `gpicl evaluate --learners
+    sb3:runs/rppo knn`; `gpicl train-sb3 --env GPICL-Bandit-v0 --out runs/rppo`, then `gpicl evaluate-rl --players
+    sb3:runs/rppo thompson-sampling`.
 
     Args:
         algorithm: PPO (no memory) or RecurrentPPO (an LSTM), with their authors' defaults over whole episodes.
-        env: environment id.
+        env: environment id, of classification or in-context RL.
         env_kwargs: arguments of the environment, such as n_classes=5 length=50.
         seconds: of training.
         num_envs: number of parallel environments.
@@ -39,7 +40,7 @@ def train_sb3(
     folder = out or Path("runs") / f"sb3-{algorithm}"
     learner = train_policy(
         algorithm,
-        find_environment(env).id,
+        env if env in rl_environments() else find_environment(env).id,
         folder,
         seconds=seconds,
         num_envs=num_envs,
@@ -48,4 +49,8 @@ def train_sb3(
         **parse_assignments(env_kwargs),
     )
     show(f"{learner.name} was trained for {seconds:g} s and saved in {folder}.")
-    show(f"Evaluate: {shlex.join(['gpicl', 'evaluate', '--learners', f'sb3:{folder}', 'knn'])}")
+    words = ["gpicl", "evaluate", "--learners", f"sb3:{folder}", "knn"]
+    if env in rl_environments():
+        shown = ["--env-kwargs", *env_kwargs] if env_kwargs else []
+        words = ["gpicl", "evaluate-rl", "--env", env, *shown, "--players", f"sb3:{folder}", "uniform"]
+    show(f"Evaluate: {shlex.join(words)}")

@@ -39,6 +39,9 @@ def test_a_dataset_that_does_not_allow_such_tasks_is_left_out_with_its_reason(ca
         (["centroid", "--env", "GPICL-LinearRegression-v0"], "only classifies"),
         (["knn", "--episodes", "1"], "episodes=1 is not allowed"),
         (["knn", "--env-kwargs", "n_task=3"], "n_task"),
+        (["psrl", "--env", "GPICL-Bandit-v0"], "psrl does not play Bandit"),
+        (["uniform", "--env", "GPICL-Bandit-v0", "--env-kwargs", "length=1"], "give at least 2"),
+        (["uniform", "--env", "GPICL-Bandit-v0", "--env-kwargs", "arms=1"], "arms"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, capsys):
@@ -70,3 +73,17 @@ def test_one_function_is_memorised(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "meta-trained on 1 task of LinearRegression: instance memorisation" in printed
     assert "remembers the tasks, not only their examples" in printed
+
+
+def test_an_agent_of_in_context_rl_is_diagnosed_by_its_gain_within_a_problem(tmp_path, capsys):
+    problem = "--env GPICL-Bandit-v0 --env-kwargs length=20 n_tasks=2"
+    small = "--learner gru,width=4 --batch-size 4 --steps 2 --epochs 1 --minibatches 1 --evaluate-every 0"
+    main(f"train-rl bandit {problem} {small} --out {tmp_path / 'run'}".split())
+    capsys.readouterr()
+    main(["diagnose", str(tmp_path / "run"), "--episodes", "30"])
+    printed = capsys.readouterr().out
+    assert "gru, meta-trained on 2 tasks of Bandit: " in printed and "adapt" in printed
+    assert "mean reward of the first 2 steps → of the last:" in printed
+    assert "seen-task: 0." in printed and "unseen-task: 0." in printed
+    main(f"diagnose thompson-sampling {problem} --episodes 200".split())
+    assert "meta-trained on 2 tasks of Bandit: adapts on unseen tasks" in capsys.readouterr().out

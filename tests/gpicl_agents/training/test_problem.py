@@ -4,7 +4,7 @@ import pytest
 
 from gpicl_agents.models.lstm import LSTM
 from gpicl_agents.training.checkpoint import save_checkpoint
-from gpicl_agents.training.problem import recorded_kwargs
+from gpicl_agents.training.problem import recorded_kwargs, recorded_problems
 
 
 def test_what_a_checkpoint_records_makes_its_tasks(tmp_path: Path):
@@ -14,3 +14,16 @@ def test_what_a_checkpoint_records_makes_its_tasks(tmp_path: Path):
     assert recorded_kwargs(tmp_path, length=9, n_tasks=2) == {"dataset": "Digits", "length": 9, "n_tasks": 2}
     with pytest.raises(ValueError, match=r"config\.json, training\.problem: .*length=-1"):
         recorded_kwargs(tmp_path, length=-1)
+
+
+def test_what_a_checkpoint_records_makes_its_rl_problems(tmp_path: Path):
+    def record(**problem: object) -> Path:
+        return save_checkpoint(tmp_path, LSTM(6, 3, width=8, input_rank=4), {"step": 1}, {"problem": problem})
+
+    made = recorded_problems(record(env="GPICL-Bandit-v0", n_arms=3, length=7, batch_size=4, seed=1), n_tasks=2)
+    assert made.arguments == {"n_arms": 3, "length": 7, "n_tasks": 2, "split": "train", "task_seed": 0}
+    with pytest.raises(ValueError, match=r"config\.json, training\.problem: .*n_arms=0"):
+        recorded_problems(record(env="GPICL-Bandit-v0", n_arms=0))
+    with pytest.raises(ValueError, match=r"trained on 'Trials\(Maze\)', whose problems cannot be made again"):
+        recorded_problems(record(env="Trials(Maze)", n_features=3, n_actions=2))
+    assert recorded_problems(record(dataset="Digits")) is None

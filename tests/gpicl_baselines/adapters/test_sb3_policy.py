@@ -15,6 +15,10 @@ from gpicl_envs.datasets.cache import sha256_of
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import make_learner
+from gpicl_envs.rl.bandit import Bandit
+from gpicl_envs.rl.evaluate import evaluate_players
+from gpicl_envs.rl.players.base import CannotPlayError
+from gpicl_envs.rl.players.find import find_player
 from gpicl_envs.tasks.classification import TaskDistribution
 
 SMALL = {"n_features": 12, "n_classes": 3, "length": 10}
@@ -133,3 +137,21 @@ def test_every_damaged_config_is_read_or_refused_by_file(policy: Path, tmp_path:
             assert load_policy(folder).n_features == 12
         except ValueError as error:
             assert str(folder) in str(error) and len(str(error)) < 2000, str(error)
+
+
+def test_a_policy_of_an_rl_problem_is_saved_and_scored_as_a_player(tmp_path):
+    made = Bandit(n_arms=3, length=6, split="test")
+    folder = tmp_path / "bandit"
+    trained = train_policy("RecurrentPPO", "GPICL-Bandit-v0", folder, seconds=0.2, num_envs=2, n_arms=3, length=6)
+    assert (trained.n_features, trained.n_classes) == (3, 3)
+    player = find_player(f"sb3:{folder}", made).player
+    curves = evaluate_players([player, trained.as_player(made)], made, problems=20)
+    assert (curves[0].rewards == curves[1].rewards).all() and curves[0].player == "sb3-RecurrentPPO"
+    with pytest.raises(CannotPlayError, match="trained on"):
+        find_player(f"sb3:{folder}", Bandit(n_arms=4))
+
+
+def test_a_zip_file_which_holds_pickles_is_refused_with_the_way_to_play_it(tmp_path):
+    (tmp_path / "model.zip").touch()
+    with pytest.raises(ValueError, match="hold pickles, which run code .* give Sb3Player"):
+        make_learner(f"sb3:{tmp_path / 'model.zip'}")

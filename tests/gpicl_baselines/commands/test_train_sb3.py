@@ -44,3 +44,14 @@ def test_the_command_hands_its_options_to_the_training(monkeypatch: pytest.Monke
 )
 def test_bad_input_ends_with_one_clear_line(options: str, message: str, capsys):
     check_error(f"train-sb3 {options}", message, capsys)
+
+
+def test_a_policy_of_an_rl_problem_is_evaluated_by_the_command_that_is_shown(tmp_path, capsys):
+    line = f"train-sb3 --env GPICL-Bandit-v0 --env-kwargs n_arms=3 length=6 --seconds 0.2 --num-envs 2 --out {tmp_path}"
+    main(f"{line}/p".split())
+    shown = " ".join(capsys.readouterr().out.split()).partition("Evaluate: gpicl ")[2].split()
+    assert shown[:5] == ["evaluate-rl", "--env", "GPICL-Bandit-v0", "--env-kwargs", "n_arms=3"]
+    played = ["--players", f"sb3:{tmp_path}/p", "uniform"]
+    main([*shown[:6], *played, "--problems", "20", "--out", str(tmp_path / "scores")])
+    printed = capsys.readouterr().out
+    assert "sb3-RecurrentPPO" in printed and "uniform" in printed

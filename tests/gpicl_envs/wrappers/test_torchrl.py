@@ -106,8 +106,15 @@ def test_made_and_wrapped_environments_are_taken():
     check_env_specs(env)
     shown = rollout(env, 5)
     assert torch.equal(shown["next", "observation"][..., :10], shown["action"].float())  # keys are sorted: action first
-    with pytest.raises(ValueError, match="called action and reward, names that TorchRL uses itself: put Flatten"):
-        TorchRLVecEnv(batch)
+
+
+def test_the_previous_action_and_reward_have_names_that_torchrl_does_not_use():
+    env = TorchRLVecEnv(PreviousActionAndReward(make_vec(num_envs=B, **SMALL, autoreset_mode="Disabled")))
+    check_env_specs(env)
+    shown = rollout(env, LENGTH)
+    assert torch.equal(shown["previous_action"][:, 1:], shown["action"][:, :-1].float())
+    assert torch.equal(shown["previous_reward"][:, 1:], shown["next", "reward"][:, :-1])
+    assert not shown["previous_action"][:, 0].any() and not shown["previous_reward"][:, 0].any()
 
 
 @pytest.mark.parametrize("categorical", [False, True])

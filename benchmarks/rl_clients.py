@@ -1,0 +1,126 @@
+"""Learning to explore bandits: our preset against stable-baselines3's RecurrentPPO, trained for equal time.
+
+    python benchmarks/rl_clients.py --seconds 120
+
+Both are trained on GPICL-Bandit-v0 and scored by `evaluate_players` on the same unseen problems, beside Thompson
+sampling and uniform play, all drawing their actions. RecurrentPPO (sb3-contrib) reads the Dict through `Sb3VecEnv`, a
+roll-out is a whole problem in each environment and a minibatch a quarter of it: once with its authors' other defaults
+in 16 environments, and once with the settings of our preset, as far as it has them. Seconds are those of training;
+players that need none have 0.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sb3_contrib import RecurrentPPO
+
+from gpicl_agents.training.presets import REWARD_PRESETS
+from gpicl_agents.training.reinforce import train_from_reward
+from gpicl_agents.training.run_setup import set_up
+from gpicl_baselines.adapters.sb3_player import Sb3Player
+from gpicl_envs.evaluation.intervals import Interval, mean_interval
+from gpicl_envs.evaluation.return_curve import ReturnCurve
+from gpicl_envs.rl.evaluate import evaluate_players
+from gpicl_envs.rl.players.base import Player
+from gpicl_envs.rl.players.registry import make_player
+from gpicl_envs.wrappers.sb3 import Sb3VecEnv
+from machine import write_result
+
+ENV, PRESET, REFERENCE = "GPICL-Bandit-v0", REWARD_PRESETS["bandit"], "thompson-sampling"
+DEFAULT_ENVS = 16  # in which RecurrentPPO plays with its defaults
+PROBLEMS, SEED = 1000, 31_000_000
+
+
+def main() -> None:
+    """Train the policies, and score all players on the same problems."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=120.0, help="of training, for each policy")
+    parser.add_argument("--problems", type=int, default=PROBLEMS)
+    args = parser.parse_args()
+    agent, venv = set_up(PRESET.spec, batch_size=PRESET.batch_size, env=ENV)
+    made = venv.unwrapped.distribution.unseen()
+    config = PRESET.config
+    ours: dict[str, Any] = {
+        "learning_rate": config.learning_rate,
+        "n_epochs": config.epochs,
+        "gamma": config.discount,
+        "ent_coef": config.entropy,
+        "max_grad_norm": config.clip_norm,
+        "policy_kwargs": {"lstm_hidden_size": PRESET.learner_kwargs["width"]},
+    }
+    trained = [
+        train_preset(agent, venv, args.seconds),
+        train_recurrent_ppo("sb3 RecurrentPPO", args.seconds, DEFAULT_ENVS, {}),
+        train_recurrent_ppo("sb3 RecurrentPPO, our settings", args.seconds, PRESET.batch_size, ours),
+    ]
+    players = [make_player(name, made) for name in (REFERENCE, "uniform")]
+    known = [(player, {"seconds": 0.0, "steps": 0}) for player in players]
+    rows = score([*known, *trained], made, args.problems)
+    result = {"environment": ENV, "seconds": args.seconds, "problems": args.problems, "reference": REFERENCE}
+    write_result(Path(__file__), result | {"best": best(made, args.problems), "players": rows})
+    for name, row in rows.items():
+        print(name, row)
+
+
+def train_preset(agent: Any, venv: Any, seconds: float) -> tuple[Player, dict[str, Any]]:
+    """Train our preset, whose schedule ends with the time; return its player and the size of the training."""
+    config = replace(PRESET.config, steps=10**6, max_seconds=seconds, evaluate_every=0, checkpoint_every=0)
+    started = time.perf_counter()
+    steps = train_from_reward(agent, venv, config).step
+    used = time.perf_counter() - started
+    return agent.as_player(), {"seconds": round(used, 1), "steps": steps * venv.num_envs * venv.unwrapped.length}
+
+
+def train_recurrent_ppo(
+    name: str, seconds: float, num_envs: int, settings: dict[str, Any]
+) -> tuple[Player, dict[str, Any]]:
+    """Train RecurrentPPO for the same time; return its player and the size of the training."""
+    venv = Sb3VecEnv(ENV, num_envs=num_envs)
+    length = venv.env.unwrapped.length  # type: ignore[attr-defined]
+    sizes: dict[str, Any] = {"n_steps": length, "batch_size": num_envs * length // 4}
+    model = RecurrentPPO("MultiInputLstmPolicy", venv, seed=0, **sizes, **settings)
+    started = time.perf_counter()
+    model.learn(10**9, callback=lambda *_: time.perf_counter() - started < seconds)
+    used = time.perf_counter() - started
+    return Sb3Player(model.policy, name), {"seconds": round(used, 1), "steps": model.num_timesteps}
+
+
+def score(players: list[tuple[Player, dict[str, Any]]], made: Any, problems: int) -> dict[str, dict[str, Any]]:
+    """Each player's return, its difference from the reference on the same problems, and the size of its training."""
+    curves = evaluate_players([player for player, _ in players], made, problems=problems, seed=SEED)
+    totals = {curve.player: curve.returns.sum(1) for curve in curves}
+    rows = {}
+    for curve, (player, training) in zip(curves, players, strict=True):
+        beyond = mean_interval(totals[curve.player] - totals[REFERENCE])
+        rows[curve.player] = {
+            "return": rounded(curve.total_return),
+            "beyond the reference": rounded(beyond),
+            "first and last tenth": tenths(curve),
+            "parameters": player.n_parameters,
+            "training": training,
+        }
+    return rows
+
+
+def tenths(curve: ReturnCurve) -> list[float]:
+    """The mean reward in the first and in the last tenth of the steps."""
+    size = curve.rewards.shape[1] // 10
+    return [round(float(part.mean()), 3) for part in (curve.rewards[:, :size], curve.rewards[:, -size:])]
+
+
+def best(made: Any, problems: int) -> float:
+    """The mean return of the best arm, known from the start."""
+    return round(float(np.mean(made.best_return(made.sample(problems, SEED)).numpy())) * made.n_episodes, 2)
+
+
+def rounded(interval: Interval) -> list[float]:
+    """[mean, low, high]."""
+    return [round(float(value), 2) for value in interval]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Players with known answers: one that adapts, one that does not, and one that knows only the seen tasks."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from small_players import GreedyArm, KnowsTheArm
+
+from gpicl_agents.models.gru import GRU
+from gpicl_agents.policy_diagnosis import NOT, ON_SEEN_ONLY, ON_UNSEEN, diagnose_player, problems_of, rise
+from gpicl_agents.training.config import RewardConfig
+from gpicl_agents.training.reinforce import train_from_reward
+from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
+from gpicl_envs.rl.bandit import Bandit
+from gpicl_envs.rl.dark_room import DarkRoom
+from gpicl_envs.rl.evaluate import evaluate_players
+from gpicl_envs.rl.players.base import Player, UniformPlayer
+from gpicl_envs.rl.players.dark_room import SystematicSearch
+
+SEEN = Bandit(length=40, n_tasks=1)
+
+
+class KnowsTheSeenArms(Player):
+    """Pulls the worst arm of task 0, and after the first tenth of the problem its best, whatever it earns."""
+
+    name = "by heart"
+
+    def start(self, made, batch_size, generator):
+        p = SEEN.sample(1).hidden["p"][0]
+        return 0, p
+
+    def act(self, state, observation):
+        n, p = state
+        arm = p.argmin() if n < SEEN.length // 10 else p.argmax()
+        return arm.repeat(len(observation["x"])), (n + 1, p)
+
+
+@pytest.mark.parametrize(
+    ("player", "phase"),
+    [(GreedyArm(), ON_UNSEEN), (UniformPlayer(), NOT), (KnowsTheArm(), NOT), (KnowsTheSeenArms(), ON_SEEN_ONLY)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_players_of_bandits_are_told_apart(player: Player, phase: str):
+    found = diagnose_player(player, SEEN, problems=300)
+    assert found.phase == phase
+    assert found.player == f"{player.name}, meta-trained on 1 task of Bandit"
+    assert found.reasons[0] == "mean reward of the first 4 steps → of the last:" and len(found.reasons) == 3
+
+
+def test_a_gain_that_is_known_lies_in_its_interval():
+    """The player that knows task 0 gains the difference of its best and its worst arm there, and nothing elsewhere."""
+    p = SEEN.sample(1).hidden["p"]
+    found = diagnose_player(KnowsTheSeenArms(), SEEN, problems=400)
+    for protocol, known in ((SEEN_TASK, float(p.max() - p.min())), (UNSEEN_TASK, 0.0)):
+        assert found.gains[protocol].low < known < found.gains[protocol].high
+
+
+def test_episodes_of_several_steps_are_compared_as_a_whole():
+    """A systematic search finds the goal of every room at last, and returns to it."""
+    made = DarkRoom(size=3, horizon=6, n_episodes=4)
+    found = diagnose_player(SystematicSearch(), made, problems=100)
+    assert found.phase == ON_UNSEEN and found.reasons[0] == "return of the first episode → of the last:"
+    assert found.gains.keys() == {UNSEEN_TASK} and "unlimited tasks of DarkRoom" in found.player
+    (curve,) = evaluate_players([SystematicSearch()], made.unseen(), problems=100)
+    first, last, gain = rise(curve)
+    assert first == pytest.approx(curve.returns[:, 0].mean()) and last == pytest.approx(curve.returns[:, -1].mean())
+    assert float(gain.mean) == pytest.approx(last - first) and gain.low < last - first < gain.high
+
+
+def test_a_bandits_parts_are_tenths_of_its_steps():
+    (curve,) = evaluate_players([GreedyArm()], Bandit(length=30, split="test"), problems=50)
+    first, last, gain = rise(curve)
+    assert first == pytest.approx(curve.rewards[:, :3].mean()) and last == pytest.approx(curve.rewards[:, -3:].mean())
+    assert float(gain.mean) == pytest.approx(last - first)
+    assert np.isfinite([gain.low, gain.high]).all() and -1 <= gain.low < gain.high <= 1
+
+
+@pytest.mark.parametrize("made", [Bandit(length=1), DarkRoom(n_episodes=1)])
+def test_one_episode_alone_shows_no_rise(made):
+    with pytest.raises(ValueError, match="give at least 2"):
+        diagnose_player(UniformPlayer(), made)
+
+
+def test_the_problems_of_meta_training_come_from_the_checkpoint_or_are_given(tmp_path):
+    venv = gymnasium.make_vec("GPICL-Bandit-v0", num_envs=2, n_arms=3, length=4, n_tasks=2)
+    torch.manual_seed(0)
+    train_from_reward(GRU(3, 3, width=4), venv, RewardConfig(steps=1, evaluate_every=0), folder=tmp_path / "run")
+    run = str(tmp_path / "run")
+    recorded = Bandit(n_arms=3, length=4, n_tasks=2)
+    assert problems_of(run, None, {}).arguments == recorded.arguments
+    assert problems_of(run, None, {"n_tasks": None}).n_tasks is None
+    assert problems_of("uniform", "GPICL-Bandit-v0", {"length": 7}).length == 7
+    assert problems_of("knn", None, {}) is None and problems_of(run, "GPICL-MNIST-v0", {}) is None
+    with pytest.raises(ValueError, match="config.json, training.problem: .*n_arms=1 is not allowed"):
+        problems_of(run, None, {"n_arms": 1})
