@@ -49,6 +49,8 @@ def cartpoles(num_envs: int) -> VectorTrials:
 
 def anymdp() -> gymnasium.Env[Any, Any]:
     """One environment of xenoverse."""
+    import xenoverse.anymdp  # noqa: F401  registers the id
+
     env: Any = gymnasium.make("anymdp-v0")
     env.unwrapped.set_task(anymdp_task())
     return env

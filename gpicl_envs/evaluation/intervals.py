@@ -1,7 +1,7 @@
 """95 % intervals of means over episodes, of accuracies and of real values, in closed form.
 
 The episodes of one task are not independent, so the spread is that of the tasks; each episode of a one-off task counts
-as a task. `benchmarks/coverage.py` measures how often the intervals hold the truth.
+as a task. `benchmarks/interval_coverage.py` measures how often the intervals hold the truth.
 """
 
 from typing import NamedTuple

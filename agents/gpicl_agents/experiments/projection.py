@@ -63,7 +63,7 @@ def _trial(axes: dict[str, Any], seconds: float | None) -> PolicyTrial:
 
 def draw(records: Records, folder: Path) -> list[str]:
     """For each environment that is played: the last episode, and the gain, by number of projections."""
-    figure, axes = panels(4)
+    figure, axes = panels(4, across=2)
     for row, (played, _) in enumerate(ENVIRONMENTS.items()):
         level, gain = axes[2 * row], axes[2 * row + 1]
         for number, trained_on in enumerate(ENVIRONMENTS):
@@ -86,7 +86,6 @@ def draw(records: Records, folder: Path) -> list[str]:
         one.set_xlabel("projections in meta-training")
     for number, trained_on in enumerate(ENVIRONMENTS):
         axes[0].plot([], [], "o", color=PALETTE[number], label=f"trained on {trained_on}")
-    axes[0].legend(fontsize=8)
     return [save_figure(figure, folder, "projection")]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpicl_agents.evaluations import SEED
-from gpicl_agents.experiments.engine.projected import projected, summarize_policy
+from gpicl_agents.experiments.engine.projected import HORIZON, projected, summarize_policy
 from gpicl_agents.experiments.engine.trial import Training, Trial, TrialRecord
 from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.reinforce import train_from_reward
@@ -29,7 +29,9 @@ def run_policy_trial(job: Any) -> TrialRecord:
     policy = LearnerSpec.parse(trial.learner, **trial.learner_kwargs).make_for(
         policy_sizes(venv), **POLICY | {"seed": seed}
     )
-    record = job.record(learner=policy.name, n_parameters=policy.n_parameters)
+    with evaluating(policy):
+        state_size = policy.state_size(HORIZON)
+    record = job.record(learner=policy.name, n_parameters=policy.n_parameters, state_size=state_size)
     if trial.train_kwargs is not None:
         config = RewardConfig(**trial.train_kwargs)
         progress = train_from_reward(policy, venv, config, folder=job.folder, resume=True)

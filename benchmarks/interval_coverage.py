@@ -1,11 +1,11 @@
 """How often 95 % intervals hold the true mean, in made-up episodes of which it is known.
 
-    python benchmarks/coverage.py
+    python benchmarks/interval_coverage.py
 
 For accuracies of one and of ten positions, few tasks with many episodes each, paired differences and squared errors:
 coverage in % of the intervals of `gpicl_envs.evaluation.intervals`, and of the percentile bootstrap of the same
 episodes. One position is exact, over all outcomes; everything else is counted in 4,000 sets of episodes, ± 0.7 points.
-Takes half a minute. Writes results/coverage.json.
+Takes half a minute. Writes results/interval_coverage.json.
 """
 
 from collections.abc import Callable
