@@ -183,7 +183,7 @@ class _RewardTrainer:
         config, rows = self.config, len(played.rewards)
         batch = make_batch(played, self.learner.value_head, config, self.discount)
         left = 1.0 - config.fraction_done(progress.step, progress.seconds)
-        entropy_weight = torch.tensor(config.entropy * left, device=played.x.device)
+        entropy_weight = played.x.new_full((), config.entropy * left)
         for _ in range(config.epochs):
             order = torch.randperm(rows) if config.minibatches > 1 else torch.arange(rows)
             for part in order.to(played.x.device).chunk(config.minibatches):

@@ -207,8 +207,8 @@ def test_an_unknown_name_lists_the_others_and_leaves_no_folder(tmp_path: Path):
 
 
 def test_other_packages_add_trackers(tmp_path: Path, monkeypatch):
-    theirs = (EntryPoint("notes", f"{__name__}:Shared", "gpicl.trackers"),)
-    monkeypatch.setattr("gpicl_envs.learners.registry.entry_points", lambda group: theirs)
+    theirs = (("their-package", EntryPoint("notes", f"{__name__}:Shared", "gpicl.trackers")),)
+    monkeypatch.setattr("gpicl_envs.learners.plugins.installed", lambda group: theirs)
     monkeypatch.setattr(EntryPoint, "load", lambda self: lambda: shared)
     shared = Notebook()
     train(small_learner(), small_env(), replace(QUICK, trackers=("notes", "notes")), folder=tmp_path)

@@ -80,7 +80,9 @@ def test_a_changed_player_plays_again(suite, tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "r.jsonl"
     first = benchmark_players(suite, ["own_players:Last"], path, inline)
     module = tmp_path / "own_players.py"
-    module.write_text(module.read_text().replace("last + 1", "last + 2"))
+    module.write_text(
+        module.read_text().replace("last + 1", "(last + 2)")
+    )  # of another size, which bytecode is known by
     monkeypatch.delitem(sys.modules, "own_players")
     second = benchmark_players(suite, ["own_players:Last"], path, inline)
     assert len(read_return_records(path)) == 4 and first[0].returns != second[0].returns
