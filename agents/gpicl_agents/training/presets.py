@@ -137,14 +137,14 @@ REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
         config=_ppo(steps=600, learning_rate=3e-3, epochs=4, discount=0.99, gae_lambda=0.95, clip_norm=0.5),
     ),
     "mdp": Preset(
-        "a Transformer with a critic for random MDPs: above posterior sampling after ten minutes of one CPU core",
+        "a Transformer with a critic for random MDPs: above posterior sampling after eight minutes of one CPU core",
         learner_kwargs=_TRANSFORMER,
         batch_size=192,
         env="GPICL-TabularMDP-v0",
         config=_ppo(steps=330, learning_rate=4e-3, epochs=3, discount=0.9, gae_lambda=0.8),
     ),
     "dark-room": Preset(
-        "a Transformer with a critic that searches a room for its goal, and returns to it",
+        "a Transformer with a critic that searches a room for its goal, and returns to it: eight minutes of one CPU core",
         learner_kwargs=_TRANSFORMER,
         batch_size=192,
         env="GPICL-DarkRoom-v0",
