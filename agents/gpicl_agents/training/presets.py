@@ -144,7 +144,7 @@ REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
         config=_ppo(steps=330, learning_rate=4e-3, epochs=3, discount=0.9, gae_lambda=0.8),
     ),
     "dark-room": Preset(
-        "a Transformer with a critic that searches a room for its goal, and returns to it: eight minutes of one CPU core",
+        "a Transformer with a critic that searches a room for its goal, and returns to it: eight minutes of a CPU core",
         learner_kwargs=_TRANSFORMER,
         batch_size=192,
         env="GPICL-DarkRoom-v0",
