@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.dataset import SPLITS
-from gpicl_envs.errors import check_choice, check_integer
-from gpicl_envs.sampling.distribution import MAX_TASKS, Distribution, check_device
-from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.errors import check_integer
+from gpicl_envs.sampling.distribution import Distribution, successive
+from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.torch_modes import in_plain_mode
 
 Tensors = dict[str, torch.Tensor]
@@ -72,13 +71,6 @@ class ProblemDistribution(Distribution):
     n_episodes: int
     episode_length: int
 
-    def _set_common(self, n_tasks: int | None, split: str, task_seed: int, device: str | torch.device) -> None:
-        """Check and keep the arguments that every distribution has."""
-        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
-        self.split = check_choice("split", split, SPLITS)
-        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
-        self.device = check_device(device)
-
     @property
     def length(self) -> int:
         """N, the steps of a problem."""
@@ -86,10 +78,7 @@ class ProblemDistribution(Distribution):
 
     def sample(self, batch_size: int, seed: int = 0, first: int = 0) -> Problems:
         """Return problems number `first` … `first + batch_size − 1` of the stream `seed`."""
-        check_integer("batch_size", batch_size, 1)
-        check_integer("seed", seed, 0, WORD - 1)
-        numbers = np.arange(first, first + batch_size, dtype=np.uint64)
-        return self.problems(np.full(batch_size, seed, np.uint64), numbers)
+        return self.problems(*successive(batch_size, seed, first))
 
     @in_plain_mode
     def problems(

@@ -14,11 +14,19 @@ import torch
 from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import SPLITS
-from gpicl_envs.sampling.philox import Streams
+from gpicl_envs.errors import check_choice, check_integer
+from gpicl_envs.sampling.philox import WORD, Streams, UInt64Array
 from gpicl_envs.sampling.substreams import EPISODE, FIXED_TASK, ONE_OFF_TASK, TASK_ID
 
 ONE_OFF = -1
 MAX_TASKS = 1 << 31
+
+
+def successive(batch_size: int, seed: int, first: int) -> tuple[UInt64Array, UInt64Array]:
+    """Return (B,) seeds and numbers: episodes number `first` … `first + batch_size − 1` of the stream `seed`."""
+    check_integer("batch_size", batch_size, 1)
+    check_integer("seed", seed, 0, WORD - 1)
+    return np.full(batch_size, seed, np.uint64), np.arange(first, first + batch_size, dtype=np.uint64)
 
 
 def check_device(device: str | torch.device) -> torch.device:
@@ -74,6 +82,13 @@ class Distribution(ABC):
     def unseen(self) -> Self:
         """Return the same with one-off tasks of the test split: what meta-training never shows."""
         return type(self)(**self._constructor_arguments() | {"n_tasks": None, "split": "test"})
+
+    def _set_common(self, n_tasks: int | None, split: str, task_seed: int, device: str | torch.device) -> None:
+        """Check and keep the arguments that most distributions have."""
+        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
+        self.split = check_choice("split", split, SPLITS)
+        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
+        self.device = check_device(device)
 
     def _purpose(self, kind: int) -> int:
         """The purpose of a kind of stream, another in each split: nothing drawn in training returns in testing."""

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from gpicl_envs.errors import check_choice, check_integer
-from gpicl_envs.sampling.distribution import Distribution
-from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.sampling.distribution import Distribution, successive
+from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.torch_modes import in_plain_mode
 from gpicl_envs.tasks.episodes import Episodes, Tasks
 
@@ -107,10 +107,7 @@ class EpisodeDistribution(Distribution):
 
     def sample(self, batch_size: int, seed: int = 0, first: int = 0) -> Episodes:
         """Return episodes number `first` … `first + batch_size − 1` of the stream `seed`."""
-        check_integer("batch_size", batch_size, 1)
-        check_integer("seed", seed, 0, WORD - 1)
-        numbers = np.arange(first, first + batch_size, dtype=np.uint64)
-        return self.episodes(np.full(batch_size, seed, np.uint64), numbers)
+        return self.episodes(*successive(batch_size, seed, first))
 
     @in_plain_mode
     def episodes(

@@ -12,10 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import check_choice, check_integer, check_number
-from gpicl_envs.sampling.distribution import MAX_TASKS, check_device
-from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.shift import FLAT, check_orthants, check_spectrum, move_to_orthants, rotate, spectrum_scales
 from gpicl_envs.sampling.substreams import EXAMPLES, FUNCTION, FUNCTION_CHOICES, NOISE, SEGMENT_SUBSTREAMS
 from gpicl_envs.tasks.base import LENGTH, RETURN, EpisodeDistribution, Task, check_drift, check_drift_every
@@ -147,15 +145,12 @@ class FunctionDistribution(EpisodeDistribution):
         self.function = FUNCTIONS[self.name]
         self.length = check_integer("length", length, 1)
         self.n_features = check_integer("n_features", n_features, self.function.least_features)
-        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
-        self.split = check_choice("split", split, SPLITS)
+        self._set_common(n_tasks, split, task_seed, device)
         self.noise = check_number("noise", noise, 0)
         self.x_spectrum, self.x_scale = check_spectrum(x_spectrum, x_scale, self.n_features)
         self.orthants = check_orthants(orthants, self.x_spectrum, self.length)
         self.drift_every = check_drift_every(drift_every, self.length)
         self.drift = check_drift(drift, ("task", RETURN), self.drift_every, self.length)
-        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
-        self.device = check_device(device)
 
     @property
     def target_variance(self) -> float:

@@ -11,11 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.sampling.columns import LARGEST, mixed, normal_scores, transformed
-from gpicl_envs.sampling.distribution import MAX_TASKS, check_device
-from gpicl_envs.sampling.philox import WORD, Streams
+from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.pool import check_counts
 from gpicl_envs.sampling.substreams import TABLE
 from gpicl_envs.sampling.teachers import KINDS, Draws, class_scores, standardised
@@ -98,10 +96,7 @@ class TableDistribution(EpisodeDistribution):
             raise ValueError(f"active_classes={active_classes!r} is for labels, but n_classes=1 gives values: omit it.")
         two_or_more = min(2, self.n_classes), self.n_classes
         self.active_classes, self._counts = check_counts(active_classes, self.n_classes, "n_classes", two_or_more)
-        self.n_tasks = None if n_tasks is None else check_integer("n_tasks", n_tasks, 1, MAX_TASKS)
-        self.split = check_choice("split", split, SPLITS)
-        self.task_seed = check_integer("task_seed", task_seed, 0, WORD - 1)
-        self.device = check_device(device)
+        self._set_common(n_tasks, split, task_seed, device)
         self.most_columns = min(MOST_COLUMNS, self.n_features)
 
     def hidden(self, episodes: Episodes, position: NDArray[np.int64]) -> Task:
