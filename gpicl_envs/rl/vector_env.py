@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box, Dict, Discrete, Space
+from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from torch.nn.functional import one_hot
@@ -18,6 +18,7 @@ from gpicl_envs.rl.kinds import PROBLEMS, make_problems
 from gpicl_envs.rl.problems import Problems, Tensors
 from gpicl_envs.sampling.torch_modes import in_plain_mode
 from gpicl_envs.tasks.base import Task
+from gpicl_envs.wrappers.problem_format import problem_space
 
 
 class ProblemVectorEnv(StreamVectorEnv):
@@ -76,13 +77,7 @@ class ProblemVectorEnv(StreamVectorEnv):
         self.env_id = self.distribution.env_id
         d, a = self.distribution.n_features, self.distribution.n_actions
         self.actions = DiscreteActions(a)
-        spaces: dict[str, Space[Any]] = {
-            "x": Box(-np.inf, np.inf, (d,), np.float32),
-            "action": Box(0.0, 1.0, (a,), np.float32),
-            "reward": Box(-np.inf, np.inf, (1,), np.float32),
-            "start": Box(0.0, 1.0, (1,), np.float32),
-        }
-        self._set_spaces(Dict(spaces), Discrete(a))
+        self._set_spaces(problem_space(d, a, Discrete(a)), Discrete(a))
         self._problems: Problems | None = None
         self._state = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
         self._action = torch.zeros(num_envs, a, dtype=torch.float32, device=self.device)
@@ -153,7 +148,7 @@ class ProblemVectorEnv(StreamVectorEnv):
         n = self._on_device(np.minimum(self._position, self.length - 1))
         state, reward = self.distribution.transition(self.problems, self._state, action, n)
         self._position[active] += 1
-        begins = (self._position % self.distribution.episode_length == 0) & (self._position < self.length)
+        begins = self._starts()
         if begins.any():
             state = torch.where(self._on_device(begins), self.distribution.first_state(self.problems), state)
         self._reward = torch.where(is_active, reward, 0.0)
@@ -161,11 +156,14 @@ class ProblemVectorEnv(StreamVectorEnv):
         self._action = torch.where(is_active[:, None], one_hot(action, self.distribution.n_actions).float(), 0.0)
         return self._reward.clone(), {}
 
+    def _starts(self) -> NDArray[np.bool_]:
+        """(B,) the environments that are at the first step of an episode."""
+        return (self._position % self.distribution.episode_length == 0) & (self._position < self.length)
+
     def _observe(self) -> Tensors:
-        starts = (self._position % self.distribution.episode_length == 0) & (self._position < self.length)
         return {
             "x": self.distribution.observe(self._state),
             "action": self._action.clone(),
             "reward": self._reward[:, None].clone(),
-            "start": self._on_device(starts).float()[:, None],
+            "start": self._on_device(self._starts()).float()[:, None],
         }

@@ -10,8 +10,8 @@ from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.player import EXTRA_FEATURES
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.rl.vector_env import ProblemVectorEnv
+from gpicl_envs.wrappers.problem_format import KEYS
 
-KEYS = ("x", "action", "reward", "start")
 POLICY = {"normalize_inputs": False, "value_head": True, "input_rank": 0}  # arguments of a policy with a critic
 
 
