@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from gpicl_envs.rl.players.base import CannotPlayError, Player
+from gpicl_envs.rl.players.base import CannotPlayError, Player, draw_action
 from gpicl_envs.rl.problems import ProblemDistribution, Tensors
 
 EXTRA_FEATURES = 2  # the previous reward, and whether an episode begins
@@ -56,6 +56,4 @@ class SequencePlayer(Player):
         memory, generator = state
         x, feedback = read_observation(observation)
         logits, memory = self.agent.forward_step(memory, x, feedback)
-        if self.greedy:
-            return logits.argmax(1), (memory, generator)
-        return torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0], (memory, generator)
+        return draw_action(logits, self.greedy, generator), (memory, generator)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from gymnasium.spaces import Dict
 
-from gpicl_envs.rl.players.base import CannotPlayError, Player
+from gpicl_envs.rl.players.base import CannotPlayError, Player, draw_action
 from gpicl_envs.rl.problems import ProblemDistribution, Tensors
 
 
@@ -68,7 +68,4 @@ class Sb3Player(Player):
             policy = self.policy.get_distribution(shown)
         else:
             policy, memory = self.policy.get_distribution(shown, memory, torch.zeros_like(observation["start"][:, 0]))
-        logits = policy.distribution.logits
-        if self.greedy:
-            return logits.argmax(1), (memory, generator)
-        return torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0], (memory, generator)
+        return draw_action(policy.distribution.logits, self.greedy, generator), (memory, generator)

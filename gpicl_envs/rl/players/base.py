@@ -74,6 +74,11 @@ class KnowingPlayer(Player):
         """Return the state of B players that know the problems."""
 
 
+def draw_action(logits: torch.Tensor, greedy: bool, generator: torch.Generator) -> torch.Tensor:
+    """(B, A) logits of a policy → (B,) actions drawn from it, or the most likely ones."""
+    return logits.argmax(1) if greedy else torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+
+
 class UniformPlayer(Player):
     """Draws every action uniformly: what an agent without any learning earns."""
 
