@@ -104,6 +104,22 @@ def _floats(values: NDArray[Any]) -> NDArray[Any]:
     return values if values.dtype == np.uint8 else values.astype(np.float32)
 
 
+def check_complete(what: str, name: str, missing: NDArray[np.bool_], remedy: str) -> None:
+    """Raise ValueError if a column lacks values.
+
+    Args:
+        what: the table, for the error.
+        name: of the column.
+        missing: (M,) whether each value is.
+        remedy: what to do, for the error.
+    """
+    if missing.any():
+        raise ValueError(
+            f"Column {name!r} of {what} lacks {missing.sum()} of {len(missing)} values, the first in row "
+            f"{missing.argmax()}: {remedy}."
+        )
+
+
 def kind_of(values: NDArray[Any]) -> str:
     """Return what an array holds, in words."""
     if values.ndim != 1:

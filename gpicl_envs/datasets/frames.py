@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from gpicl_envs.datasets.cache import Arrays
-from gpicl_envs.datasets.columns import Column, LabelledColumns, kind_of, listed, numbered_labels, stacked_inputs
+from gpicl_envs.datasets.columns import (
+    Column,
+    LabelledColumns,
+    check_complete,
+    kind_of,
+    listed,
+    numbered_labels,
+    stacked_inputs,
+)
 from gpicl_envs.datasets.dataset import SPLITS
 from gpicl_envs.datasets.hugging_face import is_hugging_face, read_hugging_face
 from gpicl_envs.datasets.validation import as_array
@@ -95,11 +103,7 @@ def _column(what: str, name: str, series: Any) -> Column:
     values = as_array(series)
     if values.dtype.kind == "f" and not missing.any():
         missing = np.isnan(values).reshape(len(values), -1).any(1)
-    if missing.any():
-        raise ValueError(
-            f"Column {name!r} of {what} lacks {missing.sum()} of {len(missing)} values, the first in row "
-            f"{missing.argmax()}: fill them in (frame.fillna) or leave those rows out (frame.dropna)."
-        )
+    check_complete(what, name, missing, "fill them in (frame.fillna) or leave those rows out (frame.dropna)")
     if kind.startswith(("int", "uint", "float", "double", "bool")) and values.dtype.kind == "O":
         values = values.astype(np.float64)
     return Column(name, values, kind.startswith(("categor", "enum")))

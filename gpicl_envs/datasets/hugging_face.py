@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpicl_envs.datasets.columns import Column, LabelledColumns, listed
+from gpicl_envs.datasets.columns import Column, LabelledColumns, check_complete, listed
 from gpicl_envs.errors import UnknownNameError
 
 IMAGE_MODES = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB", "RGBA": "RGB"}  # of pillow → as they are kept
@@ -63,12 +63,7 @@ def _hugging_face_column(what: str, dataset: Any, name: str) -> Column:
 def _arrow_column(what: str, dataset: Any, name: str, is_categorical: bool = False) -> Column:
     """A column of plain values, as Arrow keeps them; raises ValueError if some are missing."""
     column = dataset.select_columns([name]).with_format("arrow")[:].column(name)
-    missing = np.asarray(column.is_null())
-    if missing.any():
-        raise ValueError(
-            f"Column {name!r} of {what} lacks {missing.sum()} of {len(missing)} values, the first in row "
-            f"{missing.argmax()}: fill them in (map) or leave those rows out (filter)."
-        )
+    check_complete(what, name, np.asarray(column.is_null()), "fill them in (map) or leave those rows out (filter)")
     return Column(name, column.to_numpy(), is_categorical)
 
 
