@@ -11,8 +11,20 @@ Precision = Literal["float32", "bf16"]
 CompileMode = Literal["no", "default", "reduce-overhead", "max-autotune"]
 
 
+class Budget:
+    """What both configs have: a training ends after so many steps, or seconds if they are limited."""
+
+    steps: int
+    max_seconds: float | None
+
+    def fraction_done(self, step: int, seconds: float) -> float:
+        """Fraction of the training that is done, by steps or by time; 1 or more at its end."""
+        by_time = seconds / self.max_seconds if self.max_seconds else 0.0
+        return max(step / self.steps, by_time)
+
+
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Budget):
     """How to train.
 
     Args:
@@ -94,14 +106,9 @@ class TrainConfig:
         decay = {"constant": 1.0, "linear": left, "cosine": 0.5 - 0.5 * math.cos(math.pi * left)}[self.schedule]
         return self.learning_rate * (warmup * decay)
 
-    def fraction_done(self, step: int, seconds: float) -> float:
-        """Fraction of the training that is done, by steps or by time; 1 or more at its end."""
-        by_time = seconds / self.max_seconds if self.max_seconds else 0.0
-        return max(step / self.steps, by_time)
-
 
 @dataclass(frozen=True)
-class RewardConfig:
+class RewardConfig(Budget):
     """How to train from rewards.
 
     Args:
@@ -166,11 +173,6 @@ class RewardConfig:
         """Return the learning rate of a step (0 is the first), after this many seconds of training."""
         left = max(0.0, 1.0 - self.fraction_done(step, seconds))
         return self.learning_rate * left * min(1.0, (step + 1) / max(1, self.warmup_steps))
-
-    def fraction_done(self, step: int, seconds: float) -> float:
-        """Fraction of the training that is done, by steps or by time; 1 or more at its end."""
-        by_time = seconds / self.max_seconds if self.max_seconds else 0.0
-        return max(step / self.steps, by_time)
 
 
 def _check_integers(config: TrainConfig | RewardConfig, least: int, *names: str) -> None:
