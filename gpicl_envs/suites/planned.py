@@ -1,19 +1,39 @@
 """What benchmarks of learners and of players share: jobs that are planned as records without a result, and resumed."""
 
 import os
+import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
+import numpy as np
+import torch
+
+from gpicl_envs.errors import one_line
 from gpicl_envs.evaluation.jsonl import append_jsonl, read_jsonl
 from gpicl_envs.evaluation.records import FailedRecord, Record
-from gpicl_envs.jobs.job import Runner
+from gpicl_envs.jobs.job import Outcome, Runner
 from gpicl_envs.jobs.run import Report, run_jobs
 from gpicl_envs.suites.definitions import C, check_suite_record
 
 
+def seed_globals() -> None:
+    """Seed the global generators: a learner or player without a seed of its own is the same in every job."""
+    random.seed(0), np.random.seed(0), torch.manual_seed(0)
+
+
+def outcome_of(call: Callable[[], Any], threads: int) -> Outcome:
+    """Call what runs code of a learner or player, with so many threads of torch; an exception becomes the outcome."""
+    torch.set_num_threads(threads)
+    try:
+        return Outcome(call())
+    except BaseException as error:  # their code may raise anything; a real Ctrl-C does not reach a job
+        return Outcome(error=one_line(error))
+
+
 @dataclass(frozen=True)
-class PlannedJob(Generic[C]):
+class PlannedJob(ABC, Generic[C]):
     """One learner or player on one cell; its value is the record.
 
     Args:
@@ -34,6 +54,14 @@ class PlannedJob(Generic[C]):
     def title(self) -> str:
         """For progress and errors."""
         return f"{self.planned.learner}, {self.cell.name}"
+
+    def run(self) -> Outcome:
+        """Score in this process, unless it is refused."""
+        return self.score() if self.refusal is None else Outcome(error=self.refusal)
+
+    @abstractmethod
+    def score(self) -> Outcome:
+        """Evaluate the learner or player; the value is the record."""
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -82,7 +110,7 @@ def run_planned(
     """Run the planned jobs that have no record yet; return one record for each job, under its planned name.
 
     Args:
-        jobs: `PlannedJob`s that have a method `run`.
+        jobs: `PlannedJob`s.
         path: the record file.
         kept: what it holds.
         run: a runner of jobs.

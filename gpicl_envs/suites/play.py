@@ -1,15 +1,10 @@
 """`benchmark_players`: players × cells of a suite of in-context RL → records, by the engine of `benchmark`."""
 
 import os
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import torch
-
-from gpicl_envs.errors import one_line
 from gpicl_envs.evaluation.provenance import Provenance, provenance
 from gpicl_envs.evaluation.records import FailedRecord, Record, SuiteClaim, distinct_names
 from gpicl_envs.evaluation.return_records import RETURN_SCHEMA, ReturnRecord
@@ -21,7 +16,7 @@ from gpicl_envs.rl.players.base import CannotPlayError
 from gpicl_envs.rl.players.find import FoundPlayer, find_player, require_player
 from gpicl_envs.rl.problems import ProblemDistribution
 from gpicl_envs.suites.definitions import ProblemCell, Suite
-from gpicl_envs.suites.planned import PlannedJob, kept_records, run_planned
+from gpicl_envs.suites.planned import PlannedJob, kept_records, outcome_of, run_planned, seed_globals
 
 Found = Mapping[tuple[str, str], Outcome]  # (spec, cell's name) → name and fingerprint, None, or why it is refused
 
@@ -52,10 +47,8 @@ class FindJob:
 class PlayJob(PlannedJob[ProblemCell]):
     """One player on one cell."""
 
-    def run(self) -> Outcome:
-        """Let the player play in this process, unless it is refused."""
-        if self.refusal is not None:
-            return Outcome(error=self.refusal)
+    def score(self) -> Outcome:
+        """Let the player play in this process."""
         return _use_player(self.spec, self.cell, self.planned.provenance.device, self.threads, self._evaluate)
 
     def _evaluate(self, found: FoundPlayer, made: ProblemDistribution) -> ReturnRecord:
@@ -73,15 +66,16 @@ def _use_player(
     use: Callable[[FoundPlayer, ProblemDistribution], Any],
 ) -> Outcome:
     """Find a player for a cell and call `use` with it and the problems; an exception becomes the outcome's error."""
-    torch.set_num_threads(threads)
-    try:
+
+    def call() -> Any:
         made = make_problems(**cell.arguments | {"device": device})
-        random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a player without a seed is the same in every job
-        return Outcome(use(find_player(spec, made), made))
-    except CannotPlayError:
-        return Outcome()
-    except BaseException as error:  # a player's own code may raise anything; a real Ctrl-C does not reach a job
-        return Outcome(error=one_line(error))
+        seed_globals()
+        try:
+            return use(find_player(spec, made), made)
+        except CannotPlayError:
+            return None
+
+    return outcome_of(call, threads)
 
 
 def benchmark_players(

@@ -1,16 +1,12 @@
 """`benchmark`: learners × cells of a suite → records. Each pair is an independent job; a failure stops no other."""
 
 import os
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
-
-from gpicl_envs.errors import MissingDataError, one_line
+from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.evaluation.leakage import altered_logits
 from gpicl_envs.evaluation.provenance import Provenance, provenance
@@ -21,7 +17,7 @@ from gpicl_envs.jobs.run import Report
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.suites.definitions import Cell, Suite
-from gpicl_envs.suites.planned import PlannedJob, kept_records, run_planned
+from gpicl_envs.suites.planned import PlannedJob, kept_records, outcome_of, run_planned, seed_globals
 from gpicl_envs.tasks import make_tasks
 from gpicl_envs.tasks.base import EpisodeDistribution
 from gpicl_envs.tasks.oracle import Oracle
@@ -91,10 +87,8 @@ class CellJob(PlannedJob[Cell]):
 
     batch_size: int = 16
 
-    def run(self) -> Outcome:
-        """Evaluate the learner in this process, unless it is refused."""
-        if self.refusal is not None:
-            return Outcome(error=self.refusal)
+    def score(self) -> Outcome:
+        """Evaluate the learner in this process."""
         device, altered = self.planned.provenance.device, Outcome()
         if self.spec != Oracle.name:
             with local_runner(1, FOREVER) as run:  # the time limit of this job ends that one, too
@@ -124,13 +118,13 @@ def _use_learner(
     spec: str, cell: Cell, device: str, threads: int, use: Callable[[Any, EpisodeDistribution], Any]
 ) -> Outcome:
     """Make a learner for a cell and call `use` with it and the tasks; an exception becomes the outcome's error."""
-    torch.set_num_threads(threads)
-    try:
+
+    def call() -> Any:
         tasks = make_tasks(**cell.arguments | {"device": device})
-        random.seed(0), np.random.seed(0), torch.manual_seed(0)  # a learner without a seed is the same in every job
-        return Outcome(use(LearnerSpec.parse(spec).make_for(tasks, **cell.learner_defaults), tasks))
-    except BaseException as error:  # a learner's own code may raise anything; a real Ctrl-C does not reach a job
-        return Outcome(error=one_line(error))
+        seed_globals()
+        return use(LearnerSpec.parse(spec).make_for(tasks, **cell.learner_defaults), tasks)
+
+    return outcome_of(call, threads)
 
 
 def benchmark(

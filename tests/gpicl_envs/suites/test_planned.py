@@ -20,7 +20,7 @@ KIND = ReturnRecord | FailedRecord
 class GivesJob(PlannedJob[ProblemCell]):
     """Returns a record with what was planned."""
 
-    def run(self) -> Outcome:
+    def score(self) -> Outcome:
         return Outcome(replace(MADE, **self.labels))
 
 
