@@ -135,8 +135,9 @@ class _RewardTrainer:
             group["lr"] = progress.learning_rate
         played = roll_out(self.learner, self.venv, self._number(progress.step))
         self._learn(played, progress)
-        late = played.rewards[:, -LAST:].mean().item()
-        sums = [played.rewards.sum().item(), played.alive.sum().item(), played.rewards.sum(1).mean().item(), late]
+        rewards = played.rewards
+        found = [rewards.sum(), played.alive.sum(), rewards.sum(1).mean(), rewards[:, -LAST:].mean()]
+        sums = torch.stack([value.float() for value in found]).tolist()  # read at once: a GPU waits for each read
         total, steps, gained, late, stop = self.processes.mean([*sums, float(interrupted.is_set())])
         progress.step, progress.loss, progress.accuracy = progress.step + 1, -total / steps, late
         progress.stopped = INTERRUPTED if stop else progress.stopped
