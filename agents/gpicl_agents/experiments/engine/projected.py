@@ -32,8 +32,8 @@ def _cart_poles(number: int) -> Any:
     return VectorTrials(made, episodes=EPISODES)
 
 
-def _library(env_id: str) -> Callable[[int], Any]:
-    return lambda number: TorchToNumpy(gymnasium.make_vec(env_id, num_envs=number, n_episodes=EPISODES))
+def _mdps(number: int) -> Any:
+    return TorchToNumpy(gymnasium.make_vec("GPICL-TabularMDP-v0", num_envs=number, n_episodes=EPISODES))
 
 
 def _best_mdp_return() -> float:
@@ -51,7 +51,7 @@ class Projectable:
 
 PROJECTABLE = {
     "CartPole-v1": Projectable(_cart_poles, lambda: float(HORIZON)),
-    "GPICL-TabularMDP-v0": Projectable(_library("GPICL-TabularMDP-v0"), _best_mdp_return),
+    "GPICL-TabularMDP-v0": Projectable(_mdps, _best_mdp_return),
 }
 
 
