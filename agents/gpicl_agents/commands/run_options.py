@@ -2,12 +2,14 @@
 
 import os
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from gpicl_agents.training.config import RewardConfig, TrainConfig
 from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.learners.registry import LearnerSpec, parse_assignments
 from gpicl_envs.registration import rl_environments
@@ -26,6 +28,8 @@ class RunOptions:
         env: environment id.
         env_kwargs: arguments of the environment, such as n_tasks=4096 length=50.
         device: cpu or cuda.
+        out: folder of the run, for metrics.jsonl and checkpoints; runs/PRESET by default, runs/LEARNER with --learner.
+        resume: continue from the newest checkpoint in the folder.
     """
 
     learner: str
@@ -34,6 +38,41 @@ class RunOptions:
     env: str = "GPICL-MNIST-v0"
     env_kwargs: Assignments = ()
     device: str = "cpu"
+    out: Path | None = None
+    resume: bool = False
+
+    def train(
+        self,
+        run: Callable[..., Any],
+        config: TrainConfig | RewardConfig,
+        folder: Path,
+        outcome: Callable[[Any, float | None], str],
+    ) -> None:
+        """Train, with a live view, and print how it ended and how to evaluate it.
+
+        Args:
+            run: `train` or `train_from_reward`.
+            config: how to train.
+            folder: of the run, if the user gave none.
+            outcome: (progress, target) → a line.
+        """
+        from gpicl_agents.training.checkpoint import latest_checkpoint
+        from gpicl_agents.training.distributed import Processes
+        from gpicl_agents.training.live_report import LiveReport
+
+        out = self.out or folder
+        agent, venv = self.set_up(config.seed)
+        console = Console(quiet=not Processes(agent.device).is_main)
+        if self.resume and latest_checkpoint(out) is None:
+            show(f"There is nothing to resume in {out}: training from scratch.", console)
+        try:
+            with LiveReport(agent.name, config.steps, console) as live:
+                progress = run(agent, venv, config, folder=out, resume=self.resume, report=live)
+        except KeyboardInterrupt:
+            show_where_stopped(out, console)
+            raise
+        show(outcome(progress, config.target), console)
+        show(f"Evaluate: {self.evaluate_command(out)}", console)
 
     def set_up(self, seed: int) -> tuple[Any, Any]:
         """Return the learner, with initial weights from the seed, and the vector environment."""

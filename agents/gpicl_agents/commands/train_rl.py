@@ -2,16 +2,14 @@
 
 import inspect
 from dataclasses import dataclass
-from pathlib import Path
 
 import tyro
-from rich.console import Console
 
 from gpicl_agents.commands.preset_options import default_folder, parse_preset_options
-from gpicl_agents.commands.run_options import RunOptions, show_where_stopped
+from gpicl_agents.commands.run_options import RunOptions
 from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.presets import REWARD_PRESETS
-from gpicl_envs.commands.arguments import Words, show
+from gpicl_envs.commands.arguments import Words
 from gpicl_envs.registration import rl_environments
 
 DEFAULT_PRESET, FOR_RL = "rewards", "bandit"
@@ -23,13 +21,9 @@ class TrainRLOptions(RunOptions):
 
     Args:
         config: how to train.
-        out: folder of the run, for metrics.jsonl and checkpoints; runs/PRESET by default, runs/LEARNER with --learner.
-        resume: continue from the newest checkpoint in the folder.
     """
 
     config: tyro.conf.OmitArgPrefixes[RewardConfig]
-    out: Path | None = None
-    resume: bool = False
 
 
 def train_rl(words: Words) -> None:
@@ -42,21 +36,11 @@ def train_rl(words: Words) -> None:
     feedback=reward n_classes=5 length=50`.
     """
     preset, options = parse_options(words)
-    from gpicl_agents.training.distributed import Processes
-    from gpicl_agents.training.live_report import LiveReport, reward_outcome
+    from gpicl_agents.training.live_report import reward_outcome
     from gpicl_agents.training.reinforce import train_from_reward
 
-    config, out = options.config, options.out or default_folder(preset, options.learner, REWARD_PRESETS)
-    agent, venv = options.set_up(config.seed)
-    console = Console(quiet=not Processes(agent.device).is_main)
-    try:
-        with LiveReport(agent.name, config.steps, console) as live:
-            progress = train_from_reward(agent, venv, config, folder=out, resume=options.resume, report=live)
-    except KeyboardInterrupt:
-        show_where_stopped(out, console)
-        raise
-    show(reward_outcome(progress, config.target), console)
-    show(f"Evaluate: {options.evaluate_command(out)}", console)
+    folder = default_folder(preset, options.learner, REWARD_PRESETS)
+    options.train(train_from_reward, options.config, folder, reward_outcome)
 
 
 def parse_options(words: Words) -> tuple[str, TrainRLOptions]:
