@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from gymnasium.vector import AutoresetMode
 from torch.nn.functional import one_hot
 
 from gpicl_agents.models.base import SequenceAgent
@@ -92,6 +93,7 @@ def _play(learner: SequenceAgent, venv: Any, seed: int, act: Any) -> RollOut:
     columns: list[tuple[torch.Tensor, ...]] = []
     # The length of all problems, if it is known: whether some still last is asked of a GPU otherwise, which waits.
     length = venv.length if isinstance(venv, StreamVectorEnv) else None
+    waits = length is None and venv.metadata.get("autoreset_mode") is AutoresetMode.DISABLED
     while bool(alive.any()) if length is None else len(columns) < length:
         shown = {name: torch.as_tensor(value, device=device) for name, value in observation.items()}
         x, feedback = read_observation(shown)
@@ -100,7 +102,10 @@ def _play(learner: SequenceAgent, venv: Any, seed: int, act: Any) -> RollOut:
         observation, reward, terminated, truncated, _ = venv.step(action if returns_tensors else action.cpu().numpy())
         reward = torch.as_tensor(reward, dtype=torch.float32, device=device)
         columns.append((x, feedback, action, reward * alive, _chosen(logits[:, 0], action), value[:, 0], alive))
-        alive = alive & ~torch.as_tensor(terminated, device=device) & ~torch.as_tensor(truncated, device=device)
+        ended = torch.as_tensor(terminated, device=device) | torch.as_tensor(truncated, device=device)
+        alive = alive & ~ended
+        if waits and bool(ended.any()):  # steps of rows that have ended are an error there: they begin another problem
+            observation = venv.reset(options={"reset_mask": ended.cpu().numpy()})[0]
     return RollOut(*(torch.stack(column, 1) for column in zip(*columns, strict=True)))
 
 

@@ -3,6 +3,7 @@
 import gymnasium
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import gpicl_envs  # noqa: F401
 from gpicl_agents.models.gru import GRU
@@ -10,6 +11,7 @@ from gpicl_agents.models.transformer import Transformer
 from gpicl_agents.training.roll_out import RollOut, roll_out
 from gpicl_envs.registration import rl_environments
 from gpicl_envs.tasks.episodes import Episodes
+from gpicl_envs.wrappers import VectorTrials
 
 SMALL = {"width": 32, "n_heads": 1, "input_rank": 32, "similarity_bias": 10.0}
 
@@ -110,6 +112,7 @@ class Ends:
     """Problems of different lengths, whose environments go on after the end, in NumPy."""
 
     num_envs = 3
+    metadata: dict = {}
     length = 0.5  # as gymnasium's CartPole has: half that of the pole
 
     def __init__(self) -> None:
@@ -144,3 +147,16 @@ def test_nothing_counts_after_the_end_of_a_problem():
     played = roll_out(learner, Ends(), 0)
     assert played.alive.tolist() == [[True, False, False], [True, True, True], [True, True, False]]
     assert played.rewards.tolist() == [[1, 0, 0], [1, 2, 3], [1, 2, 0]]
+
+
+def test_problems_of_different_lengths_are_played_in_every_autoreset_mode():
+    """What counts is the same: the actions of ended rows are drawn, but play another problem."""
+    found = []
+    for mode in AutoresetMode:
+        inner = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1", max_episode_steps=30)] * 3, autoreset_mode=mode)
+        venv = VectorTrials(inner, episodes=2)
+        learner = GRU(venv.single_observation_space["x"].shape[0] + 2, 2, width=8, normalize_inputs=False)
+        played = roll_out(learner, venv, 4, greedy=True)
+        assert played.alive.any(1).all() and len(set(played.alive.sum(1).tolist())) > 1
+        found.append(played.rewards.sum(1))
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
