@@ -24,8 +24,10 @@ from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.gru import GRU
 from gpicl_agents.models.rl2 import RL2, RL2Transformer
 from gpicl_agents.models.transformer import Transformer
+from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.progress import Progress
-from gpicl_agents.training.reinforce import RewardConfig, roll_out, train_from_reward
+from gpicl_agents.training.reinforce import train_from_reward
+from gpicl_agents.training.roll_out import roll_out
 from gpicl_envs.evaluation.intervals import accuracy_interval
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.wrappers.sb3 import Sb3VecEnv
@@ -72,7 +74,8 @@ def ours(agent: SequenceAgent, settings: dict[str, Any], seconds: float) -> dict
         if time.perf_counter() - started > seconds:
             progress.stopped = "time"
 
-    config = RewardConfig(steps=10**6, learning_rate=3e-3)  # so many steps that the learning rate stays at its peak
+    # So many steps that the learning rate stays at its peak, and no time for evaluations.
+    config = RewardConfig(steps=10**6, learning_rate=3e-3, evaluate_every=0)
     steps = train_from_reward(agent, venv, config, report=stop_in_time).step
     used = time.perf_counter() - started
     test: Any = gymnasium.make_vec("GPICL-MNIST-v0", num_envs=ENVS, split="test", **settings).unwrapped
