@@ -152,6 +152,15 @@ def test_markdown_in_docstrings_becomes_restructured_text():
     assert "(M, \\*shape), `y`\n*so* and **kw" in text
 
 
+def test_no_letter_follows_a_name_in_backticks():
+    """The site of documentation would show the backticks; building it, which is slow, finds the same."""
+    sources = [path for room in ("gpicl_envs", "agents", "baselines") for path in (ROOT / room).rglob("*.py")]
+    stuck = [
+        f"{path}: {found[0]}" for path in sources for found in re.finditer(r"(?<!`)`[^`\s]+`\w+", path.read_text())
+    ]
+    assert len(sources) > 200 and not stuck, stuck
+
+
 def test_relative_links_of_the_repository_s_pages_are_right_one_folder_down():
     from generate import linked
 

@@ -110,7 +110,7 @@ def run_planned(
     """Run the planned jobs that have no record yet; return one record for each job, under its planned name.
 
     Args:
-        jobs: `PlannedJob`s.
+        jobs: each a `PlannedJob`.
         path: the record file.
         kept: what it holds.
         run: a runner of jobs.

@@ -77,7 +77,7 @@ class BlockAgent(SequenceAgent):
 
 
 class MixerAgent(BlockAgent):
-    """A stack of `MixerBlock`s; a subclass sets `mixer_class`.
+    """A stack of blocks, each a `MixerBlock`; a subclass sets `mixer_class`.
 
     Args:
         chunk: positions that `predict` computes at once; it changes the cost, not the result.
