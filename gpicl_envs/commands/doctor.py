@@ -5,7 +5,7 @@ from rich.table import Table
 
 from gpicl_envs.commands.arguments import show
 from gpicl_envs.datasets.cache import data_folder
-from gpicl_envs.datasets.user import printable
+from gpicl_envs.errors import printable
 
 WIDTH = 120  # least number of characters in a line of a table
 
@@ -28,7 +28,7 @@ def doctor() -> None:
     problems += [device.problem for device in devices if device.problem]
     here, missing = installation.available_datasets()
     show("\nData")
-    show(f"  folder: {printable(data_folder())} (GPICL_DATA_DIR names another)")
+    show(f"  folder: {printable(str(data_folder()))} (GPICL_DATA_DIR names another)")
     show(f"  here: {', '.join(here)}")
     if missing:
         show(f"  missing: {', '.join(missing)} (gpicl data download NAME; your own: docs/environments.md)")

@@ -10,7 +10,7 @@ from gpicl_envs.datasets.dataset import Dataset, DatasetSpec, Location, simple_n
 from gpicl_envs.datasets.frames import framed_arrays, is_framed
 from gpicl_envs.datasets.npz import load_npz, read_npz
 from gpicl_envs.datasets.validation import check_arrays
-from gpicl_envs.errors import DamagedDataError, MissingDataError
+from gpicl_envs.errors import DamagedDataError, MissingDataError, printable
 
 ARRAY = "Array"  # the name of `GPICL-Array-v0` without `dataset=`
 
@@ -59,7 +59,7 @@ def _scan() -> tuple[dict[str, NpzFile], dict[str, str]]:
                 why = "may not be read by you" if path.stem.isprintable() else "has a name that cannot be printed"
         except OSError as error:
             why = f"cannot be read ({error.strerror})"
-        others[path.stem] = f"{printable(path)} {why}."
+        others[path.stem] = f"{printable(str(path))} {why}."
     return files, others
 
 
@@ -97,17 +97,12 @@ def find_npz(name: str) -> NpzFile | None:
         return files[name]
     same = [file for stem, file in files.items() if simple_name(stem) == simple_name(name)]
     if len(same) > 1:
-        names = ", ".join(printable(Path(file.path.name)) for file in same)
+        names = ", ".join(printable(file.path.name) for file in same)
         raise ValueError(f"{name!r} could be any of {names} in {data_folder()}: give one of these names.")
     broken = [why for stem, why in others.items() if simple_name(stem) == simple_name(name)]
     if broken and not same:
         raise DamagedDataError(f"{others.get(name, broken[0])} Put a file there, or remove it.")
     return same[0] if same else None
-
-
-def printable(path: Path) -> str:
-    """Return the path with every character escaped that cannot be printed, such as a line break."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
 
 
 def array_spec(

@@ -13,7 +13,7 @@ from small_data import small_npz
 
 from gpicl_envs.cli import main
 from gpicl_envs.datasets.dataset import simple_name
-from gpicl_envs.datasets.user import printable
+from gpicl_envs.errors import printable
 
 SEEDS = range(100)
 
@@ -134,7 +134,7 @@ def test_an_odd_folder_is_read_or_refused_in_one_line(seed: int, own_data: Path,
             env = gymnasium.make("GPICL-Array-v0", dataset=name, length=1, n_features=5, render_mode="rgb_array")
         except ValueError as refusal:  # bad input, as every error of this package is
             alike = [other for other in paths.values() if simple_name(other.stem) == simple_name(name)]
-            named = [repr(name), *(file.name for file in alike), *(printable(file) for file in alike)]
+            named = [repr(name), *(file.name for file in alike), *(printable(str(file)) for file in alike)]
             assert any(text in str(refusal) for text in named), str(refusal)
             assert 20 < len(str(refusal)) < 1500
             continue
