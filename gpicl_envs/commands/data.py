@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import tyro
@@ -13,8 +12,8 @@ from gpicl_envs.commands.arguments import show
 from gpicl_envs.datasets.cache import data_folder
 from gpicl_envs.datasets.dataset import DatasetSpec, Location, simple_name
 from gpicl_envs.datasets.registry import ARRAY_ID, DATASETS, find_dataset, npz_spec
-from gpicl_envs.datasets.user import NpzFile, npz_files, printable, unreadable_npz_files
-from gpicl_envs.errors import DamagedDataError
+from gpicl_envs.datasets.user import NpzFile, npz_files, unreadable_npz_files
+from gpicl_envs.errors import DamagedDataError, printable
 
 WIDTH = 180  # least number of characters in a line of the list
 
@@ -87,7 +86,7 @@ def _list(names: tuple[str, ...]) -> None:
             str(location.paths[0].relative_to(data_folder())) if location is not None and location.paths else "",
         )
     Console(width=max(Console().width, WIDTH)).print(table)
-    show(f"Data folder: {printable(data_folder())} (GPICL_DATA_DIR names another).")
+    show(f"Data folder: {printable(str(data_folder()))} (GPICL_DATA_DIR names another).")
     namesakes = [spec.name for spec in listed if spec.name.endswith(".npz")]
     if namesakes:
         show(
@@ -125,7 +124,7 @@ def _verify(names: tuple[str, ...]) -> None:
         else:
             show(f"{spec.name}: {_outcome(location, verified)}")
     for name, why in _unreadable(names, failed.values()).items():
-        name = printable(Path(name))
+        name = printable(name)
         failed[name] = why
         show(f"{name}: {why}")
     if failed:
