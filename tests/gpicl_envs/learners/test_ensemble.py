@@ -1,0 +1,67 @@
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from small_tasks import make_vec
+from small_training import QUICK, small_env, small_learner
+
+from gpicl_agents import train
+from gpicl_envs import TaskDistribution, check_learner, evaluate, make_learner
+from gpicl_envs.learners.ensemble import Ensemble
+from gpicl_envs.learners.registry import LearnerSpec
+
+TEXT = "ensemble:(knn,k=3)+ridge+centroid"
+
+
+def test_it_predicts_the_mean_of_the_probabilities_and_passes_its_check():
+    episodes = make_vec(num_envs=3, length=12, n_features=16).unwrapped.sample_episodes(0)
+    tasks = TaskDistribution("Digits", n_features=16, length=12)
+    learner = make_learner(TEXT, tasks=tasks)
+    members = [make_learner(text, tasks=tasks) for text in ("knn,k=3", "ridge", "centroid")]
+    expected = sum(each.predict(episodes.x, episodes.y).softmax(-1) for each in members) / 3
+    assert torch.allclose(learner.predict(episodes.x, episodes.y).exp(), expected, atol=1e-6)
+    assert learner.name == "ensemble(3-nn-cosine, ridge, centroid)"
+    assert learner.state_size(5) == sum(each.state_size(5) for each in members) and learner.n_parameters == 0
+    queries = torch.randn(3, 4, 16)
+    answers = learner.predict_queries(episodes.x, episodes.y, queries)
+    longer = torch.cat([episodes.x, queries[:, 2:3]], 1), torch.cat([episodes.y, episodes.y[:, :1]], 1)
+    assert torch.allclose(answers[:, 2], learner.predict(*longer)[:, -1], atol=1e-4)
+    check_learner(learner, length=12)
+
+
+def test_values_are_averaged():
+    learner = make_learner("ensemble:knn+ridge", n_features=4, n_classes=1)
+    x, y = torch.randn(2, 9, 4), torch.randn(2, 9)
+    members = [make_learner(name, n_features=4, n_classes=1).predict(x, y) for name in ("knn", "ridge")]
+    assert torch.allclose(learner.predict(x, y), (members[0] + members[1]) / 2)
+    check_learner(learner, length=9)
+
+
+def test_members_may_be_meta_trained_and_their_weights_are_part_of_its_fingerprint(tmp_path: Path):
+    run = tmp_path / "a+b"  # a name with a + stands in brackets
+    train(small_learner(), small_env(), QUICK, folder=run)
+    text = f"ensemble:({run})+lstm+knn"
+    learner = make_learner(text, n_features=32)
+    assert isinstance(learner, Ensemble) and learner.n_parameters == sum(m.n_parameters for m in learner.members) > 0
+    assert evaluate(learner, TaskDistribution("Digits", n_features=32, length=8), episodes=32).scores.shape == (32, 8)
+    before = LearnerSpec.parse(text).fingerprint(learner)
+    assert LearnerSpec.parse(text).fingerprint(copy.deepcopy(learner)) == before
+    with torch.no_grad():
+        next(iter(learner.members[0].parameters())).add_(1)
+    assert LearnerSpec.parse(text).fingerprint(learner) != before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ensemble:knn", "at least two members, not 1: give ensemble:knn.ridge"),
+        ("ensemble:knn+rigde", "Unknown learner 'rigde'. Did you mean 'ridge'"),
+        ("ensemble:knn+", "Unknown learner ''"),
+        ("ensemble:pretrained:gpicl-small+pretrained:gpicl-linear", "must take the same D and K, but these differ: "),
+        ("ensemble:knn+ridge,k=3", "unexpected keyword argument 'k'"),
+    ],
+)
+def test_bad_input_is_refused(text: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        make_learner(text)
