@@ -37,11 +37,11 @@ class ProblemVectorEnv(StreamVectorEnv):
     `Discrete(A)`.
 
     ### Starting state
-    `reset` begins the next problem of a stream: a new hidden environment, one of a fixed set with `n_tasks`, and its
-    noise, all given by the seed alone. So all players of the same seed meet the same luck.
+    `reset` begins the next problem of a stream: a new hidden environment (one of a fixed set with `n_tasks`). The
+    previous action and its reward are zeros, and `start` is 1.
 
     ### Rewards
-    Those of the hidden environment.
+    Those of the hidden environment, as they are.
 
     ### Episode end
     `terminated` after N = K · H steps, the end of the problem; never `truncated`. The ends of the episodes within a
@@ -49,6 +49,10 @@ class ProblemVectorEnv(StreamVectorEnv):
 
     ### Info
     `task_id`, with the mask `_task_id`.
+
+    ### Randomness
+    `reset(seed=s)` gives environment i the seed s + i; its problems 0, 1, 2, … with all their noise are functions of
+    that seed alone. So all players of the same seed meet the same luck.
 
     Args:
         num_envs: B.
