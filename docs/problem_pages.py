@@ -6,12 +6,13 @@ from typing import Any
 
 import gymnasium
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from docstrings import arguments, description, sections, table
 from gpicl_envs.evaluation.records import Record
 from gpicl_envs.evaluation.return_records import ReturnRecord, read_return_records
 from gpicl_envs.registration import Environment
+from gpicl_envs.rendering.image import MARGIN
 from gpicl_envs.report.columns import group, return_columns
 from gpicl_envs.report.figures import draw_regrets
 from gpicl_envs.rl.kinds import PROBLEMS
@@ -20,7 +21,8 @@ from gpicl_envs.rl.players.registry import make_player, players_of
 from gpicl_envs.rl.single_env import ProblemEnv
 from page_content import RESULTS, PageContent, provenance
 
-SHOWN_STEPS = 8  # before the picture of an environment
+SHOWN_STEPS = 3  # before the picture of an environment
+NO_BREAK = "&nbsp;"
 MEASURES = (
     "Return: of a whole problem. Regret: what the best policy for the hidden environment is expected to earn beyond "
     "that. Gain: the return of the last episode minus that of the first. In brackets 95 % intervals. Players that are "
@@ -94,14 +96,21 @@ def _scores(env_id: str, folder: Path) -> str:
 def _score_table(column: list[ReturnRecord]) -> str:
     first, body = column[0], []
     for record in column:
-        name = f"{record.learner}, which knows the problem" if record.knows_the_problem else record.learner
         estimates = (record.total_return, record.total_regret, record.gain)
-        shown = (f"{mean:z.2f} [{low:z.2f}, {high:z.2f}]" for mean, low, high in estimates)
-        body.append((name, f"`{record.spec}`", f"{record.n_parameters:,}", *shown))
+        shown = (f"{mean:z.2f} [{low:z.2f}, {high:z.2f}]".replace(" ", NO_BREAK) for mean, low, high in estimates)
+        body.append((_player(record), *shown))
     given = ", ".join(f"`{name}={value!r}`" for name, value in first.env_kwargs.items())
     cell = f"Cell `{first.suite.cell}` of the suite `{first.suite.name}`" if first.suite else "No suite"
-    heads = ["player", "`--players`", "trained parameters", "return", "regret", "gain"]
-    return f"**{cell}**, *{first.protocol}*: {given}.\n\n{table(heads, body, right=4)}"
+    scores = table(["player", "return", "regret", "gain"], body, right=3)
+    return f"**{cell}**, *{first.protocol}*: {given}.\n\n{scores}"
+
+
+def _player(record: ReturnRecord) -> str:
+    """A player as it is named on the command line, and what this name does not tell."""
+    name = f"`{record.spec or record.learner}`"
+    if record.knows_the_problem:
+        return f"{name}, which knows the problem"
+    return f"{name}: {record.learner}, {record.n_parameters:,} trained parameters" if record.n_parameters else name
 
 
 # -- Pictures ---------------------------------------------------------------------------------------------------------
@@ -117,7 +126,9 @@ def _picture(environment: Environment, folder: Path) -> str:
     for _ in range(SHOWN_STEPS):
         action, state = player.act(state, observation)
         observation, *_ = venv.step(action)
-    Image.fromarray(venv.render()[0]).save(folder / f"{environment.id}.png")
+    drawn = Image.fromarray(venv.render()[0])
+    *_, last_row = ImageOps.invert(drawn).getbbox() or drawn.size  # below it, all is white
+    drawn.crop((0, 0, drawn.width, last_row + MARGIN // 2)).save(folder / f"{environment.id}.png")
     shown = description(venv.distribution.describe).removeprefix("Return ")
     picture = f"![The hidden problem, after {SHOWN_STEPS} steps]({environment.id}.png)"
     return f"{picture}\n\n*`render()` after {SHOWN_STEPS} steps of the player `{name}`. It shows {shown}*"

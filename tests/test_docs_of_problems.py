@@ -66,7 +66,7 @@ def test_a_page_has_all_that_the_docstring_of_the_kind_says(env_id: str, folder:
 def test_the_picture_shows_something(env_id: str, folder: Path):
     picture = np.asarray(Image.open(folder / f"{env_id}.png"))
     assert f"]({env_id}.png)" in (folder / f"{env_id}.md").read_text()
-    assert picture.shape == (312, 480, 3) and (picture < 128).sum() > 300
+    assert 100 < len(picture) < 312 and picture.shape[1:] == (480, 3) and (picture < 128).sum() > 300
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -91,11 +91,12 @@ def test_the_scores_are_those_of_the_records(env_id: str, folder: Path):
     for record in mine:
         assert record.suite is not None
         shown = " | ".join(
-            f"{mean:z.2f} [{low:z.2f}, {high:z.2f}]"
+            f"{mean:z.2f}&nbsp;[{low:z.2f},&nbsp;{high:z.2f}]"
             for mean, low, high in (record.total_return, record.total_regret, record.gain)
         )
-        row = f" | `{record.spec}` | {record.n_parameters:,} | {shown} |"
-        assert row in tables[record.suite.cell]
+        (row,) = (line for line in tables[record.suite.cell].splitlines() if line.startswith(f"| `{record.spec}`"))
+        assert row.endswith(f" | {shown} |")
+        assert not record.n_parameters or f": {record.learner}, {record.n_parameters:,} trained parameters |" in row
         assert all(f"`{name}={value!r}`" in tables[record.suite.cell] for name, value in record.env_kwargs.items())
     assert len(mine) >= 4 and len(re.findall(r"^\| .+\d\] \|$", text, flags=re.MULTILINE)) == len(mine)
     assert text.count("which knows the problem |") == len(tables)
