@@ -30,7 +30,7 @@ class Bandit(ProblemDistribution):
     Uniform play earns N/2 on average, the best arm A/(A + 1) · N.
 
     Args:
-        n_arms: A, at least 2.
+        n_arms: A, number of arms.
         length: N, pulls in a problem.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`, which share no one-off tasks and no luck.

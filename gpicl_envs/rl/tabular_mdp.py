@@ -38,8 +38,8 @@ class TabularMDP(ProblemDistribution):
     Uniform play earns 1 a step on average.
 
     Args:
-        n_states: S, at least 2.
-        n_actions: A, at least 2.
+        n_states: S, number of states.
+        n_actions: A, number of actions.
         horizon: H, steps of an episode.
         n_episodes: K, episodes of a problem.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.

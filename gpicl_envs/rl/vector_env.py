@@ -57,8 +57,9 @@ class ProblemVectorEnv(StreamVectorEnv):
     Args:
         num_envs: B.
         problem: the kind, such as `"Bandit"`.
-        autoreset_mode: an `AutoresetMode` or its value: `"SameStep"` (default), `"NextStep"` or `"Disabled"`; see
-            `InContextVectorEnv`.
+        autoreset_mode: an `AutoresetMode` or its value: `"SameStep"` (default; the last observation and info of an
+            ended problem are in the info, as `final_obs` and `final_info`), `"NextStep"`, or `"Disabled"` (then
+            `reset(options={"reset_mask": mask})` begins new problems in some environments).
         render_mode: None, `"rgb_array"` or `"ansi"`.
         device: where the tensors live.
         **problem_arguments: of the kind's distribution, such as `gpicl_envs.rl.bandit.Bandit`.
