@@ -1,60 +1,49 @@
 """One page for each environment id, from the registry, the docstrings, the data and the committed records."""
 
-import inspect
-from collections.abc import Collection, Mapping
-from functools import cache
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 import gymnasium
-import numpy as np
-from gymnasium.spaces import Box
-from PIL import Image
 
-from docstrings import argument_table, arguments, description, sections, table
-from gpicl_envs import InContextEnv, InContextVectorEnv, TaskDistribution, load_dataset, make_learner
-from gpicl_envs.datasets import DATASETS, DatasetSpec
-from gpicl_envs.datasets.tables import TABLES, load_table
-from gpicl_envs.envs.actions import CLASSIFICATION_ACTIONS, FEEDBACKS, REGRESSION_ACTIONS, make_action_type
-from gpicl_envs.evaluation.comparisons import scored
-from gpicl_envs.evaluation.protocol import PROTOCOLS
-from gpicl_envs.evaluation.records import ScoredRecord, read_records
-from gpicl_envs.registration import Environment, environments
-from gpicl_envs.report import draw_curves, group
-from gpicl_envs.report.columns import scored_columns
-from gpicl_envs.sampling.pool import N_CLASSES
-from gpicl_envs.tasks import KINDS
-from gpicl_envs.tasks.base import EpisodeDistribution
-from gpicl_envs.tasks.mixture import MIXTURES
-from gpicl_envs.tasks.regression import FUNCTIONS, FunctionDistribution
+from docstrings import argument_table, arguments, sections, table
+from gpicl_envs.registration import Environment, environments, rl_environments
+from learning_pages import learning_content
+from page_content import PageContent
+from problem_pages import problem_content
 
-RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
-MADE_BY = {"quickstart.jsonl": "gpicl quickstart"}  # other record files: `gpicl evaluate`
 VERSIONS = {0: "the first, in gpicl-envs 0.1.0."}  # of all ids, until one gets a v1
-SHOWN_EXAMPLES = 40  # predictions before the picture of an environment
+TITLES = (
+    *("Description", "Observation space", "Action space", "Starting state", "Rewards", "Episode end", "Info"),
+    *("Arguments", "Data", "Randomness", "Reference players", "Reference scores", "Version history"),
+)
 
 
 def write_environment_pages(folder: Path, ids: Collection[str] | None = None) -> None:
     """Write a page for every registered id, or for these alone, and an index of all."""
     folder.mkdir(parents=True, exist_ok=True)
-    for environment in environments().values():
-        if ids is not None and environment.id not in ids:
-            continue
-        page = "\n\n".join(_parts(environment, folder))
-        (folder / f"{environment.id}.md").write_text(page + "\n", encoding="utf-8")
+    for environment in (environments() | rl_environments()).values():
+        if ids is None or environment.id in ids:
+            (folder / f"{environment.id}.md").write_text(_page(environment, folder), encoding="utf-8")
     (folder / "index.md").write_text(_index(), encoding="utf-8")
 
 
 def _index() -> str:
-    rows = [(f"[{env_id}]({env_id}.md)", environment.description) for env_id, environment in environments().items()]
-    tree = "\n".join(environments())
+    tree = "\n".join(environments() | rl_environments())
     return f"""# Environments
+
+## In-context learning
 
 Each id is one base dataset, one class of functions, synthetic tables, or a mixture of these. Every variant of the
 learning problem is a keyword argument, and at the default `n_features` all ids with ten classes or more share one
 observation space: an agent meta-trained on one runs on every other.
 
-{table(["id", "what is learned"], rows)}
+{_list(environments().values(), "what is learned")}
+
+## In-context reinforcement learning
+
+Here actions matter: a problem is several episodes in one hidden environment; see [In-context RL](../../rl.md).
+
+{_list(rl_environments().values(), "the problem")}
 
 ```{{toctree}}
 :hidden:
@@ -63,23 +52,21 @@ observation space: an agent meta-trained on one runs on every other.
 """
 
 
-def _parts(environment: Environment, folder: Path) -> list[str]:
-    text, summary = sections(InContextVectorEnv), environment.description
-    parts = [f"# {environment.id}", f"{summary[0].upper()}{summary[1:]}.", _code(environment)]
-    if _is_available(environment):
-        player = _draw_episode(environment, folder / f"{environment.id}.png")
-        parts.append(f"![An episode, after {SHOWN_EXAMPLES} predictions]({environment.id}.png)")
-        parts.append(f"*After {SHOWN_EXAMPLES} predictions by {player}.*")
-    parts += ["## Description", text["Description"], _about(environment)]
-    parts += ["## Observation space", text["Observation space"], _spaces(environment)]
-    for title in ("Action space", "Starting state", "Rewards", "Episode end", "Info"):
-        parts += [f"## {title}", text[title]]
-    parts += ["## Arguments", *_arguments(environment)]
-    parts += ["## Data", *_data(environment)]
-    parts += ["## Randomness", text["Randomness"]]
-    parts += ["## Reference scores", *_scores(environment.id, folder)]
-    parts += ["## Version history", _history(environment)]
-    return list(filter(None, parts))
+def _list(shown: Iterable[Environment], about: str) -> str:
+    rows = [(f"[{one.id}]({one.id}.md)", one.description.removeprefix("in-context RL: ")) for one in shown]
+    return table(["id", about], rows)
+
+
+def _page(environment: Environment, folder: Path) -> str:
+    is_rl = environment.id in rl_environments()
+    content = problem_content(environment, folder) if is_rl else learning_content(environment, folder)
+    summary = environment.description
+    parts = [f"# {environment.id}", f"{summary[0].upper()}{summary[1:]}.", _code(environment), content.picture]
+    made = {"Arguments": _arguments(environment, content), "Version history": _history(environment)}
+    for title in TITLES:
+        texts = [text[title] for text in (sections(content.env.batch_class), content.sections, made) if text.get(title)]
+        parts += [f"## {title}", *texts] if texts else []
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _code(environment: Environment) -> str:
@@ -92,199 +79,23 @@ venv = gymnasium.make_vec("{environment.id}", num_envs=64)
 ```"""
 
 
-def _dataset(environment: Environment) -> DatasetSpec | None:
-    return DATASETS.get(environment.arguments.get("dataset", ""))
-
-
-def _is_available(environment: Environment) -> bool:
-    """Whether this machine has the data that the environment needs."""
-    spec = _dataset(environment)
-    return spec is None or spec.location() is not None
-
-
-def _distribution(environment: Environment) -> type[EpisodeDistribution]:
-    """The class that the only argument of an id makes."""
-    (argument,) = environment.arguments
-    return KINDS[argument]
-
-
-def _about(environment: Environment) -> str:
-    """The docstring of the data's loader, or of the distribution."""
-    spec = _dataset(environment)
-    if _distribution(environment) is not TaskDistribution:
-        return description(_distribution(environment))
-    return description(spec.load) if spec is not None and inspect.isfunction(spec.load) else ""
-
-
-def _spaces(environment: Environment) -> str:
-    """The spaces with default arguments, for each kind of action and feedback."""
-    defaults = inspect.signature(_distribution(environment)).parameters
-    x = Box(-np.inf, np.inf, (defaults["n_features"].default,), np.float32)
-    n_classes = _default_n_classes(environment)
-    rows = []
-    for action in REGRESSION_ACTIONS if n_classes == 1 else CLASSIFICATION_ACTIONS:
-        for feedback in FEEDBACKS:
-            action_type = make_action_type(action, feedback, n_classes)
-            spaces = f"`{action_type.feedback_space}`", f"`{action_type.action_space}`"
-            rows.append((f'`"{action}"`', f'`"{feedback}"`', *spaces))
-    head = ["`action=`", "`feedback=`", "observation `y`", "action space"]
-    return f"The observation's `x` is in `{x}`; the rest depends on the arguments:\n\n{table(head, rows)}"
-
-
-def _default_n_classes(environment: Environment) -> int:
-    spec = _dataset(environment)
-    if spec is None:
-        return 1 if _distribution(environment) is FunctionDistribution else N_CLASSES
-    return min(N_CLASSES, spec.n_classes or N_CLASSES)
-
-
-def _data(environment: Environment) -> list[str]:
-    """The dataset's facts, and how to get it; or what is drawn instead."""
-    spec = _dataset(environment)
-    if spec is None:
-        return _drawn(environment)
-    facts = {
-        "shape of an input": " × ".join(map(str, spec.shape)),
-        "classes": _number(spec.n_classes),
-        "training examples": _number(spec.n_train),
-        "test examples": _number(spec.n_test),
-        "source": spec.source,
-        "licence": spec.licence,
-    }
-    if _is_available(environment):
-        dataset = load_dataset(spec.name)
-        facts["within an episode"] = f"drawn {'with' if dataset.with_replacement else 'without'} replacement"
-        if dataset.bayes_accuracy is not None:
-            facts["best possible accuracy"] = f"{100 * dataset.bayes_accuracy:.1f} %, if the distribution were known"
-    known = [(name, value) for name, value in facts.items() if value]
-    parts = [table(["", ""], known)] if known else ["Your own."]
-    if spec.download_mb is not None:
-        parts.append(
-            f"To download it ({spec.download_mb:g} MB), once:\n\n```console\ngpicl data download {spec.name}\n```"
-        )
-    return parts
-
-
-def _drawn(environment: Environment) -> list[str]:
-    """What is drawn at random: functions, rules that label tables, or the components of a mixture."""
-    ((argument, name),) = environment.arguments.items()
-    if argument == "function":
-        function = FUNCTIONS[name]
-        rows = [("a function", description(function.draw)), ("its value at x", description(function.apply))]
-        return ["None: inputs and functions are drawn at random.", table(["", ""], rows)]
-    if argument == "prior":
-        return ["None: tables and the rules that label them are drawn at random."]
-    if argument == "table":
-        return [description(load_table), table(["`table=`", "from"], [(n, s.source) for n, s in TABLES.items()])]
-    rows = [(f"{part['weight']:g}", _given(part)) for part in MIXTURES[name]]
-    return ["That of its components:", table(["weight", "arguments"], rows)]
-
-
-def _given(part: Mapping[str, Any]) -> str:
-    """The arguments of a mixture's component, as one types them."""
-    return ", ".join(f"`{name}={value!r}`" for name, value in part.items() if name != "weight")
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
-
-
-def _arguments(environment: Environment) -> list[str]:
-    shown = [row for row in arguments(InContextVectorEnv, leave_out=KINDS) if row.name != "num_envs"]
-    modes = [row for row in arguments(InContextEnv) if row.name == "render_mode"]
-    return [
-        "Keyword arguments of `gymnasium.make` and `make_vec`. What is drawn:",
-        argument_table(arguments(_distribution(environment), leave_out=["device", *environment.arguments])),
-        "How predictions are given and rewarded, and what is shown (`make_vec` takes all render modes except `human`):",
-        argument_table([row for row in shown if row.name != "render_mode"] + modes),
-    ]
+def _arguments(environment: Environment, content: PageContent) -> str:
+    """What is drawn, then the arguments of the environments, of which the single one has more render modes."""
+    chosen = {name for one in (environments() | rl_environments()).values() for name in one.arguments}
+    shared = arguments(content.env.batch_class, leave_out=[*chosen, "num_envs", "render_mode"])
+    shared += [row for row in arguments(content.env) if row.name == "render_mode"]
+    return "\n\n".join(
+        [
+            "Keyword arguments of `gymnasium.make` and `make_vec`. What is drawn:",
+            argument_table(arguments(content.distribution, leave_out=["device", *environment.arguments])),
+            f"{content.shared_arguments} (`make_vec` takes all render modes except `human`):",
+            argument_table(shared),
+        ]
+    )
 
 
 def _history(environment: Environment) -> str:
     """What changed in each version up to that of the id, the newest first."""
-    spec = gymnasium.spec(environment.id)
-    newest = spec.version or 0
+    newest = gymnasium.spec(environment.id).version or 0
     lines = [f"- v{number}: {VERSIONS[number]}" for number in range(newest, -1, -1)]
     return "\n".join([*lines, "", "[The rule for new versions](../../environments.md#versions)."])
-
-
-# -- Scores -----------------------------------------------------------------------------------------------------------
-
-
-@cache
-def _committed() -> dict[Path, list[ScoredRecord]]:
-    """All committed records, by file."""
-    return {path: list(scored(read_records(path))) for path in sorted(RESULTS.glob("*.jsonl"))}
-
-
-def _scores(env_id: str, folder: Path) -> list[str]:
-    """Tables and curves of the committed records of an id."""
-    parts = []
-    for path, committed in _committed().items():
-        records = [record for record in committed if record.env == env_id]
-        if records:
-            picture = f"{env_id}-{path.stem}.png"
-            draw_curves(group(records), [folder / picture])
-            for title, column in scored_columns(group(records)).items():
-                parts += [f"**{title}**"] if column[0].suite and column[0].suite.cell in TABLES else []
-                parts += [_score_table(column), _provenance(column[0], path)]
-            parts += [f"![Accuracy at every position of the episode]({picture})"]
-    if parts:
-        return parts
-    return [
-        f"""No scores are committed for this id yet. To compute some:
-
-```console
-gpicl evaluate --env {env_id} --learners knn ridge kernel-ridge
-```"""
-    ]
-
-
-def _score_table(records: list[ScoredRecord]) -> str:
-    protocol, last = records[0].protocol, records[0].final_positions
-    where = "at the last position" if last == 1 else f"over the last {last} positions"
-    body = []
-    for record in records:
-        mean, low, high = (100 * value for value in record.final)
-        body.append((record.learner, f"{record.n_parameters:,}", f"{mean:.1f}", f"[{low:.1f}, {high:.1f}]"))
-    heads = ["learner", "trained parameters", "accuracy", "95 % interval"]
-    return f"*{protocol}*: {PROTOCOLS[protocol]}. Accuracy in % {where}:\n\n{table(heads, body, right=3)}"
-
-
-def _provenance(record: ScoredRecord, path: Path) -> str:
-    made = record.provenance
-    command = made.command or MADE_BY.get(
-        path.name,
-        f"gpicl evaluate --env {record.env} --protocol {record.protocol} --episodes {record.episodes} "
-        f"--seed {record.seed}",
-    )
-    versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
-    return (
-        f"{record.episodes:,} episodes, the same for every learner; their intervals are of this method: "
-        f"{record.interval_method}. Made by `{command}` "
-        f"and kept in `benchmarks/results/{path.name}` (seed {record.seed}, {made.device}, {versions})."
-    )
-
-
-# -- Pictures ---------------------------------------------------------------------------------------------------------
-
-
-def _draw_episode(environment: Environment, path: Path) -> str:
-    """Draw an episode whose first labels a simple learner has predicted; return the learner's name in words."""
-    env: Any = gymnasium.make(environment.id, render_mode="rgb_array")
-    env.reset(seed=0)
-    for prediction in _predictions(env.unwrapped)[:SHOWN_EXAMPLES]:
-        env.step(prediction)
-    Image.fromarray(env.render()).save(path)
-    return "least squares" if env.unwrapped.tasks.is_regression else "the nearest neighbour"
-
-
-def _predictions(env: Any) -> Any:
-    """(N,) labels by the nearest neighbour, or (N, 1) values by least squares, from the examples before each."""
-    x, y = env.episode.x, env.episode.y
-    if not env.tasks.is_regression:
-        learner = make_learner("knn", n_features=x.shape[2], n_classes=env.tasks.n_classes)
-        return learner.predict(x, y).argmax(2)[0].numpy()
-    inputs, values = x[0].double().numpy(), y[0].double().numpy()
-    weights = [np.linalg.lstsq(inputs[:n], values[:n])[0] if n else np.zeros(x.shape[2]) for n in range(len(values))]
-    return (inputs * weights).sum(1, keepdims=True).astype(np.float32)

@@ -15,7 +15,7 @@ import gpicl_envs
 from gpicl_envs.cli import commands as commands_of_gpicl
 from gpicl_envs.evaluation.records import read_records
 from gpicl_envs.learners.registry import find_class, learner_targets
-from gpicl_envs.registration import environments
+from gpicl_envs.registration import environments, rl_environments
 from gpicl_envs.tasks import KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -41,8 +41,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_registered_id_has_a_page(pages: Path):
-    registered = environments().keys()
-    assert registered <= gymnasium.registry.keys() and len(registered) >= 8
+    registered = {env_id for env_id in gymnasium.registry if env_id.startswith("GPICL-")}
+    assert registered == environments().keys() | rl_environments().keys() and len(registered) >= 25
     assert {path.stem for path in (pages / "environments").glob("*.md")} == registered | {"index"}
     index = (pages / "environments" / "index.md").read_text()
     assert all(f"[{env_id}]({env_id}.md)" in index for env_id in registered)
@@ -60,7 +60,7 @@ def test_a_page_has_the_spaces_variants_and_a_picture(env_id: str, pages: Path):
     assert (pages / "environments" / f"{env_id}.png").stat().st_size > 5000
 
 
-@pytest.mark.parametrize("env_id", environments())
+@pytest.mark.parametrize("env_id", environments() | rl_environments())
 def test_a_page_has_the_sections_of_gymnasiums_pages(env_id: str, pages: Path):
     page = (pages / "environments" / f"{env_id}.md").read_text()
     wanted = (
@@ -139,7 +139,11 @@ def test_every_learner_command_and_public_name_has_its_place(pages: Path):
     assert "gpicl-small playground" in (pages / "site" / "playground" / "index.html").read_text()
     api = (pages / "api.md").read_text()
     assert all(f"\n## {name}\n" in api for name in gpicl_envs.__all__)
-    assert "Learners against each other, from their records alone" in (pages / "modules" / "index.md").read_text()
+    modules = (pages / "modules" / "index.md").read_text()
+    assert "Learners against each other, from their records alone" in modules
+    for path in (ROOT / "gpicl_envs" / "rl").rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        assert f"[`{name}`]({name}.md)" in modules and (pages / "modules" / f"{name}.md").is_file()
 
 
 def test_markdown_in_docstrings_becomes_restructured_text():

@@ -12,17 +12,25 @@ from gpicl_envs.tasks.base import LENGTH
 class Bandit(ProblemDistribution):
     """Bernoulli bandits: each of A arms pays 1 with a hidden probability p ~ U(0, 1), else 0.
 
-    The problem of Duan et al. (2016), arXiv:1611.02779, section 3.1. Every pull is an episode of one step, and every
-    arm reads the same random number, so that players are compared on the same luck.
+    The problem of Duan et al. (2016), arXiv:1611.02779, section 3.1. Every pull is an episode of one step.
 
-    ### Observation
-    `x` is always 1: what matters is the previous action and its reward.
+    ### Observation space
+    `x` is always 1: what matters is the previous action and its reward. D = 1.
+
+    ### Action space
+    The arm to pull, from 0 to A − 1.
+
+    ### Rewards
+    1 with the probability of the arm, else 0.
+
+    ### Randomness
+    Every arm reads the same random number, so that players are compared on the same luck.
 
     ### Known results
     Uniform play earns N/2 on average, the best arm A/(A + 1) · N.
 
     Args:
-        n_arms: A.
+        n_arms: A, number of arms.
         length: N, pulls in a problem.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`, which share no one-off tasks and no luck.

@@ -14,12 +14,24 @@ UP, DOWN, LEFT, RIGHT, STAY = range(5)
 class DarkRoom(ProblemDistribution):
     """A square room with an invisible goal: 1 for each step that ends on it, else 0.
 
-    The problem of Laskin et al. (2022), arXiv:2210.14215: 9 × 9 cells, five actions (up, down, left, right, stay),
-    episodes of 20 steps from the centre, reward "every time the goal is reached" (in their hard variant once an
-    episode). A step into a wall leaves the agent where it is. The goal is uniform over all cells, the centre too.
+    The problem of Laskin et al. (2022), arXiv:2210.14215: 9 × 9 cells, episodes of 20 steps. The goal is uniform over
+    all cells, the centre too.
 
-    ### Observation
+    ### Observation space
     `x` is the one-hot row and the one-hot column of the agent: D = 2 · size.
+
+    ### Action space
+    0 is up, 1 down, 2 left, 3 right, 4 stay. A step into a wall leaves the agent where it is.
+
+    ### Starting state
+    Every episode starts in the centre.
+
+    ### Rewards
+    1 for each step that ends on the goal, also by staying there ("every time the goal is reached"; in the hard variant
+    of the paper, once an episode), else 0.
+
+    ### Randomness
+    The goal alone is random.
 
     ### Known results
     A goal at distance d from the centre allows 20 + 1 − max(d, 1) an episode, 16.5 on average. A systematic search
@@ -28,7 +40,7 @@ class DarkRoom(ProblemDistribution):
     Args:
         size: rows, and columns; odd, so that there is a centre.
         horizon: H, steps of an episode.
-        n_episodes: K.
+        n_episodes: K, episodes of a problem.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`, which share no one-off tasks.
         task_seed: seed of the numbered tasks.

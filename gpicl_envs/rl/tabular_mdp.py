@@ -15,13 +15,22 @@ STEPS = 1 << 24  # probabilities are whole multiples of 1/STEPS, so that float32
 class TabularMDP(ProblemDistribution):
     """Random MDPs: transitions from a flat Dirichlet distribution, rewards N(μ, 1) with μ ~ N(1, 1).
 
-    The problem of Duan et al. (2016), arXiv:1611.02779, section 3.2: 10 states, 5 actions, episodes of 10 steps that
-    always start in the first state. Its Table 2 calls n what `n_episodes` is here.
+    The problem of Duan et al. (2016), arXiv:1611.02779, section 3.2: 10 states, 5 actions, episodes of 10 steps. Its
+    Table 2 calls n what `n_episodes` is here.
 
-    ### Observation
+    ### Observation space
     `x` is the one-hot state: D = S.
 
-    ### Noise
+    ### Action space
+    The numbers have no meaning of their own: what an action does is drawn for each state.
+
+    ### Starting state
+    Every episode starts in state 0.
+
+    ### Rewards
+    The mean reward μ of the state and the action, plus noise of variance 1.
+
+    ### Randomness
     One uniform number a step decides the next state, by the inverse of the cumulative distribution, and one normal
     number is the noise of the reward. All players read the same.
 
@@ -29,10 +38,10 @@ class TabularMDP(ProblemDistribution):
     Uniform play earns 1 a step on average.
 
     Args:
-        n_states: S.
-        n_actions: A.
+        n_states: S, number of states.
+        n_actions: A, number of actions.
         horizon: H, steps of an episode.
-        n_episodes: K.
+        n_episodes: K, episodes of a problem.
         n_tasks: number of tasks, with ids 0 … n − 1, regenerated on demand; `None` gives endless one-off tasks.
         split: `"train"` or `"test"`, which share no one-off tasks and no noise.
         task_seed: seed of the numbered tasks.

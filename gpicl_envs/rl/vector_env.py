@@ -37,11 +37,11 @@ class ProblemVectorEnv(StreamVectorEnv):
     `Discrete(A)`.
 
     ### Starting state
-    `reset` begins the next problem of a stream: a new hidden environment, one of a fixed set with `n_tasks`, and its
-    noise, all given by the seed alone. So all players of the same seed meet the same luck.
+    `reset` begins the next problem of a stream: a new hidden environment (one of a fixed set with `n_tasks`). The
+    previous action and its reward are zeros, and `start` is 1.
 
     ### Rewards
-    Those of the hidden environment.
+    Those of the hidden environment, as they are.
 
     ### Episode end
     `terminated` after N = K · H steps, the end of the problem; never `truncated`. The ends of the episodes within a
@@ -50,11 +50,16 @@ class ProblemVectorEnv(StreamVectorEnv):
     ### Info
     `task_id`, with the mask `_task_id`.
 
+    ### Randomness
+    `reset(seed=s)` gives environment i the seed s + i; its problems 0, 1, 2, … with all their noise are functions of
+    that seed alone. So all players of the same seed meet the same luck.
+
     Args:
         num_envs: B.
         problem: the kind, such as `"Bandit"`.
-        autoreset_mode: an `AutoresetMode` or its value: `"SameStep"` (default), `"NextStep"` or `"Disabled"`; see
-            `InContextVectorEnv`.
+        autoreset_mode: an `AutoresetMode` or its value: `"SameStep"` (default; the last observation and info of an
+            ended problem are in the info, as `final_obs` and `final_info`), `"NextStep"`, or `"Disabled"` (then
+            `reset(options={"reset_mask": mask})` begins new problems in some environments).
         render_mode: None, `"rgb_array"` or `"ansi"`.
         device: where the tensors live.
         **problem_arguments: of the kind's distribution, such as `gpicl_envs.rl.bandit.Bandit`.
