@@ -140,7 +140,7 @@ def test_the_command_line_finds_the_box(run: Path, box: Path, tmp_path: Path, ca
 def test_a_learner_in_the_box_learns_on_data_that_it_has_never_seen(name: str):
     """Digits: from chance at the first example to well above 80 % at the last, and nothing above MOST_BYTES."""
     tasks = TaskDistribution("Digits", split="test")
-    curve = evaluate(load_pretrained(name), tasks, episodes=32, protocol="unseen-dataset")
+    curve = evaluate(load_pretrained(name), tasks, episodes=16, protocol="unseen-dataset")
     assert curve.scores[:, 0].mean() < 0.35 and curve.final.mean > 0.85
     card = (FOLDER_OF_PACKAGE / name / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert curve.learner in card and "Cost:" in card

@@ -159,8 +159,8 @@ def test_a_home_that_is_the_whole_disk_is_none(monkeypatch: pytest.MonkeyPatch):
 )
 def test_long_messages_are_read_quickly(piece: str):
     start = time.perf_counter()
-    shareable(piece * (2_000_000 // len(piece)))
-    assert time.perf_counter() - start < 5
+    shareable(piece * (500_000 // len(piece)))
+    assert time.perf_counter() - start < 2
 
 
 class Unprintable(Exception):

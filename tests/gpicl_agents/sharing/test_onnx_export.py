@@ -26,6 +26,7 @@ NOT_EXPORTED = {
     "maml": "its state holds a dict|cannot trace it",
 }
 FIXED = "lstm", "gru", "outer-product-lstm", "tied-lstm", "vsml", "rl2", "rl2-transformer", "gated-deltanet"
+QUICK = "transformer", "lstm", "memoryless-mlp", *NOT_EXPORTED  # one of each kind; all together take more than a minute
 MODELS = sorted(name for name in learner_targets() if isinstance(make_learner(name, n_features=6), torch.nn.Module))
 
 
@@ -36,7 +37,9 @@ def small(name: str, n_classes: int = 3) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("kind", ["predict", "step"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+)
 def test_every_model_of_the_registry_is_equal_or_refused_by_name(name: str, kind: str, tmp_path: Path):
     """The models, tiny: what docs/sharing.md says of each is true."""
     learner, path = small(name), tmp_path / "out.onnx"
@@ -82,8 +85,11 @@ def test_what_is_computed_is_what_the_learner_predicts_on_other_episodes(tmp_pat
 
 
 def test_values_are_predicted_too(tmp_path: Path):
+    learner = small("memoryless-mlp", 1)
     for kind in ("predict", "step"):
-        assert export_onnx(small("transformer", 1), tmp_path / "a.onnx", kind=kind, n_examples=4).difference < TOLERANCE
+        assert (
+            export_onnx(learner, tmp_path / "a.onnx", kind=kind, n_examples=4).difference < TOLERANCE
+        )
 
 
 def test_the_file_says_what_it_holds_and_nothing_of_this_machine(tmp_path: Path):
@@ -98,7 +104,7 @@ def test_the_file_says_what_it_holds_and_nothing_of_this_machine(tmp_path: Path)
 
 
 def test_half_precision_halves_the_file(tmp_path: Path):
-    learner = perturbed(Transformer(40, 3, width=64, n_heads=2))
+    learner = perturbed(make_learner("memoryless-mlp", n_features=40, n_classes=3, width=64))
     whole, half = (export_onnx(learner, tmp_path / f"{half}.onnx", n_examples=4, half=half) for half in (False, True))
     assert half.path.stat().st_size < 0.6 * whole.path.stat().st_size
     assert half.half_difference is not None and half.difference < half.half_difference < 0.05

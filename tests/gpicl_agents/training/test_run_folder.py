@@ -1,12 +1,7 @@
 import json
 import math
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +14,7 @@ from full_disk import full_disk
 from small_training import QUICK, metrics, small_env, small_learner, weights
 
 from gpicl_agents.models.transformer import Transformer
-from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
+from gpicl_agents.training.checkpoint import latest_checkpoint
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.supervised import TrainConfig, train
 from gpicl_envs.datasets import files
@@ -85,30 +80,6 @@ def test_a_learner_that_forgets_its_arguments_is_refused_before_training(tmp_pat
 
     with pytest.raises(ValueError, match="does not keep its argument 'secret'"):
         train(Forgetful(), small_env(), QUICK, folder=tmp_path)
-
-
-def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path):
-    """Real processes, killed at different moments, until the run is finished: bit-identical weights."""
-    command = [str(Path(sys.executable).with_name("gpicl")), "train", "tiny", "--env", "GPICL-Digits-v0"]
-    command += ["--steps", "40", "--env-kwargs", "length=20", "n_features=64", "--resume", "--out"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment, capture_output=True)
-    kills = 0
-    for wait in (10, 25):  # kill as soon as the metrics show that many steps
-        process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment, stdout=subprocess.DEVNULL)
-        log = tmp_path / "killed" / "metrics.jsonl"
-        while process.poll() is None and not (log.exists() and f'"step": {wait}' in log.read_text()):
-            time.sleep(0.002)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-    assert kills > 0
-    subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment, capture_output=True)
-    whole, killed = (load_learner(tmp_path / name) for name in ("whole", "killed"))
-    assert torch.equal(weights(whole), weights(killed))
-    steps = [line["step"] for line in metrics(tmp_path / "killed") if "loss" in line]
-    assert steps == list(range(1, 41))
 
 
 def test_all_evaluations_are_in_the_folder(tmp_path: Path):
