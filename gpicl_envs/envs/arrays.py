@@ -28,7 +28,7 @@ def as_array(given: Any) -> NDArray[Any]:
     given = _stacked(given)
     if isinstance(given, torch.Tensor):
         given = given.detach().cpu()
-        given = given.float() if given.dtype is torch.bfloat16 else given  # which NumPy has not
+        given = (given.float() if given.dtype is torch.bfloat16 else given).numpy()  # NumPy has no bfloat16
     array = np.array(given)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{array.dtype} is no type of numbers.")
@@ -37,7 +37,7 @@ def as_array(given: Any) -> NDArray[Any]:
 
 def to_int(array: Array) -> Array:
     """Return the numbers as int64."""
-    return array.long() if isinstance(array, torch.Tensor) else array.astype(np.int64)
+    return array.long() if isinstance(array, torch.Tensor) else array.astype(np.int64, copy=False)
 
 
 def to_float(array: Array) -> Array:
@@ -60,6 +60,54 @@ def one_hot(labels: Array, n_classes: int) -> Array:
 def where(condition: Array, yes: Array, no: Array) -> Array:
     """Return the elements of `yes` where the condition holds, else of `no`."""
     return torch.where(condition, yes, no) if isinstance(condition, torch.Tensor) else np.where(condition, yes, no)
+
+
+def filled(like: Array, value: float) -> Array:
+    """Return an array of the same shape and dtype, with the same value everywhere."""
+    return torch.full_like(like, value) if isinstance(like, torch.Tensor) else np.full(like.shape, value, like.dtype)
+
+
+def copied(array: Array) -> Array:
+    """Return the same in memory of its own."""
+    return array.clone() if isinstance(array, torch.Tensor) else array.copy()
+
+
+def take_rows(table: Array, index: Array) -> Array:
+    """(R, …) rows, (B,) int64 → (B, …), the rows at these places."""
+    return table.index_select(0, index) if isinstance(table, torch.Tensor) else table.take(index, 0)
+
+
+def sorted_rows(values: torch.Tensor) -> torch.Tensor:
+    """Return the numbers in ascending order along the last dimension; on the CPU by NumPy, three times as fast."""
+    if values.device.type == "cpu":
+        return torch.from_numpy(np.sort(values.numpy()))
+    return values.sort(dim=-1).values
+
+
+def count_up_to(limits: Array, values: Array) -> Array:
+    """(B, n) numbers in ascending order in each row, (B,) → (B,) int64, how many of its row each value reaches.
+
+    Always by torch: for a large batch NumPy takes seven times as long.
+    """
+    if isinstance(limits, torch.Tensor):
+        return torch.searchsorted(limits, values[:, None].contiguous(), right=True)[:, 0]
+    return count_up_to(torch.from_numpy(limits), torch.from_numpy(values)).numpy()
+
+
+class Table:
+    """Fixed rows, looked up by tensors and by arrays alike.
+
+    Args:
+        rows: (R, …) numbers.
+        device: of the tensors.
+    """
+
+    def __init__(self, rows: NDArray[Any], device: torch.device) -> None:
+        self._array, self._tensor = rows, torch.from_numpy(rows).to(device)
+
+    def __getitem__(self, index: Array) -> Array:
+        """(B,) int64 → (B, …), the rows at these places."""
+        return take_rows(self._tensor if isinstance(index, torch.Tensor) else self._array, index)
 
 
 def label_likelihood(logits: Array, labels: Array) -> Array:

@@ -1,8 +1,12 @@
 """The dark room: a goal that cannot be seen."""
 
-import torch
-from torch.nn.functional import one_hot
+from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gpicl_envs.envs.arrays import Array, Table, filled, to_float
 from gpicl_envs.errors import check_integer
 from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors
 from gpicl_envs.sampling.philox import Streams
@@ -59,6 +63,9 @@ class DarkRoom(ProblemDistribution):
         self.horizon = self.episode_length = check_integer("horizon", horizon, 1)
         self.n_episodes = check_integer("n_episodes", n_episodes, 1)
         self._set_common(n_tasks, split, task_seed, device)
+        row, column = np.divmod(np.arange(self.n_cells), self.size)
+        self.views = Table(np.eye(self.size, dtype=np.float32)[[row, column]].transpose(1, 0, 2).reshape(self.n_cells, -1), self.device)
+        self._moves = Table(self._after(row[:, None], column[:, None], np.arange(self.n_actions)).ravel(), self.device)
 
     def draw_hidden(self, task: Streams) -> Tensors:
         """Return `goal` (B,) int64, its cell: size · row + column."""
@@ -68,32 +75,28 @@ class DarkRoom(ProblemDistribution):
         """Return nothing: there is no noise."""
         return {}
 
-    def first_state(self, problems: Problems) -> torch.Tensor:
+    def first_state(self, problems: Problems) -> Array:
         """Return (B,) the centre."""
-        return torch.full_like(problems.ids, self.centre)
+        return filled(problems.rows, self.centre)
 
-    def observe(self, state: torch.Tensor) -> torch.Tensor:
-        """Return (B, 2 · size), one-hot row and one-hot column."""
-        return torch.cat([one_hot(state // self.size, self.size), one_hot(state % self.size, self.size)], 1).float()
-
-    def move(self, state: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+    def move(self, state: Array, action: Array) -> Array:
         """(B,) cells and (B,) actions → (B,) next cells."""
-        row, column = state // self.size, state % self.size
-        row = (row + (action == DOWN).long() - (action == UP).long()).clamp(0, self.size - 1)
-        column = (column + (action == RIGHT).long() - (action == LEFT).long()).clamp(0, self.size - 1)
-        return row * self.size + column
+        return self._moves[state * self.n_actions + action]
+
+    def _after(self, row: NDArray[Any], column: NDArray[Any], action: NDArray[Any]) -> NDArray[np.int64]:
+        """The cell that an action leads to from a row and a column."""
+        row = (row + (action == DOWN) - (action == UP)).clip(0, self.size - 1)
+        return row * self.size + (column + (action == RIGHT) - (action == LEFT)).clip(0, self.size - 1)
 
     def distance(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Return the number of steps between cells, elementwise."""
         rows, columns = first // self.size - second // self.size, first % self.size - second % self.size
         return rows.abs() + columns.abs()
 
-    def transition(
-        self, problems: Problems, state: torch.Tensor, action: torch.Tensor, n: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def transition(self, problems: Problems, state: Array, action: Array, n: int | Array) -> tuple[Array, Array]:
         """Move by one cell, or stay; the goal pays 1."""
         moved = self.move(state, action)
-        return moved, (moved == problems.hidden["goal"]).float()
+        return moved, to_float(moved == problems.hidden["goal"])
 
     def best_return(self, problems: Problems) -> torch.Tensor:
         """Return (B,) the steps that are left on the goal after the shortest path to it."""
