@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 

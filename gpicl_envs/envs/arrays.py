@@ -1,5 +1,6 @@
 """The operations that the rules of the environments need, on torch's tensors and NumPy's arrays alike."""
 
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -72,26 +73,20 @@ def copied(array: Array) -> Array:
     return array.clone() if isinstance(array, torch.Tensor) else array.copy()
 
 
-def take_rows(table: Array, index: Array) -> Array:
-    """(R, …) rows, (B,) int64 → (B, …), the rows at these places."""
-    return table.index_select(0, index) if isinstance(table, torch.Tensor) else table.take(index, 0)
+def take_columns(table: Array, index: Array) -> Array:
+    """(R, n) rows, (B,) int64 → (n, B), the rows at these places as columns: NumPy is slow along short rows."""
+    if isinstance(table, torch.Tensor):
+        return table.index_select(0, index).T
+    return np.ascontiguousarray(table.take(index, 0).T)
 
 
-def sorted_rows(values: torch.Tensor) -> torch.Tensor:
-    """Return the numbers in ascending order along the last dimension; on the CPU by NumPy, three times as fast."""
-    if values.device.type == "cpu":
-        return torch.from_numpy(np.sort(values.numpy()))
-    return values.sort(dim=-1).values
-
-
-def count_up_to(limits: Array, values: Array) -> Array:
-    """(B, n) numbers in ascending order in each row, (B,) → (B,) int64, how many of its row each value reaches.
-
-    Always by torch: for a large batch NumPy takes seven times as long.
-    """
-    if isinstance(limits, torch.Tensor):
-        return torch.searchsorted(limits, values[:, None].contiguous(), right=True)[:, 0]
-    return count_up_to(torch.from_numpy(limits), torch.from_numpy(values)).numpy()
+def cumulated(rows: Array) -> Array:
+    """(n, B) → (n, B), the sums of each row and those before it; an array holds them in its own memory then."""
+    if isinstance(rows, torch.Tensor):
+        return rows.cumsum(0)
+    for before, row in pairwise(rows):  # ten times as fast as cumsum
+        row += before
+    return rows
 
 
 class Table:
@@ -107,7 +102,7 @@ class Table:
 
     def __getitem__(self, index: Array) -> Array:
         """(B,) int64 → (B, …), the rows at these places."""
-        return take_rows(self._tensor if isinstance(index, torch.Tensor) else self._array, index)
+        return self._tensor[index] if isinstance(index, torch.Tensor) else self._array.take(index, 0)
 
 
 def label_likelihood(logits: Array, labels: Array) -> Array:

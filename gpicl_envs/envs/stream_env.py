@@ -73,11 +73,11 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     @abstractmethod
     def _begin(self, mask: NDArray[np.bool_]) -> None:
-        """Begin the next episode in the masked environments, by `_take_numbers` and `_restart`."""
+        """Begin the next episode in the masked environments, by `_take_numbers`, and `_move_to` position 0."""
 
     @abstractmethod
     def _act(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, Tensors]:
-        """Act in the active environments, which are all if they have a common position, and `_advance`.
+        """Act in the active environments, which are all if positions are common, and `_move_to` the next positions.
 
         Returns:
             (B,) float32 rewards, 0 where inactive, and what the info of active environments shows, each (B, …).
@@ -130,9 +130,9 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
             ValueError: an action is not in the action space.
         """
         ended = self._awaiting_autoreset()
-        active = ~ended
+        active, shown = ~ended, Tensors()
         if self._common == self.length:
-            reward, shown = torch.zeros(self.num_envs, dtype=torch.float32, device=self.device), {}
+            reward = torch.zeros(self.num_envs, dtype=torch.float32, device=self.device)
         else:
             reward, shown = self._act(actions, active)
         if ended.any():
@@ -171,15 +171,8 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
             return self._position == position
         return self._everyone if self._common == position else self._nobody
 
-    def _restart(self, mask: NDArray[np.bool_]) -> None:
-        """Set the positions of the masked environments to 0."""
-        self._place(np.where(mask, 0, self._position))
-
-    def _advance(self, active: NDArray[np.bool_]) -> None:
-        """Count a step of the active environments."""
-        self._place(self._position + active)
-
-    def _place(self, position: NDArray[np.int64]) -> None:
+    def _move_to(self, position: NDArray[np.int64]) -> None:
+        """Keep the new positions (B,)."""
         first = int(position[0])
         self._position, self._common = position, first if (position == first).all() else None
 
@@ -192,7 +185,7 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
     def _step_info(self, active: NDArray[np.bool_], shown: Tensors) -> dict[str, Any]:
         """The task ids of all, and what active environments show."""
         of_all = self._info(self._everyone, task_id=self._task_id)
-        return of_all | (self._info(active, **shown) if active.any() else {})
+        return of_all | (self._info(active, **shown) if shown and active.any() else {})
 
     def _info(self, mask: NDArray[np.bool_], **values: torch.Tensor) -> dict[str, Any]:
         """Copies of the values, each beside the mask of the environments that have it (gymnasium's convention)."""

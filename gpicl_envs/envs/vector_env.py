@@ -163,7 +163,7 @@ class InContextVectorEnv(StreamVectorEnv):
         before = self._predictions.gather(1, place)
         self._predictions.scatter_(1, place, torch.where(is_active[:, None], predicted, before))
         self._feedback = torch.where(is_active[:, None], self.action_type.feedback_for(action, label), 0.0)
-        self._advance(active)
+        self._move_to(self._position + active)
         shown = {"label": torch.where(is_active, label, -1)} if self.feedback == "label" else {}
         return torch.where(is_active, self.action_type.reward(action, label), 0.0), shown
 
@@ -173,7 +173,7 @@ class InContextVectorEnv(StreamVectorEnv):
             self._episodes = self._next_episodes(mask, None if self._episodes is None else self._episodes.x)
         else:
             self._episodes = self.episodes.replaced(np.flatnonzero(mask), self._next_episodes(mask))
-        self._restart(mask)
+        self._move_to(np.where(mask, 0, self._position))
         self._feedback.masked_fill_(self._on_device(mask)[:, None], 0.0)
 
     def _next_episodes(self, mask: NDArray[np.bool_], out: torch.Tensor | None = None) -> Episodes:

@@ -1,7 +1,5 @@
 """The dark room: a goal that cannot be seen."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -64,8 +62,9 @@ class DarkRoom(ProblemDistribution):
         self.n_episodes = check_integer("n_episodes", n_episodes, 1)
         self._set_common(n_tasks, split, task_seed, device)
         row, column = np.divmod(np.arange(self.n_cells), self.size)
-        self.views = Table(np.eye(self.size, dtype=np.float32)[[row, column]].transpose(1, 0, 2).reshape(self.n_cells, -1), self.device)
-        self._moves = Table(self._after(row[:, None], column[:, None], np.arange(self.n_actions)).ravel(), self.device)
+        one_hot = np.eye(self.size, dtype=np.float32)
+        self.views = Table(np.hstack([one_hot[row], one_hot[column]]), self.device)
+        self._moves = Table(self._all_moves(row[:, None], column[:, None]).ravel(), self.device)
 
     def draw_hidden(self, task: Streams) -> Tensors:
         """Return `goal` (B,) int64, its cell: size · row + column."""
@@ -83,8 +82,9 @@ class DarkRoom(ProblemDistribution):
         """(B,) cells and (B,) actions → (B,) next cells."""
         return self._moves[state * self.n_actions + action]
 
-    def _after(self, row: NDArray[Any], column: NDArray[Any], action: NDArray[Any]) -> NDArray[np.int64]:
-        """The cell that an action leads to from a row and a column."""
+    def _all_moves(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows and columns of the cells (n, 1) → (n, 5), the cell that each action leads to."""
+        action = np.arange(self.n_actions)
         row = (row + (action == DOWN) - (action == UP)).clip(0, self.size - 1)
         return row * self.size + (column + (action == RIGHT) - (action == LEFT)).clip(0, self.size - 1)
 

@@ -17,20 +17,22 @@ class Play:
 
     problems: Problems
     state: Array  # (B,) int64
+    _action: Array  # (B,) int64, the previous ones
+    _reward: Array  # (B,) float32, the previous ones
 
     def __init__(self, made: ProblemDistribution) -> None:
         self.made = made
-        self._no_action = made.n_actions  # whose row below is zeros
-        self._shown_actions = Table(np.eye(made.n_actions + 1, made.n_actions, dtype=np.float32), made.device)
+        # One-hot actions, then zeros, since at the first step of a problem there is no previous one.
+        self._shown = Table(np.eye(made.n_actions + 1, made.n_actions, dtype=np.float32), made.device)
 
     def begin(self, problems: Problems, begins: Array | None = None) -> None:
         """Put all problems to their first step, or only those that begin (B,)."""
-        first, none = self.made.first_state(problems), filled(problems.rows, self._no_action)
+        state, action = self.made.first_state(problems), filled(problems.rows, self.made.n_actions)
         reward = to_float(filled(problems.rows, 0))
         if begins is not None:
-            first_of_all, none, reward = first, where(begins, none, self._action), where(begins, reward, self._reward)
-            first = where(begins, first_of_all, self.state)
-        self.problems, self.state, self._action, self._reward = problems, first, none, reward
+            state, action = where(begins, state, self.state), where(begins, action, self._action)
+            reward = where(begins, reward, self._reward)
+        self.problems, self.state, self._action, self._reward = problems, state, action, reward
 
     def act(self, action: Array, n: int | Array, active: Array | None = None) -> Array:
         """Take a step.
@@ -51,7 +53,7 @@ class Play:
             state = self.made.first_state(self.problems)
         if active is not None:
             reward = where(active, reward, 0 * reward)
-        self.state, self._action, self._reward = state, action, reward
+        self.state, self._action, self._reward = state, copied(action), reward
         return copied(reward)
 
     def observe(self, n: int | Array) -> Arrays:
@@ -60,7 +62,7 @@ class Play:
         start = filled(self._reward, begins) if isinstance(begins, bool) else to_float(begins)
         return {
             "x": self.made.observe(self.state),
-            "action": self._shown_actions[self._action],
+            "action": self._shown[self._action],
             "reward": copied(self._reward)[:, None],
             "start": start[:, None],
         }

@@ -33,13 +33,11 @@ class Problems:
         ids: (B,) int64 task ids, −1 for one-off tasks.
         hidden: the facts of each problem by name, each (B, …).
         noise: the random numbers of each step by name, each (B, N).
-        derived: what transitions read, computed once from the hidden facts, by name, each (B, …).
     """
 
     ids: Array
     hidden: Arrays
     noise: Arrays
-    derived: Arrays
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -53,24 +51,23 @@ class Problems:
 
     def noise_at(self, name: str, n: int | Array) -> Array:
         """The step of all, or (B,) steps → (B,) the random numbers of that name at these steps."""
-        noise = self.noise[name]
-        return noise[:, n] if isinstance(n, int) else noise.take(self.rows * noise.shape[1] + n)
+        steps = self.noise[name].T
+        return steps[n] if isinstance(n, int) else steps.take(n * len(self) + self.rows)
 
     def replace(self, rows: NDArray[np.int64], new: "Problems") -> None:
         """Put the problems of `new`, tensors as here, into the given rows."""
         place = torch.from_numpy(rows).to(self.ids.device)
         self.ids[place] = new.ids
-        for own, other in zip(self._groups(), new._groups(), strict=True):
+        for own, other in ((self.hidden, new.hidden), (self.noise, new.noise)):
             for name, value in own.items():
                 value[place] = other[name]
 
     def numpy(self) -> "Problems":
         """Return the same as NumPy's arrays, which share the memory of tensors on the CPU."""
-        groups = ({name: value.cpu().numpy() for name, value in group.items()} for group in self._groups())
-        return Problems(self.ids.cpu().numpy(), *groups)
-
-    def _groups(self) -> tuple[Arrays, Arrays, Arrays]:
-        return self.hidden, self.noise, self.derived
+        hidden, noise = (
+            {name: value.cpu().numpy() for name, value in group.items()} for group in (self.hidden, self.noise)
+        )
+        return Problems(self.ids.cpu().numpy(), hidden, noise)
 
 
 class ProblemDistribution(Distribution):
@@ -117,8 +114,8 @@ class ProblemDistribution(Distribution):
         """
         episode = self._episode_streams(seeds, numbers)
         ids, task = self._task_streams(episode, task_ids)
-        hidden = self.draw_hidden(task)
-        return Problems(ids, hidden, self.draw_noise(episode), self.derive(hidden))
+        noise = {name: value.T.contiguous().T for name, value in self.draw_noise(episode).items()}
+        return Problems(ids, self.draw_hidden(task), noise)  # in which the noise of one step lies together
 
     # -- What a subclass provides -------------------------------------------------------------------------------------
 
@@ -129,10 +126,6 @@ class ProblemDistribution(Distribution):
     @abstractmethod
     def draw_noise(self, episode: Streams) -> Tensors:
         """Return the random numbers of all steps, each (B, N)."""
-
-    def derive(self, hidden: Tensors) -> Tensors:
-        """Return what transitions read beside the hidden facts, computed from them, each (B, …); nothing by default."""
-        return {}
 
     def first_state(self, problems: Problems) -> Array:
         """Return (B,) int64, the state in which every episode begins; 0 by default."""

@@ -137,7 +137,7 @@ class ProblemVectorEnv(StreamVectorEnv):
         """Put the masked environments to the first step of their problems."""
         played = self.problems.numpy() if self._in_numpy else self.problems
         self._play.begin(played, None if mask.all() else self._playable(mask))
-        self._restart(mask)
+        self._move_to(np.where(mask, 0, self._position))
 
     def _act(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, Tensors]:
         is_active = self._playable(active)
@@ -147,7 +147,7 @@ class ProblemVectorEnv(StreamVectorEnv):
         else:
             n = self._playable(np.minimum(self._position, self.length - 1))
             reward = self._play.act(action.clip(0, self.distribution.n_actions - 1), n, is_active)
-        self._advance(active)
+        self._move_to(self._position + active)
         return self._tensor(reward), {}
 
     def _observe(self) -> Tensors:

@@ -10,6 +10,7 @@ between devices, and on a CPU it is faster than `torch.randn` (`benchmarks/env_t
 
 from functools import cache, cached_property
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ MASK32 = 0xFFFFFFFF
 MULTIPLIERS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
 WEYL = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
 WORD = 1 << 64
-UNREAD = {"bit_generator": "Philox", "buffer": (0,) * 4, "buffer_pos": 4, "has_uint32": 0, "uinteger": 0}  # its state
 
 UInt64Array = NDArray[np.uint64]
 
@@ -61,12 +61,7 @@ class Streams:
 
     def bits(self, width: int, n: int, substream: int = 0) -> torch.Tensor:
         """Return (B, n) int32, uniform on 0 … 2^width − 1, with a width of at most 31."""
-        words = self.words(n, substream)
-        if self.device.type == "cpu":
-            upper = words.numpy().view(np.uint64)
-            upper >>= np.uint64(64 - width)
-            return torch.from_numpy(upper.astype(np.int32))
-        return ((words >> (64 - width)) & ((1 << width) - 1)).int()
+        return self.words(n, substream).bitwise_right_shift_(64 - width).bitwise_and_((1 << width) - 1).int()
 
     def uniform(self, n: int, substream: int = 0) -> torch.Tensor:
         """Return (B, n) float64, uniform on [0, 1), with 53 random bits."""
@@ -90,9 +85,10 @@ class Streams:
     def _numpy_words(self, n_words: int, substream: int) -> UInt64Array:
         words = np.empty((len(self), n_words), np.uint64)
         generator = np.random.Philox(key=0)  # one for all: to make it takes twenty times as long as to set its state
+        state: Any = generator.state  # in which no words are left
         # NumPy steps the counter before the first block, hence block 0 here is block 1 there.
         counter, key = [0, 0, substream, 0], [0, self.purpose]
-        state = UNREAD | {"state": {"counter": counter, "key": key}}
+        state["state"] = {"counter": counter, "key": key}
         for i, (key[0], counter[1]) in enumerate(zip(self.key.tolist(), self.number.tolist(), strict=True)):
             generator.state = state
             words[i] = generator.random_raw(n_words)
