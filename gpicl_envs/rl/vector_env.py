@@ -99,6 +99,7 @@ class ProblemVectorEnv(StreamVectorEnv):
     @property
     def state(self) -> torch.Tensor:
         """(B,) int64, the current states."""
+        len(self.problems)  # refused before the first reset
         return as_tensor(self._play.state, self.device)
 
     def render_one(self, i: int, mode: str) -> Any:
