@@ -11,7 +11,6 @@ Seconds are those of the processor that the program itself used, so that other w
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 from functools import cache, partial
@@ -23,6 +22,7 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from numpy.typing import NDArray
 
 import gpicl_envs  # noqa: F401 (registers the ids)
 from gpicl_envs.wrappers import RandomProjection, Trials, VectorRandomProjection, VectorTrials
@@ -87,32 +87,36 @@ def own(env_id: str) -> Maker:
     return lambda num_envs: gymnasium.make_vec(env_id, num_envs=num_envs)
 
 
-def steps_per_second(env: VectorEnv[Any, Any, Any], seconds: float, repeats: int) -> float:
-    """Median steps/s of all environments together, after one repeat to warm up."""
+def prepared(env: VectorEnv[Any, Any, Any]) -> list[NDArray[Any]]:
+    """Reset the environment, and return random actions of 16 steps."""
     env.action_space.seed(0)
-    actions = [np.asarray(env.action_space.sample()) for _ in range(16)]
     env.reset(seed=0)
-    rates = []
-    for _ in range(repeats + 1):
-        begun, steps = time.process_time(), 0
-        while time.process_time() - begun < seconds:
-            for action in actions:
-                env.step(action)
-            steps += len(actions) * env.num_envs
-        rates.append(steps / (time.process_time() - begun))
-    return statistics.median(rates[1:])
+    return [np.asarray(env.action_space.sample()) for _ in range(16)]
+
+
+def steps_per_second(env: VectorEnv[Any, Any, Any], actions: list[NDArray[Any]], seconds: float) -> float:
+    """Steps/s of all environments together."""
+    begun, steps = time.process_time(), 0
+    while time.process_time() - begun < seconds:
+        for action in actions:
+            env.step(action)
+        steps += len(actions) * env.num_envs
+    return steps / (time.process_time() - begun)
 
 
 def compare(name: str, makers: tuple[Maker, Maker], num_envs: int, seconds: float, repeats: int) -> dict[str, Any]:
-    """Measure, and print, the batched form and the single one in SyncVectorEnv."""
+    """Measure the batched form and the single one in SyncVectorEnv by turns, after one repeat to warm up; print both."""
     envs = [make(num_envs) for make in makers]
-    batched, single = (steps_per_second(env, seconds, repeats) for env in envs)
+    played = [(env, prepared(env)) for env in envs]
+    rates = np.array([[steps_per_second(*one, seconds) for one in played] for _ in range(repeats + 1)])[1:]
     for env in envs:
         env.close()
+    batched, single = np.median(rates, 0).tolist()
+    ratio = float(np.median(rates[:, 0] / rates[:, 1]))
     print(
-        f"  {name:<28} {num_envs:>5} {batched:>12,.0f} steps/s   one by one {single:>9,.0f}   {batched / single:6.1f}×"
+        f"  {name:<28} {num_envs:>5} {batched:>12,.0f} steps/s   one by one {single:>9,.0f}   {ratio:6.1f}×", flush=True
     )
-    return {"batched": batched, "one_by_one": single, "ratio": batched / single}
+    return {"batched": batched, "one_by_one": single, "ratio": ratio}
 
 
 def main() -> None:
