@@ -105,7 +105,7 @@ def steps_per_second(env: VectorEnv[Any, Any, Any], actions: list[NDArray[Any]],
 
 
 def compare(name: str, makers: tuple[Maker, Maker], num_envs: int, seconds: float, repeats: int) -> dict[str, Any]:
-    """Measure the batched form and the single one in SyncVectorEnv by turns, after one repeat to warm up; print both."""
+    """Measure the batched form and the single one in SyncVectorEnv by turns, after a first repeat; print both."""
     envs = [make(num_envs) for make in makers]
     played = [(env, prepared(env)) for env in envs]
     rates = np.array([[steps_per_second(*one, seconds) for one in played] for _ in range(repeats + 1)])[1:]
