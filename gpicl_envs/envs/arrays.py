@@ -89,7 +89,7 @@ def cumulated(rows: Array) -> Array:
     return rows
 
 
-class Table:
+class Lookup:
     """Fixed rows, looked up by tensors and by arrays alike.
 
     Args:

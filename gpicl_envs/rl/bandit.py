@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from gpicl_envs.envs.arrays import Array, Table, to_float
+from gpicl_envs.envs.arrays import Array, Lookup, to_float
 from gpicl_envs.errors import check_integer
 from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors, check_actions
 from gpicl_envs.sampling.philox import Streams
@@ -52,7 +52,7 @@ class Bandit(ProblemDistribution):
         self.n_arms = self.n_actions = check_actions("n_arms", n_arms)
         self.n_episodes = check_integer("length", length, 1)
         self._set_common(n_tasks, split, task_seed, device)
-        self.views = Table(np.ones((1, 1), np.float32), self.device)
+        self.views = Lookup(np.ones((1, 1), np.float32), self.device)
 
     def draw_hidden(self, task: Streams) -> Tensors:
         """Return `p` (B, A), the probability of each arm."""

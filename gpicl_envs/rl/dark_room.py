@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.envs.arrays import Array, Table, filled, to_float
+from gpicl_envs.envs.arrays import Array, Lookup, filled, to_float
 from gpicl_envs.errors import check_integer
 from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors
 from gpicl_envs.sampling.philox import Streams
@@ -63,8 +63,8 @@ class DarkRoom(ProblemDistribution):
         self._set_common(n_tasks, split, task_seed, device)
         row, column = np.divmod(np.arange(self.n_cells), self.size)
         one_hot = np.eye(self.size, dtype=np.float32)
-        self.views = Table(np.hstack([one_hot[row], one_hot[column]]), self.device)
-        self._moves = Table(self._all_moves(row[:, None], column[:, None]).ravel(), self.device)
+        self.views = Lookup(np.hstack([one_hot[row], one_hot[column]]), self.device)
+        self._moves = Lookup(self._all_moves(row[:, None], column[:, None]).ravel(), self.device)
 
     def draw_hidden(self, task: Streams) -> Tensors:
         """Return `goal` (B,) int64, its cell: size · row + column."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gpicl_envs.envs.arrays import Array, Table, copied, filled, to_float, where
+from gpicl_envs.envs.arrays import Array, Lookup, copied, filled, to_float, where
 from gpicl_envs.rl.problems import Arrays, ProblemDistribution, Problems
 
 
@@ -23,7 +23,7 @@ class Play:
     def __init__(self, made: ProblemDistribution) -> None:
         self.made = made
         # One-hot actions, then zeros, since at the first step of a problem there is no previous one.
-        self._shown = Table(np.eye(made.n_actions + 1, made.n_actions, dtype=np.float32), made.device)
+        self._shown = Lookup(np.eye(made.n_actions + 1, made.n_actions, dtype=np.float32), made.device)
 
     def begin(self, problems: Problems, begins: Array | None = None) -> None:
         """Put all problems to their first step, or only those that begin (B,)."""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gpicl_envs.envs.arrays import Array, Table, filled
+from gpicl_envs.envs.arrays import Array, Lookup, filled
 from gpicl_envs.errors import check_integer
 from gpicl_envs.sampling.distribution import Distribution, successive
 from gpicl_envs.sampling.philox import Streams
@@ -86,7 +86,7 @@ class ProblemDistribution(Distribution):
     """
 
     binary_rewards: ClassVar[bool] = False
-    views: Table
+    views: Lookup
     n_features: int
     n_actions: int
     n_episodes: int

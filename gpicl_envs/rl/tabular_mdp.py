@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from gpicl_envs.envs.arrays import Array, Table, cumulated, take_columns
+from gpicl_envs.envs.arrays import Array, Lookup, cumulated, take_columns
 from gpicl_envs.errors import check_integer
 from gpicl_envs.rl.planning import plan
 from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors, check_actions
@@ -64,7 +64,7 @@ class TabularMDP(ProblemDistribution):
         self.horizon = self.episode_length = check_integer("horizon", horizon, 1)
         self.n_episodes = check_integer("n_episodes", n_episodes, 1)
         self._set_common(n_tasks, split, task_seed, device)
-        self.views = Table(np.eye(self.n_states, dtype=np.float32), self.device)
+        self.views = Lookup(np.eye(self.n_states, dtype=np.float32), self.device)
 
     def draw_hidden(self, task: Streams) -> Tensors:
         """Return `transitions` (B, S, A, S) and `mean_rewards` (B, S, A).

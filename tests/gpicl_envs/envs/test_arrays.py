@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gpicl_envs.envs.arrays import (
-    Table,
+    Lookup,
     as_array,
     as_tensor,
     copied,
@@ -83,7 +83,7 @@ def test_rows_are_looked_up_and_added_up(of):
     assert columns.tolist() == [[8, 1, 8], [16, 2, 16], [32, 4, 32]]
     assert cumulated(columns).tolist() == [[8, 1, 8], [24, 3, 24], [56, 7, 56]]
     assert rows.tolist() == [[1, 2, 4], [8, 16, 32]] and take_columns(rows, of([1])).tolist() == [[8], [16], [32]]
-    found = Table(np.array([[5, 6], [7, 8]]), CPU)[of([1, 1, 0])]
+    found = Lookup(np.array([[5, 6], [7, 8]]), CPU)[of([1, 1, 0])]
     assert found.tolist() == [[7, 8], [7, 8], [5, 6]] and type(found) is type(rows)
 
 
