@@ -104,6 +104,21 @@ def steps_per_second(env: VectorEnv[Any, Any, Any], actions: list[NDArray[Any]],
     return steps / (time.process_time() - begun)
 
 
+def alone(env_id: str, seconds: float) -> float:
+    """Steps/s of a single environment of `gymnasium.make`, with its resets."""
+    env = gymnasium.make(env_id)
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    actions = [env.action_space.sample() for _ in range(16)]
+    begun, steps = time.process_time(), 0
+    while time.process_time() - begun < seconds:
+        for action in actions:
+            if env.step(action)[2]:
+                env.reset()
+        steps += len(actions)
+    return steps / (time.process_time() - begun)
+
+
 def compare(name: str, makers: tuple[Maker, Maker], num_envs: int, seconds: float, repeats: int) -> dict[str, Any]:
     """Measure the batched form and the single one in SyncVectorEnv by turns, after a first repeat; print both."""
     envs = [make(num_envs) for make in makers]
@@ -132,6 +147,10 @@ def main() -> None:
     how = given.seconds, given.repeats
     result = {"note": given.note, "num_envs": given.num_envs, "repeats": given.repeats, "seconds_are_of": "processor"}
     result["steps_per_second"] = {name: compare(name, both, given.num_envs, *how) for name, both in pairs().items()}
+    own_ids = [name for name in result["steps_per_second"] if name in gymnasium.registry]
+    result["alone"] = {
+        name: float(np.median([alone(name, given.seconds) for _ in range(given.repeats)])) for name in own_ids
+    }
     if find_spec("xenoverse") is not None and MDP in gymnasium.registry:
         both = own(MDP), in_sync(anymdp)
         result["against_anymdp"] = {n: compare("MDPs, anymdp-v0", both, n, *how) for n in given.anymdp_num_envs}
