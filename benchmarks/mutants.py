@@ -60,7 +60,7 @@ EQUIVALENT = {
     "episode.uniform(length, substream=IS_NOISY) < probability → "
     "episode.uniform(length, substream=IS_NOISY) <= probability": "with probability 2^-53",
     "return torch.where(draws < bias, fixed, own): draws < bias → draws <= bias": "with probability 2^-53",
-    "x = x[:, n[0]].clone() if n[0] < self.tasks.length else torch.zeros_like(x[:, 0]): 0 → 1": "of one shape",
+    "x = x[:, n].clone() if n < self.tasks.length else torch.zeros_like(x[:, 0]): 0 → 1": "of one shape",
     "WORD = 1 << 64: 1 << 64 → 1 >> 64": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: 2 → 3": WRAPS,
     "return x - WORD if x >= WORD // 2 else x: WORD // 2 → WORD * 2": WRAPS,

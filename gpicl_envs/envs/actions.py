@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
@@ -37,8 +36,8 @@ class Actions(ABC):
         """Shape of one action."""
         return self.action_space.shape or ()
 
-    def parse(self, actions: Any, active: torch.Tensor) -> torch.Tensor:
-        """Return the actions as a tensor on the device of `active`.
+    def parse(self, actions: Any, active: Array) -> Array:
+        """Return the actions as a tensor on the device of `active`, or as an array if that is one.
 
         Args:
             actions: (B,) labels, (B, K) logits or (B, 1) values, a tensor or an array.
@@ -49,13 +48,12 @@ class Actions(ABC):
         """
         shape = (len(active), *self.shape)
         try:
-            given = as_tensor(actions, active.device)
+            given = as_array(actions) if isinstance(active, np.ndarray) else as_tensor(actions, active.device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"actions must be numbers of shape {shape}, given {actions!r}.") from error
         if tuple(given.shape) != shape:
             raise ValueError(f"actions must have shape {shape}, given {tuple(given.shape)}.")
-        checked: torch.Tensor = self.check(given, active)
-        return checked
+        return self.check(given, active)
 
     def check(self, given: Array, active: Array = None) -> Array:
         """Return numbers (B, ...) in the dtype of the action space, if those of active environments (B,) lie in it."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
@@ -19,7 +20,7 @@ from gpicl_envs.tasks.base import Task
 class BatchOfOne(gymnasium.Env[dict[str, NDArray[Any]], Any]):
     """One environment, in NumPy: the batch of one of a vector environment.
 
-    A subclass sets `batch_class`, and may step in a faster way of its own.
+    A subclass sets `batch_class`, and steps in NumPy by the same rules, since torch is slow for a batch of one.
 
     Args:
         *arguments: the positional arguments of the vector environment after `num_envs`.
@@ -39,6 +40,7 @@ class BatchOfOne(gymnasium.Env[dict[str, NDArray[Any]], Any]):
                     "gymnasium.make_vec."
                 )
         self._batch: Any = self.batch_class(1, *arguments, autoreset_mode=AutoresetMode.DISABLED, **options)
+        self._position = -1  # steps taken in the current episode; −1 before the first reset
         self._spec: EnvSpec | None = None
         self._window = Window(self._batch.env_id, RENDER_FPS) if render_mode == "human" else None
         self.observation_space = self._batch.single_observation_space
@@ -67,12 +69,25 @@ class BatchOfOne(gymnasium.Env[dict[str, NDArray[Any]], Any]):
         # Unseeded, gymnasium draws 128 bits, of which a stream takes 64.
         stream = seed if seed is not None or continues else self.np_random_seed % WORD
         observation, info = self._batch.reset(seed=stream)
+        self._position = 0
         self._begun()
         self._update_window()
         return first_row(observation), {"task_id": int(info["task_id"])}
 
     def _begun(self) -> None:
         """Prepare for the steps of a new episode; nothing by default."""
+
+    def _awaited(self) -> int:
+        """The number of the step to be taken in the episode.
+
+        Raises:
+            ResetNeeded: before the first reset, or after the end.
+        """
+        if self._position < 0:
+            raise ResetNeeded("step() before the first reset(): call reset() first.")
+        if self._position == self._batch.length:
+            raise ResetNeeded("step() after the end of the episode: call reset() first.")
+        return self._position
 
     @property
     def task(self) -> Task:

@@ -8,7 +8,6 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from gpicl_envs.envs import signature_with_arguments_of
@@ -36,13 +35,12 @@ class InContextEnv(BatchOfOne):
     def __init__(self, dataset: Any = DEFAULT_DATASET, *, render_mode: str | None = None, **arguments: Any) -> None:
         super().__init__(dataset, render_mode=render_mode, **arguments)
         self.tasks, self._action_type = self._batch.tasks, self._batch.action_type
-        self._position = -1  # predictions made in the current episode; −1 before the first reset
 
     __signature__ = signature_with_arguments_of(__init__, InContextVectorEnv, leave_out=("num_envs", "autoreset_mode"))
 
     def _begun(self) -> None:
         """Keep the arrays of the new episode."""
-        self._position, self._task_id = 0, int(self.episode.task_id[0])
+        self._task_id = int(self.episode.task_id[0])
         self._x: NDArray[np.float32] = first_row(self.episode.x)
         self._targets: NDArray[Any] = self.episode.y.cpu().numpy()  # (1, N)
         self._predictions = np.zeros_like(self._targets[0])
@@ -68,14 +66,6 @@ class InContextEnv(BatchOfOne):
         if rules.feedback == "label":
             info["label"] = target.item()
         return {"x": x, "y": feedback}, reward, ended, False, info
-
-    def _awaited(self) -> int:
-        """The position of the example whose label is to be predicted."""
-        if self._position < 0:
-            raise ResetNeeded("step() before the first reset(): call reset() first.")
-        if self._position == len(self._x):
-            raise ResetNeeded("step() after the end of the episode: call reset() first.")
-        return self._position
 
     @property
     def task(self) -> Task:

@@ -55,6 +55,8 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
         self._seeds: UInt64Array = np.random.SeedSequence().generate_state(num_envs, np.uint64).astype(np.uint64)
         self._numbers = np.zeros(num_envs, np.uint64)  # of the next episode in each stream
         self._position = np.full(num_envs, -1)  # steps taken in the current episode; −1 before the first reset
+        self._common: int | None = -1  # position of all environments; None if they differ, which takes masks
+        self._everyone, self._nobody = np.ones(num_envs, bool), np.zeros(num_envs, bool)
 
     def _set_spaces(self, observation_space: Space[Any], action_space: Space[Any]) -> None:
         """Keep the spaces of one environment, and those of the batch."""
@@ -71,11 +73,11 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     @abstractmethod
     def _begin(self, mask: NDArray[np.bool_]) -> None:
-        """Begin the next episode in the masked environments, by `_take_numbers`, and set their positions to 0."""
+        """Begin the next episode in the masked environments, by `_take_numbers`, and `_move_to` position 0."""
 
     @abstractmethod
     def _act(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, Tensors]:
-        """Act in the active environments, and advance their positions.
+        """Act in the active environments, which are all if positions are common, and `_move_to` the next positions.
 
         Returns:
             (B,) float32 rewards, 0 where inactive, and what the info of active environments shows, each (B, …).
@@ -105,7 +107,7 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
             Observations, and info {task_id: (B,)}.
         """
         mask = parse_reset_mask(options, self.num_envs)
-        if not mask.all() and (self._position < 0).any():
+        if not mask.all() and self._common == -1:
             raise ResetNeeded("reset_mask selects only some environments before the first reset(): call reset() first.")
         for i, one in enumerate(parse_seeds(seed, self.num_envs)):
             if one is not None and mask[i]:
@@ -128,14 +130,14 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
             ValueError: an action is not in the action space.
         """
         ended = self._awaiting_autoreset()
-        active = ~ended
-        if active.any():
-            reward, shown = self._act(actions, active)
+        active, shown = ~ended, Tensors()
+        if self._common == self.length:
+            reward = torch.zeros(self.num_envs, dtype=torch.float32, device=self.device)
         else:
-            reward, shown = torch.zeros(self.num_envs, dtype=torch.float32, device=self.device), {}
+            reward, shown = self._act(actions, active)
         if ended.any():
             self._begin(ended)
-        last = active & (self._position == self.length)
+        last = active & self._at(self.length)
         observation, info, terminated = self._observe(), self._step_info(active, shown), self._on_device(last)
         if self.autoreset_mode is AutoresetMode.SAME_STEP and last.any():
             final = {"final_obs": observation, "final_info": info, "_final_obs": terminated, "_final_info": terminated}
@@ -153,15 +155,26 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     def _awaiting_autoreset(self) -> NDArray[np.bool_]:
         """(B,) the environments that have ended, and only begin a new episode in this step (NEXT_STEP)."""
-        if (self._position < 0).any():
+        if self._common == -1:
             raise ResetNeeded("step() before the first reset(): call reset() first.")
-        ended = self._position == self.length
+        ended = self._at(self.length)
         if ended.any() and self.autoreset_mode is not AutoresetMode.NEXT_STEP:
             raise ResetNeeded(
                 f"step() after the end of the episode in environments {np.flatnonzero(ended).tolist()[:8]}: call "
                 'reset(), or reset(options={"reset_mask": mask}) for these alone.'
             )
         return ended
+
+    def _at(self, position: int) -> NDArray[np.bool_]:
+        """(B,) the environments at this position; not to be written to."""
+        if self._common is None:
+            return self._position == position
+        return self._everyone if self._common == position else self._nobody
+
+    def _move_to(self, position: NDArray[np.int64]) -> None:
+        """Keep the new positions (B,)."""
+        first = int(position[0])
+        self._position, self._common = position, first if (position == first).all() else None
 
     def _take_numbers(self, mask: NDArray[np.bool_]) -> tuple[UInt64Array, UInt64Array]:
         """The seeds and numbers of the next episodes of the masked streams, which move on."""
@@ -171,8 +184,8 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     def _step_info(self, active: NDArray[np.bool_], shown: Tensors) -> dict[str, Any]:
         """The task ids of all, and what active environments show."""
-        of_all = self._info(np.ones(self.num_envs, bool), task_id=self._task_id)
-        return of_all | (self._info(active, **shown) if active.any() else {})
+        of_all = self._info(self._everyone, task_id=self._task_id)
+        return of_all | (self._info(active, **shown) if shown and active.any() else {})
 
     def _info(self, mask: NDArray[np.bool_], **values: torch.Tensor) -> dict[str, Any]:
         """Copies of the values, each beside the mask of the environments that have it (gymnasium's convention)."""
@@ -181,6 +194,8 @@ class StreamVectorEnv(VectorEnv[Tensors, Any, Any]):
 
     def _on_device(self, values: NDArray[Any]) -> torch.Tensor:
         """(B,) numbers or truth values; if all are equal, without a transfer, which would make a GPU wait."""
+        if self.device.type == "cpu":
+            return torch.from_numpy(values.copy())
         if (values == values[0]).all():
             return torch.full((self.num_envs,), values[0].item(), device=self.device)
         return torch.from_numpy(values.copy()).to(self.device)

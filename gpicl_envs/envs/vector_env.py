@@ -163,7 +163,7 @@ class InContextVectorEnv(StreamVectorEnv):
         before = self._predictions.gather(1, place)
         self._predictions.scatter_(1, place, torch.where(is_active[:, None], predicted, before))
         self._feedback = torch.where(is_active[:, None], self.action_type.feedback_for(action, label), 0.0)
-        self._position[active] += 1
+        self._move_to(self._position + active)
         shown = {"label": torch.where(is_active, label, -1)} if self.feedback == "label" else {}
         return torch.where(is_active, self.action_type.reward(action, label), 0.0), shown
 
@@ -173,7 +173,7 @@ class InContextVectorEnv(StreamVectorEnv):
             self._episodes = self._next_episodes(mask, None if self._episodes is None else self._episodes.x)
         else:
             self._episodes = self.episodes.replaced(np.flatnonzero(mask), self._next_episodes(mask))
-        self._position[mask] = 0
+        self._move_to(np.where(mask, 0, self._position))
         self._feedback.masked_fill_(self._on_device(mask)[:, None], 0.0)
 
     def _next_episodes(self, mask: NDArray[np.bool_], out: torch.Tensor | None = None) -> Episodes:
@@ -182,11 +182,11 @@ class InContextVectorEnv(StreamVectorEnv):
 
     def _observe(self) -> Tensors:
         """The input x of the current example (0 after the last) and the feedback on the one before."""
-        n, x = self._position, self.episodes.x
-        if (n == n[0]).all():
-            x = x[:, n[0]].clone() if n[0] < self.tasks.length else torch.zeros_like(x[:, 0])
+        n, x = self._common, self.episodes.x
+        if n is not None:
+            x = x[:, n].clone() if n < self.tasks.length else torch.zeros_like(x[:, 0])
         else:
-            place = self._on_device(n)
+            place = self._on_device(self._position)
             rows = torch.arange(self.num_envs, device=self.device)
             x = x[rows, place.clamp(max=self.tasks.length - 1)]
             x[place == self.tasks.length] = 0.0

@@ -1,7 +1,9 @@
 """The Bernoulli bandit: K arms, each of which pays 1 with a probability of its own."""
 
+import numpy as np
 import torch
 
+from gpicl_envs.envs.arrays import Array, Lookup, to_float
 from gpicl_envs.errors import check_integer
 from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors, check_actions
 from gpicl_envs.sampling.philox import Streams
@@ -58,6 +60,7 @@ class Bandit(ProblemDistribution):
         self.n_arms = self.n_actions = check_actions("n_arms", n_arms)
         self.n_episodes = check_integer("length", length, 1)
         self._set_common(n_tasks, split, task_seed, device)
+        self.views = Lookup(np.ones((1, 1), np.float32), self.device)
 
     def draw_hidden(self, task: Streams) -> Tensors:
         """Return `p` (B, A), the probability of each arm."""
@@ -67,16 +70,10 @@ class Bandit(ProblemDistribution):
         """Return `luck` (B, N), uniform: an arm pays if its probability is above."""
         return {"luck": episode.uniform(self.length, substream=PULLS).float()}
 
-    def observe(self, state: torch.Tensor) -> torch.Tensor:
-        """Return (B, 1) ones."""
-        return torch.ones(len(state), 1, dtype=torch.float32, device=state.device)
-
-    def transition(
-        self, problems: Problems, state: torch.Tensor, action: torch.Tensor, n: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def transition(self, problems: Problems, state: Array, action: Array, n: int | Array) -> tuple[Array, Array]:
         """Pull an arm in each problem."""
-        p = problems.hidden["p"].gather(1, action[:, None])[:, 0]
-        return state, (problems.noise_at("luck", n) < p).float()
+        p = problems.hidden["p"].take(problems.rows * self.n_arms + action)
+        return state, to_float(problems.noise_at("luck", n) < p)
 
     def best_return(self, problems: Problems) -> torch.Tensor:
         """Return (B,) the probability of the best arm."""

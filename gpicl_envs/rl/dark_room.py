@@ -1,8 +1,10 @@
 """The dark room: a goal that cannot be seen."""
 
+import numpy as np
 import torch
-from torch.nn.functional import one_hot
+from numpy.typing import NDArray
 
+from gpicl_envs.envs.arrays import Array, Lookup, filled, to_float
 from gpicl_envs.errors import check_integer
 from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors
 from gpicl_envs.sampling.philox import Streams
@@ -71,6 +73,10 @@ class DarkRoom(ProblemDistribution):
         self.horizon = self.episode_length = check_integer("horizon", horizon, 1)
         self.n_episodes = check_integer("n_episodes", n_episodes, 1)
         self._set_common(n_tasks, split, task_seed, device)
+        row, column = np.divmod(np.arange(self.n_cells), self.size)
+        one_hot = np.eye(self.size, dtype=np.float32)
+        self.views = Lookup(np.hstack([one_hot[row], one_hot[column]]), self.device)
+        self._moves = Lookup(self._all_moves(row[:, None], column[:, None]).ravel(), self.device)
 
     def draw_hidden(self, task: Streams) -> Tensors:
         """Return `goal` (B,) int64, its cell: size · row + column."""
@@ -80,32 +86,29 @@ class DarkRoom(ProblemDistribution):
         """Return nothing: there is no noise."""
         return {}
 
-    def first_state(self, problems: Problems) -> torch.Tensor:
+    def first_state(self, problems: Problems) -> Array:
         """Return (B,) the centre."""
-        return torch.full_like(problems.ids, self.centre)
+        return filled(problems.rows, self.centre)
 
-    def observe(self, state: torch.Tensor) -> torch.Tensor:
-        """Return (B, 2 · size), one-hot row and one-hot column."""
-        return torch.cat([one_hot(state // self.size, self.size), one_hot(state % self.size, self.size)], 1).float()
-
-    def move(self, state: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+    def move(self, state: Array, action: Array) -> Array:
         """(B,) cells and (B,) actions → (B,) next cells."""
-        row, column = state // self.size, state % self.size
-        row = (row + (action == DOWN).long() - (action == UP).long()).clamp(0, self.size - 1)
-        column = (column + (action == RIGHT).long() - (action == LEFT).long()).clamp(0, self.size - 1)
-        return row * self.size + column
+        return self._moves[state * self.n_actions + action]
+
+    def _all_moves(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows and columns of the cells (n, 1) → (n, 5), the cell that each action leads to."""
+        action = np.arange(self.n_actions)
+        row = (row + (action == DOWN) - (action == UP)).clip(0, self.size - 1)
+        return row * self.size + (column + (action == RIGHT) - (action == LEFT)).clip(0, self.size - 1)
 
     def distance(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Return the number of steps between cells, elementwise."""
         rows, columns = first // self.size - second // self.size, first % self.size - second % self.size
         return rows.abs() + columns.abs()
 
-    def transition(
-        self, problems: Problems, state: torch.Tensor, action: torch.Tensor, n: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def transition(self, problems: Problems, state: Array, action: Array, n: int | Array) -> tuple[Array, Array]:
         """Move by one cell, or stay; the goal pays 1."""
         moved = self.move(state, action)
-        return moved, (moved == problems.hidden["goal"]).float()
+        return moved, to_float(moved == problems.hidden["goal"])
 
     def best_return(self, problems: Problems) -> torch.Tensor:
         """Return (B,) the steps that are left on the goal after the shortest path to it."""

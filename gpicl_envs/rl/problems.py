@@ -8,18 +8,21 @@ Letters: B problems in a batch, N steps, K episodes, H steps of an episode, D fe
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gpicl_envs.envs.arrays import Array, Lookup, filled
 from gpicl_envs.errors import check_integer
 from gpicl_envs.sampling.distribution import Distribution, successive
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.torch_modes import in_plain_mode
 
 Tensors = dict[str, torch.Tensor]
+Arrays = dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -32,32 +35,49 @@ class Problems:
         noise: the random numbers of each step by name, each (B, N).
     """
 
-    ids: torch.Tensor
-    hidden: Tensors
-    noise: Tensors
+    ids: Array
+    hidden: Arrays
+    noise: Arrays
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def noise_at(self, name: str, n: torch.Tensor) -> torch.Tensor:
-        """(B,) steps → (B,) the random numbers of that name at these steps."""
-        return self.noise[name].gather(1, n[:, None])[:, 0]
+    @cached_property
+    def rows(self) -> Array:
+        """(B,) int64: 0 … B − 1."""
+        if isinstance(self.ids, torch.Tensor):
+            return torch.arange(len(self), device=self.ids.device)
+        return np.arange(len(self))
+
+    def noise_at(self, name: str, n: int | Array) -> Array:
+        """The step of all, or (B,) steps → (B,) the random numbers of that name at these steps."""
+        steps = self.noise[name].T
+        return steps[n] if isinstance(n, int) else steps.take(n * len(self) + self.rows)
 
     def replace(self, rows: NDArray[np.int64], new: "Problems") -> None:
-        """Put the problems of `new` into the given rows."""
+        """Put the problems of `new`, tensors as here, into the given rows."""
         place = torch.from_numpy(rows).to(self.ids.device)
         self.ids[place] = new.ids
         for own, other in ((self.hidden, new.hidden), (self.noise, new.noise)):
             for name, value in own.items():
                 value[place] = other[name]
 
+    def numpy(self) -> "Problems":
+        """Return the same as NumPy's arrays, which share the memory of tensors on the CPU."""
+        hidden, noise = (
+            {name: value.cpu().numpy() for name, value in group.items()} for group in (self.hidden, self.noise)
+        )
+        return Problems(self.ids.cpu().numpy(), hidden, noise)
+
 
 class ProblemDistribution(Distribution):
     """A distribution of in-context RL problems with finitely many states, stepped in batches.
 
     A subclass has a constructor of keyword arguments, kept in attributes of the same names, and calls `_set_common`.
+    Its rules, `first_state`, `observe` and `transition`, are for tensors and NumPy's arrays alike.
 
     Attributes:
+        views: (S, D) float32, what the agent sees of each state.
         n_features: D.
         n_actions: A, at least 2.
         n_episodes: K.
@@ -66,6 +86,7 @@ class ProblemDistribution(Distribution):
     """
 
     binary_rewards: ClassVar[bool] = False
+    views: Lookup
     n_features: int
     n_actions: int
     n_episodes: int
@@ -93,7 +114,8 @@ class ProblemDistribution(Distribution):
         """
         episode = self._episode_streams(seeds, numbers)
         ids, task = self._task_streams(episode, task_ids)
-        return Problems(ids, self.draw_hidden(task), self.draw_noise(episode))
+        noise = {name: value.T.contiguous().T for name, value in self.draw_noise(episode).items()}
+        return Problems(ids, self.draw_hidden(task), noise)  # in which the noise of one step lies together
 
     # -- What a subclass provides -------------------------------------------------------------------------------------
 
@@ -105,25 +127,23 @@ class ProblemDistribution(Distribution):
     def draw_noise(self, episode: Streams) -> Tensors:
         """Return the random numbers of all steps, each (B, N)."""
 
-    def first_state(self, problems: Problems) -> torch.Tensor:
+    def first_state(self, problems: Problems) -> Array:
         """Return (B,) int64, the state in which every episode begins; 0 by default."""
-        return torch.zeros_like(problems.ids)
+        return filled(problems.rows, 0)
 
-    @abstractmethod
-    def observe(self, state: torch.Tensor) -> torch.Tensor:
+    def observe(self, state: Array) -> Array:
         """(B,) states → (B, D) float32, what the agent sees of them."""
+        return self.views[state]
 
     @abstractmethod
-    def transition(
-        self, problems: Problems, state: torch.Tensor, action: torch.Tensor, n: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def transition(self, problems: Problems, state: Array, action: Array, n: int | Array) -> tuple[Array, Array]:
         """Take an action in each problem.
 
         Args:
             problems: B problems.
             state: (B,) int64.
             action: (B,) int64, from 0 to A − 1.
-            n: (B,) int64, the steps taken so far in the problem.
+            n: the steps taken so far in the problem, if they are as many in all; else (B,) int64.
 
         Returns:
             (B,) int64 next states and (B,) float32 rewards.

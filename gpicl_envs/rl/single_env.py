@@ -2,12 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from gpicl_envs.envs import signature_with_arguments_of
 from gpicl_envs.envs.actions import as_single_action
-from gpicl_envs.envs.batch_of_one import BatchOfOne, first_row
+from gpicl_envs.envs.batch_of_one import BatchOfOne
+from gpicl_envs.rendering.text import text_picture
+from gpicl_envs.rl.play import Play
 from gpicl_envs.rl.vector_env import ProblemVectorEnv
 
 
@@ -24,6 +25,7 @@ class ProblemEnv(BatchOfOne):
 
     def __init__(self, problem: str = "Bandit", *, render_mode: str | None = None, **arguments: Any) -> None:
         super().__init__(problem, render_mode=render_mode, **arguments)
+        self._play = Play(self._batch.distribution)
 
     __signature__ = signature_with_arguments_of(__init__, ProblemVectorEnv, leave_out=("num_envs", "autoreset_mode"))
 
@@ -33,7 +35,19 @@ class ProblemEnv(BatchOfOne):
         Returns:
             Observation, reward, terminated, truncated, and {task_id}.
         """
-        one = np.asarray(as_single_action(action, ()))[None]
-        observation, reward, terminated, _, info = self._batch.step(one)
+        n, checked = self._awaited(), self._batch.actions.check(as_single_action(action, ())[None])
+        reward = self._play.act(checked, n).item()
+        self._position = n + 1
         self._update_window()
-        return first_row(observation), reward.item(), terminated.item(), False, {"task_id": int(info["task_id"])}
+        seen = {name: rows[0] for name, rows in self._play.observe(n + 1).items()}
+        return seen, reward, n + 1 == self._batch.length, False, {"task_id": self._task_id}
+
+    def _begun(self) -> None:
+        """Play the new problem in NumPy."""
+        problems = self._batch.problems.numpy()
+        self._play.begin(problems)
+        self._task_id = int(problems.ids[0])
+
+    def _picture(self, mode: str) -> Any:
+        state = int(self._play.state[0])
+        return text_picture(self._batch.distribution.describe(self._batch.problems, 0, state), mode)

@@ -8,13 +8,14 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
-from torch.nn.functional import one_hot
 
 from gpicl_envs.envs import signature_with_arguments_of
 from gpicl_envs.envs.actions import DiscreteActions
+from gpicl_envs.envs.arrays import Array, as_tensor
 from gpicl_envs.envs.stream_env import StreamVectorEnv
 from gpicl_envs.rendering.text import text_picture
 from gpicl_envs.rl.kinds import PROBLEMS, make_problems
+from gpicl_envs.rl.play import Play
 from gpicl_envs.rl.problems import Problems, Tensors
 from gpicl_envs.sampling.torch_modes import in_plain_mode
 from gpicl_envs.tasks.base import Task
@@ -84,9 +85,7 @@ class ProblemVectorEnv(StreamVectorEnv):
         self.actions = DiscreteActions(a)
         self._set_spaces(problem_space(d, a, Discrete(a)), Discrete(a))
         self._problems: Problems | None = None
-        self._state = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
-        self._action = torch.zeros(num_envs, a, dtype=torch.float32, device=self.device)
-        self._reward = torch.zeros(num_envs, dtype=torch.float32, device=self.device)
+        self._play, self._in_numpy = Play(self.distribution), self.device.type == "cpu"
 
     __signature__ = signature_with_arguments_of(__init__, *PROBLEMS.values())
 
@@ -105,11 +104,12 @@ class ProblemVectorEnv(StreamVectorEnv):
     @property
     def state(self) -> torch.Tensor:
         """(B,) int64, the current states."""
-        return self._state
+        len(self.problems)  # refused before the first reset
+        return as_tensor(self._play.state, self.device)
 
     def render_one(self, i: int, mode: str) -> Any:
         """Return a picture of environment i."""
-        return text_picture(self.distribution.describe(self.problems, i, int(self._state[i])), mode)
+        return text_picture(self.distribution.describe(self.problems, i, int(self._play.state[i])), mode)
 
     @property
     def _task_id(self) -> torch.Tensor:
@@ -128,7 +128,7 @@ class ProblemVectorEnv(StreamVectorEnv):
         if len(problems) != self.num_envs:
             raise ValueError(f"{len(problems)} problems for {self.num_envs} environments: give one for each.")
         self._problems = problems
-        self._to_start(np.ones(self.num_envs, bool))
+        self._to_start(self._everyone)
         return self._observe()
 
     def _begin(self, mask: NDArray[np.bool_]) -> None:
@@ -141,34 +141,28 @@ class ProblemVectorEnv(StreamVectorEnv):
 
     def _to_start(self, mask: NDArray[np.bool_]) -> None:
         """Put the masked environments to the first step of their problems."""
-        begins = self._on_device(mask)
-        self._state = torch.where(begins, self.distribution.first_state(self.problems), self._state)
-        self._action = self._action.masked_fill(begins[:, None], 0.0)
-        self._reward = self._reward.masked_fill(begins, 0.0)
-        self._position[mask] = 0
+        played = self.problems.numpy() if self._in_numpy else self.problems
+        self._play.begin(played, None if mask.all() else self._playable(mask))
+        self._move_to(np.where(mask, 0, self._position))
 
     def _act(self, actions: Any, active: NDArray[np.bool_]) -> tuple[torch.Tensor, Tensors]:
-        is_active = self._on_device(active)
-        action = self.actions.parse(actions, is_active).clamp(0, self.distribution.n_actions - 1)
-        n = self._on_device(np.minimum(self._position, self.length - 1))
-        state, reward = self.distribution.transition(self.problems, self._state, action, n)
-        self._position[active] += 1
-        begins = self._starts()
-        if begins.any():
-            state = torch.where(self._on_device(begins), self.distribution.first_state(self.problems), state)
-        self._reward = torch.where(is_active, reward, 0.0)
-        self._state = torch.where(is_active, state, self._state)
-        self._action = torch.where(is_active[:, None], one_hot(action, self.distribution.n_actions).float(), 0.0)
-        return self._reward.clone(), {}
-
-    def _starts(self) -> NDArray[np.bool_]:
-        """(B,) the environments that are at the first step of an episode."""
-        return (self._position % self.distribution.episode_length == 0) & (self._position < self.length)
+        is_active = self._playable(active)
+        action = self.actions.parse(actions, is_active)
+        if self._common is not None:
+            reward = self._play.act(action, self._common)
+        else:
+            n = self._playable(np.minimum(self._position, self.length - 1))
+            reward = self._play.act(action.clip(0, self.distribution.n_actions - 1), n, is_active)
+        self._move_to(self._position + active)
+        return self._tensor(reward), {}
 
     def _observe(self) -> Tensors:
-        return {
-            "x": self.distribution.observe(self._state),
-            "action": self._action.clone(),
-            "reward": self._reward[:, None].clone(),
-            "start": self._on_device(self._starts()).float()[:, None],
-        }
+        n = self._playable(self._position) if self._common is None else self._common
+        return {name: self._tensor(value) for name, value in self._play.observe(n).items()}
+
+    def _playable(self, values: NDArray[Any]) -> Array:
+        """(B,) numbers or truth values for `Play`: NumPy computes faster than torch on the CPU, and not elsewhere."""
+        return values if self._in_numpy else self._on_device(values)
+
+    def _tensor(self, values: Array) -> torch.Tensor:
+        return torch.from_numpy(values) if self._in_numpy else values

@@ -24,7 +24,12 @@ def in_plain_mode(function: Callable[P, R]) -> Callable[P, R]:
             if torch.is_autocast_enabled(device):
                 with torch.autocast(device, enabled=False):
                     return run(*args, **kwargs)
-        with torch.inference_mode(False), torch.no_grad():
-            return function(*args, **kwargs)
+        if torch.is_inference_mode_enabled():
+            with torch.inference_mode(False):
+                return run(*args, **kwargs)
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                return function(*args, **kwargs)
+        return function(*args, **kwargs)
 
     return run

@@ -4,7 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from gpicl_envs.envs.arrays import as_array, as_tensor, label_likelihood, one_hot, to_float, to_int, where
+from gpicl_envs.envs.arrays import (
+    Lookup,
+    as_array,
+    as_tensor,
+    copied,
+    cumulated,
+    filled,
+    label_likelihood,
+    one_hot,
+    take_columns,
+    to_float,
+    to_int,
+    where,
+)
 
 CPU = torch.device("cpu")
 LIBRARIES = [as_array, lambda given: as_tensor(given, CPU)]
@@ -61,3 +74,23 @@ def test_numbers_of_any_kind_become_a_new_array(given, dtype: str):
 def test_what_is_no_number_is_refused(given):
     with pytest.raises(TypeError, match="no type of numbers"):
         as_array(given)
+
+
+@pytest.mark.parametrize("of", LIBRARIES, ids=["NumPy", "torch"])
+def test_rows_are_looked_up_and_added_up(of):
+    rows = of([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]])
+    columns = take_columns(rows, of([1, 0, 1]))
+    assert columns.tolist() == [[8, 1, 8], [16, 2, 16], [32, 4, 32]]
+    assert cumulated(columns).tolist() == [[8, 1, 8], [24, 3, 24], [56, 7, 56]]
+    assert rows.tolist() == [[1, 2, 4], [8, 16, 32]] and take_columns(rows, of([1])).tolist() == [[8], [16], [32]]
+    found = Lookup(np.array([[5, 6], [7, 8]]), CPU)[of([1, 1, 0])]
+    assert found.tolist() == [[7, 8], [7, 8], [5, 6]] and type(found) is type(rows)
+
+
+@pytest.mark.parametrize("of", LIBRARIES, ids=["NumPy", "torch"])
+def test_copies_have_memory_of_their_own(of):
+    values = of([1.5, 2.5])
+    for made in (copied(values), filled(values, 3)):
+        assert made.dtype == values.dtype and type(made) is type(values)
+        made[:] = 0
+    assert values.tolist() == [1.5, 2.5] and filled(values, 3).tolist() == [3, 3]

@@ -99,7 +99,7 @@ def overwrites(observation):
             "rogue.act.* at step 0: Action 5 is out of range: give a number",
         ),
         (lambda seen: torch.full((5,), -1), "Action -1 is out of range"),
-        (lambda seen: torch.zeros(5), "rogue.act.* must be integer numbers, given torch.float32"),
+        (lambda seen: torch.zeros(5), "rogue.act.* must be integer numbers, given float32"),
         (lambda seen: torch.zeros(5, 1, dtype=torch.int64), r"rogue.act.* must have shape \(5,\), given \(5, 1\)"),
         (lambda seen: 3, r"rogue.act.* returned tuple: return \(actions, state\), actions a tensor"),
         (overwrites, r"rogue.act.* at step 0 changed observation\['x'\] in place"),

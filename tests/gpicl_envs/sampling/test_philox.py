@@ -137,3 +137,12 @@ def test_a_word_has_64_bits():
     assert torch.equal(last, streams(0, key=2**64 - 1).words(5)) and not torch.equal(last, streams(0, key=0).words(5))
     with pytest.raises(OverflowError):
         streams(0, key=WORD)
+
+
+def test_bits_are_the_upper_ones_of_the_words():
+    drawn = streams(1, 2)
+    words = drawn.words(500, 3).numpy().view(np.uint64)
+    for width in (1, 24, 31):
+        bits = drawn.bits(width, 500, 3)
+        assert bits.dtype == torch.int32 and np.array_equal(bits, words >> np.uint64(64 - width))
+    assert torch.equal(drawn.uniform(500, 3).mul(2**24).int(), drawn.bits(24, 500, 3))
