@@ -25,7 +25,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 
 import gpicl_envs  # noqa: F401 (registers the ids)
-from gpicl_envs.wrappers import RandomProjection, Trials, VectorRandomProjection, VectorTrials
+from gpicl_envs.rl.wrapped_problems import WrappedProblems
+from gpicl_envs.wrappers import RandomProjection, Trials
 from machine import write_result
 
 EPISODES, N_FEATURES = 10, 16
@@ -42,12 +43,6 @@ def in_sync(make: Callable[[], gymnasium.Env[Any, Any]]) -> Maker:
 def cartpole() -> Trials:
     """One problem of CartPole."""
     return Trials(gymnasium.make("CartPole-v1", disable_env_checker=True), EPISODES)
-
-
-def cartpoles(num_envs: int) -> VectorTrials:
-    """A batch of them, without a loop."""
-    inner = gymnasium.make_vec("CartPole-v1", num_envs=num_envs, vectorization_mode="vector_entry_point")
-    return VectorTrials(inner, EPISODES)
 
 
 def anymdp() -> gymnasium.Env[Any, Any]:
@@ -70,9 +65,9 @@ def anymdp_task() -> dict[str, Any]:
 def pairs() -> dict[str, tuple[Maker, Maker]]:
     """What is compared: the batched form and the single one in SyncVectorEnv, by name."""
     found: dict[str, tuple[Maker, Maker]] = {
-        "CartPole trials": (cartpoles, in_sync(cartpole)),
+        "CartPole trials": (WrappedProblems("CartPole-v1", EPISODES).make, in_sync(cartpole)),
         "CartPole trials, projected": (
-            lambda num_envs: VectorRandomProjection(cartpoles(num_envs), N_FEATURES),
+            WrappedProblems("CartPole-v1", EPISODES, project=N_FEATURES).make,
             in_sync(lambda: RandomProjection(cartpole(), N_FEATURES)),
         ),
     }

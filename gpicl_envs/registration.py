@@ -100,7 +100,8 @@ def find_rl_environment(env_id: str) -> Environment:
             f"evaluate`, or give an id of in-context RL: {', '.join(rl_environments())}."
         )
     if env_id not in rl_environments():
-        raise UnknownNameError("environment of in-context RL", env_id, rl_environments())
+        hint = "A policy trained on any other environment is evaluated by `gpicl diagnose RUN`."
+        raise UnknownNameError("environment of in-context RL", env_id, rl_environments(), hint)
     return rl_environments()[env_id]
 
 
