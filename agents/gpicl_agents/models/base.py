@@ -55,6 +55,7 @@ class SequenceAgent(Learner, nn.Module):
         normalize_inputs: whether inputs are centred and scaled to unit norm; never with n_classes=1. Observations of
             control problems are taken as they are, since what they mean depends on both.
         value_head: whether it also predicts the return, as a critic (`gpicl train-rl`).
+        continuous_actions: whether outputs are the mean of an action of K numbers, not logits (see `models/policy.py`).
         value_scale: size of the real values with n_classes=1, by which what the layers read and predict is divided;
             `gpicl train` takes the standard deviation that the environment knows. 1 for labels.
         seed: seed of the initial weights.
@@ -72,6 +73,7 @@ class SequenceAgent(Learner, nn.Module):
     n_projections: int = 1
     normalize_inputs: bool = True
     value_head: bool = False
+    continuous_actions: bool = False
     value_scale: float = 1.0
     seed: int = 0
 
@@ -92,6 +94,7 @@ class SequenceAgent(Learner, nn.Module):
             nn.init.zeros_(self.read_out.bias)
             if self.value_head:
                 self.read_value = nn.Linear(self.width, 1)
+            self.log_std = nn.Parameter(torch.zeros(self.n_classes)) if self.continuous_actions else None
 
     def check_arguments(self) -> None:
         """Check the arguments, and compute those whose default depends on others."""
@@ -102,8 +105,8 @@ class SequenceAgent(Learner, nn.Module):
         most_projections = self.n_features // self.input_rank if self.input_rank else 1
         why = "n_features // input_rank, or 1 without a projection"
         self.n_projections = check_integer("n_projections", self.n_projections, 1, most_projections, why)
-        self.normalize_inputs = check_bool("normalize_inputs", self.normalize_inputs)
-        self.value_head = check_bool("value_head", self.value_head)
+        for name in ("normalize_inputs", "value_head", "continuous_actions"):
+            setattr(self, name, check_bool(name, getattr(self, name)))
         self.value_scale = check_value_scale(self.value_scale, self.n_classes)
         self.seed = check_integer("seed", self.seed, 0)
 
@@ -190,7 +193,7 @@ class SequenceAgent(Learner, nn.Module):
     def act_and_value(
         self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, SequenceState]:
-        """Return the logits (B, T, K) of the next T actions, the values (B, T) of their states, and the state after.
+        """Return the outputs (B, T, K) for the next T actions, the values (B, T) of their states, and the state after.
 
         The value is the return that the critic expects; 0 without `value_head`.
         """
@@ -201,8 +204,8 @@ class SequenceAgent(Learner, nn.Module):
         return self._read(hidden), value.unflatten(0, (len(x), -1)).mean(1), after
 
     def as_player(self, made: Any = None, greedy: bool = False) -> SequencePlayer:
-        """Return the player of in-context RL problems, of any distribution `made`, whose policy this is."""
-        return SequencePlayer(self, greedy)
+        """Return the player whose policy this is, of a distribution `made` of RL problems or a vector environment."""
+        return SequencePlayer(self, greedy, getattr(made, "single_action_space", None))
 
     def _advance_hidden(
         self, state: SequenceState, x: torch.Tensor, feedback: torch.Tensor, extra_embedding: torch.Tensor | None

@@ -4,25 +4,28 @@ from typing import Any
 
 import torch
 
+from gpicl_agents.models.policy import ActionUnits
 from gpicl_envs.rl.players.base import CannotPlayError, Player, draw_action
 from gpicl_envs.rl.problems import ProblemDistribution, Tensors
 
 EXTRA_FEATURES = 2  # the previous reward, and whether an episode begins
 
 
-def read_observation(observation: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+def read_observation(observation: Tensors, units: ActionUnits | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the input and the feedback of a sequence model.
 
     Args:
         observation: x (B, D) and y (B, K) of supervised problems; or x (B, D), action (B, A), reward (B, 1) and start
             (B, 1) of RL problems.
+        units: of the actions of RL problems; None for Discrete ones.
 
     Returns:
         (B, D) and (B, K); or (B, D + 2), with the reward and the start behind x, and (B, A).
     """
     if "y" in observation:
         return observation["x"], observation["y"]
-    return torch.cat([observation[name] for name in ("x", "reward", "start")], 1), observation["action"]
+    action = observation["action"] if units is None else units.to_policy(observation["action"])
+    return torch.cat([observation[name] for name in ("x", "reward", "start")], 1), action
 
 
 class SequencePlayer(Player):
@@ -31,14 +34,17 @@ class SequencePlayer(Player):
     Args:
         agent: a `SequenceAgent` with D + 2 inputs and A classes, the actions.
         greedy: take the most likely action instead of drawing one.
+        space: of one action, if the problems are not of this package.
     """
 
-    def __init__(self, agent: Any, greedy: bool = False) -> None:
+    def __init__(self, agent: Any, greedy: bool = False, space: Any = None) -> None:
         self.agent, self.greedy, self.name = agent.eval(), greedy, agent.name
-        self.n_parameters = agent.n_parameters
+        self.n_parameters, self.units = agent.n_parameters, ActionUnits(space, agent.device)
 
     def check_can_play(self, made: ProblemDistribution) -> None:
         """Raise CannotPlayError for problems of other sizes than the agent's."""
+        if self.agent.continuous_actions:
+            raise CannotPlayError(f"{self.name} acts by real numbers, but {made.name} has Discrete actions.")
         given = self.agent.n_features, self.agent.n_classes
         if given != (needed := (made.n_features + EXTRA_FEATURES, made.n_actions)):
             raise CannotPlayError(
@@ -52,8 +58,14 @@ class SequencePlayer(Player):
 
     @torch.no_grad()
     def act(self, state: Any, observation: Tensors) -> tuple[torch.Tensor, Any]:
-        """Draw (B,) actions from the policy, or take the most likely ones."""
+        """Draw B actions of the environment from the policy, or take the most likely ones; NumPy arrays will do."""
         memory, generator = state
-        x, feedback = read_observation(observation)
-        logits, memory = self.agent.forward_step(memory, x, feedback)
-        return draw_action(logits, self.greedy, generator), (memory, generator)
+        shown = {name: torch.as_tensor(value, device=self.agent.device) for name, value in observation.items()}
+        x, feedback = read_observation(shown, self.units)
+        outputs, memory = self.agent.forward_step(memory, x, feedback)
+        if self.agent.log_std is None:
+            drawn = draw_action(outputs, self.greedy, generator)
+        else:
+            std = self.agent.log_std.exp().expand_as(outputs)
+            drawn = outputs if self.greedy else torch.normal(outputs, std, generator=generator)
+        return self.units.to_environment(drawn), (memory, generator)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gpicl_agents.models.base import SequenceAgent
+from gpicl_agents.models.policy import make_policy
 from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.roll_out import RollOut
 
@@ -117,12 +118,12 @@ class PolicyObjective(nn.Module):
         All arguments are as in `Batch` and its `RollOut`; `entropy_weight` () is that of the
         entropy, in nats.
         """
-        logits, values, _ = self.learner.act_and_value(self.learner.start(len(x)), x, feedback)
-        log_policy = logits.log_softmax(2)
-        ratio = (log_policy.gather(2, actions[..., None])[..., 0] - log_probability).exp()
+        outputs, values, _ = self.learner.act_and_value(self.learner.start(len(x)), x, feedback)
+        policy = make_policy(outputs, self.learner.log_std)
+        ratio = (policy.log_prob(actions) - log_probability).exp()
         clipped = ratio.clamp(1 - self.config.clip, 1 + self.config.clip)
         gain = torch.minimum(ratio * advantages, clipped * advantages)
-        gain = gain - entropy_weight * (log_policy.exp() * log_policy).sum(2)
+        gain = gain + entropy_weight * policy.entropy()
         if self.learner.value_head:
             gain = gain - self.config.value_weight * (values - gained).square()
         return (-gain[alive].mean(),)

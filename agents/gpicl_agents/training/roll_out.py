@@ -13,6 +13,7 @@ from torch.nn.functional import one_hot
 
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.player import read_observation
+from gpicl_agents.models.policy import ActionUnits, make_policy
 from gpicl_envs.envs.stream_env import StreamVectorEnv
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 
@@ -23,8 +24,9 @@ class RollOut:
 
     Args:
         x: (B, N, D) inputs.
-        feedback: (B, N, K) the feedback before each: a one-hot label, ± the one-hot action, or the one-hot action.
-        actions: (B, N) actions, or labels predicted.
+        feedback: (B, N, K) the feedback before each: a one-hot label, ± the one-hot action, or the action, one-hot or
+            in units of the bounds.
+        actions: (B, N) actions, or labels predicted; (B, N, A) continuous actions, in units of the bounds.
         rewards: (B, N).
         log_probability: (B, N) of the actions, in nats.
         values: (B, N) the returns that the critic expected; zeros without one.
@@ -52,8 +54,9 @@ def roll_out(learner: SequenceAgent, env: Any, number: int = 0, *, greedy: bool 
         greedy: take the most likely action instead of drawing one from torch's global stream.
     """
 
-    def act(logits: torch.Tensor) -> torch.Tensor:
-        return logits.argmax(-1) if greedy else torch.distributions.Categorical(logits=logits).sample()
+    def act(outputs: torch.Tensor) -> torch.Tensor:
+        policy = make_policy(outputs, learner.log_std)
+        return policy.mode if greedy else policy.sample()
 
     if not isinstance(env.unwrapped, InContextVectorEnv):
         return _play(learner, env, number, act)
@@ -64,10 +67,11 @@ def roll_out(learner: SequenceAgent, env: Any, number: int = 0, *, greedy: bool 
         return _play_bandit(learner, env, episodes, act)
     feedback = torch.zeros(*y.shape, env.tasks.n_classes, device=x.device)
     feedback[:, 1:] = one_hot(y[:, :-1], env.tasks.n_classes).float()
-    logits, values, _ = learner.act_and_value(learner.start(len(x)), x, feedback)
-    actions = act(logits)
+    outputs, values, _ = learner.act_and_value(learner.start(len(x)), x, feedback)
+    actions = act(outputs)
     rewards = env.action_type.reward(actions.flatten(), y.flatten()).view(y.shape)
-    return RollOut(x, feedback, actions, rewards, _chosen(logits, actions), values, torch.ones_like(rewards) > 0)
+    chosen = make_policy(outputs, learner.log_std).log_prob(actions)
+    return RollOut(x, feedback, actions, rewards, chosen, values, torch.ones_like(rewards) > 0)
 
 
 def _play_bandit(learner: SequenceAgent, env: InContextVectorEnv, episodes: Any, act: Any) -> RollOut:
@@ -76,12 +80,13 @@ def _play_bandit(learner: SequenceAgent, env: InContextVectorEnv, episodes: Any,
     before = torch.zeros(len(x), env.tasks.n_classes, device=x.device)
     columns: list[tuple[torch.Tensor, ...]] = []
     for n in range(x.shape[1]):
-        logits, value, state = learner.act_and_value(state, x[:, n : n + 1], before[:, None])
-        action = act(logits[:, 0])
-        columns.append((before, action, _chosen(logits[:, 0], action), value[:, 0]))
+        outputs, value, state = learner.act_and_value(state, x[:, n : n + 1], before[:, None])
+        action = act(outputs[:, 0])
+        columns.append((before, action, outputs[:, 0], value[:, 0]))
         before = env.action_type.feedback_for(action, y[:, n])
-    feedback, actions, chosen, values = (torch.stack(column, 1) for column in zip(*columns, strict=True))
+    feedback, actions, outputs, values = (torch.stack(column, 1) for column in zip(*columns, strict=True))
     rewards = env.action_type.reward(actions.flatten(), y.flatten()).view(y.shape)
+    chosen = make_policy(outputs, learner.log_std).log_prob(actions)
     return RollOut(x, feedback, actions, rewards, chosen, values, torch.ones_like(rewards) > 0)
 
 
@@ -90,25 +95,31 @@ def _play(learner: SequenceAgent, venv: Any, seed: int, act: Any) -> RollOut:
     observation, state, device = venv.reset(seed=seed)[0], learner.start(venv.num_envs), learner.device
     returns_tensors = isinstance(observation["x"], torch.Tensor)
     alive = torch.ones(venv.num_envs, dtype=torch.bool, device=device)
+    units = ActionUnits(venv.single_action_space, device)
     columns: list[tuple[torch.Tensor, ...]] = []
     # The length of all problems, if it is known: whether some still last is asked of a GPU otherwise, which waits.
     length = venv.length if isinstance(venv, StreamVectorEnv) else None
     waits = length is None and venv.metadata.get("autoreset_mode") is AutoresetMode.DISABLED
     while bool(alive.any()) if length is None else len(columns) < length:
         shown = {name: torch.as_tensor(value, device=device) for name, value in observation.items()}
-        x, feedback = read_observation(shown)
-        logits, value, state = learner.act_and_value(state, x[:, None], feedback[:, None])
-        action = act(logits[:, 0])
-        observation, reward, terminated, truncated, _ = venv.step(action if returns_tensors else action.cpu().numpy())
+        x, feedback = read_observation(shown, units)
+        outputs, value, state = learner.act_and_value(state, x[:, None], feedback[:, None])
+        action = act(outputs[:, 0])
+        given = units.to_environment(action)
+        observation, reward, terminated, truncated, _ = venv.step(given if returns_tensors else given.cpu().numpy())
         reward = torch.as_tensor(reward, dtype=torch.float32, device=device)
-        columns.append((x, feedback, action, reward * alive, _chosen(logits[:, 0], action), value[:, 0], alive))
+        columns.append((x, feedback, action, reward * alive, outputs[:, 0], value[:, 0], alive))
         ended = torch.as_tensor(terminated, device=device) | torch.as_tensor(truncated, device=device)
         alive = alive & ~ended
         if waits and bool(ended.any()):  # steps of rows that have ended are an error there: they begin another problem
             observation = venv.reset(options={"reset_mask": ended.cpu().numpy()})[0]
-    return RollOut(*(torch.stack(column, 1) for column in zip(*columns, strict=True)))
+    x, feedback, actions, rewards, outputs, values, lived = (torch.stack(one, 1) for one in zip(*columns, strict=True))
+    chosen = make_policy(outputs, learner.log_std).log_prob(actions)
+    return RollOut(x, feedback, actions, rewards, chosen, values, lived)
 
 
-def _chosen(logits: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-    """(…, K) logits, (…) actions → (…) log-probabilities of the actions, in nats."""
-    return logits.log_softmax(-1).gather(-1, actions[..., None])[..., 0]
+def episode_returns(played: RollOut, episodes: int) -> torch.Tensor:
+    """Return (B, K) float64, the return of each of the K episodes of RL problems, by the starts that the policy saw."""
+    number = ((played.x[..., -1] * played.alive).cumsum(1) - 1).long()  # problems that ended first begin another
+    found = torch.zeros(len(number), episodes, dtype=torch.float64)
+    return found.scatter_add_(1, number.cpu(), (played.rewards * played.alive).double().cpu())

@@ -223,6 +223,7 @@ def test_annotated_attributes_are_the_arguments_with_those_of_the_bases():
             "n_projections": 2,
             "normalize_inputs": True,
             "value_head": False,
+            "continuous_actions": False,
             "value_scale": 1.0,
             "seed": 0,
             "factor": 3.0,

@@ -1,12 +1,16 @@
 """A sequence model as a player."""
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
 
 from gpicl_agents.models.gru import GRU
 from gpicl_agents.models.player import read_observation
+from gpicl_agents.models.policy import ActionUnits
 from gpicl_envs.rl.bandit import Bandit
+from gpicl_envs.rl.players.base import CannotPlayError
+from gpicl_envs.rl.wrapped_problems import WrappedProblems
 
 
 def agent() -> GRU:
@@ -48,3 +52,31 @@ def test_problems_of_other_sizes_are_refused():
     with pytest.raises(ValueError, match=r"n_features=3 and n_classes=4, but Bandit takes D \+ 2 = 3 and A = 5"):
         agent().as_player().check_can_play(Bandit())
     agent().as_player().check_can_play(Bandit(n_arms=4))
+
+
+def test_a_policy_of_real_actions_plays_any_vector_environment():
+    """Drawn around its mean, or the mean itself; in the environment's units and bounds; from NumPy arrays."""
+    venv = WrappedProblems("Pendulum-v1", trials=2).make(500)
+    made = GRU(5, 1, width=8, normalize_inputs=False, continuous_actions=True, value_head=True).eval()
+    torch.nn.init.normal_(made.read_out.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    made.log_std.data.fill_(-2.0)
+    seen = venv.reset(seed=0)[0]
+    seen["action"] += 2.0  # as after the largest torque
+    x, feedback = read_observation(
+        {name: torch.as_tensor(value) for name, value in seen.items()},
+        ActionUnits(venv.single_action_space, torch.device("cpu")),
+    )
+    assert (feedback == 1).all()
+    mean = made(x[:, None], feedback[:, None])[:, 0]
+    assert 0 < mean.abs().max() < 0.8 and mean.std() > 0
+
+    def act(greedy: bool, seed: int) -> torch.Tensor:
+        player = made.as_player(venv, greedy)
+        return player.act(player.start(venv, 500, torch.Generator().manual_seed(seed)), seen)[0]
+
+    assert torch.allclose(act(True, 0), 2 * mean) and torch.equal(act(False, 0), act(False, 0))
+    noise = act(False, 1) / 2 - mean
+    assert abs(noise.mean()) < 0.03 and noise.std().item() == pytest.approx(np.exp(-2.0), rel=0.15)
+    venv.step(act(False, 1).numpy())
+    with pytest.raises(CannotPlayError, match="acts by real numbers, but Bandit has Discrete actions"):
+        made.as_player().check_can_play(Bandit())

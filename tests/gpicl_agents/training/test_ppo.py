@@ -26,9 +26,11 @@ PLAIN = RewardConfig(entropy=0.0)
 class Fixed(torch.nn.Module):
     """A policy whose logits are given, and a critic whose values are."""
 
-    def __init__(self, logits: torch.Tensor, values: torch.Tensor | None = None) -> None:
+    def __init__(
+        self, logits: torch.Tensor, values: torch.Tensor | None = None, log_std: torch.Tensor | None = None
+    ) -> None:
         super().__init__()
-        self.logits, self.values, self.value_head = logits, values, values is not None
+        self.logits, self.values, self.value_head, self.log_std = logits, values, values is not None, log_std
 
     def start(self, batch_size: int) -> None:
         return None
@@ -151,3 +153,22 @@ def test_beyond_the_clip_nothing_more_is_gained(likelier: float, moves: bool):
     actions, taken = torch.tensor([[0], [1]]), torch.full((2, 1), 0.5).log()
     gain = gain_of(logits, actions, taken, torch.tensor([[1.0], [-1.0]]))
     assert bool(torch.autograd.grad(gain, logits)[0].any()) is moves
+
+
+def test_the_gradient_of_real_actions_is_that_of_the_density():
+    """At the policy that played: the score of a normal distribution times the advantage; the entropy is that of σ."""
+    generator = torch.Generator().manual_seed(0)
+    mean = torch.randn(2, 3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    log_std = torch.randn(2, generator=generator, dtype=torch.float64, requires_grad=True)
+    std = log_std.detach().exp()
+    actions = mean.detach() + std * torch.randn(2, 3, 2, generator=generator, dtype=torch.float64)
+    advantages = torch.randn(2, 3, generator=generator, dtype=torch.float64)
+    taken = torch.distributions.Normal(mean.detach(), std).log_prob(actions).sum(2)
+    alive, weight = torch.ones(2, 3, dtype=torch.bool), torch.tensor(0.1, dtype=torch.float64)
+    (loss,) = PolicyObjective(Fixed(mean, None, log_std), PLAIN)(
+        EMPTY, EMPTY, actions, taken, advantages, EMPTY, alive, weight
+    )
+    of_mean, of_log_std = torch.autograd.grad(-loss, [mean, log_std])
+    z = (actions - mean.detach()) / std
+    assert torch.allclose(of_mean, advantages[..., None] * z / std / 6)
+    assert torch.allclose(of_log_std, (advantages[..., None] * (z**2 - 1)).sum((0, 1)) / 6 + 0.1)

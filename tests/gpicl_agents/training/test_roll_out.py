@@ -4,12 +4,14 @@ import gymnasium
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from small_envs import AIM, aiming
 
 import gpicl_envs  # noqa: F401
 from gpicl_agents.models.gru import GRU
 from gpicl_agents.models.transformer import Transformer
-from gpicl_agents.training.roll_out import RollOut, roll_out
+from gpicl_agents.training.roll_out import RollOut, episode_returns, roll_out
 from gpicl_envs.registration import rl_environments
+from gpicl_envs.rl.wrapped_problems import WrappedProblems
 from gpicl_envs.tasks.episodes import Episodes
 from gpicl_envs.wrappers import VectorTrials
 
@@ -113,6 +115,7 @@ class Ends:
 
     num_envs = 3
     metadata: dict = {}
+    single_action_space = gymnasium.spaces.Discrete(2)
     length = 0.5  # as gymnasium's CartPole has: half that of the pole
 
     def __init__(self) -> None:
@@ -160,3 +163,39 @@ def test_problems_of_different_lengths_are_played_in_every_autoreset_mode():
         assert played.alive.any(1).all() and len(set(played.alive.sum(1).tolist())) > 1
         found.append(played.rewards.sum(1))
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("actions", ["box", "discrete"])
+def test_actions_are_the_environments_own_when_they_are_given_to_it(actions: str):
+    """From 0 to 20, or from 5 to 7: what is played is what stepping gives; the feedback is in units of the bounds."""
+    with aiming():
+        venv = WrappedProblems(AIM, trials=2, env_kwargs={"actions": actions}).make(6)
+    is_box = actions == "box"
+    learner = GRU(3, 1 if is_box else 3, width=8, normalize_inputs=False, continuous_actions=is_box, value_head=True)
+    torch.nn.init.normal_(learner.read_out.weight, generator=torch.Generator().manual_seed(0))
+    played = roll_out(learner, venv, 5)
+    assert played.actions.shape == ((6, 8, 1) if is_box else (6, 8)) and played.alive.all()
+    seen, rewards = venv.reset(seed=5)[0], []
+    for n in range(8):
+        action = played.actions[:, n]
+        given = (10 + 10 * action.clamp(-1, 1)) if is_box else action + 5
+        assert (seen["start"][:, 0] == (n in (0, 4))).all()
+        if n:
+            before = played.actions[:, n - 1]
+            expected = before.clamp(-1, 1) if is_box else torch.nn.functional.one_hot(before, 3).float()
+            assert torch.allclose(played.feedback[:, n], expected, atol=1e-5)
+        seen, reward, *_ = venv.step(given.numpy())
+        rewards.append(torch.as_tensor(reward, dtype=torch.float32))
+    assert torch.allclose(torch.stack(rewards, 1), played.rewards)
+    outputs, values, _ = learner.act_and_value(learner.start(6), played.x, played.feedback)
+    if is_box:
+        assert (played.actions.abs() > 1).any()  # what was drawn, not what was clipped, has these probabilities
+        again = torch.distributions.Normal(outputs, learner.log_std.exp()).log_prob(played.actions)[..., 0]
+    else:
+        again = outputs.log_softmax(2).gather(2, played.actions[..., None])[..., 0]
+    assert torch.allclose(again, played.log_probability, atol=1e-4) and torch.allclose(values, played.values, atol=1e-4)
+    returns = episode_returns(played, 2)
+    assert torch.allclose(returns.float(), played.rewards.view(6, 2, 4).sum(2))
+    greedy = roll_out(learner, venv, 5, greedy=True)
+    outputs = learner(greedy.x, greedy.feedback)
+    assert torch.allclose(greedy.actions.float(), outputs if is_box else outputs.argmax(2).float(), atol=1e-4)
