@@ -46,6 +46,9 @@ LINES = {
     " --resume --out {out}",
     "train-rl-problem": "train-rl bandit --batch-size 8 --env-kwargs length=20 --steps 60 --evaluate-every 7"
     " --evaluate-problems 20 --checkpoint-every 9 --resume --out {out}",
+    "train-rl-wrapped": "train-rl --env Pendulum-v1 --env-kwargs max_episode_steps=10 --trials 2 --project 8"
+    " --n-projections 4 --learner gru,width=8 --batch-size 4 --steps 60 --evaluate-every 7 --evaluate-problems 20"
+    " --checkpoint-every 9 --resume --out {out}",
     "data": "data download USPS",
 }
 

@@ -1,4 +1,4 @@
-"""Seven commands, killed ten times each at random moments: nothing is lost, nothing is false, all are resumed."""
+"""Commands, killed ten times each at random moments: nothing is lost, nothing is false, all are resumed."""
 
 import json
 import os

@@ -17,15 +17,21 @@ import numpy as np
 
 from gpicl_agents.diagnosis import checkpoint_folder
 from gpicl_agents.evaluations import SEED
-from gpicl_agents.training.problem import recorded_problems
-from gpicl_envs.evaluation.intervals import Interval
+from gpicl_agents.models.base import SequenceAgent
+from gpicl_agents.training.problem import recorded_problems, recorded_wrapping
+from gpicl_agents.training.random_state import seeded
+from gpicl_agents.training.rl_problems import check_rl
+from gpicl_agents.training.roll_out import episode_returns, roll_out
+from gpicl_envs.evaluation.intervals import Interval, mean_interval
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.evaluation.return_curve import ReturnCurve
+from gpicl_envs.learners.base import evaluating
 from gpicl_envs.registration import rl_environments
 from gpicl_envs.rl.evaluate import evaluate_players
 from gpicl_envs.rl.kinds import make_problems
 from gpicl_envs.rl.players.base import Player
 from gpicl_envs.rl.problems import ProblemDistribution
+from gpicl_envs.rl.wrapped_problems import WrappedProblems
 
 ON_UNSEEN = "adapts on unseen tasks"
 ON_SEEN_ONLY = "adapts on seen tasks only"
@@ -62,28 +68,65 @@ def diagnose_player(player: Player, made: ProblemDistribution, *, problems: int 
         ValueError: a problem has one step, or one episode, so nothing can rise.
         PlayerCheckError: the player breaks the rules of `Player`.
     """
-    if made.n_episodes == 1:
-        raise ValueError(
-            f"{made.name} with one episode has nothing before which the agent could have learned: give at least 2."
-        )
+    _check_episodes(made.name, made.n_episodes)
     curves = {UNSEEN_TASK: _evaluate(player, made.unseen(), problems, UNSEEN_TASK)}
     if made.n_tasks is not None:
         curves = {SEEN_TASK: _evaluate(player, made, problems, SEEN_TASK)} | curves
     rises = {protocol: rise(curve) for protocol, curve in curves.items()}
+    what = "return of the first episode → of the last"
+    if made.episode_length == 1:
+        what = f"mean reward of the first {_part(made.length)} steps → of the last"
+    number = "unlimited tasks" if made.n_tasks is None else f"{made.n_tasks:,} task{'s' * (made.n_tasks > 1)}"
+    return _diagnosis(f"{player.name}, meta-trained on {number} of {made.name}", what, rises)
+
+
+def diagnose_policy(agent: SequenceAgent, made: WrappedProblems, *, problems: int = 512) -> PolicyDiagnosis:
+    """As `diagnose_player`, of a policy in problems made of any environment; its projections are the tasks.
+
+    Args:
+        agent: a meta-trained policy.
+        made: problems of its sizes, such as those of its meta-training.
+        problems: of each evaluation.
+
+    Raises:
+        ValueError: a problem has one episode, or the policy is made for others.
+    """
+    _check_episodes(made.env, made.n_episodes)
+    rises = {UNSEEN_TASK: _policy_rise(agent, made.unseen(), problems)}
+    if made.n_projections is not None:
+        rises = {SEEN_TASK: _policy_rise(agent, made, problems)} | rises
+    number = "endless" if made.n_projections is None else f"{made.n_projections:,}"
+    what = made.env if made.project is None else f"{number} projection{'s' * (number != '1')} of {made.env}"
+    return _diagnosis(f"{agent.name} on {what}", "return of the first episode → of the last", rises)
+
+
+def _policy_rise(agent: SequenceAgent, made: WrappedProblems, problems: int) -> tuple[float, float, Interval]:
+    """As `rise`, of a policy."""
+    venv = check_rl(agent, made.make(problems))
+    with evaluating(agent), seeded(SEED):
+        returns = episode_returns(roll_out(agent, venv, SEED), made.n_episodes).numpy()
+    tasks = venv.reset(seed=SEED)[1].get("projection_id")
+    first, last = returns[:, 0], returns[:, -1]
+    return float(first.mean()), float(last.mean()), mean_interval(last - first, tasks)
+
+
+def _check_episodes(name: str, episodes: int) -> None:
+    if episodes == 1:
+        raise ValueError(
+            f"{name} with one episode has nothing before which the agent could have learned: give at least 2."
+        )
+
+
+def _diagnosis(title: str, what: str, rises: dict[str, tuple[float, float, Interval]]) -> PolicyDiagnosis:
+    """What follows from the rises on unseen tasks, and on those of meta-training if their number is finite."""
     gains = {protocol: gain for protocol, (_, _, gain) in rises.items()}
     phase = NOT
     if gains[UNSEEN_TASK].low > 0:
         phase = ON_UNSEEN
     elif SEEN_TASK in gains and gains[SEEN_TASK].low > 0:
         phase = ON_SEEN_ONLY
-    what = "return of the first episode → of the last"
-    if made.episode_length == 1:
-        what = f"mean reward of the first {_part(made.length)} steps → of the last"
     reasons = [f"{name}: {first:.2f} → {last:.2f}, gain {_signed(gain)}" for name, (first, last, gain) in rises.items()]
-    number = "unlimited tasks" if made.n_tasks is None else f"{made.n_tasks:,} task{'s' * (made.n_tasks > 1)}"
-    return PolicyDiagnosis(
-        f"{player.name}, meta-trained on {number} of {made.name}", phase, (f"{what}:", *reasons), gains
-    )
+    return PolicyDiagnosis(title, phase, (f"{what}:", *reasons), gains)
 
 
 def rise(curve: ReturnCurve) -> tuple[float, float, Interval]:
@@ -102,22 +145,25 @@ def rise(curve: ReturnCurve) -> tuple[float, float, Interval]:
 
 def problems_of(
     learner: str, env: str | None, changes: dict[str, Any], device: str = "cpu"
-) -> ProblemDistribution | None:
+) -> ProblemDistribution | WrappedProblems | None:
     """Return the in-context RL problems that a player was meta-trained on; None if it was trained on other tasks.
 
     Args:
         learner: as for `find_player`.
-        env: id of the environment; None for what the checkpoint records.
+        env: id of the environment; None for what the checkpoint records. If that made problems of an environment, it
+            makes them in the same way of this one.
         changes: arguments that replace those of the checkpoint.
         device: cpu or cuda.
 
     Raises:
         ValueError: the arguments make no problems.
     """
+    folder = checkpoint_folder(learner)
+    if folder is not None and (wrapped := recorded_wrapping(folder, env, **changes)) is not None:
+        return wrapped
     if env is not None:
         known = rl_environments()
         return make_problems(**known[env].arguments, device=device, **changes) if env in known else None
-    folder = checkpoint_folder(learner)
     return None if folder is None else recorded_problems(folder, device=device, **changes)
 
 

@@ -4,18 +4,29 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from small_envs import AIM, aiming
 from small_players import GreedyArm, KnowsTheArm
 
 from gpicl_agents.models.gru import GRU
-from gpicl_agents.policy_diagnosis import NOT, ON_SEEN_ONLY, ON_UNSEEN, diagnose_player, problems_of, rise
+from gpicl_agents.policy_diagnosis import (
+    NOT,
+    ON_SEEN_ONLY,
+    ON_UNSEEN,
+    diagnose_player,
+    diagnose_policy,
+    problems_of,
+    rise,
+)
 from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.reinforce import train_from_reward
+from gpicl_agents.training.run_setup import set_up
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.rl.bandit import Bandit
 from gpicl_envs.rl.dark_room import DarkRoom
 from gpicl_envs.rl.evaluate import evaluate_players
 from gpicl_envs.rl.players.base import Player, UniformPlayer
 from gpicl_envs.rl.players.dark_room import SystematicSearch
+from gpicl_envs.rl.wrapped_problems import WrappedProblems
 
 SEEN = Bandit(length=40, n_tasks=1)
 
@@ -93,3 +104,42 @@ def test_the_problems_of_meta_training_come_from_the_checkpoint_or_are_given(tmp
     assert problems_of("knn", None, {}) is None and problems_of(run, "GPICL-MNIST-v0", {}) is None
     with pytest.raises(ValueError, match="config.json, training.problem: .*n_arms=1 is not allowed"):
         problems_of(run, None, {"n_arms": 1})
+
+
+class AimsLater(GRU):
+    """Stays in the middle in the first episode of a problem, and aims at the point in all others."""
+
+    def start(self, batch_size):
+        return torch.zeros(batch_size)
+
+    def act_and_value(self, state, x, feedback):
+        state = state + x[:, 0, 2]  # the starts of episodes
+        return x[..., :1] * (state > 1)[:, None, None], x[..., 0], state
+
+
+def test_policies_of_problems_made_of_an_environment_are_told_apart():
+    made = WrappedProblems(AIM, trials=3)
+    agent = AimsLater(3, 1, width=4, normalize_inputs=False, continuous_actions=True)
+    agent.log_std.data.fill_(-20.0)
+    with aiming():
+        found = diagnose_policy(agent, made, problems=200)
+        projected = WrappedProblems(AIM, trials=3, project=1, n_projections=4)
+        untrained = diagnose_policy(GRU(3, 1, width=4, continuous_actions=True), projected, problems=40)
+        with pytest.raises(ValueError, match="with one episode has nothing .* give at least 2"):
+            diagnose_policy(agent, WrappedProblems(AIM, trials=1))
+        with pytest.raises(ValueError, match="continuous_actions=False, but Aim-v0 needs True"):
+            diagnose_policy(GRU(3, 1, width=4), made)
+    assert (found.phase, found.player, found.gains.keys()) == (ON_UNSEEN, "gru on Aim-v0", {UNSEEN_TASK})
+    assert found.gains[UNSEEN_TASK].low < 4 / 3 < found.gains[UNSEEN_TASK].high  # E[x²] = 1/3 in each of four steps
+    assert untrained.phase == NOT and list(untrained.gains) == [SEEN_TASK, UNSEEN_TASK]
+    assert untrained.player == "gru on 4 projections of Aim-v0"
+
+
+def test_problems_made_of_an_environment_come_from_the_checkpoint(tmp_path):
+    with aiming():
+        agent, venv = set_up("gru,width=4", batch_size=2, env=AIM, wrapping={"trials": 2, "project": 3})
+        train_from_reward(agent, venv, RewardConfig(steps=1, evaluate_every=0), folder=tmp_path / "run")
+    run = str(tmp_path / "run")
+    assert problems_of(run, None, {}) == venv.description
+    assert problems_of(run, None, {"actions": "discrete"}).env_kwargs == {"actions": "discrete"}
+    assert problems_of(run, "Pendulum-v1", {}) == WrappedProblems("Pendulum-v1", trials=2, project=3)

@@ -1,10 +1,12 @@
 """`gpicl diagnose`: has a trained agent become a learning algorithm? The three-way diagnosis, with its evidence."""
 
+from typing import Any
+
 import tyro
 
 from gpicl_envs.commands.arguments import Assignments, show
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learners.registry import parse_assignments
+from gpicl_envs.learners.registry import make_learner, parse_assignments
 from gpicl_envs.registration import find_environment
 
 
@@ -18,7 +20,8 @@ def diagnose(
     """Find out whether an agent memorised instances, memorised tasks, or learned to learn.
 
     For in-context RL: does it adapt within a problem, on the tasks of its meta-training and on unseen ones? What counts
-    is the return of its last episode against the first.
+    is the return of its last episode against the first. A policy that was trained on projections of an environment runs
+    on others: --env CartPole-v1 makes the problems of that.
 
     It is evaluated on the tasks of its meta-training, on new examples of them, on new tasks and on unseen datasets.
     What counts is how much more accuracy it gains within an episode than a learner that only counts labels. Checkpoints
@@ -36,14 +39,19 @@ def diagnose(
         device: cpu or cuda.
     """
     from gpicl_agents.diagnosis import diagnose_learner, meta_training_kwargs
-    from gpicl_agents.policy_diagnosis import diagnose_player, problems_of
+    from gpicl_agents.policy_diagnosis import diagnose_player, diagnose_policy, problems_of
     from gpicl_envs.rl.players.find import find_player
+    from gpicl_envs.rl.wrapped_problems import WrappedProblems
 
     check_integer("episodes", episodes, 2)
     changes = parse_assignments(env_kwargs)
     made = problems_of(learner, env, changes, device)
     if made is not None:
-        policy = diagnose_player(find_player(learner, made).player, made, problems=episodes)
+        if isinstance(made, WrappedProblems):
+            agent: Any = make_learner(learner)
+            policy = diagnose_policy(agent.to(device), made, problems=episodes)
+        else:
+            policy = diagnose_player(find_player(learner, made).player, made, problems=episodes)
         show("\n  ".join([f"{policy.player}: {policy.phase}", *policy.reasons]))
         return
     known = meta_training_kwargs(learner, **changes) if env is None else find_environment(env).arguments | changes

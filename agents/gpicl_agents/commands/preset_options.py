@@ -37,7 +37,11 @@ def parse_preset_options(
         find_preset(words[0], presets)
     made = {
         name: options(
-            learner=preset.spec, batch_size=preset.batch_size, env=preset.env, config=unchecked(preset.config)
+            learner=preset.spec,
+            batch_size=preset.batch_size,
+            env=preset.env,
+            config=unchecked(preset.config),
+            **preset.wrapping,
         )
         for name, preset in presets.items()
     }

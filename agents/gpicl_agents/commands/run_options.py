@@ -84,18 +84,26 @@ class RunOptions:
             learner_kwargs=parse_assignments(self.learner_kwargs),
             env=self.env,
             env_kwargs=parse_assignments(self.env_kwargs),
+            wrapping=self.wrapping,
             seed=seed,
             device=self.device,
         )
+
+    @property
+    def wrapping(self) -> dict[str, Any]:
+        """What makes RL problems of the environment: nothing, unless options say so."""
+        return {}
 
     def evaluate_command(self, out: Path) -> str:
         """Return the command that evaluates what was trained: by labels, on new tasks of the same environment."""
         spec = LearnerSpec.parse(self.learner)
         target = spec.kwargs.get("learner", "") if spec.scheme else spec.name
+        folder = os.path.join(os.curdir, out) if out.name == str(out) else str(out)  # a path is not taken for a name
+        if self.wrapping:
+            return shlex.join(["gpicl", "diagnose", folder])
         if self.env in rl_environments():
             shown = ["--env-kwargs", *self.env_kwargs] if self.env_kwargs else []
             return shlex.join(["gpicl", "evaluate-rl", "--env", self.env, *shown, "--players", str(out), "uniform"])
-        folder = os.path.join(os.curdir, out) if out.name == str(out) else str(out)  # a path is not taken for a name
         words = ["gpicl", "evaluate", "--learners", f"{target}@{out}" if ":" in target else folder, "knn"]
         if self.env != "GPICL-MNIST-v0":
             words += ["--env", self.env]

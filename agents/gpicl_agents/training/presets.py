@@ -20,6 +20,7 @@ class Preset(Generic[Config]):
         learner_kwargs: its constructor's arguments.
         batch_size: B, episodes per step.
         env: id of the environment that it is meant for; it trains on others, too.
+        wrapping: what makes RL problems of that, such as trials=10 (`WrappedProblems`).
         config: how to train it.
     """
 
@@ -28,6 +29,7 @@ class Preset(Generic[Config]):
     learner_kwargs: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 16
     env: str = "GPICL-MNIST-v0"
+    wrapping: dict[str, Any] = field(default_factory=dict)
     config: Config = field(kw_only=True)
 
     @property
@@ -149,6 +151,18 @@ REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
         batch_size=192,
         env="GPICL-DarkRoom-v0",
         config=_ppo(steps=330, learning_rate=4e-3, epochs=3, discount=0.95, gae_lambda=0.9, entropy=0.02),
+    ),
+    "control": Preset(
+        "a GRU with a critic for any environment of Gymnasium, several episodes of which make a problem",
+        learner="gru",
+        learner_kwargs=dict(width=64),
+        batch_size=32,
+        env="CartPole-v1",
+        wrapping=dict(trials=10),
+        config=_ppo(
+            **dict(steps=300, learning_rate=2e-3, epochs=4, discount=0.97, gae_lambda=0.9, clip_norm=0.5),
+            evaluate_problems=100,
+        ),
     ),
 }
 

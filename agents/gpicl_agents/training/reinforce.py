@@ -27,8 +27,8 @@ from gpicl_agents.training.interruption import INTERRUPTED, interruptible
 from gpicl_agents.training.ppo import PolicyObjective, make_batch
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
-from gpicl_agents.training.rl_problems import check_rl, env_name, trained_on, unseen_problems
-from gpicl_agents.training.roll_out import RollOut, roll_out
+from gpicl_agents.training.rl_problems import check_rl, description, env_name, trained_on, unseen_problems
+from gpicl_agents.training.roll_out import RollOut, episode_returns, roll_out
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.supervised import env_seeds
 from gpicl_agents.training.tracking import Tracker
@@ -55,11 +55,11 @@ def train_from_reward(
     Args:
         learner: a `SequenceAgent` on the environment's device. For RL problems, one with D + 2 features (the previous
             reward and the start of an episode are inputs), A classes, and `normalize_inputs=False`, best with
-            `value_head=True`; `set_up` makes it so. To learn from bandit feedback in `evaluate` too, where other
-            learners see labels, take an `RL2` or `RL2Transformer`.
+            `value_head=True`; for a Box of actions, with `continuous_actions=True`; `set_up` makes it so. To learn from
+            bandit feedback in `evaluate` too, where other learners see labels, take an `RL2` or `RL2Transformer`.
         venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=64, feedback="label" or "reward")`, `action="label"`; or
             `gymnasium.make_vec("GPICL-Bandit-v0", num_envs=256)`, or another vector environment that shows x, action,
-            reward and start.
+            reward and start, such as `WrappedProblems("CartPole-v1", trials=10).make(64)`.
         config: how to train.
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.
@@ -157,7 +157,11 @@ class _RewardTrainer:
                 played = roll_out(self.learner, self.unseen, EVALUATION_SEED)
             self.learner.train()
             progress.evaluated, progress.returned = True, played.rewards.sum(1).mean().item()
-            self.run.log(progress.step, **{"unseen-task_return": round(progress.returned, 4)})
+            values: dict[str, Any] = {"unseen-task_return": round(progress.returned, 4)}
+            if (made := description(self.venv)) is not None:
+                of_episodes = episode_returns(played, made.n_episodes).mean(0)
+                values["unseen-task_episode_return"] = [round(value, 4) for value in of_episodes.tolist()]
+            self.run.log(progress.step, **values)
             self.run.flush()
             reached = config.target is not None and progress.returned >= config.target
         if config.target is not None and self.processes.mean([float(reached)])[0]:
@@ -206,8 +210,9 @@ class _RewardTrainer:
             return objective
         k, device = self.learner.n_classes, self.learner.device
         zeros = torch.zeros(2, 2, device=device)
+        actions = torch.zeros(2, 2, k, device=device) if self.learner.continuous_actions else zeros.long()
         shown = torch.zeros(2, 2, self.learner.n_features, device=device), torch.zeros(2, 2, k, device=device)
-        return self.processes.wrap(objective, *shown, zeros.long(), zeros, zeros, zeros, zeros == 0, zeros[0, 0])
+        return self.processes.wrap(objective, *shown, actions, zeros, zeros, zeros, zeros == 0, zeros[0, 0])
 
 
 def _check(learner: Any, venv: Any) -> Any:
@@ -221,6 +226,10 @@ def _check(learner: Any, venv: Any) -> Any:
         raise ValueError("num_envs=1 leaves no other episode for the baseline of the returns: give at least 2.")
     if not isinstance(env := venv.unwrapped, InContextVectorEnv):
         return check_rl(learner, venv)
+    if learner.continuous_actions:
+        raise ValueError(
+            f"{learner.name} has continuous_actions=True, but {env_name(venv)} has labels: leave that out."
+        )
     if env.action != "label":
         raise ValueError(
             "train_from_reward needs gymnasium.make_vec('GPICL-…', action='label'), not regression: actions are labels."

@@ -1,6 +1,7 @@
 """`set_up`: the learner and the vector environment of a training run, made to fit each other."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -10,6 +11,8 @@ from gpicl_agents.training.distributed import Processes, local_device
 from gpicl_agents.training.rl_problems import POLICY, policy_sizes
 from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.registration import find_environment, rl_environments
+from gpicl_envs.rl.wrapped_problems import WrappedProblems
+from gpicl_envs.sampling.distribution import check_device
 
 
 def set_up(
@@ -19,6 +22,7 @@ def set_up(
     learner_kwargs: Mapping[str, Any] | None = None,
     env: str = "GPICL-MNIST-v0",
     env_kwargs: Mapping[str, Any] | None = None,
+    wrapping: Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "cpu",
 ) -> tuple[Any, Any]:
@@ -31,8 +35,9 @@ def set_up(
         learner: registered name, `module:Class` or checkpoint folder; arguments may follow (see `LearnerSpec`).
         batch_size: B, episodes per step; under `accelerate launch`, of all processes together.
         learner_kwargs: arguments of the learner, which replace those in the text.
-        env: environment id.
+        env: environment id; with `wrapping`, of any Gymnasium environment.
         env_kwargs: arguments of the environment.
+        wrapping: what makes RL problems of it, such as trials=10 or project=16: arguments of `WrappedProblems`.
         seed: of the initial weights.
         device: cpu or cuda; under `accelerate launch`, each process has its own GPU.
 
@@ -41,11 +46,14 @@ def set_up(
     """
     device = local_device(device)
     num_envs = Processes(device).local_batch_size(batch_size)
-    if env in rl_environments():
-        arguments = {"autoreset_mode": "Disabled"} | dict(env_kwargs or {})
-        venv = gymnasium.make_vec(env, num_envs=num_envs, device=device, **arguments)
-        tasks: Any = policy_sizes(venv)
-        defaults: dict[str, Any] = {"seed": seed} | POLICY
+    if wrapping or env in rl_environments():
+        if wrapping:
+            venv = WrappedProblems(env, env_kwargs=dict(env_kwargs or {}), **wrapping).make(num_envs)
+        else:
+            arguments = {"autoreset_mode": "Disabled"} | dict(env_kwargs or {})
+            venv = gymnasium.make_vec(env, num_envs=num_envs, device=device, **arguments)
+        tasks: Any = replace(policy_sizes(venv), device=check_device(device))
+        defaults: dict[str, Any] = {"seed": seed, "continuous_actions": tasks.continuous_actions} | POLICY
     else:
         venv = gymnasium.make_vec(find_environment(env).id, num_envs=num_envs, device=device, **(env_kwargs or {}))
         tasks = venv.unwrapped.tasks  # type: ignore[attr-defined]

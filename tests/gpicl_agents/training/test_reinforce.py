@@ -5,6 +5,7 @@ from pathlib import Path
 import gymnasium
 import pytest
 import torch
+from small_envs import AIM, aiming
 
 import gpicl_envs  # noqa: F401
 from gpicl_agents.models.gru import GRU
@@ -14,6 +15,7 @@ from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
 from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.reinforce import train_from_reward
+from gpicl_agents.training.run_setup import set_up
 from gpicl_envs.learners.registry import make_learner
 
 SMALL = {"width": 32, "n_heads": 1, "input_rank": 32, "similarity_bias": 10.0}
@@ -74,8 +76,12 @@ def test_the_folder_holds_metrics_and_the_learner(tmp_path: Path):
         (lambda: (GRU(32, 3, input_rank=8), venv(1)), "num_envs=1 leaves no other episode"),
         (lambda: (GRU(32, 4, input_rank=8), venv()), "made for n_classes=4, but the tasks have 3"),
         (lambda: (RL2(32, 3, input_rank=8), venv()), "feedback='reward'"),
+        (
+            lambda: (GRU(32, 3, input_rank=8, continuous_actions=True), venv()),
+            "continuous_actions=True, but .* has labels",
+        ),
     ],
-    ids=["learner", "action", "batch", "classes", "feedback"],
+    ids=["learner", "action", "batch", "classes", "feedback", "continuous"],
 )
 def test_what_cannot_be_trained_is_refused(make, message: str):
     with pytest.raises(ValueError, match=message):
@@ -184,3 +190,48 @@ def test_an_interrupted_run_is_saved_and_logs_nothing_more_than_one_that_was_not
     assert torch.equal(*(torch.nn.utils.parameters_to_vector(made.parameters()) for made in (whole, again)))
     texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "part")]
     assert texts[0] == texts[1]
+
+
+def test_a_policy_learns_to_act_by_real_numbers():
+    """At first its actions are drawn from N(0, 1), which earns about −8; where to aim is seen, so 0 is possible."""
+    found: list[float] = []
+    with aiming():
+        learner, venv = set_up("gru,width=16", batch_size=32, env=AIM, wrapping={"trials": 2})
+        assert learner.continuous_actions and learner.log_std.tolist() == [0.0]
+        changed = {"discount": 0.5, "evaluate_every": 24, "evaluate_problems": 50}
+        config = RewardConfig(steps=25, learning_rate=1e-2, warmup_steps=5, **PPO | changed)
+        train_from_reward(
+            learner, venv, config, report=lambda p: found.append(-p.loss * 8 if not p.evaluated else p.returned)
+        )
+    assert found[0] < -5 and found[-1] > -2.5 and learner.log_std.item() < -0.3
+
+
+def test_training_on_problems_made_of_an_environment_resumes_bit_for_bit(tmp_path: Path):
+    """Two projections of real actions; what they are is in the folder, and so is the return of each episode."""
+    config = RewardConfig(steps=5, checkpoint_every=2, evaluate_every=4, **PPO | {"evaluate_problems": 6})
+    wrapping = {"trials": 2, "project": 3, "n_actions": 2, "n_projections": 2}
+
+    def train(folder: str, resume: bool = False, report=None, **changes):
+        learner, venv = set_up("gru,width=8", batch_size=4, env=AIM, wrapping=wrapping | changes)
+        train_from_reward(learner, venv, config, folder=tmp_path / folder, resume=resume, report=report)
+        return torch.nn.utils.parameters_to_vector(learner.parameters())
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 3:
+            raise RuntimeError
+
+    with aiming():
+        whole = train("whole")
+        with pytest.raises(RuntimeError):
+            train("part", report=stop)
+        assert torch.equal(whole, train("part", resume=True))
+        with pytest.raises(ValueError, match="n_projections=2, now 3; trials=2, now 4"):
+            train("part", resume=True, trials=4, n_projections=3)
+    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "part")]
+    assert texts[0] == texts[1]
+    evaluated = [line for line in map(json.loads, texts[0].splitlines()) if "unseen-task_return" in line]
+    assert [line["step"] for line in evaluated] == [4, 5]
+    for line in evaluated:
+        episodes = line["unseen-task_episode_return"]
+        assert len(episodes) == 2 and sum(episodes) == pytest.approx(line["unseen-task_return"], abs=1e-3)
+    assert load_learner(tmp_path / "part").continuous_actions

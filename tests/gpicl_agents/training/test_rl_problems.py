@@ -5,7 +5,17 @@ import pytest
 import torch
 
 from gpicl_agents.models.gru import GRU
-from gpicl_agents.training.rl_problems import ForeignProblems, check_rl, env_name, rl_sizes, trained_on, unseen_problems
+from gpicl_agents.training.rl_problems import (
+    ForeignProblems,
+    check_rl,
+    description,
+    env_name,
+    policy_sizes,
+    rl_sizes,
+    trained_on,
+    unseen_problems,
+)
+from gpicl_envs.rl.wrapped_problems import WrappedProblems
 
 
 def bandit(**arguments):
@@ -13,7 +23,7 @@ def bandit(**arguments):
 
 
 def test_the_sizes_are_those_of_the_spaces():
-    assert rl_sizes(bandit()) == (1, 3)
+    assert rl_sizes(bandit()) == (1, 3, False)
     with pytest.raises(ValueError, match="needs a Dict of x, action, reward, start"):
         rl_sizes(gymnasium.make_vec("CartPole-v1", num_envs=2))
 
@@ -49,3 +59,21 @@ def test_a_foreign_environment_is_known_by_its_sizes():
     venv.unwrapped = venv
     assert trained_on(venv) == ForeignProblems(1, 3) and unseen_problems(venv, 5) is None
     assert env_name(venv) == "Foreign(Maze-v0)" and env_name(bandit()) == "GPICL-Bandit-v0"
+
+
+def test_problems_made_of_an_environment_are_known_by_their_description():
+    made = WrappedProblems("CartPole-v1", trials=2, project=4, n_projections=3)
+    venv = made.make(2)
+    assert trained_on(venv) is description(venv) is made and env_name(venv) == "CartPole-v1"
+    unseen = unseen_problems(venv, 5)
+    assert unseen.num_envs == 5 and description(unseen) == made.unseen() and description(bandit()) is None
+
+
+def test_a_box_of_actions_needs_a_policy_of_real_actions_and_labels_one_of_labels():
+    pendulum = WrappedProblems("Pendulum-v1", trials=2, project=4, n_actions=3).make(2)
+    assert rl_sizes(pendulum) == (4, 3, True) and policy_sizes(pendulum).n_features == 6
+    check_rl(GRU(6, 3, width=4, continuous_actions=True), pendulum)
+    with pytest.raises(ValueError, match="continuous_actions=False, but Pendulum-v1 needs True"):
+        check_rl(GRU(6, 3, width=4), pendulum)
+    with pytest.raises(ValueError, match="continuous_actions=True, but GPICL-Bandit-v0 needs False"):
+        check_rl(GRU(3, 3, width=4, continuous_actions=True), bandit())

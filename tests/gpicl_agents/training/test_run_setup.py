@@ -97,6 +97,18 @@ def test_unknown_names_and_values_are_refused(learner: str, arguments: dict, mes
         set_up(learner, batch_size=2, **arguments)
 
 
+def test_a_policy_fits_problems_made_of_any_environment():
+    wrapping = {"trials": 2, "project": 6, "n_actions": 4}
+    learner, venv = set_up("gru,width=8", batch_size=3, env="Pendulum-v1", env_kwargs={"g": 9.0}, wrapping=wrapping)
+    assert (learner.n_features, learner.n_classes, learner.continuous_actions) == (8, 4, True) and learner.value_head
+    made = venv.description
+    assert (made.env, made.trials, made.env_kwargs, venv.num_envs) == ("Pendulum-v1", 2, {"g": 9.0}, 3)
+    learner, _ = set_up("gru,width=8", batch_size=3, env="CartPole-v1", wrapping={"trials": 2})
+    assert (learner.n_features, learner.n_classes, learner.continuous_actions) == (6, 2, False)
+    learner, venv = set_up("gru,width=8", batch_size=3, env="GPICL-Bandit-v0", wrapping={"project": 3, "n_actions": 9})
+    assert (learner.n_features, learner.n_classes) == (5, 9) and venv.description.n_episodes == 100
+
+
 def test_a_policy_fits_an_rl_problem():
     learner, venv = set_up("gru,width=8,value_head=False", batch_size=3, seed=7, env="GPICL-Bandit-v0")
     assert (learner.n_features, learner.n_classes, learner.seed) == (3, 5, 7) and not learner.normalize_inputs

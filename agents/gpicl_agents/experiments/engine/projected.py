@@ -1,39 +1,24 @@
 """Environments that are projected at random in each problem, and what a policy earns in them, in units of the most."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import gymnasium
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from gpicl_agents.evaluations import Summary
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.training.random_state import seeded
-from gpicl_agents.training.roll_out import RollOut, roll_out
+from gpicl_agents.training.roll_out import episode_returns, roll_out
 from gpicl_envs.errors import check_choice
 from gpicl_envs.evaluation.intervals import mean_interval
 from gpicl_envs.evaluation.records import Band, Estimate
 from gpicl_envs.rl.tabular_mdp import TabularMDP
-from gpicl_envs.wrappers import VectorRandomProjection, VectorTrials
-from gpicl_envs.wrappers.vector import TorchToNumpy
+from gpicl_envs.rl.wrapped_problems import WrappedProblems
 
 EPISODES = 5  # of each problem
 HORIZON = 50  # steps of an episode of CartPole; 10 of an MDP, as in Duan et al. 2016
 N_FEATURES, N_ACTIONS = 16, 5  # of all projected problems, so that an agent of one runs on every other
-
-
-def _cart_poles(number: int) -> Any:
-    made = gymnasium.make_vec(
-        "CartPole-v1", num_envs=number, max_episode_steps=HORIZON, vectorization_mode="vector_entry_point"
-    )
-    return VectorTrials(made, episodes=EPISODES)
-
-
-def _mdps(number: int) -> Any:
-    return TorchToNumpy(gymnasium.make_vec("GPICL-TabularMDP-v0", num_envs=number, n_episodes=EPISODES))
 
 
 def _best_mdp_return() -> float:
@@ -41,40 +26,35 @@ def _best_mdp_return() -> float:
     return float(made.best_return(made.sample(1000)).mean())
 
 
+SIZES: dict[str, Any] = {"project": N_FEATURES, "n_actions": N_ACTIONS}
+CART_POLES = WrappedProblems("CartPole-v1", EPISODES, env_kwargs={"max_episode_steps": HORIZON}, **SIZES)
+MDPS = WrappedProblems("GPICL-TabularMDP-v0", env_kwargs={"n_episodes": EPISODES}, **SIZES)
+
+
 @dataclass(frozen=True)
 class Projectable:
-    """An environment, and the mean return of an episode under its best policy."""
+    """An environment with endless projections, and the mean return of an episode under its best policy."""
 
-    make: Callable[[int], Any]
+    problems: WrappedProblems
     best: Callable[[], float]
 
 
 PROJECTABLE = {
-    "CartPole-v1": Projectable(_cart_poles, lambda: float(HORIZON)),
-    "GPICL-TabularMDP-v0": Projectable(_mdps, _best_mdp_return),
+    CART_POLES.env: Projectable(CART_POLES, lambda: float(HORIZON)),
+    MDPS.env: Projectable(MDPS, _best_mdp_return),
 }
 
 
-def projected(env: str, number: int, n_projections: int | None, projection_seed: int = 0) -> Any:
+def projected(env: str, number: int, n_projections: int | None) -> Any:
     """Return a vector environment whose observations are projected, and whose actions are permuted, in each problem.
 
     Args:
         env: one of `PROJECTABLE`.
         number: of environments.
         n_projections: how many there are; None for endless ones.
-        projection_seed: of a finite number of them.
     """
-    made = PROJECTABLE[check_choice("env", env, tuple(PROJECTABLE))].make(number)
-    return VectorRandomProjection(
-        made, N_FEATURES, N_ACTIONS, n_projections=n_projections, projection_seed=projection_seed
-    )
-
-
-def episode_returns(played: RollOut) -> NDArray[np.float64]:
-    """(B, K) the return of each episode of each problem, from the starts that the policy saw."""
-    number = ((played.x[..., -1] * played.alive).cumsum(1) - 1).long()  # problems that ended first begin another
-    found = torch.zeros(len(number), EPISODES, dtype=torch.float64)
-    return found.scatter_add_(1, number.cpu(), (played.rewards * played.alive).double().cpu()).numpy()
+    made = PROJECTABLE[check_choice("env", env, tuple(PROJECTABLE))].problems
+    return replace(made, n_projections=n_projections).make(number)
 
 
 def summarize_policy(policy: SequenceAgent, env: str, n_projections: int | None, problems: int, seed: int) -> Summary:
@@ -89,7 +69,7 @@ def summarize_policy(policy: SequenceAgent, env: str, n_projections: int | None,
     """
     with seeded(seed):
         played = roll_out(policy, projected(env, problems, n_projections), seed)
-    scores = episode_returns(played) / PROJECTABLE[env].best()
+    scores = episode_returns(played, EPISODES).numpy() / PROJECTABLE[env].best()
     one_off = np.full(problems, -1)
     first, final, gain = (
         Estimate(*(round(float(value), 4) for value in mean_interval(values, one_off)))
