@@ -24,6 +24,7 @@ from gpicl_agents.training.checkpoint import load_learner
 from gpicl_agents.training.config import RewardConfig, TrainConfig
 from gpicl_agents.training.objective import Objective
 from gpicl_agents.training.reinforce import train_from_reward
+from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import train
 from gpicl_envs import check_learner, evaluate, make_learner
 from gpicl_envs.learners.registry import LearnerSpec, find_class, learner_targets
@@ -302,6 +303,20 @@ def test_training_from_reward(device: torch.device, name: str, feedback: str, tm
     env = small_env(device=device, feedback=feedback)
     train_from_reward(learner, env, RewardConfig(steps=2, warmup_steps=1, epochs=2), folder=tmp_path)
     assert torch.equal(weights(load_learner(tmp_path)), weights(learner).cpu())
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
+def test_training_from_reward_on_environments_in_numpy(device: torch.device, env: str):
+    """The policy is on the device, and its environment is not."""
+    given = {"env_kwargs": {"max_episode_steps": 5}, "wrapping": {"trials": 2, "project": 3, "n_actions": 3}}
+    learner, venv = set_up("gru,width=8", batch_size=4, env=env, device=str(device), **given)
+    config = RewardConfig(steps=2, epochs=2, minibatches=2, evaluate_every=1, evaluate_problems=3)
+    progress = train_from_reward(learner, venv, config)
+    assert learner.device.type == device.type and progress.evaluated
+    player = learner.as_player(venv, greedy=True)
+    seen = venv.reset(seed=0)[0]
+    action, _ = player.act(player.start(None, 4, torch.Generator()), seen)
+    assert action.device.type == device.type and venv.single_action_space.contains(action[0].cpu().numpy())
 
 
 @pytest.mark.parametrize("name", SEQUENCE_MODELS)
