@@ -87,9 +87,7 @@ def test_what_is_computed_is_what_the_learner_predicts_on_other_episodes(tmp_pat
 def test_values_are_predicted_too(tmp_path: Path):
     learner = small("memoryless-mlp", 1)
     for kind in ("predict", "step"):
-        assert (
-            export_onnx(learner, tmp_path / "a.onnx", kind=kind, n_examples=4).difference < TOLERANCE
-        )
+        assert export_onnx(learner, tmp_path / "a.onnx", kind=kind, n_examples=4).difference < TOLERANCE
 
 
 def test_the_file_says_what_it_holds_and_nothing_of_this_machine(tmp_path: Path):
