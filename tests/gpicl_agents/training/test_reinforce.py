@@ -3,6 +3,7 @@ import signal
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
 from small_envs import AIM, aiming
@@ -139,7 +140,7 @@ def test_a_policy_learns_to_explore_and_exploit():
 
 def test_rewards_that_are_all_equal_teach_no_preference():
     venv = bandit()
-    venv.unwrapped.distribution.transition = lambda problems, state, action, n: (state, torch.ones(len(state)))
+    venv.unwrapped.distribution.transition = lambda problems, state, action, n: (state, np.ones(len(state), np.float32))
     learner = policy()
     train_from_reward(learner, venv, RewardConfig(steps=5, entropy=0.0, gae_lambda=1.0, evaluate_every=0, **PPO))
     x, feedback = torch.zeros(1, 4, 3), torch.zeros(1, 4, 2)
