@@ -88,7 +88,8 @@ def find_environment(env_id: str) -> Environment:
             "players by `gpicl evaluate-rl`."
         )
     if env_id not in environments():
-        raise UnknownNameError("environment", env_id, environments())
+        others = "For any other environment of Gymnasium: `gpicl train-rl --env CartPole-v1 --trials 10`."
+        raise UnknownNameError("environment", env_id, environments(), others)
     return environments()[env_id]
 
 

@@ -73,9 +73,7 @@ def diagnose_player(player: Player, made: ProblemDistribution, *, problems: int 
     if made.n_tasks is not None:
         curves = {SEEN_TASK: _evaluate(player, made, problems, SEEN_TASK)} | curves
     rises = {protocol: rise(curve) for protocol, curve in curves.items()}
-    what = "return of the first episode → of the last"
-    if made.episode_length == 1:
-        what = f"mean reward of the first {_part(made.length)} steps → of the last"
+    what = _compared(made.length if made.episode_length == 1 else None)
     number = "unlimited tasks" if made.n_tasks is None else f"{made.n_tasks:,} task{'s' * (made.n_tasks > 1)}"
     return _diagnosis(f"{player.name}, meta-trained on {number} of {made.name}", what, rises)
 
@@ -97,7 +95,7 @@ def diagnose_policy(agent: SequenceAgent, made: WrappedProblems, *, problems: in
         rises = {SEEN_TASK: _policy_rise(agent, made, problems)} | rises
     number = "endless" if made.n_projections is None else f"{made.n_projections:,}"
     what = made.env if made.project is None else f"{number} projection{'s' * (number != '1')} of {made.env}"
-    return _diagnosis(f"{agent.name} on {what}", "return of the first episode → of the last", rises)
+    return _diagnosis(f"{agent.name} on {what}", _compared(made.n_episodes if made.has_single_steps else None), rises)
 
 
 def _policy_rise(agent: SequenceAgent, made: WrappedProblems, problems: int) -> tuple[float, float, Interval]:
@@ -106,8 +104,17 @@ def _policy_rise(agent: SequenceAgent, made: WrappedProblems, problems: int) -> 
     with evaluating(agent), seeded(SEED):
         returns = episode_returns(roll_out(agent, venv, SEED), made.n_episodes).numpy()
     tasks = venv.reset(seed=SEED)[1].get("projection_id")
-    first, last = returns[:, 0], returns[:, -1]
+    venv.close()
+    size = _part(made.n_episodes) if made.has_single_steps else 1
+    first, last = returns[:, :size].mean(1), returns[:, -size:].mean(1)
     return float(first.mean()), float(last.mean()), mean_interval(last - first, tasks)
+
+
+def _compared(steps: int | None) -> str:
+    """What is compared: episodes, or parts of a problem of so many steps, each of which is an episode."""
+    if steps is None:
+        return "return of the first episode → of the last"
+    return f"mean reward of the first {_part(steps)} steps → of the last"
 
 
 def _check_episodes(name: str, episodes: int) -> None:

@@ -1,6 +1,5 @@
 """Several learners as one: the mean of their predictions, `ensemble:knn+(kernel-ridge,gamma=0.5)`."""
 
-import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +8,6 @@ import torch
 
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import LearnerSpec
-
-OUTER_PLUS = re.compile(r"\+(?![^()]*\))")
 
 
 class Ensemble(torch.nn.Module, Learner):
@@ -94,6 +91,22 @@ def make_ensemble(text: str, n_features: int = 784, n_classes: int = 10) -> Ense
         n_features: D of the members that have no size of their own.
         n_classes: K, likewise.
     """
-    names = [part[1:-1] if part.startswith("(") and part.endswith(")") else part for part in OUTER_PLUS.split(text)]
+    names = [part[1:-1] if part.startswith("(") and part.endswith(")") else part for part in _split(text)]
+    if not all(names):
+        raise ValueError(f"ensemble:{text} has a member without a name: give learners joined by +, as in knn+ridge.")
     sizes = SimpleNamespace(n_features=n_features, n_classes=n_classes, device=torch.device("cpu"))
     return Ensemble([LearnerSpec.parse(each).make_for(sizes) for each in names])
+
+
+def _split(text: str) -> list[str]:
+    """The parts between the + outside all brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "+" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if depth:
+        raise ValueError(f"ensemble:{text} has brackets that do not match: a member with arguments stands in a pair.")
+    return parts

@@ -52,7 +52,7 @@ class Play:
         elif begins:
             state = self.made.first_state(self.problems)
         if active is not None:
-            reward = where(active, reward, 0 * reward)
+            reward = where(active, reward, filled(reward, 0))
         self.state, self._action, self._reward = state, copied(action), reward
         return copied(reward)
 

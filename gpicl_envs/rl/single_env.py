@@ -49,5 +49,5 @@ class ProblemEnv(BatchOfOne):
         self._task_id = int(problems.ids[0])
 
     def _picture(self, mode: str) -> Any:
-        state = int(self._play.state[0])
-        return text_picture(self._batch.distribution.describe(self._batch.problems, 0, state), mode)
+        problems = self._batch.problems  # refused before the first reset
+        return text_picture(self._batch.distribution.describe(problems, 0, int(self._play.state[0])), mode)

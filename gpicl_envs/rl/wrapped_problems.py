@@ -41,10 +41,10 @@ class WrappedProblems:
     project: int | None = None
     n_actions: int | None = None
     n_projections: int | None = None
-    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    env_kwargs: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        """Raise ValueError for arguments that do not go together."""
+        """Keep whole numbers as ints; raise ValueError for arguments that do not go together."""
         if self.env in environments():
             find_rl_environment(self.env)
         is_own = self.env in rl_environments()
@@ -54,9 +54,12 @@ class WrappedProblems:
             )
         if self.trials is not None and is_own:
             raise ValueError(
-                f"trials={self.trials} is not for {self.env}, whose problems have episodes of their own: give None."
+                f"trials={self.trials} is not for {self.env}, whose problems have episodes of their own: leave it out "
+                "(--trials None)."
             )
-        for name in ("trials", "project"):
+        if (steps := self.env_kwargs.get("max_episode_steps")) is not None:
+            check_integer("max_episode_steps", steps, 1)
+        for name in ("trials", "project", "n_actions", "n_projections"):
             if (given := getattr(self, name)) is not None:
                 object.__setattr__(self, name, check_integer(name, given, 1))
         for name in ("n_actions", "n_projections"):
@@ -72,6 +75,11 @@ class WrappedProblems:
     def n_episodes(self) -> int:
         """K, the episodes of a problem."""
         return self._own().n_episodes if self.trials is None else self.trials
+
+    @property
+    def has_single_steps(self) -> bool:
+        """Whether an episode is a single step, as a pull of a bandit is."""
+        return self.trials is None and self._own().episode_length == 1
 
     def make(self, num_envs: int) -> Any:
         """Return the vector environment, of NumPy arrays; its attribute `description` is this.

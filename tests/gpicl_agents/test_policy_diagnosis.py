@@ -135,6 +135,14 @@ def test_policies_of_problems_made_of_an_environment_are_told_apart():
     assert untrained.player == "gru on 4 projections of Aim-v0"
 
 
+def test_single_steps_are_compared_by_tenths_of_the_problem():
+    made = WrappedProblems("GPICL-Bandit-v0", project=3, env_kwargs={"length": 30})
+    found = diagnose_policy(GRU(5, 5, width=4, normalize_inputs=False), made, problems=40)
+    assert found.reasons[0] == "mean reward of the first 3 steps → of the last:"
+    size = found.gains[UNSEEN_TASK].high - found.gains[UNSEEN_TASK].low
+    assert size < 5 * (2 * 0.25 / 3 / 40) ** 0.5  # of single pulls it would be wider by the root of three
+
+
 def test_problems_made_of_an_environment_come_from_the_checkpoint(tmp_path):
     with aiming():
         agent, venv = set_up("gru,width=4", batch_size=2, env=AIM, wrapping={"trials": 2, "project": 3})

@@ -71,6 +71,8 @@ class RunOptions:
         except KeyboardInterrupt:
             show_where_stopped(out, console)
             raise
+        finally:
+            venv.close()
         show(outcome(progress, config.target), console)
         show(f"Evaluate: {self.evaluate_command(out)}", console)
 

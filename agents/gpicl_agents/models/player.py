@@ -38,6 +38,11 @@ class SequencePlayer(Player):
     """
 
     def __init__(self, agent: Any, greedy: bool = False, space: Any = None) -> None:
+        if agent.continuous_actions and space is None:
+            raise CannotPlayError(
+                f"{agent.name} acts by real numbers, in units of the bounds of an environment's actions: give that "
+                "vector environment, as in as_player(venv)."
+            )
         self.agent, self.greedy, self.name = agent.eval(), greedy, agent.name
         self.n_parameters, self.units = agent.n_parameters, ActionUnits(space, agent.device)
 
@@ -58,7 +63,7 @@ class SequencePlayer(Player):
 
     @torch.no_grad()
     def act(self, state: Any, observation: Tensors) -> tuple[torch.Tensor, Any]:
-        """Draw B actions of the environment from the policy, or take the most likely ones; NumPy arrays will do."""
+        """Draw B actions from the policy, or take the most likely ones; observations may be NumPy arrays."""
         memory, generator = state
         shown = {name: torch.as_tensor(value, device=self.agent.device) for name, value in observation.items()}
         x, feedback = read_observation(shown, self.units)

@@ -45,7 +45,8 @@ def recorded_wrapping(folder: Folder, env: str | None = None, **changes: Any) ->
 
     Args:
         folder: a checkpoint or run folder.
-        env: id of another environment, of which problems are made in the same way.
+        env: id of another environment, of which problems are made in the same way, with projections never trained on;
+            of the arguments of the environment, none carries over.
         **changes: arguments of the environment.
 
     Raises:
@@ -57,12 +58,12 @@ def recorded_wrapping(folder: Folder, env: str | None = None, **changes: Any) ->
     names = [one.name for one in fields(WrappedProblems)]
     try:
         made = WrappedProblems(**{name: record[name] for name in names if name in record})
-        if env is None:
+        if env in (None, made.env):
             return replace(made, env_kwargs=made.env_kwargs | changes)
         trials = None if env in rl_environments() else made.n_episodes
-        return replace(made, env=env, trials=trials, env_kwargs=changes)
+        return replace(made, env=env, trials=trials, n_projections=None, env_kwargs=changes)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{where}: {error}" if env is None else str(error)) from error
 
 
 def recorded_problems(folder: Folder, *, device: str = "cpu", **changes: Any) -> ProblemDistribution | None:

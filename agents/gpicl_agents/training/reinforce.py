@@ -87,6 +87,8 @@ def train_from_reward(
             trainer.run.finished = trainer.is_finished(progress)
     finally:
         learner.eval()
+        if trainer.unseen is not None:
+            trainer.unseen.close()  # which may have processes
     return progress
 
 

@@ -14,6 +14,7 @@ from torch.nn.functional import one_hot
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.player import read_observation
 from gpicl_agents.models.policy import ActionUnits, make_policy
+from gpicl_agents.training.rl_problems import env_name
 from gpicl_envs.envs.stream_env import StreamVectorEnv
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 
@@ -91,7 +92,7 @@ def _play_bandit(learner: SequenceAgent, env: InContextVectorEnv, episodes: Any,
 
 
 def _play(learner: SequenceAgent, venv: Any, seed: int, act: Any) -> RollOut:
-    """Play RL problems, of any vector environment, until the last of them ends."""
+    """Play RL problems, of any vector environment, until the last ends; `alive` masks what follows each end."""
     observation, state, device = venv.reset(seed=seed)[0], learner.start(venv.num_envs), learner.device
     returns_tensors = isinstance(observation["x"], torch.Tensor)
     alive = torch.ones(venv.num_envs, dtype=torch.bool, device=device)
@@ -103,11 +104,15 @@ def _play(learner: SequenceAgent, venv: Any, seed: int, act: Any) -> RollOut:
     while bool(alive.any()) if length is None else len(columns) < length:
         shown = {name: torch.as_tensor(value, device=device) for name, value in observation.items()}
         x, feedback = read_observation(shown, units)
+        if length is None:  # by the rules of another package
+            _check_finite(venv, len(columns), x=x)
         outputs, value, state = learner.act_and_value(state, x[:, None], feedback[:, None])
         action = act(outputs[:, 0])
         given = units.to_environment(action)
         observation, reward, terminated, truncated, _ = venv.step(given if returns_tensors else given.cpu().numpy())
         reward = torch.as_tensor(reward, dtype=torch.float32, device=device)
+        if length is None:
+            _check_finite(venv, len(columns), reward=reward)
         columns.append((x, feedback, action, reward * alive, outputs[:, 0], value[:, 0], alive))
         ended = torch.as_tensor(terminated, device=device) | torch.as_tensor(truncated, device=device)
         alive = alive & ~ended
@@ -118,8 +123,18 @@ def _play(learner: SequenceAgent, venv: Any, seed: int, act: Any) -> RollOut:
     return RollOut(x, feedback, actions, rewards, chosen, values, lived)
 
 
+def _check_finite(venv: Any, step: int, **shown: torch.Tensor) -> None:
+    """Raise FloatingPointError for numbers of an environment from which nothing can be learned."""
+    for name, values in shown.items():
+        if not bool(values.isfinite().all()):
+            wrong = values[~values.isfinite()][0].item()
+            raise FloatingPointError(
+                f"{env_name(venv)} showed {name} = {wrong} at step {step}: correct the environment."
+            )
+
+
 def episode_returns(played: RollOut, episodes: int) -> torch.Tensor:
     """Return (B, K) float64, the return of each of the K episodes of RL problems, by the starts that the policy saw."""
-    number = ((played.x[..., -1] * played.alive).cumsum(1) - 1).long()  # problems that ended first begin another
+    number = ((played.x[..., -1] * played.alive).cumsum(1) - 1).long()  # rows that have ended play on, uncounted
     found = torch.zeros(len(number), episodes, dtype=torch.float64)
     return found.scatter_add_(1, number.cpu(), (played.rewards * played.alive).double().cpu())

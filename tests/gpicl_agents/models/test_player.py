@@ -54,6 +54,13 @@ def test_problems_of_other_sizes_are_refused():
     agent().as_player().check_can_play(Bandit(n_arms=4))
 
 
+def test_a_policy_of_real_actions_needs_their_bounds():
+    made = GRU(5, 1, width=8, continuous_actions=True)
+    for given in (None, Bandit()):
+        with pytest.raises(ValueError, match=r"gru acts by real numbers, in units of the bounds .*as_player\(venv\)"):
+            made.as_player(given)
+
+
 def test_a_policy_of_real_actions_plays_any_vector_environment():
     """Drawn around its mean, or the mean itself; in the environment's units and bounds; from NumPy arrays."""
     venv = WrappedProblems("Pendulum-v1", trials=2).make(500)
@@ -79,4 +86,4 @@ def test_a_policy_of_real_actions_plays_any_vector_environment():
     assert abs(noise.mean()) < 0.03 and noise.std().item() == pytest.approx(np.exp(-2.0), rel=0.15)
     venv.step(act(False, 1).numpy())
     with pytest.raises(CannotPlayError, match="acts by real numbers, but Bandit has Discrete actions"):
-        made.as_player().check_can_play(Bandit())
+        made.as_player(venv).check_can_play(Bandit())

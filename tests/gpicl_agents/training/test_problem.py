@@ -34,12 +34,17 @@ def test_what_a_checkpoint_records_makes_problems_of_an_environment_again(tmp_pa
     def record(**problem: object) -> Path:
         return save_checkpoint(tmp_path, LSTM(6, 3, width=8, input_rank=4), {"step": 1}, {"problem": problem})
 
-    made = WrappedProblems("CartPole-v1", trials=3, project=4, n_actions=3, env_kwargs={"max_episode_steps": 9})
+    made = WrappedProblems(
+        "CartPole-v1", trials=3, project=4, n_actions=3, n_projections=5, env_kwargs={"max_episode_steps": 9}
+    )
     folder = record(**made.arguments, batch_size=4, seed=1)
     assert recorded_wrapping(folder) == made
     changed = recorded_wrapping(folder, max_episode_steps=7, sutton_barto_reward=True)
     assert changed.env_kwargs == {"max_episode_steps": 7, "sutton_barto_reward": True}
+    assert recorded_wrapping(folder, "CartPole-v1", max_episode_steps=8).env_kwargs == {"max_episode_steps": 8}
+    assert recorded_wrapping(folder, "CartPole-v1") == made
     other = recorded_wrapping(folder, "Acrobot-v1")
+    assert other.n_projections is None  # none of its projections was trained on
     assert (other.env, other.trials, other.project, other.env_kwargs) == ("Acrobot-v1", 3, 4, {})
     own = recorded_wrapping(folder, "GPICL-TabularMDP-v0", n_episodes=5)
     assert (own.trials, own.n_episodes, own.project) == (None, 5, 4)

@@ -1,10 +1,13 @@
 """Whole problems, played by a sequence model."""
 
+from typing import Any
+
 import gymnasium
+import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from small_envs import AIM, aiming
+from small_envs import AIM, Aim, aiming
 
 import gpicl_envs  # noqa: F401
 from gpicl_agents.models.gru import GRU
@@ -199,3 +202,19 @@ def test_actions_are_the_environments_own_when_they_are_given_to_it(actions: str
     greedy = roll_out(learner, venv, 5, greedy=True)
     outputs = learner(greedy.x, greedy.feedback)
     assert torch.allclose(greedy.actions.float(), outputs if is_box else outputs.argmax(2).float(), atol=1e-4)
+
+
+@pytest.mark.parametrize("wrong", ["reward", "x"])
+def test_numbers_from_which_nothing_can_be_learned_are_named(wrong: str, monkeypatch: pytest.MonkeyPatch):
+    step = Aim.step
+
+    def broken(self: Aim, action: Any) -> Any:
+        seen, reward, *ends = step(self, action)
+        return (seen, np.nan, *ends) if wrong == "reward" else (seen * np.nan, reward, *ends)
+
+    monkeypatch.setattr(Aim, "step", broken)
+    with aiming():
+        venv = WrappedProblems(AIM, trials=2).make(3)
+        learner = GRU(3, 1, width=8, normalize_inputs=False, continuous_actions=True)
+        with pytest.raises(FloatingPointError, match=f"Aim-v0 showed {wrong} = nan at step [01]: correct"):
+            roll_out(learner, venv, 5)

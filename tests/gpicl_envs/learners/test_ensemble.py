@@ -30,6 +30,11 @@ def test_it_predicts_the_mean_of_the_probabilities_and_passes_its_check():
     check_learner(learner, length=12)
 
 
+def test_an_ensemble_may_be_a_member():
+    learner = make_learner("ensemble:knn+(ensemble:ridge+(knn,k=3))")
+    assert learner.name == "ensemble(1-nn-cosine, ensemble(ridge, 3-nn-cosine))"
+
+
 def test_values_are_averaged():
     learner = make_learner("ensemble:knn+ridge", n_features=4, n_classes=1)
     x, y = torch.randn(2, 9, 4), torch.randn(2, 9)
@@ -57,7 +62,8 @@ def test_members_may_be_meta_trained_and_their_weights_are_part_of_its_fingerpri
     [
         ("ensemble:knn", "at least two members, not 1: give ensemble:knn.ridge"),
         ("ensemble:knn+rigde", "Unknown learner 'rigde'. Did you mean 'ridge'"),
-        ("ensemble:knn+", "Unknown learner ''"),
+        ("ensemble:knn+", "has a member without a name"),
+        ("ensemble:knn+(ridge", "brackets that do not match"),
         ("ensemble:pretrained:gpicl-small+pretrained:gpicl-linear", "must take the same D and K, but these differ: "),
         ("ensemble:knn+ridge,k=3", "unexpected keyword argument 'k'"),
     ],

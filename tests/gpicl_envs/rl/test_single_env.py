@@ -30,7 +30,9 @@ def test_a_problem_is_played_to_its_end(env_id: str):
 
 
 def test_no_step_is_taken_before_a_problem_or_after_it():
-    env = gymnasium.make("GPICL-Bandit-v0", length=1).unwrapped
+    env = gymnasium.make("GPICL-Bandit-v0", length=1, render_mode="ansi").unwrapped
+    with pytest.raises(ResetNeeded):
+        env.render()
     for _ in range(2):
         with pytest.raises(ResetNeeded, match="step\\(\\) before the first reset|step\\(\\) after the end"):
             env.step(0)

@@ -54,7 +54,7 @@ DESCRIPTIONS = [
 def test_they_are_what_the_wrappers_make_and_a_record_holds_them(made: WrappedProblems):
     again = WrappedProblems(**json.loads(json.dumps(made.arguments)))
     venv = again.make(3)
-    assert again == made and venv.description == made and venv.num_envs == 3
+    assert again == made and venv.description == made and venv.num_envs == 3 and hash(again) == hash(made)
     for found, expected in zip(returns_of(venv), returns_of(by_hand(made)), strict=True):
         assert np.array_equal(found, expected)
     check_vector_env(made.make(2))
@@ -76,6 +76,8 @@ def test_unseen_problems_have_new_projections_and_unseen_tasks():
         ({"env": "CartPole-v1"}, "CartPole-v1 has no problems of several episodes: give trials"),
         ({"env": "CartPole-v1", "trials": 0}, "trials=0 is not allowed: give a whole number of at least 1"),
         ({"env": "CartPole-v1", "trials": 2, "project": 0}, "project=0 is not allowed"),
+        ({"env": "CartPole-v1", "trials": 2, "project": 4, "n_projections": -1}, "n_projections=-1 is not allowed"),
+        ({"env": "CartPole-v1", "trials": 2, "env_kwargs": {"max_episode_steps": 0}}, "max_episode_steps=0 is not"),
         ({"env": "CartPole-v1", "project": 4}, "give trials"),
         (
             {"env": "CartPole-v1", "trials": 2, "n_actions": 3},
@@ -100,6 +102,12 @@ def test_unseen_problems_have_new_projections_and_unseen_tasks():
 def test_what_makes_no_problems_is_refused(arguments: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
         WrappedProblems(**arguments).make(2)
+
+
+def test_numbers_of_numpy_are_kept_as_a_record_can_hold_them():
+    made = WrappedProblems("CartPole-v1", *np.array([2, 4, 3, 5]))
+    assert json.loads(json.dumps(made.arguments)) == made.arguments and made.n_actions == 3
+    assert not made.has_single_steps and WrappedProblems("GPICL-Bandit-v0", project=4).has_single_steps
 
 
 def test_an_environment_that_nobody_registered_is_named():
