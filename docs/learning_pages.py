@@ -29,6 +29,9 @@ from gpicl_envs.tasks.mixture import MIXTURES
 from gpicl_envs.tasks.regression import FUNCTIONS, FunctionDistribution
 from page_content import RESULTS, PageContent, provenance
 
+DATA = {  # where records are of other data than an id's own
+    "GPICL-CIFAR10-v0": "**On a lossy copy**: 2,000 test images of CIFAR-10, saved as JPEG of quality 75.",
+}
 MADE_BY = {"quickstart.jsonl": "gpicl quickstart"}  # other record files: `gpicl evaluate`
 SHOWN_EXAMPLES = 40  # predictions before the picture of an environment
 
@@ -191,7 +194,8 @@ def _score_table(records: list[ScoredRecord]) -> str:
 
 def _provenance(record: ScoredRecord, path: Path) -> str:
     options = f"--env {record.env} --protocol {record.protocol} --episodes {record.episodes} --seed {record.seed}"
-    return provenance(record, path, MADE_BY.get(path.name, f"gpicl evaluate {options}"))
+    made = provenance(record, path, MADE_BY.get(path.name, f"gpicl evaluate {options}"))
+    return f"{DATA[record.env]} {made}" if record.env in DATA else made
 
 
 # -- Pictures ---------------------------------------------------------------------------------------------------------

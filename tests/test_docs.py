@@ -113,7 +113,8 @@ def test_pages_need_no_data(own_data: Path, tmp_path: Path):
     write_environment_pages(tmp_path / "pages", [f"GPICL-{name}-v0" for name in ("CIFAR10", "Digits", "Array")])
     page = (tmp_path / "pages" / "GPICL-CIFAR10-v0.md").read_text()
     assert "gpicl data download CIFAR10" in page and "| `n_tasks` |" in page and "`Discrete(10)`" in page
-    assert "| classes | 10 |" in page and ".png" not in page and str(own_data) not in page
+    assert "| classes | 10 |" in page and "v0.png" not in page and str(own_data) not in page
+    assert "**On a lossy copy**: 2,000 test images of CIFAR-10" in page  # of which its scores are
     assert (tmp_path / "pages" / "GPICL-Digits-v0.png").exists()
     assert "Your own." in (tmp_path / "pages" / "GPICL-Array-v0.md").read_text()
 
