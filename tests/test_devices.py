@@ -24,6 +24,7 @@ from gpicl_agents.training.checkpoint import load_learner
 from gpicl_agents.training.config import RewardConfig, TrainConfig
 from gpicl_agents.training.objective import Objective
 from gpicl_agents.training.reinforce import train_from_reward
+from gpicl_agents.training.rl_problems import POLICY, policy_sizes
 from gpicl_agents.training.run_setup import set_up
 from gpicl_agents.training.supervised import train
 from gpicl_envs import check_learner, evaluate, make_learner
@@ -344,6 +345,23 @@ def test_a_step_of_training_reads_few_numbers_from_the_device(device: torch.devi
     config = TrainConfig(steps=4, warmup_steps=1, evaluate_every=0)
     train(small_learner().to(device), small_env(device=device), config, report=count)
     assert set(counts[1:3]) == {READS_A_TRAINING_STEP}
+
+
+def test_a_step_of_training_from_rewards_reads_few_numbers_from_the_device(device: torch.device):
+    """Of each step of the problems whether actions are allowed, of each minibatch whether the gradient is finite."""
+    if device.type == "cuda":
+        pytest.skip("counted on the virtual device")
+    env = gymnasium.make_vec("GPICL-Bandit-v0", num_envs=4, length=6, device=device, autoreset_mode="Disabled")
+    policy = make_learner("gru", tasks=policy_sizes(env), width=8, **POLICY)
+    counts = []
+
+    def count(progress: Any) -> None:
+        counts.append(virtual_device.reads.total())
+        virtual_device.reads.clear()
+
+    config = RewardConfig(steps=3, epochs=2, minibatches=2, evaluate_every=0)
+    train_from_reward(policy, env, config, report=count)
+    assert set(counts[1:]) == {6 + 2 * 2 + 1}  # and once what is reported
 
 
 # -- What a GPU alone can show ----------------------------------------------------------------------------------------

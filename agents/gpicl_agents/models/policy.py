@@ -14,7 +14,7 @@ from torch.distributions import Categorical, Distribution, Independent, Normal
 
 
 def make_policy(outputs: torch.Tensor, log_std: torch.Tensor | None) -> Distribution:
-    """Return the distribution of the next action.
+    """Return the distribution of the next action, unchecked: a GPU would wait for each of torch's checks.
 
     Args:
         outputs: (…, A) of a `SequenceAgent`.
@@ -23,7 +23,9 @@ def make_policy(outputs: torch.Tensor, log_std: torch.Tensor | None) -> Distribu
     Returns:
         Of labels (…), or of actions (…, A).
     """
-    return Categorical(logits=outputs) if log_std is None else Independent(Normal(outputs, log_std.exp()), 1)
+    if log_std is None:
+        return Categorical(logits=outputs, validate_args=False)
+    return Independent(Normal(outputs, log_std.exp(), validate_args=False), 1, validate_args=False)
 
 
 class ActionUnits:
