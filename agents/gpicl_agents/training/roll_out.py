@@ -48,7 +48,7 @@ def roll_out(learner: SequenceAgent, env: Any, number: int = 0, *, greedy: bool 
     """Play one whole problem in each environment.
 
     Args:
-        learner: the policy: its logits are those of the actions.
+        learner: the policy, whose outputs are read by `make_policy`.
         env: an unwrapped environment of supervised problems, whose rules give rewards and feedback; or any vector
             environment that shows x, action, reward and start.
         number: which problem: of supervised ones, of each environment's stream; of others, the seed of the reset.
@@ -63,21 +63,29 @@ def roll_out(learner: SequenceAgent, env: Any, number: int = 0, *, greedy: bool 
         return _play(learner, env, number, act)
     env = env.unwrapped
     episodes = env.sample_episodes(number)
+    predict = _predict_from_rewards if env.feedback == "reward" else _predict_from_labels
     x, y = episodes.x, episodes.y
-    if env.feedback == "reward":
-        return _play_bandit(learner, env, episodes, act)
-    feedback = torch.zeros(*y.shape, env.tasks.n_classes, device=x.device)
-    feedback[:, 1:] = one_hot(y[:, :-1], env.tasks.n_classes).float()
-    outputs, values, _ = learner.act_and_value(learner.start(len(x)), x, feedback)
-    actions = act(outputs)
+    feedback, actions, outputs, values = predict(learner, env, x, y, act)
     rewards = env.action_type.reward(actions.flatten(), y.flatten()).view(y.shape)
     chosen = make_policy(outputs, learner.log_std).log_prob(actions)
     return RollOut(x, feedback, actions, rewards, chosen, values, torch.ones_like(rewards) > 0)
 
 
-def _play_bandit(learner: SequenceAgent, env: InContextVectorEnv, episodes: Any, act: Any) -> RollOut:
-    """Play supervised problems whose feedback depends on the actions."""
-    x, y, state = episodes.x, episodes.y, learner.start(len(episodes))
+def _predict_from_labels(
+    learner: SequenceAgent, env: InContextVectorEnv, x: torch.Tensor, y: torch.Tensor, act: Any
+) -> tuple[torch.Tensor, ...]:
+    """Return the feedback, the labels before; the actions; the outputs and values of the learner."""
+    feedback = torch.zeros(*y.shape, env.tasks.n_classes, device=x.device)
+    feedback[:, 1:] = one_hot(y[:, :-1], env.tasks.n_classes).float()
+    outputs, values, _ = learner.act_and_value(learner.start(len(x)), x, feedback)
+    return feedback, act(outputs), outputs, values
+
+
+def _predict_from_rewards(
+    learner: SequenceAgent, env: InContextVectorEnv, x: torch.Tensor, y: torch.Tensor, act: Any
+) -> tuple[torch.Tensor, ...]:
+    """As from labels, position by position, since the feedback depends on the actions."""
+    state = learner.start(len(x))
     before = torch.zeros(len(x), env.tasks.n_classes, device=x.device)
     columns: list[tuple[torch.Tensor, ...]] = []
     for n in range(x.shape[1]):
@@ -85,10 +93,7 @@ def _play_bandit(learner: SequenceAgent, env: InContextVectorEnv, episodes: Any,
         action = act(outputs[:, 0])
         columns.append((before, action, outputs[:, 0], value[:, 0]))
         before = env.action_type.feedback_for(action, y[:, n])
-    feedback, actions, outputs, values = (torch.stack(column, 1) for column in zip(*columns, strict=True))
-    rewards = env.action_type.reward(actions.flatten(), y.flatten()).view(y.shape)
-    chosen = make_policy(outputs, learner.log_std).log_prob(actions)
-    return RollOut(x, feedback, actions, rewards, chosen, values, torch.ones_like(rewards) > 0)
+    return tuple(torch.stack(column, 1) for column in zip(*columns, strict=True))
 
 
 def _play(learner: SequenceAgent, venv: Any, seed: int, act: Any) -> RollOut:
