@@ -10,6 +10,7 @@ The rise is the return of the last episode minus that of the first. If an episod
 is the mean reward of the last tenth of the steps minus that of the first tenth.
 """
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,11 +101,10 @@ def diagnose_policy(agent: SequenceAgent, made: WrappedProblems, *, problems: in
 
 def _policy_rise(agent: SequenceAgent, made: WrappedProblems, problems: int) -> tuple[float, float, Interval]:
     """As `rise`, of a policy."""
-    venv = check_rl(agent, made.make(problems))
-    with evaluating(agent), seeded(SEED):
+    with closing(made.make(problems)) as venv, evaluating(agent), seeded(SEED):
+        check_rl(agent, venv)
         returns = episode_returns(roll_out(agent, venv, SEED), made.n_episodes).numpy()
-    tasks = venv.reset(seed=SEED)[1].get("projection_id")
-    venv.close()
+        tasks = venv.reset(seed=SEED)[1].get("projection_id")
     size = _part(made.n_episodes) if made.has_single_steps else 1
     first, last = returns[:, :size].mean(1), returns[:, -size:].mean(1)
     return float(first.mean()), float(last.mean()), mean_interval(last - first, tasks)

@@ -63,6 +63,7 @@ def set_up(
         try:
             made = LearnerSpec.parse(learner, **(learner_kwargs or {})).make_for(tasks, **defaults)
         except ValueError as error:
+            venv.close()
             sizes = f"n_features={tasks.n_features} and n_classes={tasks.n_classes}"
             raise ValueError(f"Learner {learner!r} with {sizes}: {error}") from error
     return made, venv

@@ -1,3 +1,5 @@
+import multiprocessing
+
 import pytest
 import torch
 from small_training import weights
@@ -20,6 +22,13 @@ class Bias(Learner, torch.nn.Module):
         return self.bias.expand(*y.shape, self.n_classes)
 """
 SMALL = {"env": "GPICL-Digits-v0", "env_kwargs": {"n_features": 40, "length": 6, "n_classes": 3}}
+
+
+def test_processes_of_an_environment_end_where_a_learner_is_refused():
+    env_kwargs = {"vectorization_mode": "async", "max_episode_steps": 5}
+    with pytest.raises(ValueError, match="width=-1 is not allowed") as refusal:
+        set_up("gru,width=-1", batch_size=2, env="CartPole-v1", env_kwargs=env_kwargs, wrapping={"trials": 2})
+    assert not multiprocessing.active_children(), refusal.traceback  # which would keep them
 
 
 def test_the_learner_fits_the_environment_and_can_be_trained_on_it():
