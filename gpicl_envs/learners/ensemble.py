@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from gpicl_envs.learners.base import Learner
-from gpicl_envs.learners.registry import LearnerSpec
+from gpicl_envs.learners.registry import LearnerSpec, split_outside_brackets
 
 
 class Ensemble(torch.nn.Module, Learner):
@@ -19,7 +19,7 @@ class Ensemble(torch.nn.Module, Learner):
         members: learners of the same D and K.
 
     Raises:
-        ValueError: there are less than two members, or their sizes differ.
+        ValueError: there are fewer than two members, or their sizes differ.
     """
 
     predicts_values = True
@@ -91,22 +91,11 @@ def make_ensemble(text: str, n_features: int = 784, n_classes: int = 10) -> Ense
         n_features: D of the members that have no size of their own.
         n_classes: K, likewise.
     """
-    names = [part[1:-1] if part.startswith("(") and part.endswith(")") else part for part in _split(text)]
+    parts = split_outside_brackets(text, "+")
+    if any(part.count("(") != part.count(")") for part in parts):
+        raise ValueError(f"ensemble:{text} has brackets that do not match: a member with arguments stands in a pair.")
+    names = [part[1:-1] if part.startswith("(") and part.endswith(")") else part for part in parts]
     if not all(names):
         raise ValueError(f"ensemble:{text} has a member without a name: give learners joined by +, as in knn+ridge.")
     sizes = SimpleNamespace(n_features=n_features, n_classes=n_classes, device=torch.device("cpu"))
     return Ensemble([LearnerSpec.parse(each).make_for(sizes) for each in names])
-
-
-def _split(text: str) -> list[str]:
-    """The parts between the + outside all brackets."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter == "(") - (letter == ")")
-        if letter == "+" and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    if depth:
-        raise ValueError(f"ensemble:{text} has brackets that do not match: a member with arguments stands in a pair.")
-    return parts

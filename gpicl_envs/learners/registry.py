@@ -4,7 +4,6 @@ import ast
 import importlib
 import inspect
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 LEARNERS_GROUP = "gpicl.learners"
 SCHEMES_GROUP = "gpicl.learner_schemes"
 CHECKPOINT = "checkpoint"
-OUTER_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
 _registered: dict[str, str] = {}
 
@@ -196,14 +194,26 @@ def _split_arguments(text: str) -> tuple[str, dict[str, Any]]:
     for count in range(len(pieces), 1, -1):
         name, rest = ",".join(pieces[:count]), ",".join(pieces[count:])
         if any(map(os.path.isdir, (name, name.partition("@")[2], name.partition(":")[2]))):
-            return name, parse_assignments(OUTER_COMMA.split(rest) if rest else [])
-    name, *assignments = OUTER_COMMA.split(text)
+            return name, parse_assignments(split_outside_brackets(rest, ",") if rest else [])
+    name, *assignments = split_outside_brackets(text, ",")
     try:
         return name, parse_assignments(assignments)
     except ValueError as error:
         if _is_path(name):
             raise ValueError(f"There is no folder {text!r}, and as arguments of {name!r}, {error}") from None
         raise
+
+
+def split_outside_brackets(text: str, separator: str) -> list[str]:
+    """Return what stands between the separators outside all brackets; between all of them, if brackets do not match."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == separator and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return text.split(separator) if depth else parts
 
 
 def _is_path(text: str) -> bool:

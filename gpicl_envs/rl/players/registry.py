@@ -3,7 +3,7 @@
 from typing import Any
 
 from gpicl_envs.errors import UnknownNameError, construct
-from gpicl_envs.learners.registry import OUTER_COMMA, find_class, parse_assignments
+from gpicl_envs.learners.registry import find_class, parse_assignments, split_outside_brackets
 from gpicl_envs.rl.players import bandit, dark_room, tabular_mdp
 from gpicl_envs.rl.players.base import Player, UniformPlayer
 from gpicl_envs.rl.problems import ProblemDistribution
@@ -34,7 +34,7 @@ def make_player(text: str, made: ProblemDistribution, **kwargs: Any) -> Player:
         ValueError: the name is unknown (the message lists the known ones), the player cannot play these problems, or
             an argument is not allowed.
     """
-    name, *assignments = OUTER_COMMA.split(text)
+    name, *assignments = split_outside_brackets(text, ",")
     known = players_of(made.name)
     if name in known:
         factory: Any = known[name]

@@ -18,6 +18,17 @@ from gpicl_envs.learners.registry import (
 SMALL = TaskDistribution("Digits", n_features=12, n_classes=3, length=8)
 
 
+@pytest.mark.parametrize(
+    ("text", "kwargs"),
+    [
+        ("knn,k=(1, (2, 3)),metric=[4, {5: (6, 7)}]", {"k": (1, (2, 3)), "metric": [4, {5: (6, 7)}]}),
+        ("knn,k=a),metric=b", {"k": "a)", "metric": "b"}),  # brackets that do not match are letters
+    ],
+)
+def test_brackets_may_hold_commas_and_brackets(text: str, kwargs: dict[str, object]):
+    assert LearnerSpec.parse(text).kwargs == kwargs
+
+
 @pytest.mark.parametrize("name", ["Parrot", "Frequent"])
 def test_a_class_of_somebody_else_is_a_learner(plug_in: str, name: str):
     learner = make_learner(f"{plug_in}:{name}", n_features=5, n_classes=3)
