@@ -19,13 +19,13 @@ def diagnose(
 ) -> None:
     """Find out whether an agent memorised instances, memorised tasks, or learned to learn.
 
-    For in-context RL: does it adapt within a problem, on the tasks of its meta-training and on unseen ones? What counts
-    is the return of its last episode against the first. A policy that was trained on projections of an environment runs
-    on others: --env CartPole-v1 makes the problems of that.
-
     It is evaluated on the tasks of its meta-training, on new examples of them, on new tasks and on unseen datasets.
     What counts is how much more accuracy it gains within an episode than a learner that only counts labels. Checkpoints
     and pretrained learners record what they were meta-trained on; for any other learner, give --env and --env-kwargs.
+
+    For in-context RL: does it adapt within a problem, on the tasks of its meta-training and on unseen ones? What counts
+    is the return of its last episode against the first. With --env CartPole-v1, a policy that was trained on problems
+    made of another environment is put on the same kind of problems, made of CartPole.
 
     Examples: `gpicl diagnose runs/mine`; `gpicl diagnose my_agent:MyAgent --env-kwargs n_tasks=64`; `gpicl diagnose
     thompson-sampling --env GPICL-Bandit-v0`.

@@ -160,7 +160,12 @@ REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
         env="CartPole-v1",
         wrapping=dict(trials=10),
         config=_ppo(
-            **dict(steps=300, learning_rate=2e-3, epochs=4, discount=0.97, gae_lambda=0.9, clip_norm=0.5),
+            steps=300,
+            learning_rate=2e-3,
+            epochs=4,
+            discount=0.97,
+            gae_lambda=0.9,
+            clip_norm=0.5,
             evaluate_problems=100,
         ),
     ),

@@ -111,11 +111,16 @@ def policy_sizes(venv: Any) -> PolicySizes:
 def check_rl(learner: SequenceAgent, venv: Any) -> Any:
     """Return the environment if a learner has the sizes for it; raises ValueError."""
     needed = policy_sizes(venv)
+    an_action = (
+        f"an action is {needed.n_classes} numbers"
+        if needed.continuous_actions
+        else f"there are {needed.n_classes} actions"
+    )
     for name in ("n_features", "n_classes", "continuous_actions"):
         if (given := getattr(learner, name)) != getattr(needed, name):
             raise ValueError(
-                f"{learner.name} is made for {name}={given}, but {env_name(venv)} needs {getattr(needed, name)} (x has "
-                f"D = {needed.n_features - EXTRA_FEATURES} features, beside the previous reward and the start of an "
-                f"episode; there are A = {needed.n_classes} actions, or an action is that many numbers)."
+                f"{learner.name} is made for {name}={given}, but {env_name(venv)} needs {getattr(needed, name)}: "
+                f"inputs are the {needed.n_features - EXTRA_FEATURES} features of x, the previous reward and the start "
+                f"of an episode, and {an_action}."
             )
     return venv
