@@ -1,6 +1,6 @@
 """Pictures of records as PNG and SVG files: the same records give the same bytes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from gpicl_envs.report.model import unit
 PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f")
 LONGEST = 44  # characters of a name
 DASHES = ("-", "--", ":", "-.")
+FEW_DECADES = 100  # ratio of values up to which an axis is labelled at 1, 2 and 5 of each decade
 LEAST_PREDICTIONS = 20  # in a bin of confidence that is drawn
 
 Result = TypeVar("Result", bound=Record)
@@ -80,8 +81,8 @@ def draw_state_sizes(columns: Columns, paths: Sequence[Path]) -> None:
                 style = style_of[record.learner] | {"linestyle": "none", "marker": "o", "markersize": 5, "capsize": 2}
                 axes.errorbar(record.state_size, mean, error, **style)
             axes.set(xlabel="state size (numbers)", ylabel=f"final {unit(records[0]).name}, 95 % interval")
-            smallest = min(record.state_size for record in records)
-            axes.set(xscale="log") if smallest else axes.set(xscale="symlog", xlim=(-0.5, None))
+            sizes = [record.state_size for record in records]
+            _use_logarithms(axes, sizes) if all(sizes) else axes.set(xscale="symlog", xlim=(-0.5, None))
 
 
 def draw_costs(columns: Columns, paths: Sequence[Path], cost: Cost) -> None:
@@ -101,8 +102,10 @@ def draw_costs(columns: Columns, paths: Sequence[Path], cost: Cost) -> None:
             front = cost.front(records)
             steps = [values[id(record)] for record in front], [factor * record.final.mean for record in front]
             axes.plot(*steps, drawstyle="steps-post", color="#888888", linewidth=1, zorder=0, label="Pareto front")
-            smallest = min((value for value in values.values() if value), default=1.0)
-            axes.set_xscale("log") if all(values.values()) else axes.set_xscale("symlog", linthresh=smallest)
+            if all(values.values()):
+                _use_logarithms(axes, values.values())
+            else:
+                axes.set_xscale("symlog", linthresh=min((value for value in values.values() if value), default=1.0))
             axes.set(xlabel=cost.head, ylabel=f"final {unit(records[0]).name}")
 
 
@@ -122,6 +125,17 @@ def draw_regrets(columns: Columns, paths: Sequence[Path]) -> None:
             axes.axhline(0, color="#bbbbbb", linewidth=1, zorder=0)
             axes.set(xlabel="episode of the problem", xlim=(1, max(2, len(records[0].episode_regret.mean))))
             axes.set_ylabel("regret of the episode, 95 % interval")
+
+
+def _use_logarithms(axes: Any, values: Collection[float]) -> None:
+    """Draw positive values on a horizontal axis of logarithms, whose labels do not overlap as matplotlib's own can."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    if max(values) < FEW_DECADES * min(values):
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 @contextmanager

@@ -1,7 +1,9 @@
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small_players import return_records
 from small_records import scored_record
@@ -102,6 +104,19 @@ def test_scores_are_drawn_against_costs_with_the_front_of_what_is_both_cheap_and
     ms = 1000 / 60
     assert by_time["Pareto front"] == [pytest.approx(at) for at in ((ms, 30), (2 * ms, 60), (5 * ms, 80))]
     assert drawn[0].axes[0].get_xscale() == "log" and drawn[0].axes[0].get_xlabel() == "ms a prediction"
+
+
+@pytest.mark.parametrize("slowest", [1.1, 2.5, 8.0, 40.0, 300.0, 2e6])
+def test_labels_of_costs_do_not_overlap(slowest: float, drawn: list[Any]):
+    times = np.geomspace(1, slowest, 4)
+    names = [scored_record(learner=f"{n}", wall_seconds=0.0187 * 60 / 1000 * each) for n, each in enumerate(times)]
+    draw_costs(group(names), [], COSTS[0])
+    (axes,) = drawn[0].axes
+    drawn[0].canvas.draw()
+    labels = [*axes.get_xticklabels(), *axes.get_xticklabels(minor=True)]
+    shown = sorted((each.get_window_extent() for each in labels if each.get_text()), key=lambda box: box.x0)
+    inside = [box for box in shown if axes.bbox.x0 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1]
+    assert len(inside) >= 2 and all(left.x1 < right.x0 for left, right in itertools.pairwise(inside))
 
 
 def test_times_of_two_machines_have_no_front(drawn: list[Any]):
