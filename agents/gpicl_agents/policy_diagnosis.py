@@ -80,7 +80,7 @@ def diagnose_player(player: Player, made: ProblemDistribution, *, problems: int 
 
 
 def diagnose_policy(agent: SequenceAgent, made: WrappedProblems, *, problems: int = 512) -> PolicyDiagnosis:
-    """As `diagnose_player`, of a policy in problems made of any environment; its projections are the tasks.
+    """As `diagnose_player`, of a policy in problems made of any environment; a fixed projection counts as a task.
 
     Args:
         agent: a meta-trained policy.
@@ -92,10 +92,12 @@ def diagnose_policy(agent: SequenceAgent, made: WrappedProblems, *, problems: in
     """
     _check_episodes(made.env, made.n_episodes)
     rises = {UNSEEN_TASK: _policy_rise(agent, made.unseen(), problems)}
-    if made.n_projections is not None:
+    if made.fixed:
         rises = {SEEN_TASK: _policy_rise(agent, made, problems)} | rises
-    number = "endless" if made.n_projections is None else f"{made.n_projections:,}"
-    what = made.env if made.project is None else f"{number} projection{'s' * (number != '1')} of {made.env}"
+    fixed = [f"{number:,} {name}{'s' * (number > 1)}" for name, number in made.fixed.items()]
+    if made.project is not None and made.n_projections is None:
+        fixed = ["endless projections", *fixed]
+    what = " of ".join([*fixed, made.env])
     return _diagnosis(f"{agent.name} on {what}", _compared(made.n_episodes if made.has_single_steps else None), rises)
 
 
@@ -104,7 +106,9 @@ def _policy_rise(agent: SequenceAgent, made: WrappedProblems, problems: int) -> 
     with closing(made.make(problems)) as venv, evaluating(agent), seeded(SEED):
         check_rl(agent, venv)
         returns = episode_returns(roll_out(agent, venv, SEED), made.n_episodes).numpy()
-        tasks = venv.reset(seed=SEED)[1].get("projection_id")
+        told = venv.reset(seed=SEED)[1]
+    # Problems of one task, or of one projection, are not independent: the fewer there are, the wider the interval.
+    tasks = told.get(f"{min(made.fixed, key=made.fixed.__getitem__, default='projection')}_id")
     size = _part(made.n_episodes) if made.has_single_steps else 1
     first, last = returns[:, :size].mean(1), returns[:, -size:].mean(1)
     return float(first.mean()), float(last.mean()), mean_interval(last - first, tasks)

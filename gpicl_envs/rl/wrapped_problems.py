@@ -81,6 +81,13 @@ class WrappedProblems:
         """Whether an episode is a single step, as a pull of a bandit is."""
         return self.trials is None and self._own().episode_length == 1
 
+    @property
+    def fixed(self) -> dict[str, int]:
+        """How many projections and tasks there are, each if it is a fixed number."""
+        tasks = None if self.trials is not None else self._own().n_tasks
+        numbers = {"projection": self.n_projections, "task": tasks}
+        return {name: number for name, number in numbers.items() if number is not None}
+
     def make(self, num_envs: int) -> Any:
         """Return the vector environment, of NumPy arrays; its attribute `description` is this.
 

@@ -1,11 +1,14 @@
 """Players with known answers: one that adapts, one that does not, and one that knows only the seen tasks."""
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
 import torch
 from small_envs import AIM, aiming
 from small_players import GreedyArm, KnowsTheArm
+from torch.nn.functional import one_hot
 
 from gpicl_agents.models.gru import GRU
 from gpicl_agents.policy_diagnosis import (
@@ -29,6 +32,9 @@ from gpicl_envs.rl.players.dark_room import SystematicSearch
 from gpicl_envs.rl.wrapped_problems import WrappedProblems
 
 SEEN = Bandit(length=40, n_tasks=1)
+ONE_PROJECTION = WrappedProblems(
+    "GPICL-Bandit-v0", project=1, n_projections=1, env_kwargs={"length": SEEN.length, "n_tasks": 1}
+)
 
 
 class KnowsTheSeenArms(Player):
@@ -141,6 +147,29 @@ def test_single_steps_are_compared_by_tenths_of_the_problem():
     assert found.reasons[0] == "mean reward of the first 3 steps → of the last:"
     size = found.gains[UNSEEN_TASK].high - found.gains[UNSEEN_TASK].low
     assert size < 5 * (2 * 0.25 / 3 / 40) ** 0.5  # of single pulls it would be wider by the root of three
+
+
+class KnowsTheSeenLabels(GRU):
+    """Pulls the worst arm of task 0 behind projection 0, and after the first tenth of the problem its best."""
+
+    def start(self, batch_size):
+        return torch.zeros(batch_size)
+
+    def act_and_value(self, state, x, feedback):
+        (arms,) = SEEN.sample(1).hidden["p"]
+        (labels,) = ONE_PROJECTION.make(1).projections.actions
+        p = arms[labels]
+        label = torch.where(state < SEEN.length // 10, p.argmin(), p.argmax())
+        return 1e9 * one_hot(label, len(p))[:, None].float(), x[..., 0], state + 1
+
+
+def test_fixed_tasks_of_projected_problems_are_seen_ones():
+    policy = KnowsTheSeenLabels(3, 5, width=4, normalize_inputs=False)
+    found = diagnose_policy(policy, ONE_PROJECTION, problems=200)
+    assert (found.phase, found.player) == (ON_SEEN_ONLY, "gru on 1 projection of 1 task of GPICL-Bandit-v0")
+    endless = diagnose_policy(policy, replace(ONE_PROJECTION, n_projections=None), problems=40)
+    assert endless.player == "gru on endless projections of 1 task of GPICL-Bandit-v0"
+    assert list(endless.gains) == [SEEN_TASK, UNSEEN_TASK]
 
 
 def test_problems_made_of_an_environment_come_from_the_checkpoint(tmp_path):
