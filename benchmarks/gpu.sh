@@ -22,7 +22,7 @@ training() {
 scale() {
     train fast fast --batch-size 256 --precision bf16 --compile-mode default
     train wide fast --batch-size 256 --precision bf16 --compile-mode default --learning-rate 2e-3 \
-        --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768
+        --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768 input_rank=96 n_projections=8
     train wide-input fast --batch-size 256 --precision bf16 --compile-mode default --learning-rate 2e-3 \
         --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768 input_rank=196 n_projections=4
     train kernel kernel --batch-size 128
@@ -33,7 +33,7 @@ scale() {
 # One model alone, for longer.
 best() {
     train best fast --batch-size 256 --precision bf16 --compile-mode reduce-overhead --learning-rate 2e-3 \
-        --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768
+        --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768 input_rank=96 n_projections=8
     wait
     tail -n 3 "$out/runs/best/log"
     evaluate
