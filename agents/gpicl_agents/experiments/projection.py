@@ -6,7 +6,7 @@ actions. Here a policy is meta-trained from rewards on CartPole, or on random MD
 plays problems of both environments under new projections, so one of them it has never seen. What it earns in an
 episode is given as a fraction of what the best policy earns (in CartPole, every step of the 50); the gain is that of
 the last of five episodes minus that of the first. The policy that is not trained plays at random. It is a gated
-DeltaNet: a memory of outer products can hold what a projection did to the numbers, which a GRU did not learn in minutes.
+DeltaNet: a memory of outer products can hold what a projection did to the numbers; a GRU had not learned it in minutes.
 """
 
 from pathlib import Path
