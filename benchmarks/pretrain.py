@@ -45,9 +45,8 @@ RECIPES = {
     ),
     "gpicl-medium": Recipe(
         "fast --learner-kwargs width=384 n_layers=3 n_heads=4 mlp_width=768 input_rank=96 n_projections=8 "
-        "--batch-size 256 --learning-rate 2e-3 --warmup-steps 300 --steps 100000 --max-seconds 110 --evaluate-every 500 "
-        "--evaluate-episodes 256 "
-        "--device cuda --precision bf16 --compile-mode reduce-overhead",
+        "--batch-size 256 --learning-rate 2e-3 --warmup-steps 300 --steps 100000 --max-seconds 110 "
+        "--evaluate-every 500 --evaluate-episodes 256 --device cuda --precision bf16 --compile-mode reduce-overhead",
         "one NVIDIA H100 (`benchmarks/gpu.sh OUT best`)",
         "A black-box Transformer: no notion of similarity is built in. It is an ensemble of eight projections, and has "
         "seen about forty times as many tasks as `gpicl-small`.",
