@@ -9,28 +9,43 @@ from trial_records import ROOT, committed
 from gpicl_agents.experiments.engine.experiment import NAMES, find_experiment
 from gpicl_agents.experiments.engine.report import write_page
 
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_documented_page_is_made_from_the_committed_records(name: str, tmp_path: Path):
-    experiment = find_experiment(name)
-    found = {record.definition: record for record in committed(name)}
-    trials = experiment.trials("small")
-    assert found.keys() == {trial.definition for trial in trials}
-    page = write_page(experiment, "small", [found[trial.definition] for trial in trials], tmp_path)
-    assert page.read_text(encoding="utf-8") == (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8")
-    assert all(path.stat().st_size > 10_000 for path in tmp_path.glob("*.png"))
-    shown = {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".gif")}
-    assert shown and all((ROOT / "docs" / "results" / name).exists() for name in shown)
+RENDERED, SLOW = "projection", pytest.mark.slow  # one of them in every run
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_report_is_written_though_a_whole_group_of_trials_failed(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn, but neither laid out nor rendered nor animated, which would take most of the time."""
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path, **options: Path(path).touch())
     monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda engine, figure: None)
     monkeypatch.setattr("gpicl_agents.experiments.emergence._animate", lambda records, path: path.touch())
+
+
+def write_documented_page(name: str, folder: Path) -> Path:
+    experiment = find_experiment(name)
+    found = {record.definition: record for record in committed(name)}
+    trials = experiment.trials("small")
+    assert found.keys() == {trial.definition for trial in trials}
+    return write_page(experiment, "small", [found[trial.definition] for trial in trials], folder)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("sketched")
+def test_the_documented_page_is_made_from_the_committed_records(name: str, tmp_path: Path):
+    page = write_documented_page(name, tmp_path)
+    assert page.read_text(encoding="utf-8") == (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8")
+    shown = {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".gif")}
+    assert shown and all((ROOT / "docs" / "results" / name).exists() for name in shown)
+
+
+@pytest.mark.parametrize("name", [name if name == RENDERED else pytest.param(name, marks=SLOW) for name in NAMES])
+def test_pictures_are_rendered(name: str, tmp_path: Path):
+    write_documented_page(name, tmp_path)
+    assert all(path.stat().st_size > 10_000 for path in tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("sketched")
+def test_a_report_is_written_though_a_whole_group_of_trials_failed(name: str, tmp_path: Path):
     experiment, records = find_experiment(name), committed(name)
     for axis in {axis for record in records for axis in record.axes}:
         given = next(record.axes[axis] for record in records if axis in record.axes)
