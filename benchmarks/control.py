@@ -1,6 +1,6 @@
 """What the preset `control` reaches on environments of Gymnasium of which problems are made, beside no training.
 
-    python benchmarks/control.py --seconds 300
+    python benchmarks/control.py
 
 Each policy is trained for some seconds on one thread, then plays problems that training never showed: new episodes,
 and new projections where there are any. The policy that is not trained acts at random. Writes results/control.json.
@@ -25,10 +25,21 @@ from gpicl_envs.learners.base import evaluating
 from machine import write_result
 
 PRESET = REWARD_PRESETS["control"]
-PROBLEMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # the environment, its arguments, the wrappers'
-    "Pendulum": ("Pendulum-v1", {"max_episode_steps": 100}, {"trials": 3}),
-    "projected CartPole": ("CartPole-v1", {"max_episode_steps": 50}, {"trials": 5, "project": 16, "n_actions": 3}),
-    "CartPole": ("CartPole-v1", {"max_episode_steps": 100}, {"trials": 5}),
+ENVIRONMENTS: dict[str, dict[str, Any]] = {  # the arguments of set_up, and seconds of training
+    "Pendulum": {
+        "env": "Pendulum-v1",
+        "env_kwargs": {"max_episode_steps": 100},
+        "wrapping": {"trials": 3},
+        "batch_size": PRESET.batch_size,
+        "seconds": 200.0,
+    },
+    "projected CartPole": {
+        "env": "CartPole-v1",
+        "env_kwargs": {"max_episode_steps": 50},
+        "wrapping": {"trials": 5, "project": 16, "n_actions": 5},
+        "batch_size": 64,
+        "seconds": 700.0,
+    },
 }
 SEED = 33_000_000
 
@@ -36,25 +47,26 @@ SEED = 33_000_000
 def main() -> None:
     """Train and score on each environment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=300.0, help="of training, for each environment")
     parser.add_argument("--problems", type=int, default=300)
+    parser.add_argument("--speed", type=float, default=1.0, help="by which the seconds of training are divided")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    rows = {name: row(*made, args.seconds, args.problems) for name, made in PROBLEMS.items()}
+    rows = {}
+    for name, given in ENVIRONMENTS.items():
+        seconds = given["seconds"] / args.speed
+        rows[name] = given | {"seconds": seconds} | train_and_score(given, seconds, args.problems)
+        print(name, rows[name], flush=True)
     write_result(Path(__file__), {"learner": PRESET.spec, "problems": args.problems, "environments": rows})
 
 
-def row(env: str, env_kwargs: dict[str, Any], wrapping: dict[str, Any], seconds: float, problems: int) -> Any:
+def train_and_score(given: dict[str, Any], seconds: float, problems: int) -> dict[str, Any]:
     """The returns before and after training."""
-    policy, venv = set_up(PRESET.spec, batch_size=PRESET.batch_size, env=env, env_kwargs=env_kwargs, wrapping=wrapping)
+    policy, venv = set_up(PRESET.spec, **{name: value for name, value in given.items() if name != "seconds"})
     unseen = venv.description.unseen()
     before = returns(policy, unseen, problems)
-    progress = train_from_reward(
-        policy, venv, replace(PRESET.config, steps=10**5, max_seconds=seconds, evaluate_every=0)
-    )
-    scores = {"not trained": before, "trained": returns(policy, unseen, problems)}
-    print(env, progress.step, scores, flush=True)
-    return unseen.arguments | {"steps": progress.step, "seconds": progress.seconds, "return": scores}
+    config = replace(PRESET.config, steps=10**5, max_seconds=seconds, evaluate_every=0)
+    progress = train_from_reward(policy, venv, config)
+    return {"steps": progress.step, "not trained": before, "trained": returns(policy, unseen, problems)}
 
 
 def returns(policy: SequenceAgent, made: Any, problems: int) -> dict[str, list[float]]:

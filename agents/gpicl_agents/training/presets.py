@@ -161,8 +161,9 @@ REWARD_PRESETS: dict[str, Preset[RewardConfig]] = {
         wrapping=dict(trials=10),
         config=_ppo(
             steps=300,
-            learning_rate=4e-3,
-            epochs=4,
+            learning_rate=3e-3,
+            epochs=2,
+            minibatches=8,
             discount=0.97,
             gae_lambda=0.9,
             clip_norm=0.5,
