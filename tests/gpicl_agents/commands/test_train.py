@@ -126,7 +126,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train tiny --out r --learner kn", "Unknown learner 'kn'. Did you mean 'knn'"),
         ("train tiny --out r --learner-kwargs widht=3", "unexpected keyword argument 'widht'. Did you mean 'width'"),
         ("train tiny --out r --env-kwargs n_features=0", "n_features=0 is not allowed"),
-        ("train --out r --env-kwargs n_features=64", "n_features=64 and n_classes=10: input_rank=96 is not allowed"),
+        ("train --out r --env-kwargs n_features=32", "n_features=32 and n_classes=10: input_rank=64 is not allowed"),
         ("train tiny --out r --steps 0", "steps=0 is not allowed"),
         ("train tiny --out r --learner-kwargs width", "'width' is not an assignment: give NAME=VALUE"),
         ("train tiny --out r --env-kwargs feedback=reward", "train learns from labels"),

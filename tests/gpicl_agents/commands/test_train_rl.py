@@ -128,7 +128,7 @@ def test_any_environment_is_trained_on_resumed_and_diagnosed(env: str, tmp_path:
     check_error(f"{line} 2 --resume --n-projections 3", "n_projections=2, now 3", capsys)
     main([*line.split(), "2", "--resume"])
     config = read_config(find_checkpoint(run))
-    assert config["step"] == 2 and config["training"]["config"]["minibatches"] == 4
+    assert config["step"] == 2 and config["training"]["config"]["minibatches"] == 8
     problem = config["training"]["problem"]
     assert (problem["env"], problem["env_kwargs"], problem["project"]) == (env, {"max_episode_steps": 4}, 5)
     learner = load_learner(run)
@@ -136,9 +136,9 @@ def test_any_environment_is_trained_on_resumed_and_diagnosed(env: str, tmp_path:
     capsys.readouterr()
     main(f"diagnose {run} --episodes 6".split())
     printed = capsys.readouterr().out
-    assert f"gru on 2 projections of {env}: " in printed and "seen-task: " in printed and "unseen-task: " in printed
+    assert f"gated-deltanet on 2 projections of {env}: " in printed and "seen-task: " in printed and "unseen-task: " in printed
     other = {"CartPole-v1": "Acrobot-v1", "Pendulum-v1": "MountainCarContinuous-v0"}[env]
     main(f"diagnose {run} --episodes 6 --env {other} --env-kwargs max_episode_steps=3".split())
-    assert f"gru on endless projections of {other}: " in capsys.readouterr().out
+    assert f"gated-deltanet on endless projections of {other}: " in capsys.readouterr().out
     refused = {"CartPole-v1": "Pendulum-v1", "Pendulum-v1": "CartPole-v1"}[env]
     check_error(f"diagnose {run} --episodes 6 --env {refused}", f"but {refused} needs ", capsys)

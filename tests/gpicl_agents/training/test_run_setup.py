@@ -57,7 +57,7 @@ def test_the_seed_reaches_a_learner_that_takes_none_and_the_global_stream_is_lef
 
 
 def test_a_learner_that_cannot_be_made_for_the_environment_is_named_with_its_sizes():
-    message = r"Learner 'transformer,.*input_rank=96.*' with n_features=40 and n_classes=3: input_rank=96 is not"
+    message = r"Learner 'transformer,.*input_rank=64.*' with n_features=40 and n_classes=3: input_rank=64 is not"
     with pytest.raises(ValueError, match=message):
         set_up(PRESETS["fast"].spec, batch_size=2, **SMALL)
 
