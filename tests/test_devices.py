@@ -39,6 +39,7 @@ from gpicl_envs.tasks.oracle import Oracle
 LEARNERS = sorted(learner_targets())
 TRAINED = [name for name in LEARNERS if issubclass(find_class(learner_targets()[name]), torch.nn.Module)]
 SEQUENCE_MODELS = [name for name in TRAINED if issubclass(find_class(learner_targets()[name]), SequenceAgent)]
+QUICK_MODELS = "expert-transformer", "gated-deltanet", "gru", "maml", "vsml"  # one of each kind of computation
 IDS = sorted(environments().keys() - {"GPICL-Array-v0"})
 PROBLEMS = {  # arguments, and the players that draw nothing
     "Bandit": ({"length": 8}, ["ucb1", "gittins", "best"]),
@@ -52,6 +53,11 @@ BRIEF = TrainConfig(steps=2, warmup_steps=1, evaluate_every=2, evaluate_episodes
 READS_A_STEP = 2  # whether all actions are allowed
 WAITS_A_STEP = 4  # of a GPU, for these
 READS_A_TRAINING_STEP = 3  # whether examples repeat, whether a factorisation failed, and the loss with all else
+
+
+def mostly_slow(names: list[str]) -> list[Any]:
+    """All models; those that are not among the quick ones in the slow stage alone."""
+    return [name if name in QUICK_MODELS else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(params=["virtual", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -197,7 +203,7 @@ def test_every_learner_predicts_and_steps(device: torch.device, name: str):
         previous = label[:, None] if sizes["n_classes"] == 1 else torch.nn.functional.one_hot(label, 10).float()
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", mostly_slow(TRAINED))
 def test_every_trained_learner_passes_its_check(device: torch.device, name: str):
     check_learner(make_learner(name, **SMALL).to(device), length=6, batch_size=2)
 
@@ -250,7 +256,7 @@ def small_tasks(device: Any) -> TaskDistribution:
 # -- Training ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", mostly_slow(TRAINED))
 def test_every_model_trains(device: torch.device, name: str):
     envs = [small_env(device=place, length=6) for place in ("cpu", device)]
     here, there = (LearnerSpec.parse(name).make_for(env.unwrapped.tasks, **TINY) for env in envs)
@@ -261,7 +267,7 @@ def test_every_model_trains(device: torch.device, name: str):
         assert torch.allclose(weights(here), weights(there).cpu(), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", SEQUENCE_MODELS)
+@pytest.mark.parametrize("name", mostly_slow(SEQUENCE_MODELS))
 def test_every_model_trains_on_functions(device: torch.device, name: str):
     if name.startswith("rl2"):
         pytest.skip("its actions are labels")

@@ -15,7 +15,8 @@ def test_it_is_committed_without_outputs():
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [5, 60])
 def test_it_runs(seconds: int, tmp_path: Path):
     """With less meta-training than its reader gives it, and with all of it."""
     nbformat = pytest.importorskip("nbformat", reason="needs the extra dev")

@@ -52,7 +52,7 @@ def test_ctrl_c_and_sigterm_end_with_code_130(number: signal.Signals, monkeypatc
     assert stop.value.code == 130 and "interrupted: what was written before is kept" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.slow)])
 def test_a_terminal_that_lacks_letters_ends_no_run(encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     monkeypatch.setenv("PYTHONUTF8", "0")

@@ -136,7 +136,11 @@ def test_any_environment_is_trained_on_resumed_and_diagnosed(env: str, tmp_path:
     capsys.readouterr()
     main(f"diagnose {run} --episodes 6".split())
     printed = capsys.readouterr().out
-    assert f"gated-deltanet on 2 projections of {env}: " in printed and "seen-task: " in printed and "unseen-task: " in printed
+    assert (
+        f"gated-deltanet on 2 projections of {env}: " in printed
+        and "seen-task: " in printed
+        and "unseen-task: " in printed
+    )
     other = {"CartPole-v1": "Acrobot-v1", "Pendulum-v1": "MountainCarContinuous-v0"}[env]
     main(f"diagnose {run} --episodes 6 --env {other} --env-kwargs max_episode_steps=3".split())
     assert f"gated-deltanet on endless projections of {other}: " in capsys.readouterr().out

@@ -34,8 +34,8 @@ BOTH_FITTED = pytest.mark.parametrize(
     ("estimator", "expected"),
     [
         (InContextClassifier("knn", n_estimators=2), {}),
-        (InContextClassifier("kernel-ridge", n_estimators=1), ROUNDED),
-        (InContextRegressor("knn,k=3", n_estimators=2), {}),
+        pytest.param(InContextClassifier("kernel-ridge", n_estimators=1), ROUNDED, marks=pytest.mark.slow),
+        pytest.param(InContextRegressor("knn,k=3", n_estimators=2), {}, marks=pytest.mark.slow),
         (InContextRegressor(n_estimators=1), ROUNDED),
     ],
     ids=str,

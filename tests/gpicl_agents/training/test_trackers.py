@@ -261,6 +261,7 @@ def assert_has_all(stored: dict[str, dict[int, float]], expected: dict[str, dict
             assert math.isclose(stored[name][step], value, rel_tol=1e-6), (name, step)
 
 
+@pytest.mark.slow  # two processes, each with three trackers
 def test_kill_9_loses_nothing_that_the_file_has(tmp_path: Path, tensorboard, offline, store: Path):
     """A real process, killed between two evaluations; W&B, which writes every 15 seconds, has the rest once resumed."""
     folder, log = tmp_path / "run", tmp_path / "run" / "metrics.jsonl"

@@ -180,6 +180,7 @@ def test_what_a_killed_download_left_is_removed_and_never_used(server: Server, o
     assert left_over(own_data) == [] and load_dataset("USPS").n_classes == 10
 
 
+@pytest.mark.slow  # two processes import torchvision
 def test_a_second_process_waits_and_finds_the_files(server: Server, own_data: Path):
     import torchvision.datasets
 

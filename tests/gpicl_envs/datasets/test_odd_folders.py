@@ -15,7 +15,7 @@ from gpicl_envs.cli import main
 from gpicl_envs.datasets.dataset import simple_name
 from gpicl_envs.errors import printable
 
-SEEDS = [seed if seed < 30 else pytest.param(seed, marks=pytest.mark.slow) for seed in range(200)]
+SEEDS = [seed if seed < 15 else pytest.param(seed, marks=pytest.mark.slow) for seed in range(200)]
 
 
 def mutated(generator: random.Random, path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorWrapper
-from small_tasks import make, make_vec
+from small_tasks import in_turn, make, make_vec
 
 import gpicl_envs
 from gpicl_envs.envs.check_returns import VectorEnvCheckError
@@ -223,8 +223,7 @@ def test_a_wrapper_without_a_fault_passes():
 # -- What keeps the conventions ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("env_id", environments())
+@pytest.mark.parametrize(("env_id", "mode"), in_turn(environments(), MODES))
 def test_every_id_passes(env_id: str, mode: str):
     gpicl_envs.check_vector_env(make_vec(env_id, autoreset_mode=mode), lambda: make(env_id))
 

@@ -124,7 +124,7 @@ def check_many(count: int, space: dict[str, st.SearchStrategy], **always: Any) -
     options(given(configurations(space))(lambda configuration: check(always | configuration)))()
 
 
-@pytest.mark.parametrize("count", [600, pytest.param(2200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(2200, marks=pytest.mark.slow)])
 def test_random_configurations_give_clean_episodes_or_one_clear_error(count: int):
     outcomes.clear()
     check_many(count * 9 // 11, CLASSIFICATION)

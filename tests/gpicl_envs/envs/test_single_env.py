@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
-from small_tasks import SMALL, make, make_vec, play
+from small_tasks import SMALL, in_turn, make, make_vec, play
 from torch_surroundings import SURROUNDINGS
 
 from gpicl_envs.datasets import DATASETS, DatasetSpec, load_dataset
@@ -20,9 +20,9 @@ IDS_AND_ACTIONS += [(env_id, "value") for env_id in REGRESSION_IDS]
 TABLES, MIXTURE = "GPICL-SyntheticTables-v0", "GPICL-GeneralMixture-v0"
 
 
-@pytest.mark.parametrize("feedback", ["label", "reward"])
-@pytest.mark.parametrize(("env_id", "action"), IDS_AND_ACTIONS)
-def test_check_env_passes(env_id: str, action: str, feedback: str):
+@pytest.mark.parametrize(("id_and_action", "feedback"), in_turn(IDS_AND_ACTIONS, ["label", "reward"]))
+def test_check_env_passes(id_and_action: tuple[str, str], feedback: str):
+    env_id, action = id_and_action
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         check_env(gymnasium.make(env_id, action=action, feedback=feedback).unwrapped)
