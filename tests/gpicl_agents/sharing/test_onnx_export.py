@@ -62,6 +62,7 @@ def test_the_table_of_the_docs_is_that_of_the_test():
     assert shown == expected | dict.fromkeys(NOT_EXPORTED, "refused")
 
 
+@pytest.mark.slow
 def test_what_is_computed_is_what_the_learner_predicts_on_other_episodes(tmp_path: Path):
     """Of another length and number than those it was traced with, and in each kind of graph."""
     learner = perturbed(Transformer(6, 3, width=8, n_heads=2, mlp_width=8, input_rank=3, n_projections=2))

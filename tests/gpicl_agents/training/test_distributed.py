@@ -49,6 +49,7 @@ def losses(folder: Path) -> list[float]:
     return [line["loss"] for line in lines if "loss" in line]
 
 
+@pytest.mark.slow  # four processes begin, as `accelerate launch` begins them
 def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path):
     """The same global batch; sums in another order. And a run of two is resumed on one, and the other way round."""
     run(tmp_path / "one", "--steps", 12)

@@ -85,9 +85,9 @@ def run(tmp_path: Path, client: str, expected: str) -> str:
     ("client", "expected"),
     [
         ("in_async_vector_env", "make().reset(seed=0)[0]['x'][:5].tolist()"),
-        ("in_sb3_subproc_vec_env", "make().reset(seed=0)[0]['x'][:5].tolist()"),
+        pytest.param("in_sb3_subproc_vec_env", "make().reset(seed=0)[0]['x'][:5].tolist()", marks=pytest.mark.slow),
         ("in_a_pool", "sampled(0)"),
-        ("threads_in_a_pool", "[1, 2]"),  # what is set there counts
+        pytest.param("threads_in_a_pool", "[1, 2]", marks=pytest.mark.slow),  # what is set there counts
     ],
 )
 def test_forked_processes_compute_the_same_numbers(client: str, expected: str, tmp_path: Path):
