@@ -1,11 +1,7 @@
 """Distributions and environments that tests share."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
 import gymnasium
 import numpy as np
-import pytest
 import torch
 
 from gpicl_envs.tasks.classification import TaskDistribution
@@ -54,15 +50,6 @@ def tasks_of(**arguments) -> TaskDistribution:
 def base_labels(tasks: TaskDistribution, episodes) -> torch.Tensor:
     """(B, N) labels of the base dataset, before permutation and noise."""
     return torch.from_numpy(tasks.dataset.y[tasks.split])[episodes.index]
-
-
-def in_turn(first: Iterable[Any], second: Sequence[Any]) -> list[Any]:
-    """Parameters of a test: each of `first` with one of `second` in turn; all other pairs in the slow stage alone."""
-    return [
-        pytest.param(one, other, marks=[] if i % len(second) == j else [pytest.mark.slow])
-        for i, one in enumerate(first)
-        for j, other in enumerate(second)
-    ]
 
 
 def make(env_id: str = "GPICL-Digits-v0", **arguments):

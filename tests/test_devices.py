@@ -15,6 +15,7 @@ import pytest
 import torch
 import virtual_device
 from playing import returns
+from slow_stage import mostly_slow
 from small_tasks import EVERY_KIND, EVERY_VARIANT, make_vec
 from small_training import QUICK, metrics, small_env, small_learner, weights
 
@@ -53,11 +54,6 @@ BRIEF = TrainConfig(steps=2, warmup_steps=1, evaluate_every=2, evaluate_episodes
 READS_A_STEP = 2  # whether all actions are allowed
 WAITS_A_STEP = 4  # of a GPU, for these
 READS_A_TRAINING_STEP = 3  # whether examples repeat, whether a factorisation failed, and the loss with all else
-
-
-def mostly_slow(names: list[str]) -> list[Any]:
-    """All models; those that are not among the quick ones in the slow stage alone."""
-    return [name if name in QUICK_MODELS else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(params=["virtual", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -203,7 +199,7 @@ def test_every_learner_predicts_and_steps(device: torch.device, name: str):
         previous = label[:, None] if sizes["n_classes"] == 1 else torch.nn.functional.one_hot(label, 10).float()
 
 
-@pytest.mark.parametrize("name", mostly_slow(TRAINED))
+@pytest.mark.parametrize("name", mostly_slow(TRAINED, QUICK_MODELS))
 def test_every_trained_learner_passes_its_check(device: torch.device, name: str):
     check_learner(make_learner(name, **SMALL).to(device), length=6, batch_size=2)
 
@@ -256,7 +252,7 @@ def small_tasks(device: Any) -> TaskDistribution:
 # -- Training ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", mostly_slow(TRAINED))
+@pytest.mark.parametrize("name", mostly_slow(TRAINED, QUICK_MODELS))
 def test_every_model_trains(device: torch.device, name: str):
     envs = [small_env(device=place, length=6) for place in ("cpu", device)]
     here, there = (LearnerSpec.parse(name).make_for(env.unwrapped.tasks, **TINY) for env in envs)
@@ -267,7 +263,7 @@ def test_every_model_trains(device: torch.device, name: str):
         assert torch.allclose(weights(here), weights(there).cpu(), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", mostly_slow(SEQUENCE_MODELS))
+@pytest.mark.parametrize("name", mostly_slow(SEQUENCE_MODELS, QUICK_MODELS))
 def test_every_model_trains_on_functions(device: torch.device, name: str):
     if name.startswith("rl2"):
         pytest.skip("its actions are labels")

@@ -92,12 +92,12 @@ def diagnose_policy(agent: SequenceAgent, made: WrappedProblems, *, problems: in
     """
     _check_episodes(made.env, made.n_episodes)
     rises = {UNSEEN_TASK: _policy_rise(agent, made.unseen(), problems)}
-    if made.fixed:
+    if fixed := made.fixed:
         rises = {SEEN_TASK: _policy_rise(agent, made, problems)} | rises
-    fixed = [f"{number:,} {name}{'s' * (number > 1)}" for name, number in made.fixed.items()]
+    parts = [f"{number:,} {name}{'s' * (number > 1)}" for name, number in fixed.items()]
     if made.project is not None and made.n_projections is None:
-        fixed = ["endless projections", *fixed]
-    what = " of ".join([*fixed, made.env])
+        parts = ["endless projections", *parts]
+    what = " of ".join([*parts, made.env])
     return _diagnosis(f"{agent.name} on {what}", _compared(made.n_episodes if made.has_single_steps else None), rises)
 
 
@@ -108,7 +108,8 @@ def _policy_rise(agent: SequenceAgent, made: WrappedProblems, problems: int) -> 
         returns = episode_returns(roll_out(agent, venv, SEED), made.n_episodes).numpy()
         told = venv.reset(seed=SEED)[1]
     # Problems of one task, or of one projection, are not independent: the fewer there are, the wider the interval.
-    tasks = told.get(f"{min(made.fixed, key=made.fixed.__getitem__, default='projection')}_id")
+    fixed = made.fixed
+    tasks = told[f"{min(fixed, key=lambda name: fixed[name])}_id"] if fixed else None
     size = _part(made.n_episodes) if made.has_single_steps else 1
     first, last = returns[:, :size].mean(1), returns[:, -size:].mean(1)
     return float(first.mean()), float(last.mean()), mean_interval(last - first, tasks)

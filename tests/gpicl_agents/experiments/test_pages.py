@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from slow_stage import mostly_slow
 from trial_records import ROOT, committed
 
 from gpicl_agents.experiments.engine.experiment import NAMES, find_experiment
 from gpicl_agents.experiments.engine.report import write_page
 from gpicl_agents.experiments.engine.trial import TrialRecord
 
-RENDERED, SLOW = "projection", pytest.mark.slow  # one of them in every run
+RENDERED = ("projection",)  # in every run
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_the_documented_page_is_made_from_the_committed_records(name: str, tmp_p
     assert shown and all((ROOT / "docs" / "results" / name).exists() for name in shown)
 
 
-@pytest.mark.parametrize("name", [name if name == RENDERED else pytest.param(name, marks=SLOW) for name in NAMES])
+@pytest.mark.parametrize("name", mostly_slow(NAMES, RENDERED))
 def test_pictures_are_rendered(name: str, tmp_path: Path):
     write_documented_page(name, tmp_path)
     assert all(path.stat().st_size > 10_000 for path in tmp_path.glob("*.png"))
@@ -48,14 +49,14 @@ def axes(records: list[TrialRecord]) -> list[str]:
     return list(dict.fromkeys(axis for record in records for axis in record.axes))
 
 
-@pytest.mark.parametrize("groups", [1, pytest.param(None, marks=SLOW)], ids=["one", "each"])
+@pytest.mark.parametrize("groups", [1, pytest.param(None, marks=pytest.mark.slow)], ids=["one", "each"])
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("sketched")
 def test_a_report_is_written_though_a_whole_group_of_trials_failed(name: str, groups: int | None, tmp_path: Path):
     experiment, records = find_experiment(name), committed(name)
-    values = {axis: {str(record.axes.get(axis)): record.axes.get(axis) for record in records} for axis in axes(records)}
-    for axis in [axis for axis, found in values.items() if len(found) > 1][:groups]:
-        given = next(value for value in values[axis].values() if value is not None)
+    varying = [axis for axis in axes(records) if len({str(record.axes.get(axis)) for record in records}) > 1]
+    for axis in varying[:groups]:
+        given = next(record.axes[axis] for record in records if axis in record.axes)
         failed = [
             replace(record, status="failed", error="no memory") if record.axes.get(axis) == given else record
             for record in records

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from model_checks import perturbed
+from slow_stage import mostly_slow
 
 from gpicl_agents.models.lstm import LSTM
 from gpicl_agents.models.transformer import Transformer
@@ -37,9 +38,7 @@ def small(name: str, n_classes: int = 3) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("kind", ["predict", "step"])
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
-)
+@pytest.mark.parametrize("name", mostly_slow(MODELS, QUICK))
 def test_every_model_of_the_registry_is_equal_or_refused_by_name(name: str, kind: str, tmp_path: Path):
     """The models, tiny: what docs/sharing.md says of each is true."""
     learner, path = small(name), tmp_path / "out.onnx"

@@ -9,13 +9,14 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from slow_stage import mostly_slow
 from small_data import small_npz
 
 from gpicl_envs.cli import main
 from gpicl_envs.datasets.dataset import simple_name
 from gpicl_envs.errors import printable
 
-SEEDS = [seed if seed < 15 else pytest.param(seed, marks=pytest.mark.slow) for seed in range(200)]
+SEEDS = mostly_slow(range(200), range(15))
 
 
 def mutated(generator: random.Random, path: Path) -> None:

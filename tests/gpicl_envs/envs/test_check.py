@@ -8,7 +8,8 @@ import pytest
 import torch
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorWrapper
-from small_tasks import in_turn, make, make_vec
+from slow_stage import in_turn
+from small_tasks import make, make_vec
 
 import gpicl_envs
 from gpicl_envs.envs.check_returns import VectorEnvCheckError

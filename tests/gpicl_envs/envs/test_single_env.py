@@ -7,7 +7,8 @@ import pytest
 import torch
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
-from small_tasks import SMALL, in_turn, make, make_vec, play
+from slow_stage import in_turn
+from small_tasks import SMALL, make, make_vec, play
 from torch_surroundings import SURROUNDINGS
 
 from gpicl_envs.datasets import DATASETS, DatasetSpec, load_dataset
