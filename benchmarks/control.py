@@ -7,7 +7,6 @@ and new projections where there are any. The policy that is not trained acts at 
 """
 
 import argparse
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,10 @@ import torch
 
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.training.presets import REWARD_PRESETS
-from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.reinforce import train_from_reward
-from gpicl_agents.training.roll_out import episode_returns, roll_out
+from gpicl_agents.training.roll_out import returns_of
 from gpicl_agents.training.run_setup import set_up
 from gpicl_envs.evaluation.intervals import Interval, mean_interval
-from gpicl_envs.learners.base import evaluating
 from machine import write_result
 
 PRESET = REWARD_PRESETS["control"]
@@ -71,8 +68,7 @@ def train_and_score(given: dict[str, Any], seconds: float, problems: int) -> dic
 
 def returns(policy: SequenceAgent, made: Any, problems: int) -> dict[str, list[float]]:
     """Mean and 95 % interval of the return of a problem, of its first and last episode, and of their difference."""
-    with closing(made.make(problems)) as venv, evaluating(policy), seeded(SEED):
-        found = episode_returns(roll_out(policy, venv, SEED), made.n_episodes).numpy()
+    found, _ = returns_of(policy, made, problems, SEED)
     first, last = found[:, 0], found[:, -1]
     parts = {"problem": found.sum(1), "first episode": first, "last episode": last, "gain": last - first}
     return {name: rounded(mean_interval(values)) for name, values in parts.items()}

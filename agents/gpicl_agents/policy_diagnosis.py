@@ -10,7 +10,6 @@ The rise is the return of the last episode minus that of the first. If an episod
 is the mean reward of the last tenth of the steps minus that of the first tenth.
 """
 
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,13 +19,10 @@ from gpicl_agents.diagnosis import checkpoint_folder
 from gpicl_agents.evaluations import SEED
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.training.problem import recorded_problems, recorded_wrapping
-from gpicl_agents.training.random_state import seeded
-from gpicl_agents.training.rl_problems import check_rl
-from gpicl_agents.training.roll_out import episode_returns, roll_out
+from gpicl_agents.training.roll_out import returns_of
 from gpicl_envs.evaluation.intervals import Interval, mean_interval
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK
 from gpicl_envs.evaluation.return_curve import ReturnCurve
-from gpicl_envs.learners.base import evaluating
 from gpicl_envs.registration import rl_environments
 from gpicl_envs.rl.evaluate import evaluate_players
 from gpicl_envs.rl.kinds import make_problems
@@ -103,10 +99,7 @@ def diagnose_policy(agent: SequenceAgent, made: WrappedProblems, *, problems: in
 
 def _policy_rise(agent: SequenceAgent, made: WrappedProblems, problems: int) -> tuple[float, float, Interval]:
     """As `rise`, of a policy."""
-    with closing(made.make(problems)) as venv, evaluating(agent), seeded(SEED):
-        check_rl(agent, venv)
-        returns = episode_returns(roll_out(agent, venv, SEED), made.n_episodes).numpy()
-        told = venv.reset(seed=SEED)[1]
+    returns, told = returns_of(agent, made, problems, SEED)
     # Problems of one task, or of one projection, are not independent: the fewer there are, the wider the interval.
     fixed = made.fixed
     tasks = told[f"{min(fixed, key=lambda name: fixed[name])}_id"] if fixed else None

@@ -4,6 +4,7 @@ With feedback `"label"`, what is shown does not depend on the actions, so one pa
 bandit feedback, and in RL problems, positions are played one after the other.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,12 @@ from torch.nn.functional import one_hot
 from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.player import read_observation
 from gpicl_agents.models.policy import ActionUnits, make_policy
-from gpicl_agents.training.rl_problems import env_name
+from gpicl_agents.training.random_state import seeded
+from gpicl_agents.training.rl_problems import check_rl, env_name
 from gpicl_envs.envs.stream_env import StreamVectorEnv
 from gpicl_envs.envs.vector_env import InContextVectorEnv
+from gpicl_envs.learners.base import evaluating
+from gpicl_envs.rl.wrapped_problems import WrappedProblems
 
 
 @dataclass
@@ -143,3 +147,11 @@ def episode_returns(played: RollOut, episodes: int) -> torch.Tensor:
     number = ((played.x[..., -1] * played.alive).cumsum(1) - 1).long()  # rows that have ended play on, uncounted
     found = torch.zeros(len(number), episodes, dtype=torch.float64)
     return found.scatter_add_(1, number.cpu(), (played.rewards * played.alive).double().cpu())
+
+
+def returns_of(policy: SequenceAgent, made: WrappedProblems, problems: int, seed: int) -> tuple[Any, dict[str, Any]]:
+    """Return what a policy earns in each episode (B, K) float64 of B problems, and what their `reset` tells of them."""
+    with closing(made.make(problems)) as venv, evaluating(policy), seeded(seed):
+        check_rl(policy, venv)
+        returns = episode_returns(roll_out(policy, venv, seed), made.n_episodes).numpy()
+        return returns, venv.reset(seed=seed)[1]

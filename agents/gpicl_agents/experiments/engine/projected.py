@@ -8,8 +8,7 @@ import numpy as np
 
 from gpicl_agents.evaluations import Summary
 from gpicl_agents.models.base import SequenceAgent
-from gpicl_agents.training.random_state import seeded
-from gpicl_agents.training.roll_out import episode_returns, roll_out
+from gpicl_agents.training.roll_out import returns_of
 from gpicl_envs.errors import check_choice
 from gpicl_envs.evaluation.intervals import mean_interval
 from gpicl_envs.evaluation.records import Band, Estimate
@@ -67,9 +66,8 @@ def summarize_policy(policy: SequenceAgent, env: str, n_projections: int | None,
         problems: E.
         seed: of the problems; of the actions too.
     """
-    with seeded(seed):
-        played = roll_out(policy, projected(env, problems, n_projections), seed)
-    scores = episode_returns(played, EPISODES).numpy() / PROJECTABLE[env].best()
+    played = replace(PROJECTABLE[env].problems, n_projections=n_projections)
+    scores = returns_of(policy, played, problems, seed)[0] / PROJECTABLE[env].best()
     one_off = np.full(problems, -1)
     first, final, gain = (
         Estimate(*(round(float(value), 4) for value in mean_interval(values, one_off)))
