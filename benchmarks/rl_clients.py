@@ -1,21 +1,25 @@
-"""Learning to explore bandits: our preset against stable-baselines3's RecurrentPPO, trained for equal time.
+"""Learning to explore bandits: our preset, stable-baselines3, TorchRL and one file of torch, trained for equal time.
 
-    python benchmarks/rl_clients.py --seconds 120
+    python benchmarks/rl_clients.py --seconds 60
 
-Both are trained on GPICL-Bandit-v0 and scored by `evaluate_players` on the same unseen problems, beside Thompson
-sampling and uniform play, all drawing their actions. RecurrentPPO (sb3-contrib) reads the Dict through `Sb3VecEnv`, a
-roll-out is a whole problem in each environment and a minibatch a quarter of it: once with its authors' other defaults
-in 16 environments, and once with the settings of our preset, as far as it has them. Seconds are those of training;
-players that need none have 0.
+All are trained on GPICL-Bandit-v0 and scored by `evaluate_players` on the same unseen problems, beside Thompson
+sampling and uniform play, all drawing their actions. A roll-out is a whole problem in each environment, and a minibatch
+a quarter of it. RecurrentPPO (sb3-contrib) reads the Dict through `Sb3VecEnv`: once with its authors' other defaults in
+16 environments, and once with the settings of our preset, as far as it has them. TorchRL's PPO of a GRU has these
+settings too (`torchrl_ppo.py`); the loop in the style of CleanRL is `examples/bandit_recurrent_ppo.py` with its own.
+Seconds are those of training; players that need none have 0.
 """
 
 import argparse
+import runpy
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
+import torch
 from sb3_contrib import RecurrentPPO
 
 from gpicl_agents.training.presets import REWARD_PRESETS
@@ -29,9 +33,11 @@ from gpicl_envs.rl.players.base import Player
 from gpicl_envs.rl.players.registry import make_player
 from gpicl_envs.wrappers.sb3 import Sb3VecEnv
 from machine import write_result
+from torchrl_ppo import train_torchrl_ppo
 
 ENV, PRESET, REFERENCE = "GPICL-Bandit-v0", REWARD_PRESETS["bandit"], "thompson-sampling"
-DEFAULT_ENVS = 16  # in which RecurrentPPO plays with its defaults
+DEFAULT_ENVS, EXAMPLE_ENVS = 16, 128  # of RecurrentPPO with its defaults, and of the example
+EXAMPLE = Path(__file__).parents[1] / "examples" / "bandit_recurrent_ppo.py"
 PROBLEMS, SEED = 1000, 31_000_000
 
 
@@ -49,6 +55,7 @@ def main() -> None:
         "n_epochs": config.epochs,
         "gamma": config.discount,
         "ent_coef": config.entropy,
+        "vf_coef": config.value_weight * (1 - config.discount) ** 2,  # our critic's units are 1 / (1 − γ)
         "max_grad_norm": config.clip_norm,
         "policy_kwargs": {"lstm_hidden_size": PRESET.learner_kwargs["width"]},
     }
@@ -56,6 +63,8 @@ def main() -> None:
         train_preset(agent, venv, args.seconds),
         train_recurrent_ppo("sb3 RecurrentPPO", args.seconds, DEFAULT_ENVS, {}),
         train_recurrent_ppo("sb3 RecurrentPPO, our settings", args.seconds, PRESET.batch_size, ours),
+        train_torchrl_ppo(ENV, args.seconds, PRESET.batch_size, PRESET.learner_kwargs["width"], config),
+        train_example(args.seconds),
     ]
     players = [make_player(name, made) for name in (REFERENCE, "uniform")]
     known = [(player, {"seconds": 0.0, "steps": 0}) for player in players]
@@ -87,6 +96,24 @@ def train_recurrent_ppo(
     model.learn(10**9, callback=lambda *_: time.perf_counter() - started < seconds)
     used = time.perf_counter() - started
     return Sb3Player(model.policy, name), {"seconds": round(used, 1), "steps": model.num_timesteps}
+
+
+def train_example(seconds: float) -> tuple[Player, dict[str, Any]]:
+    """Train the example's policy for as many iterations as fit into the time; the same for it."""
+    torch.manual_seed(0)
+    example: Any = runpy.run_path(str(EXAMPLE))
+    env: Any = gymnasium.make_vec(ENV, num_envs=EXAMPLE_ENVS)
+    made = env.unwrapped.distribution
+    policies = [example["Policy"](made.n_features + made.n_actions + 2, made.n_actions) for _ in range(2)]
+    iterations, used = 5, 0.0
+    for policy in policies:  # the first only tells how many iterations fit into the time
+        started = time.perf_counter()
+        example["train"](policy, env, iterations)
+        used = time.perf_counter() - started
+        if policy is policies[0]:
+            iterations = round(iterations * seconds / used)
+    policy.name, policy.n_parameters = EXAMPLE.name, sum(weights.numel() for weights in policy.parameters())
+    return policy, {"seconds": round(used, 1), "steps": iterations * EXAMPLE_ENVS * env.unwrapped.length}
 
 
 def score(players: list[tuple[Player, dict[str, Any]]], made: Any, problems: int) -> dict[str, dict[str, Any]]:
