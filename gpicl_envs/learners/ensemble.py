@@ -1,4 +1,7 @@
-"""Several learners as one: the mean of their predictions, `ensemble:knn+(kernel-ridge,gamma=0.5)`."""
+"""Several learners as one: the mean of their predictions, or one weighted by their errors so far.
+
+`ensemble:knn+(kernel-ridge,gamma=0.5)`, `ensemble:knn+ridge,learning_rate=0.4`.
+"""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -6,6 +9,7 @@ from typing import Any
 
 import torch
 
+from gpicl_envs.errors import check_number
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import LearnerSpec, split_outside_brackets
 
@@ -13,18 +17,23 @@ from gpicl_envs.learners.registry import LearnerSpec, split_outside_brackets
 class Ensemble(torch.nn.Module, Learner):
     """The mean of its members' probabilities (Lakshminarayanan et al. 2017), or of their values for regression.
 
+    With a learning rate η, a member that was wrong about m labels of the episode so far has a weight proportional to
+    exp(−η m), the weights of Hedge with β = exp(−η) (Freund and Schapire 1997, "A decision-theoretic generalization of
+    on-line learning", figure 1).
+
     A prediction costs as much as those of all members together.
 
     Args:
         members: learners of the same D and K.
+        learning_rate: η of the weights; 0 for equal ones.
 
     Raises:
-        ValueError: there are fewer than two members, or their sizes differ.
+        ValueError: there are fewer than two members, their sizes differ, or η is negative, or not 0 for regression.
     """
 
     predicts_values = True
 
-    def __init__(self, members: Sequence[Learner]) -> None:
+    def __init__(self, members: Sequence[Learner], learning_rate: float = 0.0) -> None:
         if len(members) < 2:
             raise ValueError(f"An ensemble has at least two members, not {len(members)}: give ensemble:knn+ridge.")
         sizes = {(each.n_features, each.n_classes) for each in members}
@@ -33,13 +42,17 @@ class Ensemble(torch.nn.Module, Learner):
             raise ValueError(f"The members of an ensemble must take the same D and K, but these differ: {given}.")
         torch.nn.Module.__init__(self)
         Learner.__init__(self, *sizes.pop())
+        self.learning_rate = check_number("learning_rate", learning_rate, 0.0)
+        if learning_rate and self.n_classes == 1:
+            raise ValueError("learning_rate weights an ensemble by its errors, and values have none: leave it 0.")
         self.members = tuple(members)
         self._trained = torch.nn.ModuleList(each for each in members if isinstance(each, torch.nn.Module))
 
     @property
     def name(self) -> str:
-        """The names of all members."""
-        return f"ensemble({', '.join(each.name for each in self.members)})"
+        """The names of all members, and a learning rate that is not 0."""
+        weighted = f", learning_rate={self.learning_rate:g}" if self.learning_rate else ""
+        return f"ensemble({', '.join(each.name for each in self.members)}{weighted})"
 
     @property
     def adapts(self) -> tuple[Any, ...]:
@@ -52,44 +65,70 @@ class Ensemble(torch.nn.Module, Learner):
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""
-        return self._mean([each.predict(x, y) for each in self.members])
+        predictions = self._predictions(x, y)
+        if not self.learning_rate:
+            return self._mean(predictions)
+        wrong = _wrong(predictions, y)
+        return self._mean(predictions, wrong.cumsum(2) - wrong)
 
     def predict_queries(self, x: torch.Tensor, y: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N), (B, Q, D) → (B, Q, K)."""
-        return self._mean([each.predict_queries(x, y, queries) for each in self.members])
+        predictions = torch.stack([each.predict_queries(x, y, queries).float() for each in self.members])
+        if not self.learning_rate:
+            return self._mean(predictions)
+        return self._mean(predictions, _wrong(self._predictions(x, y), y).sum(2, keepdim=True))
 
     def start(self, batch_size: int) -> Any:
-        """Return the states of the members."""
-        return [each.start(batch_size) for each in self.members]
+        """Return the states of the members, their last predictions and their errors, which are none yet."""
+        return [each.start(batch_size) for each in self.members], None, None
 
     def step(self, state: Any, x: torch.Tensor, y_previous: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """(B, D), (B, K) → (B, K) and the next states."""
-        steps = [each.step(own, x, y_previous) for each, own in zip(self.members, state, strict=True)]
-        return self._mean([logits for logits, _ in steps]), [own for _, own in steps]
+        states, last, errors = state
+        if self.learning_rate:
+            wrong = torch.zeros(len(states), len(x), device=x.device)
+            errors = wrong if last is None else errors + _wrong(last, y_previous.argmax(-1))
+        steps = [each.step(own, x, y_previous) for each, own in zip(self.members, states, strict=True)]
+        predictions = torch.stack([logits.float() for logits, _ in steps])
+        return self._mean(predictions, errors), ([own for _, own in steps], predictions, errors)
 
     def state_size(self, n_examples: int) -> int:
-        """Return the sum over the members."""
-        return sum(each.state_size(n_examples) for each in self.members)
+        """Return the sum over the members, and what their weights need: the errors and the last predictions."""
+        own = len(self.members) * (1 + self.n_classes) if self.learning_rate else 0
+        return own + sum(each.state_size(n_examples) for each in self.members)
 
     def critical_positions(self, length: int) -> Sequence[int]:
         """Return those of any member."""
         return sorted({position for each in self.members for position in each.critical_positions(length)})
 
-    def _mean(self, predictions: list[torch.Tensor]) -> torch.Tensor:
-        """Logits (…, K) of the mean of the probabilities, or the mean of the values."""
-        stacked = torch.stack([each.float() for each in predictions])
+    def _predictions(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(M, B, N, K) logits or values of the members."""
+        return torch.stack([each.predict(x, y).float() for each in self.members])
+
+    def _mean(self, predictions: torch.Tensor, errors: torch.Tensor | None = None) -> torch.Tensor:
+        """(M, …, K) and the errors before, (M, …) → logits (…, K) of the mean of the probabilities, or mean values."""
         if self.n_classes == 1:
-            return stacked.mean(0)
-        return stacked.log_softmax(-1).logsumexp(0) - torch.tensor(float(len(stacked))).log()
+            return predictions.mean(0)
+        logits = predictions.log_softmax(-1)
+        if errors is None:
+            return logits.logsumexp(0) - torch.tensor(float(len(predictions))).log()
+        weights = (-self.learning_rate * errors).log_softmax(0)
+        return (logits + weights[..., None]).logsumexp(0)
 
 
-def make_ensemble(text: str, n_features: int = 784, n_classes: int = 10) -> Ensemble:
+def _wrong(predictions: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """(M, …, K) logits, (…) labels → (M, …): 1 where the most likely label is another."""
+    return (predictions.argmax(-1) != y).float()
+
+
+def make_ensemble(text: str, n_features: int = 784, n_classes: int = 10, learning_rate: float = 0.0) -> Ensemble:
     """Make an `Ensemble` from the names of its members.
 
     Args:
         text: two or more learners, joined by `+`; one with arguments, or with a + in its name, stands in brackets.
         n_features: D of the members that have no size of their own.
         n_classes: K, likewise.
+        learning_rate: η of the weights; 0 for equal ones.
     """
     parts = split_outside_brackets(text, "+")
     if any(part.count("(") != part.count(")") for part in parts):
@@ -98,4 +137,4 @@ def make_ensemble(text: str, n_features: int = 784, n_classes: int = 10) -> Ense
     if not all(names):
         raise ValueError(f"ensemble:{text} has a member without a name: give learners joined by +, as in knn+ridge.")
     sizes = SimpleNamespace(n_features=n_features, n_classes=n_classes, device=torch.device("cpu"))
-    return Ensemble([LearnerSpec.parse(each).make_for(sizes) for each in names])
+    return Ensemble([LearnerSpec.parse(each).make_for(sizes) for each in names], learning_rate)

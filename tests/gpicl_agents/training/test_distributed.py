@@ -103,6 +103,7 @@ def test_a_batch_is_shared_evenly(monkeypatch: pytest.MonkeyPatch):
     assert local_device("cuda") == "cuda:1" and local_device("cpu") == "cpu"
 
 
+@pytest.mark.slow
 def test_two_processes_train_a_policy_from_rewards(tmp_path: Path):
     """Each plays problems of its own, and a run of two is resumed on one."""
     options = "train-rl bandit --env-kwargs length=8 --batch-size 16 --evaluate-problems 50 --evaluate-every 3".split()

@@ -30,6 +30,27 @@ def test_it_predicts_the_mean_of_the_probabilities_and_passes_its_check():
     check_learner(learner, length=12)
 
 
+def test_with_a_learning_rate_members_that_were_wrong_weigh_less():
+    tasks = TaskDistribution("Digits", n_features=16, length=30)
+    episodes = tasks.sample(4, seed=0)
+    weighted = make_learner("ensemble:(knn,k=3)+ridge+centroid,learning_rate=0.5", tasks=tasks)
+    members = [make_learner(text, tasks=tasks) for text in ("knn,k=3", "ridge", "centroid")]
+    probabilities = torch.stack([each.predict(episodes.x, episodes.y).softmax(-1) for each in members])
+    for n in (0, 1, 29):
+        wrong = (probabilities[:, :, :n].argmax(-1) != episodes.y[:, :n]).sum(-1)
+        weights = torch.exp(-0.5 * wrong)
+        expected = torch.einsum("mb,mbk->bk", weights / weights.sum(0), probabilities[:, :, n])
+        assert torch.allclose(weighted.predict(episodes.x, episodes.y)[:, n].exp(), expected, atol=1e-5)
+    queries = torch.randn(4, 2, 16)
+    longer = torch.cat([episodes.x, queries[:, 1:]], 1), torch.cat([episodes.y, episodes.y[:, :1]], 1)
+    answers = weighted.predict_queries(episodes.x, episodes.y, queries)
+    assert torch.allclose(answers[:, 1], weighted.predict(*longer)[:, -1], atol=1e-4)
+    assert weighted.name == "ensemble(3-nn-cosine, ridge, centroid, learning_rate=0.5)"
+    assert weighted.state_size(5) == make_learner(TEXT, tasks=tasks).state_size(5) + 3 * (1 + 10)
+    check_learner(weighted, length=12)
+    assert evaluate(weighted, tasks, episodes=64).scores.shape == (64, 30)
+
+
 def test_an_ensemble_may_be_a_member():
     learner = make_learner("ensemble:knn+(ensemble:ridge+(knn,k=3))")
     assert learner.name == "ensemble(1-nn-cosine, ensemble(ridge, 3-nn-cosine))"
@@ -66,6 +87,8 @@ def test_members_may_be_meta_trained_and_their_weights_are_part_of_its_fingerpri
         ("ensemble:knn+(ridge", "brackets that do not match"),
         ("ensemble:pretrained:gpicl-small+pretrained:gpicl-linear", "must take the same D and K, but these differ: "),
         ("ensemble:knn+ridge,k=3", "unexpected keyword argument 'k'"),
+        ("ensemble:knn+ridge,learning_rate=-1", "learning_rate=-1 is not allowed"),
+        ("ensemble:knn+ridge,n_classes=1,learning_rate=0.4", "values have none: leave it 0"),
     ],
 )
 def test_bad_input_is_refused(text: str, message: str):

@@ -43,6 +43,7 @@ def suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Suite[ProblemCell]
     return made
 
 
+@pytest.mark.slow
 def test_every_player_plays_the_cells_that_it_can_and_a_bad_one_is_a_row_with_the_reason(suite, tmp_path: Path):
     specs = ["uniform", "own_players:OfFive", "own_players:Stumbles", "own_players:OfMazes"]
     with local_runner(2, 60.0) as run:

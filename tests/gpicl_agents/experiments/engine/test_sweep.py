@@ -126,6 +126,7 @@ def test_bad_input_is_refused_before_any_computing(no_svhn, tmp_path: Path):
         sweep(tiny(), "paper", tmp_path / "other", never)
 
 
+@pytest.mark.slow
 def test_a_sweep_on_a_ray_cluster_finds_what_one_in_this_process_finds(no_svhn, tmp_path: Path):
     ray = pytest.importorskip("ray", reason="needs the extra `cluster`")
     here = sweep(tiny(), "small", tmp_path / "here", inline)
