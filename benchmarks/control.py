@@ -18,8 +18,8 @@ from gpicl_agents.training.presets import REWARD_PRESETS
 from gpicl_agents.training.reinforce import train_from_reward
 from gpicl_agents.training.roll_out import returns_of
 from gpicl_agents.training.run_setup import set_up
-from gpicl_envs.evaluation.intervals import Interval, mean_interval
-from machine import write_result
+from gpicl_envs.evaluation.intervals import mean_interval
+from machine import rounded, write_result
 
 PRESET = REWARD_PRESETS["control"]
 ENVIRONMENTS: dict[str, dict[str, Any]] = {  # the arguments of set_up, and seconds of training
@@ -72,11 +72,6 @@ def returns(policy: SequenceAgent, made: Any, problems: int) -> dict[str, list[f
     first, last = found[:, 0], found[:, -1]
     parts = {"problem": found.sum(1), "first episode": first, "last episode": last, "gain": last - first}
     return {name: rounded(mean_interval(values)) for name, values in parts.items()}
-
-
-def rounded(interval: Interval) -> list[float]:
-    """[mean, low, high]."""
-    return [round(float(value), 2) for value in interval]
 
 
 if __name__ == "__main__":

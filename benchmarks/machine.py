@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from gpicl_envs.evaluation.intervals import Interval
 from gpicl_envs.evaluation.provenance import package_versions, source_commit
 
 
@@ -34,3 +35,8 @@ def write_result(script: Path, result: dict[str, Any]) -> None:
     path = folder / f"{script.stem}.json"
     path.write_text(json.dumps({"machine": describe_machine(), **result}, indent=1) + "\n")
     print(f"wrote {path}")
+
+
+def rounded(interval: Interval) -> list[float]:
+    """An interval as results have it: [mean, low, high]."""
+    return [round(float(value), 2) for value in interval]

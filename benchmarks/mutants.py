@@ -27,7 +27,7 @@ CLASSICAL = "baselines/gpicl_baselines/classical"
 MODULES = (
     *("gpicl_envs/evaluation/metrics.py", "gpicl_envs/evaluation/comparisons.py"),
     *(f"gpicl_envs/sampling/{name}.py" for name in ("examples", "inputs", "labels", "philox")),
-    *(f"gpicl_envs/envs/{name}.py" for name in ("actions", "single_env", "vector_env")),
+    *(f"gpicl_envs/envs/{name}.py" for name in ("actions", "single_env", "stream_env", "vector_env")),
     *(f"{CLASSICAL}/{name}.py" for name in ("causal", "centroid", "constant", "gaussian", "gaussian_process")),
     *(f"{CLASSICAL}/{name}.py" for name in ("logistic", "neighbors", "propagation", "ridge")),
 )
@@ -54,7 +54,6 @@ EQUIVALENT = {
     "_kept_counts(groups.tobytes(), seed) if len(values) * RESAMPLES <= KEPT else None → "
     "None if len(values) * RESAMPLES <= KEPT else _kept_counts(groups.tobytes(), seed)": SPEED,
     "rows, extreme = max(1, BLOCK // len(sizes)), 0: 1 → 2": SPEED,
-    "for i, (key, number) in enumerate(zip(self.key, self.number, strict=True)):: True → False": "of one length",
     "for number, (run, places) in enumerate(zip(self.runs, self._places, strict=True)):: True → False": "of one length",
     "return torch.where(episode.uniform(length, substream=IS_NOISY) < probability, other, y): "
     "episode.uniform(length, substream=IS_NOISY) < probability → "
@@ -78,9 +77,6 @@ EQUIVALENT = {
     "steps = math.ceil(math.log(2 / PRECISION) / math.log((condition + 1) / max(condition - 1, 1e-9))): "
     "math.log(2 / PRECISION) / math.log((condition + 1) / max(condition - 1, 1e-09)) → "
     "math.log(2 / PRECISION) * math.log((condition + 1) / max(condition - 1, 1e-09))": SPEED,
-    "return zeros.long() - 1, zeros: zeros.long() - 1 → zeros.long() + 1": "not shown where nothing was predicted",
-    "self._position = np.full(num_envs, -1)  # predictions made in the current episode; −1 before the first reset: "
-    "1 → 2": "any number below 0",
     "flat = values.reshape(len(values), -1): 1 → 2": "NumPy takes any negative size for -1",
     "blocks = torch.arange(1, -(-n_words // 4) + 1, device=self.device): 1 → 2": "more words than are kept",
     "restart = ((step * progress).sum((1, 2), keepdim=True) > 0).float(): "

@@ -17,7 +17,6 @@ import gpicl_envs
 from best_learner import DATASETS, SEED, scores, training
 from gpicl_agents.pretrained import export, load_pretrained
 from gpicl_agents.sharing.model_card import model_card
-from gpicl_agents.training.checkpoint import latest_checkpoint
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from machine import describe_machine
 
@@ -103,10 +102,9 @@ def main() -> None:
 
 
 def train(recipe: Recipe, run: Path) -> None:
-    """Train in this folder, unless it holds a run."""
-    if latest_checkpoint(run) is None:
-        command = [sys.executable, "-m", "gpicl_envs.cli", "train", *recipe.options.split(), "--out", str(run)]
-        subprocess.run(command, check=True)
+    """Train in this folder, or resume what it holds; a run that is finished ends at once."""
+    command = [sys.executable, "-m", "gpicl_envs.cli", "train", *recipe.options.split(), "--out", str(run), "--resume"]
+    subprocess.run(command, check=True)
 
 
 def card(name: str, recipe: Recipe, learner: Any, found: dict[str, Any], cost: dict[str, Any], episodes: int) -> str:

@@ -26,13 +26,13 @@ from gpicl_agents.training.presets import REWARD_PRESETS
 from gpicl_agents.training.reinforce import train_from_reward
 from gpicl_agents.training.run_setup import set_up
 from gpicl_baselines.adapters.sb3_player import Sb3Player
-from gpicl_envs.evaluation.intervals import Interval, mean_interval
+from gpicl_envs.evaluation.intervals import mean_interval
 from gpicl_envs.evaluation.return_curve import ReturnCurve
 from gpicl_envs.rl.evaluate import evaluate_players
 from gpicl_envs.rl.players.base import Player
 from gpicl_envs.rl.players.registry import make_player
 from gpicl_envs.wrappers.sb3 import Sb3VecEnv
-from machine import write_result
+from machine import rounded, write_result
 from torchrl_ppo import train_torchrl_ppo
 
 ENV, PRESET, REFERENCE = "GPICL-Bandit-v0", REWARD_PRESETS["bandit"], "thompson-sampling"
@@ -142,11 +142,6 @@ def tenths(curve: ReturnCurve) -> list[float]:
 def best(made: Any, problems: int) -> float:
     """The mean return of the best arm, known from the start."""
     return round(float(np.mean(made.best_return(made.sample(problems, SEED)).numpy())) * made.n_episodes, 2)
-
-
-def rounded(interval: Interval) -> list[float]:
-    """[mean, low, high]."""
-    return [round(float(value), 2) for value in interval]
 
 
 if __name__ == "__main__":

@@ -163,6 +163,8 @@ def problems_of(
     Raises:
         ValueError: the arguments make no problems.
     """
+    if "device" in changes:
+        raise ValueError("--env-kwargs has device, which has an option of its own: give --device.")
     folder = checkpoint_folder(learner)
     if folder is not None and (wrapped := recorded_wrapping(folder, env, **changes)) is not None:
         return wrapped

@@ -30,9 +30,12 @@ def check(
     from gpicl_envs.learners.check import check_fit, check_learner
     from gpicl_envs.tasks import make_tasks
     from gpicl_envs.tasks.base import LENGTH
+    from gpicl_envs.tasks.oracle import Oracle
 
     if env is None and env_kwargs:
         raise ValueError("--env-kwargs are those of an environment: give --env too, such as --env GPICL-MNIST-v0.")
+    if learner == Oracle.name:
+        raise ValueError("The oracle knows the hidden tasks, so it is no learner: give it to `gpicl evaluate` alone.")
     given = parse_assignments(learner_kwargs)
     with one_line_errors(learner):
         if env is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import tyro
@@ -83,7 +84,7 @@ def _list(names: tuple[str, ...]) -> None:
             "" if spec.download_mb is None else f"{spec.download_mb:,.0f} MB",
             spec.licence,
             spec.source,
-            str(location.paths[0].relative_to(data_folder())) if location is not None and location.paths else "",
+            _place(location.paths[0]) if location is not None and location.paths else "",
         )
     Console(width=max(Console().width, WIDTH)).print(table)
     show(f"Data folder: {printable(str(data_folder()))} (GPICL_DATA_DIR names another).")
@@ -95,6 +96,12 @@ def _list(names: tuple[str, ...]) -> None:
         )
     for problem in [*problems, *_unreadable(names, problems).values()]:
         show(f"Skipped: {problem}")
+
+
+def _place(path: Path) -> str:
+    """A file's place in the data folder, or its whole path if it is not there."""
+    folder = data_folder().absolute()
+    return str(path.absolute().relative_to(folder) if path.absolute().is_relative_to(folder) else path)
 
 
 def _download(names: tuple[str, ...]) -> None:

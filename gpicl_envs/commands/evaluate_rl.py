@@ -54,7 +54,11 @@ def evaluate_rl(
     append_jsonl(path, records)
     show(returns_markdown(records))
     title = "In-context reinforcement learning"
-    page = write_returns_report(merge({str(path): read_return_records(path)}), out, title=title)
+    try:
+        page = write_returns_report(merge({str(path): read_return_records(path)}), out, title=title)
+    except ValueError as error:  # records of another seed or other arguments were there
+        page = write_returns_report(records, out, title=title)
+        show(f"The report has these records alone, as they cannot be compared with the earlier ones of {path}: {error}")
     show(f"Records: {path}. The report: {page}")
 
 

@@ -130,7 +130,8 @@ class Game:
         return int((learner.predict(x, y).argmax(2) == y).sum())
 
     def _image(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return as_image(x, self._hidden.tasks.dataset.shape)
+        dataset = getattr(self._hidden.tasks, "dataset", None)  # synthetic tables and mixtures have none
+        return as_image(x, () if dataset is None else dataset.shape)
 
 
 def make_game_env(env_id: str, arguments: dict[str, Any], raw: bool) -> Any:
@@ -148,6 +149,8 @@ def make_game_env(env_id: str, arguments: dict[str, Any], raw: bool) -> Any:
     if not raw:
         return env
     tasks = env.unwrapped.tasks
+    if not hasattr(tasks, "projection"):
+        raise ValueError(f"--raw leaves the projection out, and {env_id} has none: play it without --raw.")
     unprojected = {"projection": "none", "n_features": tasks.dataset.n_inputs + tasks.distractors}
     return gymnasium.make(env_id, **arguments | unprojected)
 

@@ -95,13 +95,16 @@ class WrappedProblems:
             ValueError: an argument is out of range, or the environment cannot be wrapped.
             gymnasium.error.Error: there is no such environment.
         """
+        venv: Any = None
         try:
-            venv: Any = gymnasium.make_vec(self.env, num_envs=num_envs, **self.env_kwargs)
+            venv = gymnasium.make_vec(self.env, num_envs=num_envs, **self.env_kwargs)
             venv = TorchToNumpy(venv) if self.trials is None else VectorTrials(venv, self.trials)
             if self.project is not None:
                 venv = VectorRandomProjection(venv, self.project, self.n_actions, n_projections=self.n_projections)
-        except (TypeError, ImportError) as error:  # the constructor's, a wrapper's that it does not suit, a module's
-            raise ValueError(f"{self.env}: {error}") from error
+        except (TypeError, ValueError, ImportError) as error:  # the constructor's, an unsuitable wrapper's, a module's
+            if venv is not None:
+                venv.close()  # which may have processes
+            raise error if isinstance(error, ValueError) else ValueError(f"{self.env}: {error}") from error
         venv.description = self
         return venv
 

@@ -174,6 +174,8 @@ def benchmark(
         CellJob(spec, cell, planned, refusal, threads, batch_size)
         for spec, cell, planned, refusal in _plan(suite, specs, cells, found, provenance(device, command))
     ]
+    if not jobs:
+        raise ValueError(f"{', '.join(specs)} cannot be scored on any cell of {suite.name}: give other learners.")
     shared: dict[str, Any] = {"describe": lambda record: f"{record.final.mean:.3f}", "rerun": rerun, "report": report}
     return run_planned(jobs, path, kept, run, **shared)
 

@@ -90,3 +90,11 @@ def device_of(observation: torch.Tensor | dict[str, torch.Tensor]) -> torch.devi
 def reset_mask(options: dict[str, Any] | None, num_envs: int) -> torch.Tensor:
     """Return (B,) bool, the environments that `reset(options=...)` resets, as a tensor on the CPU."""
     return torch.tensor(parse_reset_mask(options, num_envs), device="cpu")
+
+
+def layers(env: Any) -> list[Any]:
+    """The wrappers of a vector environment, outermost first, and the environment itself."""
+    found = [env]
+    while found[-1] is not found[-1].unwrapped:
+        found.append(found[-1].env)
+    return found

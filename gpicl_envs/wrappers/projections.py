@@ -22,7 +22,6 @@ from gpicl_envs.wrappers.problem_format import KEYS, problem_space
 
 ONE_OFF = -1
 MAX_PROJECTIONS = 1 << 31
-Observation = dict[str, NDArray[np.float32]]
 
 
 class Projections:

@@ -8,7 +8,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from gpicl_envs.wrappers.base import made_or_given
+from gpicl_envs.wrappers.base import layers, made_or_given
 from gpicl_envs.wrappers.vector import FlattenObservation, RecordEpisodeStatistics, TorchToNumpy
 
 try:
@@ -139,19 +139,12 @@ class Sb3VecEnv(VecEnv):
         Of `Monitor` it has what that wrapper adds: the infos hold the returns of episodes as they were, which
         `evaluate_policy` then reports, not sums of rewards that a `VecNormalize` has changed.
         """
-        found = wrapper_class is Monitor or any(isinstance(layer, wrapper_class) for layer in self._layers())
+        found = wrapper_class is Monitor or any(isinstance(layer, wrapper_class) for layer in layers(self.env))
         return [found for _ in self._get_indices(indices)]
-
-    def _layers(self) -> list[Any]:
-        """The wrappers, outermost first, and the vector environment."""
-        layers: list[Any] = [self.env]
-        while layers[-1] is not layers[-1].unwrapped:
-            layers.append(layers[-1].env)
-        return layers
 
     def _holder(self, name: str) -> Any:
         """The outermost layer that has the attribute; the vector environment if none has."""
-        return next((layer for layer in self._layers() if hasattr(layer, name)), self.env.unwrapped)
+        return next((layer for layer in layers(self.env) if hasattr(layer, name)), self.env.unwrapped)
 
     def _set_reset_infos(self, info: dict[str, Any]) -> None:
         """Set what SB3 keeps of the infos of resets."""

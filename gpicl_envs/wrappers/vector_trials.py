@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gpicl_envs.envs.arrays import as_array
 from gpicl_envs.envs.reset_arguments import parse_reset_mask
 from gpicl_envs.errors import check_integer
-from gpicl_envs.wrappers.base import Step
+from gpicl_envs.wrappers.base import Step, layers
 from gpicl_envs.wrappers.flattening import check_flat, flatten_rows
 from gpicl_envs.wrappers.infos import final_batch, masked, merged_infos, without_ends
 from gpicl_envs.wrappers.masked_cartpole import MaskedCartPole
@@ -70,7 +70,7 @@ class VectorTrials(VectorWrapper):  # generic only since gymnasium 1.4
                 f"{env}.metadata['autoreset_mode'] is {inner!r}: set gymnasium.vector.AutoresetMode.SAME_STEP, …."
             )
         obeying = SyncVectorEnv | AsyncVectorEnv | MaskedCartPole
-        self._obeys_masks = any(isinstance(layer, obeying) for layer in _layers(env))
+        self._obeys_masks = any(isinstance(layer, obeying) for layer in layers(env))
         self._begins_itself = inner is AutoresetMode.SAME_STEP
         self.autoreset_mode = inner if inner is AutoresetMode.DISABLED else AutoresetMode.SAME_STEP
         self.metadata = env.metadata | {"autoreset_mode": self.autoreset_mode}
@@ -187,11 +187,3 @@ class VectorTrials(VectorWrapper):  # generic only since gymnasium 1.4
 
     def _facts(self, mask: Mask) -> dict[str, Any]:
         return masked(mask, episode_number=self._number, episode_returns=self._returns)
-
-
-def _layers(env: Any) -> list[Any]:
-    """The wrappers, outermost first, and the vector environment."""
-    layers = [env]
-    while layers[-1] is not layers[-1].unwrapped:
-        layers.append(layers[-1].env)
-    return layers

@@ -103,14 +103,14 @@ class RunOptions:
         folder = os.path.join(os.curdir, out) if out.name == str(out) else str(out)  # a path is not taken for a name
         if self.wrapping:
             return shlex.join(["gpicl", "diagnose", folder])
+        kept = [text for text in self.env_kwargs if text.partition("=")[0] not in NOT_EVALUATED]
+        shown = ["--env-kwargs", *kept] if kept else []
         if self.env in rl_environments():
-            shown = ["--env-kwargs", *self.env_kwargs] if self.env_kwargs else []
-            return shlex.join(["gpicl", "evaluate-rl", "--env", self.env, *shown, "--players", str(out), "uniform"])
+            return shlex.join(["gpicl", "evaluate-rl", "--env", self.env, *shown, "--players", folder, "uniform"])
         words = ["gpicl", "evaluate", "--learners", f"{target}@{out}" if ":" in target else folder, "knn"]
         if self.env != "GPICL-MNIST-v0":
             words += ["--env", self.env]
-        kept = [text for text in self.env_kwargs if text.partition("=")[0] not in NOT_EVALUATED]
-        return shlex.join(words + (["--env-kwargs", *kept] if kept else []))
+        return shlex.join(words + shown)
 
 
 def show_where_stopped(out: Path, console: Console) -> None:

@@ -1,7 +1,8 @@
 """What the classifier and the regressor have in common: an ensemble of contexts that a learner reads."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self, cast
 
@@ -56,12 +57,25 @@ class InContextEstimator(BaseEstimator):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803, scikit-learn's name
         """Keep the rows (M, columns) and their targets (M,) as the context."""
-        self._start_again()
-        return self._add(X, y, reset=True)
+        with self._unchanged_if_refused():
+            self._start_again()
+            return self._add(X, y, reset=True)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
         """Add rows (M, columns) and their targets (M,) to the context."""
-        return self._add(X, y, reset=not hasattr(self, "rows_"))
+        with self._unchanged_if_refused():
+            return self._add(X, y, reset=not hasattr(self, "rows_"))
+
+    @contextmanager
+    def _unchanged_if_refused(self) -> Iterator[None]:
+        """Take all changes back if an error is raised."""
+        before = self.__dict__.copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _start_again(self) -> None:
         """Forget what was fitted, but for the rows, which are replaced."""

@@ -54,9 +54,10 @@ class InContextClassifier(ClassifierMixin, InContextEstimator):
             y: their labels.
             classes: all labels, if the first rows lack some that `predict_proba` should have a column for.
         """
-        if classes is not None:
-            self._add_classes(np.asarray(classes))
-        return super().partial_fit(X, y)
+        with self._unchanged_if_refused():
+            if classes is not None:
+                self._add_classes(np.asarray(classes))
+            return super().partial_fit(X, y)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
         """(M, columns) → (M, n_classes) probabilities."""

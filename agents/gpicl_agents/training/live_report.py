@@ -44,6 +44,7 @@ class LiveReport:
         )
         self.task = self.bar.add_task(name, total=steps, loss="")
         self.rows: list[tuple[int, float, LearningCurve]] = []
+        self.returns: list[tuple[int, float, float]] = []
         self.live = Live(self._view(), console=self.console, refresh_per_second=4) if self.console.is_terminal else None
 
     def __enter__(self) -> "LiveReport":
@@ -59,9 +60,11 @@ class LiveReport:
     def __call__(self, progress: Progress) -> None:
         """Show the state after a step (the `report` argument of `train`)."""
         self.bar.update(self.task, completed=progress.step, loss=_state(progress))
-        if progress.evaluated and progress.curve is None and self.live is None:
-            line = f"{self.name} step {progress.step:>5} {progress.seconds:>5.0f} s  return {progress.returned:.3f}"
-            show(line, self.console)
+        if progress.evaluated and progress.curve is None:
+            self.returns.append((progress.step, progress.seconds, progress.returned))
+            if self.live is None:
+                line = f"{self.name} step {progress.step:>5} {progress.seconds:>5.0f} s  return {progress.returned:.3f}"
+                show(line, self.console)
         if progress.evaluated and progress.curve is not None:
             self.rows.append((progress.step, progress.seconds, progress.curve))
             if self.live is None:
@@ -74,14 +77,22 @@ class LiveReport:
         return f"{self.name} step {step:>5} {seconds:>5.0f} s  {ends}  {_curve(curve)}"
 
     def _view(self) -> Group:
-        last = self.rows[-1][2] if self.rows else None
-        metric = "accuracy" if last is None else last.metric.replace("_", " ")
-        table = Table(title=f"{metric} inside an episode, on unseen tasks", title_justify="left", box=None)
-        for heading in ("step", "seconds", *(("first", "last ten") if last is None else _numbers(last))):
+        if self.rows:
+            last = self.rows[-1][2]
+            title, headings = f"{last.metric.replace('_', ' ')} inside an episode, on unseen tasks", (*_numbers(last),)
+        elif self.returns:
+            title, headings = "mean return of unseen problems", ("return",)
+        else:
+            return Group(self.bar)
+        table = Table(title=title, title_justify="left", box=None)
+        for heading in ("step", "seconds", *headings):
             table.add_column(heading, justify="right")
-        table.add_column("from the first example to the last")
+        if self.rows:
+            table.add_column("from the first example to the last")
         for step, seconds, curve in self.rows[-ROWS:]:
             table.add_row(str(step), f"{seconds:.0f}", *_numbers(curve).values(), Text(_curve(curve), style="green"))
+        for step, seconds, returned in self.returns[-ROWS:]:
+            table.add_row(str(step), f"{seconds:.0f}", f"{returned:.2f}")
         return Group(self.bar, table)
 
 

@@ -26,7 +26,8 @@ class Progress:
         curve: the last evaluation on unseen tasks, if any.
         curves: the last evaluations by name: `"unseen-task"`, `"seen-task"`, or that of an unseen dataset.
         evaluated: whether they are from this step.
-        stopped: why training ended before its last step: `"target"`, `"gain"`, `"interrupted"`, or empty.
+        stopped: why training ended before its last step: `"target"`, `"gain"`, `"interrupted"`, what the `report`
+            function set, or empty.
     """
 
     step: int = 0

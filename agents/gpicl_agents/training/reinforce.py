@@ -63,7 +63,7 @@ def train_from_reward(
         config: how to train.
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.
-        report: called after every step; `Progress.loss` is minus the mean reward.
+        report: called after every step; `Progress.loss` is minus the mean reward. To stop, it sets `Progress.stopped`.
         trackers: objects that take the numbers of `metrics.jsonl` too, beside those named by `config.trackers`.
 
     Raises:
@@ -114,12 +114,19 @@ class _RewardTrainer:
         self.objective = self._wrapped()
         evaluates = bool(config.evaluate_every) and self.processes.is_main
         self.unseen = unseen_problems(venv, config.evaluate_problems) if evaluates else None
+        if evaluates and self.unseen is None and config.target is not None:
+            raise ValueError(
+                f"target={config.target} is of unseen problems, and your own wrappers tell none: "
+                "leave the target out, or make the environment by WrappedProblems(...).make(num_envs)."
+            )
 
     def begin(self, resume: bool) -> Progress:
         """Return the progress to continue from: none, or that of the newest checkpoint."""
         state = self.run.begin(self.optimizer, resume)
         if self.is_supervised:
             self.env.reset(seed=self.processes.local_slice(env_seeds(self.config.seed, self.batch_size)))
+        if state and not self.processes.is_main:  # the checkpoint has the main process's generators alone
+            torch.manual_seed(self._own_seed(state["step"]))
         self.learner.train()
         score, target = state.get("score"), self.config.target
         stopped = "target" if score is not None and target is not None and score >= target else ""
@@ -142,7 +149,9 @@ class _RewardTrainer:
         sums = torch.stack([value.float() for value in found]).tolist()  # read at once: a GPU waits for each read
         total, steps, gained, late, stop = self.processes.mean([*sums, float(interrupted.is_set())])
         progress.step, progress.loss, progress.accuracy = progress.step + 1, -total / steps, late
-        progress.stopped = INTERRUPTED if stop else progress.stopped
+        if stop:
+            interrupted.set()  # on all processes, as each raises KeyboardInterrupt
+            progress.stopped = INTERRUPTED
         progress.seconds += self.processes.mean([time.perf_counter() - started])[0]
         values = {"reward": total / steps} | ({"accuracy": late} if self.is_supervised else {"return": gained})
         self.run.log(progress.step, **values, learning_rate=progress.learning_rate)
@@ -180,8 +189,10 @@ class _RewardTrainer:
 
     def _number(self, step: int) -> int:
         """Which problem of each stream a step plays; where streams cannot be rewound, the seed of new ones."""
-        if self.is_supervised:
-            return step
+        return step if self.is_supervised else self._own_seed(step)
+
+    def _own_seed(self, step: int) -> int:
+        """A seed of this process for a step."""
         words = np.random.SeedSequence([self.config.seed, step, self.processes.rank]).generate_state(2, np.uint32)
         return int(words[0]) << 16 | int(words[1]) >> 16  # 48 bits: no sum of it and an environment's number overflows
 

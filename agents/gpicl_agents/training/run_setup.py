@@ -44,6 +44,8 @@ def set_up(
     Raises:
         ValueError: a name or argument is unknown or not allowed.
     """
+    if taken := {"device", "num_envs"} & (env_kwargs or {}).keys():
+        raise ValueError(f"env_kwargs has {min(taken)}, which has an option of its own: give --device or --batch-size.")
     device = local_device(device)
     num_envs = Processes(device).local_batch_size(batch_size)
     if wrapping or env in rl_environments():

@@ -61,7 +61,7 @@ def train(
         config: how to train.
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.
-        report: called after every step.
+        report: called after every step; to stop the training, it sets `Progress.stopped`.
         trackers: objects that take the numbers of `metrics.jsonl` too, beside those named by `config.trackers`. (They
             are no part of the config, which every checkpoint keeps as JSON.)
 
@@ -79,7 +79,7 @@ def train(
     try:
         with seeded(config.seed), interruptible() as interrupted, closing(trainer.run):
             progress = trainer.begin(resume)
-            while not trainer.is_finished(progress) and progress.stopped != INTERRUPTED:
+            while not trainer.is_finished(progress) and not progress.stopped:
                 trainer.step(progress, interrupted)
                 trainer.evaluate(progress)
                 trainer.save(progress)

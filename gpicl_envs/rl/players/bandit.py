@@ -8,8 +8,8 @@ import torch
 
 from gpicl_envs.errors import check_fraction, check_positive
 from gpicl_envs.rl.bandit import Bandit
-from gpicl_envs.rl.players.base import KnowingPlayer, Player
-from gpicl_envs.rl.players.gittins import gittins_table
+from gpicl_envs.rl.players.base import CannotPlayError, KnowingPlayer, Player
+from gpicl_envs.rl.players.gittins import LONGEST, gittins_table
 from gpicl_envs.rl.players.posterior import draw_dirichlet, explore
 from gpicl_envs.rl.problems import ProblemDistribution, Problems, Tensors
 
@@ -116,6 +116,12 @@ class GittinsIndex(CountingPlayer):
     """Pulls the arm with the largest finite-horizon Gittins index; see `gpicl_envs.rl.players.gittins`."""
 
     name = "gittins"
+
+    def check_can_play(self, made: ProblemDistribution) -> None:
+        """Raise CannotPlayError for another kind of problem, or for more pulls than a table is computed for."""
+        super().check_can_play(made)
+        if made.length > LONGEST:
+            raise CannotPlayError(f"gittins plays {LONGEST} pulls at most, not {made.length}: choose another player.")
 
     def start(self, made: ProblemDistribution, batch_size: int, generator: torch.Generator) -> Pulls:
         """Return counts of 0, once the table is there."""

@@ -30,6 +30,12 @@ def test_the_command_that_evaluates_has_the_environment_but_not_its_training(
     assert run.evaluate_command(Path("r")) == f"gpicl evaluate --learners {expected}"
 
 
+def test_the_command_that_evaluates_a_policy_has_its_problems_but_not_its_training():
+    run = RunOptions("gru", 3, env="GPICL-Bandit-v0", env_kwargs=("n_tasks=16", "n_arms=3", "split=train"))
+    expected = "gpicl evaluate-rl --env GPICL-Bandit-v0 --env-kwargs n_arms=3 --players ./search uniform"
+    assert run.evaluate_command(Path("search")) == expected
+
+
 @pytest.mark.parametrize(
     ("learner", "env_kwargs", "words"),
     [

@@ -37,3 +37,12 @@ def test_the_outcome_says_whether_accuracy_rose_or_the_error_fell():
     assert "; accuracy rose within the episode from step 7 on." in outcome(Progress(step=9, plateau_end=7))
     assert "; the squared error fell within" in outcome(Progress(step=9, plateau_end=7, explained=0.3))
     assert "; the squared error did not fall within" in outcome(Progress(step=9, on_plateau=True, explained=0.0))
+
+
+def test_the_live_view_of_a_policy_shows_its_returns():
+    for terminal in (True, False):
+        output = io.StringIO()
+        with LiveReport("me", 12, Console(file=output, force_terminal=terminal, width=120)) as report:
+            report(Progress(step=1, seconds=1.0))
+            report(Progress(step=4, seconds=2.0, returned=12.345, evaluated=True))
+        assert "12.3" in output.getvalue() and "accuracy" not in output.getvalue()

@@ -15,9 +15,12 @@ from gpicl_agents.models.transformer import Transformer
 from gpicl_agents.training.checkpoint import latest_checkpoint, load_learner
 from gpicl_agents.training.config import RewardConfig
 from gpicl_agents.training.progress import Progress
-from gpicl_agents.training.reinforce import train_from_reward
+from gpicl_agents.training.random_state import seeded
+from gpicl_agents.training.reinforce import _RewardTrainer, train_from_reward
 from gpicl_agents.training.run_setup import set_up
 from gpicl_envs.learners.registry import make_learner
+from gpicl_envs.wrappers.vector import TorchToNumpy
+from gpicl_envs.wrappers.vector_random_projection import VectorRandomProjection
 
 SMALL = {"width": 32, "n_heads": 1, "input_rank": 32, "similarity_bias": 10.0}
 
@@ -236,3 +239,24 @@ def test_training_on_problems_made_of_an_environment_resumes_bit_for_bit(tmp_pat
         episodes = line["unseen-task_episode_return"]
         assert len(episodes) == 2 and sum(episodes) == pytest.approx(line["unseen-task_return"], abs=1e-3)
     assert load_learner(tmp_path / "part").continuous_actions
+
+
+def test_a_target_of_unseen_problems_needs_a_way_to_make_them():
+    venv = VectorRandomProjection(TorchToNumpy(bandit(8)), 3)
+    config = RewardConfig(steps=2, target=1.0, **PPO)
+    with pytest.raises(ValueError, match="leave the target out, or make the environment by WrappedProblems"):
+        train_from_reward(GRU(5, 2, width=16, input_rank=0, normalize_inputs=False, value_head=True), venv, config)
+
+
+def test_a_process_that_resumes_draws_actions_of_its_own(tmp_path: Path):
+    """The checkpoint has the state of the main process's generator, which the others must not continue."""
+    config = RewardConfig(steps=2, evaluate_every=0, **PPO)
+    train_from_reward(policy(), bandit(8), config, folder=tmp_path)
+    drawn = []
+    for rank in (0, 1, 2):
+        trainer = _RewardTrainer(policy(), bandit(8), config, tmp_path, ())
+        trainer.processes.rank, trainer.run.writes = rank, False
+        with seeded(0):
+            trainer.begin(resume=True)
+            drawn.append(torch.rand(4).tolist())
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]

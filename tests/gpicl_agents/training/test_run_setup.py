@@ -31,6 +31,14 @@ def test_processes_of_an_environment_end_where_a_learner_is_refused():
     assert not multiprocessing.active_children(), refusal.traceback  # which would keep them
 
 
+def test_processes_of_an_environment_end_where_a_wrapper_refuses_it():
+    env_kwargs = {"vectorization_mode": "async", "max_episode_steps": 5}
+    wrapping = {"trials": 2, "project": 8, "n_actions": 1}
+    with pytest.raises(ValueError, match="n_actions=1") as refusal:
+        set_up("gru", batch_size=2, env="CartPole-v1", env_kwargs=env_kwargs, wrapping=wrapping)
+    assert not multiprocessing.active_children(), refusal.traceback  # which would keep them
+
+
 def test_the_learner_fits_the_environment_and_can_be_trained_on_it():
     learner, venv = set_up("gru,width=8", batch_size=3, learner_kwargs={"input_rank": 5}, seed=7, **SMALL)
     assert (learner.n_features, learner.n_classes, learner.width, learner.input_rank, learner.seed) == (40, 3, 8, 5, 7)
@@ -99,6 +107,8 @@ def test_each_process_has_its_fraction_of_the_batch(monkeypatch: pytest.MonkeyPa
         ("gruu", SMALL, "Unknown learner 'gruu'. Did you mean 'gru'"),
         ("gru,width=0", SMALL, "Learner 'gru,width=0' with n_features=40 .*width=0"),
         ("gru", {"env": "GPICL-Digit-v0"}, "GPICL-Digit-v0"),
+        ("gru", SMALL | {"env_kwargs": {"num_envs": 4}}, "env_kwargs has num_envs, .*give --device or --batch-size"),
+        ("gru", {"env": "GPICL-Bandit-v0", "env_kwargs": {"device": "cuda"}}, "env_kwargs has device"),
     ],
 )
 def test_unknown_names_and_values_are_refused(learner: str, arguments: dict, message: str):

@@ -238,3 +238,11 @@ def test_a_model_trains_on_tables_and_mixtures(env_id: str, sizes: dict[str, int
     before = weights(learner).clone()
     progress = train(learner, venv, TrainConfig(steps=2, warmup_steps=1, evaluate_every=2, evaluate_episodes=8))
     assert progress.step == 2 and math.isfinite(progress.loss) and not torch.equal(weights(learner), before)
+
+
+def test_the_report_can_stop_the_training():
+    def stop(progress: Progress) -> None:
+        progress.stopped = "seen enough" if progress.step == 2 else ""
+
+    progress = train(small_learner(), small_env(), replace(QUICK, steps=10**6), report=stop)
+    assert progress.step == 2 and progress.stopped == "seen enough"

@@ -55,6 +55,7 @@ def test_check_meets_episodes_as_long_as_the_environments(folder: Path, monkeypa
         ("check my_agent:Cheat", "Not causal: the prediction at position 0 changed with labels from position 0 on"),
         ("check my_agent:Near", "Did you mean 'Nearest'"),
         ("check knn --learner-kwargs kk=3", "unexpected keyword argument 'kk'"),
+        ("check oracle --env GPICL-Clusters-v0", "give it to `gpicl evaluate` alone"),
     ],
 )
 def test_bad_input_ends_with_one_clear_line(

@@ -131,3 +131,15 @@ def test_a_registered_dataset_of_two_files_is_refused_by_both_names(own_data: Pa
     random_npz(own_data / "us_ps.npz")
     code, output, _ = run(capsys, "verify", "USPS")
     assert code == 2 and "'USPS' could be any of us-ps.npz, us_ps.npz" in output
+
+
+def test_a_file_outside_the_data_folder_is_listed_by_its_path(tmp_path: Path, monkeypatch, capsys):
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GPICL_DATA_DIR", "data")
+    for place in ("mine.npz", "data/yours.npz"):
+        random_npz(tmp_path / place)
+    monkeypatch.setenv("COLUMNS", "400")
+    code, output, error = run(capsys, "list", "./mine.npz", "yours", "./data/yours.npz")
+    assert (code, error) == (0, "")
+    assert str(tmp_path / "mine.npz") in output and " yours.npz" in output

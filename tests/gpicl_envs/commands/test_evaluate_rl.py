@@ -88,3 +88,14 @@ def test_a_full_disk_is_one_clear_line(capsys: pytest.CaptureFixture[str]):
         main("evaluate-rl --players uniform --env-kwargs length=5 --problems 4".split())
     printed = capsys.readouterr()
     assert "records.jsonl cannot be written: File too large" in printed.err and printed.err.count("\n") == 1
+
+
+def test_records_that_cannot_be_compared_are_kept_and_the_page_has_the_new_ones(folder: Path, capsys):
+    command = "evaluate-rl --env-kwargs length=5 --problems 20 --out out --players".split()
+    main([*command, "uniform"])
+    capsys.readouterr()
+    for seed, player in (("1", "uniform"), ("1", "own_players:Last")):
+        main([*command, player, "--seed", seed])
+        assert "cannot be compared with the earlier ones of out/records.jsonl: " in capsys.readouterr().out
+    assert [record.seed for record in read_return_records(folder / "out" / "records.jsonl")] == [0, 1, 1]
+    assert "win-stay" in (folder / "out" / "index.html").read_text()

@@ -127,3 +127,12 @@ def test_the_installed_command_reads_a_pipe():
     command = [str(Path(sys.executable).with_name("gpicl")), "play", "GPICL-Digits-v0", "--env-kwargs", "length=2"]
     done = subprocess.run(command, input="1\n2\n3\n", capture_output=True, text=True, timeout=100)
     assert done.returncode == 0 and "of 2" in done.stdout and done.stderr == ""
+
+
+@pytest.mark.parametrize("env_id", ["GPICL-SyntheticTables-v0", "GPICL-GeneralMixture-v0", "GPICL-RealTable-v0"])
+def test_tables_and_mixtures_are_played_but_have_no_projection_to_leave_out(env_id: str, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("1\n2\nq\n"))
+    main(["play", env_id])
+    assert "of 2" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="--raw leaves the projection out, and GPICL-.* has none"):
+        make_game_env(env_id, {}, raw=True)

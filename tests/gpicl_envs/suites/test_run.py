@@ -171,6 +171,9 @@ def test_records_of_another_definition_are_refused(suite: Suite, tmp_path: Path)
 def test_the_oracle_has_records_where_the_best_predictions_are_known(suite: Suite, tmp_path: Path):
     records = benchmark(suite, ["oracle", "majority"], tmp_path / "r.jsonl", inline)
     assert [(r.learner, r.suite.cell) for r in records if r.spec == "oracle"] == [("oracle", "clusters")]
+    others = suite.only([cell.name for cell in suite.cells if cell.name != "clusters"])
+    with pytest.raises(ValueError, match="oracle cannot be scored on any cell of"):
+        benchmark(others, ["oracle"], tmp_path / "none.jsonl", inline)
 
 
 def test_learners_of_one_name_are_told_apart(suite: Suite, tmp_path: Path):

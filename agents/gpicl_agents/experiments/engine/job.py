@@ -141,11 +141,11 @@ def _meta_train(job: TrialJob, train_kwargs: dict[str, Any], learner: Learner, r
     available, missing = find_available(during, env_kwargs)
     names = tuple(evaluation.name for evaluation, _ in available)
     config = TrainConfig(**train_kwargs | {"evaluate_datasets": names})
+    observer = Observer(job.trial, dict(env_kwargs), learner, job.folder)
     function = env_kwargs.pop("function", None)  # whose environment has its own id
     env_id = ARRAY_ID if function is None else f"GPICL-{function}-v0"
     venv = gymnasium.make_vec(env_id, **env_kwargs | {"num_envs": job.trial.batch_size})
     commits = job.folder / "commits.txt"
-    observer = Observer(job.trial, env_kwargs, learner, job.folder)
     report = each(_commit_noter(commits), observer)
     progress = train(learner, venv, config, folder=job.folder, resume=True, report=report)
     training = _training(progress, read_metrics(job.folder))

@@ -67,11 +67,12 @@ def summarize_policy(policy: SequenceAgent, env: str, n_projections: int | None,
         seed: of the problems; of the actions too.
     """
     played = replace(PROJECTABLE[env].problems, n_projections=n_projections)
-    scores = returns_of(policy, played, problems, seed)[0] / PROJECTABLE[env].best()
-    one_off = np.full(problems, -1)
+    returns, told = returns_of(policy, played, problems, seed)
+    scores = returns / PROJECTABLE[env].best()
+    tasks = None if n_projections is None else told["projection_id"]  # problems of one projection are not independent
     first, final, gain = (
-        Estimate(*(round(float(value), 4) for value in mean_interval(values, one_off)))
+        Estimate(*(round(float(value), 4) for value in mean_interval(values, tasks)))
         for values in (scores[:, 0], scores[:, -1], scores[:, -1] - scores[:, 0])
     )
-    curve = Band(*(np.asarray(values).round(4).tolist() for values in mean_interval(scores, one_off)))
+    curve = Band(*(np.asarray(values).round(4).tolist() for values in mean_interval(scores, tasks)))
     return Summary(problems, first, final, gain, curve)

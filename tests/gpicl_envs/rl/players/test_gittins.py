@@ -5,7 +5,10 @@ from functools import cache
 import pytest
 import torch
 
+from gpicl_envs.rl.bandit import Bandit
+from gpicl_envs.rl.players.base import CannotPlayError
 from gpicl_envs.rl.players.gittins import gittins_table
+from gpicl_envs.rl.players.registry import make_player
 
 
 def index_by_bisection(wins: int, losses: int, left: int) -> float:
@@ -57,3 +60,8 @@ def test_more_time_and_fewer_pulls_make_an_arm_worth_more():
 def test_too_many_pulls_are_refused():
     with pytest.raises(ValueError, match="201 pulls would take too long: give length=200"):
         gittins_table(201)
+
+
+def test_more_pulls_than_a_table_is_computed_for_are_refused_before_the_first():
+    with pytest.raises(CannotPlayError, match="gittins plays 200 pulls at most, not 500: choose another player"):
+        make_player("gittins", Bandit(length=500, split="test"))
