@@ -70,7 +70,7 @@ def _engine(suite: Suite[Any], batch_size: int) -> _Engine:
     """The engine of players for suites of in-context RL, that of learners for all others."""
     if isinstance(suite.cells[0], ProblemCell):
         from gpicl_envs.report.returns import returns_table, write_returns_report
-        from gpicl_envs.suites.play import benchmark_players
+        from gpicl_envs.suites.players import benchmark_players
 
         return _Engine(benchmark_players, returns_table, write_returns_report)
     from gpicl_envs.report import group, markdown_table, write_report

@@ -37,7 +37,7 @@ def trained_on(venv: Any) -> Any:
         return made
     if isinstance(env, InContextVectorEnv):
         return env.tasks
-    return env.distribution if isinstance(env, ProblemVectorEnv) else ForeignProblems(*rl_sizes(venv)[:2])
+    return env.distribution if _is_plain(venv) else ForeignProblems(*rl_sizes(venv)[:2])
 
 
 def description(venv: Any) -> WrappedProblems | None:
@@ -48,10 +48,14 @@ def description(venv: Any) -> WrappedProblems | None:
 
 def env_name(venv: Any) -> str:
     """Return the id of the environment, or the text that names it, without the size of the batch."""
-    env = venv.unwrapped
     if (made := description(venv)) is not None:
         return made.env
-    return env.env_id if isinstance(env, ProblemVectorEnv) else str(venv).replace(f", num_envs={venv.num_envs}", "")
+    return venv.env_id if _is_plain(venv) else str(venv).replace(f", num_envs={venv.num_envs}", "")
+
+
+def _is_plain(venv: Any) -> bool:
+    """Whether these are problems of this package as they are: a wrapper may show other ones, such as projections."""
+    return isinstance(venv, ProblemVectorEnv)
 
 
 def unseen_problems(venv: Any, number: int) -> Any:
@@ -64,7 +68,7 @@ def unseen_problems(venv: Any, number: int) -> Any:
         made = InContextVectorEnv(number, feedback=env.feedback, **unseen)
         made.reset(seed=0)
         return made
-    if isinstance(env, ProblemVectorEnv) and venv is env:
+    if _is_plain(venv):
         unseen = env.distribution.unseen()._constructor_arguments()
         return ProblemVectorEnv(number, env.distribution.name, autoreset_mode="Disabled", **unseen)
     return None

@@ -57,7 +57,8 @@ def train(
     Args:
         learner: a `Learner` that is a `torch.nn.Module`, on the environment's device.
         venv: `gymnasium.make_vec("GPICL-MNIST-v0", num_envs=batch_size)`, or another of this package. Under
-            `accelerate launch`, each process makes `batch_size / number of processes` environments.
+            `accelerate launch`, each process makes `batch_size / number of processes` environments. Whole episodes are
+            drawn from it, so wrappers around it change nothing.
         config: how to train.
         folder: for checkpoints and `metrics.jsonl`; without it, nothing is written.
         resume: continue from the folder's newest checkpoint, if it has one.

@@ -16,6 +16,8 @@ from gpicl_agents.training.rl_problems import (
     unseen_problems,
 )
 from gpicl_envs.rl.wrapped_problems import WrappedProblems
+from gpicl_envs.wrappers.vector import TorchToNumpy
+from gpicl_envs.wrappers.vector_random_projection import VectorRandomProjection
 
 
 def bandit(**arguments):
@@ -59,6 +61,13 @@ def test_a_foreign_environment_is_known_by_its_sizes():
     venv.unwrapped = venv
     assert trained_on(venv) == ForeignProblems(1, 3) and unseen_problems(venv, 5) is None
     assert env_name(venv) == "Foreign(Maze-v0)" and env_name(bandit()) == "GPICL-Bandit-v0"
+
+
+def test_what_a_wrapper_shows_is_not_taken_for_what_is_inside():
+    venv = VectorRandomProjection(TorchToNumpy(bandit()), 4)
+    assert trained_on(venv) == ForeignProblems(4, 3) and unseen_problems(venv, 5) is None
+    assert env_name(venv) != env_name(bandit()) and "VectorRandomProjection" in env_name(venv)
+    assert trained_on(bandit()).n_actions == 3 and not isinstance(trained_on(bandit()), ForeignProblems)
 
 
 def test_problems_made_of_an_environment_are_known_by_their_description():

@@ -15,7 +15,7 @@ from gpicl_envs.registration import rl_environments
 from gpicl_envs.report import group
 from gpicl_envs.rl.kinds import make_problems
 from gpicl_envs.suites.definitions import SUITES, ProblemCell, Suite, check_suite_record, find_suite
-from gpicl_envs.suites.play import benchmark_players
+from gpicl_envs.suites.players import benchmark_players
 
 # The second cell's player refuses what the first cell's takes.
 OF_FIVE = """
