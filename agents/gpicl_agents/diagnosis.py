@@ -152,7 +152,7 @@ def diagnose_learner(
     return replace(
         found,
         reasons=(*what, *found.reasons),
-        learner=f"{made.name}, meta-trained on {number} of {tasks.name}",
+        learner=f"{made.name}, {'' if made.n_parameters else 'not '}meta-trained on {number} of {tasks.name}",
         missing={
             name: "it is not available (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
             for name, error in missing.items()

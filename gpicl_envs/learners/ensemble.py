@@ -36,6 +36,8 @@ class Ensemble(torch.nn.Module, Learner):
     def __init__(self, members: Sequence[Learner], learning_rate: float = 0.0) -> None:
         if len(members) < 2:
             raise ValueError(f"An ensemble has at least two members, not {len(members)}: give ensemble:knn+ridge.")
+        if not all(isinstance(each, Learner) for each in members):
+            raise ValueError("An ensemble is made of learners: the oracle, which knows the hidden tasks, is none.")
         sizes = {(each.n_features, each.n_classes) for each in members}
         if len(sizes) > 1:
             given = ", ".join(f"{each.name} D = {each.n_features} and K = {each.n_classes}" for each in members)

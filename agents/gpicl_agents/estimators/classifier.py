@@ -73,6 +73,11 @@ class InContextClassifier(ClassifierMixin, InContextEstimator):
 
     def _add_classes(self, labels: NDArray[Any]) -> None:
         known = getattr(self, "classes_", None)
+        if known is not None and (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
+            raise ValueError(
+                f"y has labels such as {labels[0]!r}, but those before were such as {known[0]!r}: give labels of one "
+                "kind, all numbers or all text."
+            )
         self.classes_ = np.unique(labels) if known is None else np.union1d(known, labels)
 
     def _checked(self, targets: NDArray[Any]) -> int:

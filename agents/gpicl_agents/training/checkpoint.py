@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save
 from gpicl_agents.training.exact_json import decode_exactly, encode_exactly
 from gpicl_envs.datasets.cache import sha256_of
 from gpicl_envs.datasets.files import sync, writing
-from gpicl_envs.errors import LONGEST, UnknownNameError, construct, shortened
+from gpicl_envs.errors import LONGEST, UnknownNameError, construct, one_line, shortened
 from gpicl_envs.learners.base import Learner, no_more_parameters
 from gpicl_envs.learners.registry import find_class, learner_targets
 
@@ -189,8 +189,7 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file ({error}). {_use_another(checkpoint)}") from None
     except RuntimeError as error:
-        details = " ".join(str(error).split())
-        raise ValueError(f"{path} holds weights of another model: {details}") from None
+        raise ValueError(f"{path} holds weights of another model ({one_line(error)}).") from None
     wrong = [name for name, parameter in learner.named_parameters() if not parameter.isfinite().all()]
     if wrong:
         raise ValueError(f"{path} holds numbers that are not finite, in {', '.join(wrong)}. {_use_another(checkpoint)}")

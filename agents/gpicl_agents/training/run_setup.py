@@ -44,8 +44,9 @@ def set_up(
     Raises:
         ValueError: a name or argument is unknown or not allowed.
     """
-    if taken := {"device", "num_envs"} & (env_kwargs or {}).keys():
-        raise ValueError(f"env_kwargs has {min(taken)}, which has an option of its own: give --device or --batch-size.")
+    for name, option in (("device", "device"), ("num_envs", "batch_size")):
+        if name in (env_kwargs or {}):
+            raise ValueError(f"env_kwargs has {name}, which is given by {option} (--{option.replace('_', '-')}).")
     device = local_device(device)
     num_envs = Processes(device).local_batch_size(batch_size)
     if wrapping or env in rl_environments():

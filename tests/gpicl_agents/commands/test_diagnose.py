@@ -20,7 +20,7 @@ def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_records_what_it_was
     digits = ["--env", "GPICL-Digits-v0", "--env-kwargs", "n_features=64", "length=40"]
     main(["diagnose", "knn", *digits, "--episodes", "64"])
     printed = capsys.readouterr().out
-    assert "1-nn-cosine, meta-trained on unlimited tasks of Digits: general-purpose learning" in printed
+    assert "1-nn-cosine, not meta-trained on unlimited tasks of Digits: general-purpose learning" in printed
     assert "new tasks, train images: " in printed and "MNIST: " in printed
     assert NEW_EXAMPLES not in printed  # there are none of tasks that are never met again
 

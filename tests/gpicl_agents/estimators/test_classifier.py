@@ -115,10 +115,12 @@ def test_what_is_refused_changes_nothing(iris: tuple[np.ndarray, np.ndarray]):
     for refused in (
         lambda: classifier.partial_fit(x[:1], [10]),
         lambda: classifier.partial_fit(x[:1], [-1]),
+        lambda: classifier.partial_fit(x[:1], ["2"]),
+        lambda: classifier.partial_fit(x[:1], [2], classes=["a"]),
         lambda: classifier.partial_fit(x[:1], [1], classes=range(12)),
         lambda: classifier.fit(x[:20, :3] * np.nan, y[:20]),
         lambda: classifier.fit(*load_iris(return_X_y=True)[:1], y=np.arange(150)),
     ):
-        with pytest.raises(ValueError, match=r"has 1[12] classes|NaN|y has 150 classes"):
+        with pytest.raises(ValueError, match=r"has 1[12] classes|NaN|y has 150 classes|labels of one kind"):
             refused()
         assert np.array_equal(classifier.predict_proba(x[100:110]), expected)

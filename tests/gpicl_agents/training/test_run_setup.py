@@ -107,7 +107,11 @@ def test_each_process_has_its_fraction_of_the_batch(monkeypatch: pytest.MonkeyPa
         ("gruu", SMALL, "Unknown learner 'gruu'. Did you mean 'gru'"),
         ("gru,width=0", SMALL, "Learner 'gru,width=0' with n_features=40 .*width=0"),
         ("gru", {"env": "GPICL-Digit-v0"}, "GPICL-Digit-v0"),
-        ("gru", SMALL | {"env_kwargs": {"num_envs": 4}}, "env_kwargs has num_envs, .*give --device or --batch-size"),
+        (
+            "gru",
+            SMALL | {"env_kwargs": {"num_envs": 4}},
+            r"env_kwargs has num_envs, which is given by batch_size \(--batch-size\)",
+        ),
         ("gru", {"env": "GPICL-Bandit-v0", "env_kwargs": {"device": "cuda"}}, "env_kwargs has device"),
     ],
 )

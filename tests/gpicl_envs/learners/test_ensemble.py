@@ -87,6 +87,7 @@ def test_members_may_be_meta_trained_and_their_weights_are_part_of_its_fingerpri
         ("ensemble:knn+(ridge", "brackets that do not match"),
         ("ensemble:pretrained:gpicl-small+pretrained:gpicl-linear", "must take the same D and K, but these differ: "),
         ("ensemble:knn+ridge,k=3", "unexpected keyword argument 'k'"),
+        ("ensemble:knn+oracle", "the oracle, which knows the hidden tasks, is none"),
         ("ensemble:knn+ridge,learning_rate=-1", "learning_rate=-1 is not allowed"),
         ("ensemble:knn+ridge,n_classes=1,learning_rate=0.4", "values have none: leave it 0"),
     ],
