@@ -37,6 +37,7 @@ from torchrl_ppo import train_torchrl_ppo
 
 ENV, PRESET, REFERENCE = "GPICL-Bandit-v0", REWARD_PRESETS["bandit"], "thompson-sampling"
 DEFAULT_ENVS, EXAMPLE_ENVS = 16, 128  # of RecurrentPPO with its defaults, and of the example
+TRIAL = 5  # iterations of the example that tell how many fit into the time
 EXAMPLE = Path(__file__).parents[1] / "examples" / "bandit_recurrent_ppo.py"
 PROBLEMS, SEED = 1000, 31_000_000
 
@@ -104,14 +105,16 @@ def train_example(seconds: float) -> tuple[Player, dict[str, Any]]:
     example: Any = runpy.run_path(str(EXAMPLE))
     env: Any = gymnasium.make_vec(ENV, num_envs=EXAMPLE_ENVS)
     made = env.unwrapped.distribution
-    policies = [example["Policy"](made.n_features + made.n_actions + 2, made.n_actions) for _ in range(2)]
-    iterations, used = 5, 0.0
-    for policy in policies:  # the first only tells how many iterations fit into the time
+    sizes = made.n_features + made.n_actions + 2, made.n_actions
+
+    def seconds_of(policy: Any, iterations: int) -> float:
         started = time.perf_counter()
         example["train"](policy, env, iterations)
-        used = time.perf_counter() - started
-        if policy is policies[0]:
-            iterations = round(iterations * seconds / used)
+        return time.perf_counter() - started
+
+    iterations = round(TRIAL * seconds / seconds_of(example["Policy"](*sizes), TRIAL))
+    policy = example["Policy"](*sizes)
+    used = seconds_of(policy, iterations)
     policy.name, policy.n_parameters = EXAMPLE.name, sum(weights.numel() for weights in policy.parameters())
     return policy, {"seconds": round(used, 1), "steps": iterations * EXAMPLE_ENVS * env.unwrapped.length}
 

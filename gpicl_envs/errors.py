@@ -86,7 +86,13 @@ def _homes() -> set[str]:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception as one shareable line: its type and its message, without its middle if it is long."""
+    """Return an exception as one shareable line: its type and its message, as `short_message` has it."""
+    text = short_message(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def short_message(error: BaseException) -> str:
+    """Return the message of an exception as one shareable line, without its middle if it is long."""
     try:
         text = shareable(" ".join(str(error).split()))
     except Exception:  # a learner's own exception class may be broken too
@@ -94,7 +100,7 @@ def one_line(error: BaseException) -> str:
     if len(text) > LONGEST_MESSAGE:
         half = LONGEST_MESSAGE // 2
         text = f"{text[:half]} … ({len(text) - LONGEST_MESSAGE:,} more characters) … {text[-half:]}"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return text
 
 
 def first_line(error: BaseException) -> str:

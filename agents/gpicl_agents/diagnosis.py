@@ -149,10 +149,11 @@ def diagnose_learner(
     found = diagnose(results, chance, ONE_OFF if tasks.n_tasks is None else SEEN_TASK)
     number = "unlimited tasks" if tasks.n_tasks is None else f"{tasks.n_tasks:,} task{'s' * (tasks.n_tasks > 1)}"
     what = ("% of the targets' variance explained:",) if tasks.is_regression else ()
+    trained = "meta-trained" if made.n_parameters else "not meta-trained,"
     return replace(
         found,
         reasons=(*what, *found.reasons),
-        learner=f"{made.name}, {'' if made.n_parameters else 'not '}meta-trained on {number} of {tasks.name}",
+        learner=f"{made.name}, {trained} on {number} of {tasks.name}",
         missing={
             name: "it is not available (gpicl data list)" if isinstance(error, MissingDataError) else str(error)
             for name, error in missing.items()

@@ -88,8 +88,8 @@ class Ensemble(torch.nn.Module, Learner):
         """(B, D), (B, K) → (B, K) and the next states."""
         states, last, errors = state
         if self.learning_rate:
-            wrong = torch.zeros(len(states), len(x), device=x.device)
-            errors = wrong if last is None else errors + _wrong(last, y_previous.argmax(-1))
+            none = torch.zeros(len(states), len(x), device=x.device)
+            errors = none if last is None else errors + _wrong(last, y_previous.argmax(-1))
         steps = [each.step(own, x, y_previous) for each, own in zip(self.members, states, strict=True)]
         predictions = torch.stack([logits.float() for logits, _ in steps])
         return self._mean(predictions, errors), ([own for _, own in steps], predictions, errors)

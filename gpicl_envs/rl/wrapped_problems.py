@@ -1,5 +1,6 @@
 """`WrappedProblems`: in-context RL problems made of any environment, as a description that a record can hold."""
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -95,16 +96,16 @@ class WrappedProblems:
             ValueError: an argument is out of range, or the environment cannot be wrapped.
             gymnasium.error.Error: there is no such environment.
         """
-        venv: Any = None
-        try:
-            venv = gymnasium.make_vec(self.env, num_envs=num_envs, **self.env_kwargs)
-            venv = TorchToNumpy(venv) if self.trials is None else VectorTrials(venv, self.trials)
-            if self.project is not None:
-                venv = VectorRandomProjection(venv, self.project, self.n_actions, n_projections=self.n_projections)
-        except (TypeError, ValueError, ImportError) as error:  # the constructor's, an unsuitable wrapper's, a module's
-            if venv is not None:
-                venv.close()  # which may have processes
-            raise error if isinstance(error, ValueError) else ValueError(f"{self.env}: {error}") from error
+        with ExitStack() as refused:  # by a wrapper: the environment may have processes
+            try:
+                venv: Any = gymnasium.make_vec(self.env, num_envs=num_envs, **self.env_kwargs)
+                refused.callback(venv.close)
+                venv = TorchToNumpy(venv) if self.trials is None else VectorTrials(venv, self.trials)
+                if self.project is not None:
+                    venv = VectorRandomProjection(venv, self.project, self.n_actions, n_projections=self.n_projections)
+            except (TypeError, ImportError) as error:  # the constructor's, an unsuitable wrapper's, a module's
+                raise ValueError(f"{self.env}: {error}") from error
+            refused.pop_all()
         venv.description = self
         return venv
 

@@ -28,7 +28,7 @@ from torch.nn.functional import linear, normalize, pad
 
 from gpicl_agents.models.player import SequencePlayer
 from gpicl_agents.models.sequence_state import Count, SequenceState, count_numbers
-from gpicl_envs.errors import check_bool, check_choice, check_integer, check_positive, shortened
+from gpicl_envs.errors import check_bool, check_choice, check_integer, check_positive
 from gpicl_envs.learners.base import Learner, encoded
 
 TOKENS = ("paired", "paper")
@@ -296,7 +296,5 @@ class SequenceAgent(Learner, nn.Module):
 def check_value_scale(value_scale: float, n_classes: int) -> float:
     """Return the scale of real values: positive, and 1 for labels, which have none."""
     if n_classes > 1 and value_scale != 1:
-        raise ValueError(
-            f"value_scale={shortened(value_scale)} is of real values, n_classes=1: leave it out for labels."
-        )
+        raise ValueError(f"value_scale={value_scale!r} is of real values, n_classes=1: leave it out for labels.")
     return check_positive("value_scale", value_scale)

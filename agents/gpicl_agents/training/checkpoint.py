@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save
 from gpicl_agents.training.exact_json import decode_exactly, encode_exactly
 from gpicl_envs.datasets.cache import sha256_of
 from gpicl_envs.datasets.files import sync, writing
-from gpicl_envs.errors import LONGEST, UnknownNameError, construct, one_line, shortened
+from gpicl_envs.errors import LONGEST, UnknownNameError, construct, short_message, shortened
 from gpicl_envs.learners.base import Learner, no_more_parameters
 from gpicl_envs.learners.registry import find_class, learner_targets
 
@@ -155,7 +155,8 @@ def load_learner(folder: Folder, *, learner: str | None = None) -> Learner:
         with no_more_parameters(_count_weights(checkpoint / MODEL)):
             made = construct(find_class(target), config["arguments"])
     except Exception as error:  # a constructor may raise anything for arguments that it was not made for
-        raise ValueError(f"{checkpoint / CONFIG} has arguments that do not make a {target}: {error}") from error
+        message = f"{checkpoint / CONFIG} has arguments that do not make a {target}: {short_message(error)}"
+        raise ValueError(message) from error
     load_weights(checkpoint, made)
     return made.eval()
 
@@ -189,7 +190,7 @@ def load_weights(checkpoint: Path, learner: Learner) -> None:
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file ({error}). {_use_another(checkpoint)}") from None
     except RuntimeError as error:
-        raise ValueError(f"{path} holds weights of another model ({one_line(error)}).") from None
+        raise ValueError(f"{path} holds weights of another model: {short_message(error)}") from None
     wrong = [name for name, parameter in learner.named_parameters() if not parameter.isfinite().all()]
     if wrong:
         raise ValueError(f"{path} holds numbers that are not finite, in {', '.join(wrong)}. {_use_another(checkpoint)}")

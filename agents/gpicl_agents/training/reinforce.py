@@ -25,7 +25,7 @@ from gpicl_agents.training.distributed import Processes
 from gpicl_agents.training.evaluation import EVALUATION_SEED
 from gpicl_agents.training.interruption import INTERRUPTED, interruptible
 from gpicl_agents.training.ppo import PolicyObjective, make_batch
-from gpicl_agents.training.progress import Progress
+from gpicl_agents.training.progress import Progress, is_stopped_by
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.rl_problems import check_rl, description, env_name, trained_on, unseen_problems
 from gpicl_agents.training.roll_out import RollOut, episode_returns, roll_out
@@ -82,8 +82,8 @@ def train_from_reward(
                 trainer.step(progress, interrupted)
                 trainer.evaluate(progress)
                 trainer.save(progress)
-                if report is not None:
-                    report(progress)
+                if is_stopped_by(report, progress):
+                    trainer.save(progress)
             trainer.run.finished = trainer.is_finished(progress)
     finally:
         learner.eval()

@@ -25,7 +25,7 @@ from gpicl_agents.training.evaluation import Protocols, curve_metrics, find_prot
 from gpicl_agents.training.interruption import INTERRUPTED, interruptible
 from gpicl_agents.training.objective import Objective
 from gpicl_agents.training.plateau import Plateau, first_and_last
-from gpicl_agents.training.progress import Progress
+from gpicl_agents.training.progress import Progress, is_stopped_by
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.tracking import Tracker
@@ -84,8 +84,8 @@ def train(
                 trainer.step(progress, interrupted)
                 trainer.evaluate(progress)
                 trainer.save(progress)
-                if report is not None:
-                    report(progress)
+                if is_stopped_by(report, progress):
+                    trainer.save(progress)
             trainer.run.finished = trainer.is_finished(progress)
     finally:
         trainer.learner.eval()
@@ -187,7 +187,7 @@ class _Trainer:
 
     def save(self, progress: Progress) -> None:
         """Write a checkpoint if it is due."""
-        if self._is_due(self.config.checkpoint_every, progress) or progress.stopped == INTERRUPTED:
+        if self._is_due(self.config.checkpoint_every, progress) or progress.stopped:
             state = {"step": progress.step, "seconds": progress.seconds, "plateau": asdict(self.plateau)}
             if progress.evaluated and progress.curve is not None:
                 state["score"] = float(progress.curve.final.mean)  # for a run that ended because it reached its target

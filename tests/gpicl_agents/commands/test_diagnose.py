@@ -20,7 +20,7 @@ def test_a_checkpoint_of_one_task_is_told_from_a_learner_and_records_what_it_was
     digits = ["--env", "GPICL-Digits-v0", "--env-kwargs", "n_features=64", "length=40"]
     main(["diagnose", "knn", *digits, "--episodes", "64"])
     printed = capsys.readouterr().out
-    assert "1-nn-cosine, not meta-trained on unlimited tasks of Digits: general-purpose learning" in printed
+    assert "1-nn-cosine, not meta-trained, on unlimited tasks of Digits: general-purpose learning" in printed
     assert "new tasks, train images: " in printed and "MNIST: " in printed
     assert NEW_EXAMPLES not in printed  # there are none of tasks that are never met again
 
@@ -55,7 +55,7 @@ def test_a_learner_of_functions_is_diagnosed_by_the_variance_that_it_explains(tm
     functions = ["--env", "GPICL-LinearRegression-v0", "--env-kwargs", "n_features=4", "length=30"]
     main(["diagnose", "least-squares", *functions, "--episodes", "128"])
     printed = capsys.readouterr().out
-    assert "meta-trained on unlimited tasks of LinearRegression: general-purpose learning" in printed
+    assert "least-squares, not meta-trained, on unlimited tasks of LinearRegression: general-purpose" in printed
     assert (
         "% of the targets' variance explained:" in printed and "→ 100 %" in printed and "TwoLayerNetwork: " in printed
     )

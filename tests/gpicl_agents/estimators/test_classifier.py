@@ -108,7 +108,7 @@ def test_a_pretrained_learner_given_as_such_or_by_name_predicts_the_same(iris: t
     assert np.array_equal(by_name, given)
 
 
-def test_what_is_refused_changes_nothing(iris: tuple[np.ndarray, np.ndarray]):
+def test_what_is_refused_changes_nothing():
     x, y = load_digits(return_X_y=True)
     classifier = InContextClassifier("pretrained:gpicl-small", n_estimators=1).fit(x[:100], y[:100])
     expected = classifier.predict_proba(x[100:110])
@@ -119,7 +119,7 @@ def test_what_is_refused_changes_nothing(iris: tuple[np.ndarray, np.ndarray]):
         lambda: classifier.partial_fit(x[:1], [2], classes=["a"]),
         lambda: classifier.partial_fit(x[:1], [1], classes=range(12)),
         lambda: classifier.fit(x[:20, :3] * np.nan, y[:20]),
-        lambda: classifier.fit(*load_iris(return_X_y=True)[:1], y=np.arange(150)),
+        lambda: classifier.fit(x[:150, :4], np.arange(150)),
     ):
         with pytest.raises(ValueError, match=r"has 1[12] classes|NaN|y has 150 classes|labels of one kind"):
             refused()

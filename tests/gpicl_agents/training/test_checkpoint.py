@@ -150,15 +150,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "missing key": (
         lambda c: rewrite_weights(c, lambda tensors: tensors.pop("read_out.bias")),
-        r"model\.safetensors holds weights of another model .*Missing key.*read_out\.bias",
+        r"model\.safetensors holds weights of another model: .*Missing key.*read_out\.bias",
     ),
     "extra key": (
         lambda c: rewrite_weights(c, lambda tensors: tensors.update(extra=torch.zeros(2))),
-        r"model\.safetensors holds weights of another model .*Unexpected key.*extra",
+        r"model\.safetensors holds weights of another model: .*Unexpected key.*extra",
     ),
     "wrong shape": (
         lambda c: rewrite_weights(c, lambda tensors: tensors.update({"read_out.bias": torch.zeros(5)})),
-        r"model\.safetensors holds weights of another model .*size mismatch for read_out\.bias",
+        r"model\.safetensors holds weights of another model: .*size mismatch for read_out\.bias",
     ),
     "NaN": (
         lambda c: rewrite_weights(c, lambda tensors: tensors["read_out.bias"].fill_(torch.nan)),

@@ -240,9 +240,10 @@ def test_a_model_trains_on_tables_and_mixtures(env_id: str, sizes: dict[str, int
     assert progress.step == 2 and math.isfinite(progress.loss) and not torch.equal(weights(learner), before)
 
 
-def test_the_report_can_stop_the_training():
+def test_the_report_can_stop_the_training_which_is_saved(tmp_path: Path):
     def stop(progress: Progress) -> None:
         progress.stopped = "seen enough" if progress.step == 2 else ""
 
-    progress = train(small_learner(), small_env(), replace(QUICK, steps=10**6), report=stop)
+    progress = train(small_learner(), small_env(), replace(QUICK, steps=10**6), folder=tmp_path, report=stop)
     assert progress.step == 2 and progress.stopped == "seen enough"
+    assert latest_checkpoint(tmp_path).name == "step-00000002"
