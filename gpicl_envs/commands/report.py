@@ -19,13 +19,14 @@ def report(
 
     Args:
         records: record files, as `gpicl evaluate`, `gpicl benchmark` and `gpicl evaluate-rl` write them, from one
-            machine or several.
+            machine or several, or folders with a records.jsonl.
         out: folder for index.html, table.md, table.tex and the pictures (PNG and SVG).
         title: of the page.
     """
     from gpicl_envs.report import merge, write_report
     from gpicl_envs.report.returns import write_returns_report
 
+    records = [path / "records.jsonl" if path.is_dir() else path for path in records]
     of_rl = [path for path in records if holds_returns(path)]
     if 0 < len(of_rl) < len(records):
         raise ValueError(f"{', '.join(map(str, of_rl))} is of in-context RL, and the other files are not: report each.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gpicl_envs.errors import check_number
+from gpicl_envs.errors import check_number, shortened
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import LearnerSpec, split_outside_brackets
 
@@ -123,7 +123,9 @@ def _wrong(predictions: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (predictions.argmax(-1) != y).float()
 
 
-def make_ensemble(text: str, n_features: int = 784, n_classes: int = 10, learning_rate: float = 0.0) -> Ensemble:
+def make_ensemble(
+    text: str, n_features: int = 784, n_classes: int = 10, learning_rate: float = 0.0, **others: Any
+) -> Ensemble:
     """Make an `Ensemble` from the names of its members.
 
     Args:
@@ -131,10 +133,16 @@ def make_ensemble(text: str, n_features: int = 784, n_classes: int = 10, learnin
         n_features: D of the members that have no size of their own.
         n_classes: K, likewise.
         learning_rate: η of the weights; 0 for equal ones.
+        **others: refused: an ensemble has no further arguments, and those of its members stand in brackets.
     """
     parts = split_outside_brackets(text, "+")
     if any(part.count("(") != part.count(")") for part in parts):
         raise ValueError(f"ensemble:{text} has brackets that do not match: a member with arguments stands in a pair.")
+    if others:
+        raise ValueError(
+            f"An ensemble has no argument {shortened(next(iter(others)))}, its own is learning_rate: give members with "
+            "arguments in brackets, as in ensemble:(knn,k=3)+ridge."
+        )
     names = [part[1:-1] if part.startswith("(") and part.endswith(")") else part for part in parts]
     if not all(names):
         raise ValueError(f"ensemble:{text} has a member without a name: give learners joined by +, as in knn+ridge.")

@@ -7,10 +7,7 @@ has the gradient.
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -21,17 +18,15 @@ from gpicl_agents.models.base import SequenceAgent
 from gpicl_agents.models.rl2 import BanditAgent
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import RewardConfig
-from gpicl_agents.training.distributed import Processes
 from gpicl_agents.training.evaluation import EVALUATION_SEED
-from gpicl_agents.training.interruption import INTERRUPTED, interruptible
 from gpicl_agents.training.ppo import PolicyObjective, make_batch
-from gpicl_agents.training.progress import Progress, is_stopped_by
+from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.rl_problems import check_rl, description, env_name, trained_on, unseen_problems
 from gpicl_agents.training.roll_out import RollOut, episode_returns, roll_out
-from gpicl_agents.training.run_folder import RunFolder
 from gpicl_agents.training.supervised import env_seeds
 from gpicl_agents.training.tracking import Tracker
+from gpicl_agents.training.trainer import Trainer
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.evaluation.metrics import LAST
 from gpicl_envs.learners.check import check_fit
@@ -76,116 +71,82 @@ def train_from_reward(
     config = config or RewardConfig()
     trainer = _RewardTrainer(learner, _check(learner, venv), config, folder, trackers)
     try:
-        with seeded(config.seed + trainer.processes.rank), interruptible() as interrupted, closing(trainer.run):
-            progress = trainer.begin(resume)
-            while not trainer.is_finished(progress) and not progress.stopped:
-                trainer.step(progress, interrupted)
-                trainer.evaluate(progress)
-                trainer.save(progress)
-                if is_stopped_by(report, progress):
-                    trainer.save(progress)
-            trainer.run.finished = trainer.is_finished(progress)
+        return trainer.train(config.seed + trainer.processes.rank, resume, report)
     finally:
-        learner.eval()
         if trainer.unseen is not None:
             trainer.unseen.close()  # which may have processes
-    return progress
 
 
-class _RewardTrainer:
-    """A policy, its optimizer, its problems and its folder."""
+class _RewardTrainer(Trainer):
+    """A policy and its problems."""
+
+    source = "rewards"
+    config: RewardConfig
 
     def __init__(
         self, learner: Any, venv: Any, config: RewardConfig, folder: Folder | None, trackers: Sequence[Tracker]
     ) -> None:
-        self.learner, self.venv, self.config, self.env = learner, venv, config, venv.unwrapped
-        self.processes = Processes(learner.device)
-        self.parameters = [p for p in learner.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0, fused=True
-        )
+        self.venv, self.env = venv, venv.unwrapped
         self.is_supervised = isinstance(self.env, InContextVectorEnv)
         shows_labels = self.is_supervised and self.env.feedback == "label"
         self.discount = 0.0 if shows_labels else config.discount
-        self.batch_size = venv.num_envs * self.processes.count
-        fixed = {"batch_size": self.batch_size, "seed": config.seed, "trained on": "rewards"}
-        fixed |= {"feedback": self.env.feedback} if self.is_supervised else {"env": env_name(venv)}
-        self.run = RunFolder(folder, config, learner, trained_on(venv), fixed, self.processes.is_main, trackers)
+        fixed = {"feedback": self.env.feedback} if self.is_supervised else {"env": env_name(venv)}
+        where = venv.num_envs, learner.device, folder, trackers
+        super().__init__(learner, config, trained_on(venv), *where, {"betas": (0.9, 0.98), "weight_decay": 0}, **fixed)
         self.objective = self._wrapped()
-        evaluates = bool(config.evaluate_every) and self.processes.is_main
-        self.unseen = unseen_problems(venv, config.evaluate_problems) if evaluates else None
-        if evaluates and self.unseen is None and config.target is not None:
+        self.unseen = unseen_problems(venv, config.evaluate_problems) if self.evaluates else None
+        if self.evaluates and self.unseen is None and config.target is not None:
             raise ValueError(
                 f"target={config.target} is of unseen problems, and your own wrappers tell none: "
                 "leave the target out, or make the environment by WrappedProblems(...).make(num_envs)."
             )
 
-    def begin(self, resume: bool) -> Progress:
-        """Return the progress to continue from: none, or that of the newest checkpoint."""
-        state = self.run.begin(self.optimizer, resume)
+    def restore(self, state: dict[str, Any], progress: Progress) -> None:
+        """Go on at the problems of the next step."""
         if self.is_supervised:
             self.env.reset(seed=self.processes.local_slice(env_seeds(self.config.seed, self.batch_size)))
         if state and not self.processes.is_main:  # the checkpoint has the main process's generators alone
-            torch.manual_seed(self._own_seed(state["step"]))
-        self.learner.train()
-        score, target = state.get("score"), self.config.target
-        stopped = "target" if score is not None and target is not None and score >= target else ""
-        return Progress(state.get("step", 0), state.get("seconds", 0.0), stopped=stopped)
+            torch.manual_seed(self._own_seed(progress.step))
 
-    def is_finished(self, progress: Progress) -> bool:
-        """Whether nothing is left to do."""
-        return progress.stopped == "target" or self.config.fraction_done(progress.step, progress.seconds) >= 1.0
-
-    def step(self, progress: Progress, interrupted: Event) -> None:
-        """Play a problem in each environment, learn from it, and log it; was one of the processes interrupted?"""
-        started = time.perf_counter()
-        progress.learning_rate = self.config.learning_rate_at(progress.step, progress.seconds)
-        for group in self.optimizer.param_groups:
-            group["lr"] = progress.learning_rate
+    def learn(self, progress: Progress, interrupted: float) -> tuple[dict[str, Any], float]:
+        """Play a problem in each environment, and learn from it."""
         played = roll_out(self.learner, self.venv, self._number(progress.step))
-        self._learn(played, progress)
+        self._learn_from(played, progress)
         rewards = played.rewards
         found = [rewards.sum(), played.alive.sum(), rewards.sum(1).mean(), rewards[:, -LAST:].mean()]
         sums = torch.stack([value.float() for value in found]).tolist()  # read at once: a GPU waits for each read
-        total, steps, gained, late, stop = self.processes.mean([*sums, float(interrupted.is_set())])
-        progress.step, progress.loss, progress.accuracy = progress.step + 1, -total / steps, late
-        if stop:
-            interrupted.set()  # on all processes, as each raises KeyboardInterrupt
-            progress.stopped = INTERRUPTED
-        progress.seconds += self.processes.mean([time.perf_counter() - started])[0]
-        values = {"reward": total / steps} | ({"accuracy": late} if self.is_supervised else {"return": gained})
+        total, steps, gained, late, stop = self.processes.mean([*sums, interrupted])
+        progress.loss, progress.accuracy = -total / steps, late
+        return {"reward": total / steps} | ({"accuracy": late} if self.is_supervised else {"return": gained}), stop
+
+    def log(self, progress: Progress, values: dict[str, Any]) -> None:
+        """Log the values of a step."""
         self.run.log(progress.step, **values, learning_rate=progress.learning_rate)
 
-    def evaluate(self, progress: Progress) -> None:
-        """Play unseen problems if it is due; stop if the target is reached."""
-        config, progress.evaluated = self.config, False
-        if not config.evaluate_every or not self._is_due(config.evaluate_every, progress):
-            return
-        reached = False
-        if self.unseen is not None:
-            self.learner.eval()
-            with seeded(EVALUATION_SEED):
-                played = roll_out(self.learner, self.unseen, EVALUATION_SEED)
-            self.learner.train()
-            progress.evaluated, progress.returned = True, played.rewards.sum(1).mean().item()
-            values: dict[str, Any] = {"unseen-task_return": round(progress.returned, 4)}
-            if (made := description(self.venv)) is not None:
-                of_episodes = episode_returns(played, made.n_episodes).mean(0)
-                values["unseen-task_episode_return"] = [round(value, 4) for value in of_episodes.tolist()]
-            self.run.log(progress.step, **values)
-            self.run.flush()
-            reached = config.target is not None and progress.returned >= config.target
-        if config.target is not None and self.processes.mean([float(reached)])[0]:
-            progress.stopped = progress.stopped or "target"
+    def score(self, progress: Progress) -> float | None:
+        """Play unseen problems, where there are any."""
+        if self.unseen is None:
+            return None
+        self.learner.eval()
+        with seeded(EVALUATION_SEED):
+            played = roll_out(self.learner, self.unseen, EVALUATION_SEED)
+        self.learner.train()
+        progress.evaluated, progress.returned = True, played.rewards.sum(1).mean().item()
+        values: dict[str, Any] = {"unseen-task_return": round(progress.returned, 4)}
+        if (made := description(self.venv)) is not None:
+            of_episodes = episode_returns(played, made.n_episodes).mean(0)
+            values["unseen-task_episode_return"] = [round(value, 4) for value in of_episodes.tolist()]
+        self.run.log(progress.step, **values)
+        self.run.flush()
+        return progress.returned
 
-    def save(self, progress: Progress) -> None:
-        """Write a checkpoint if it is due."""
-        if self._is_due(self.config.checkpoint_every, progress) or progress.stopped:
-            state = {"step": progress.step, "seconds": progress.seconds}
-            self.run.save(self.optimizer, state | ({"score": progress.returned} if progress.evaluated else {}))
+    def reaches(self, score: float) -> bool:
+        """Whether a mean return is as high as the target."""
+        return self.config.target is not None and score >= self.config.target
 
-    def _is_due(self, every: int, progress: Progress) -> bool:
-        return self.is_finished(progress) or (every > 0 and progress.step % every == 0)
+    def kept(self, progress: Progress) -> dict[str, Any]:
+        """Return the score for a run that ended because it reached its target."""
+        return {"score": progress.returned} if progress.evaluated else {}
 
     def _number(self, step: int) -> int:
         """Which problem of each stream a step plays; where streams cannot be rewound, the seed of new ones."""
@@ -196,7 +157,7 @@ class _RewardTrainer:
         words = np.random.SeedSequence([self.config.seed, step, self.processes.rank]).generate_state(2, np.uint32)
         return int(words[0]) << 16 | int(words[1]) >> 16  # 48 bits: no sum of it and an environment's number overflows
 
-    def _learn(self, played: RollOut, progress: Progress) -> None:
+    def _learn_from(self, played: RollOut, progress: Progress) -> None:
         """Take the optimizer steps of one roll-out."""
         config, rows = self.config, len(played.rewards)
         batch = make_batch(played, self.learner.value_head, config, self.discount)

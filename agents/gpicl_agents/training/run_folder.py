@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -26,10 +26,17 @@ from gpicl_agents.training.random_state import random_state, restore_random_stat
 from gpicl_agents.training.tracking import TrackedRun, Tracker, Tracking
 from gpicl_envs.datasets.files import exclusive, write_text, writing
 from gpicl_envs.learners.base import Learner
-from gpicl_envs.tasks.base import EpisodeDistribution
 
 METRICS = "metrics.jsonl"
 WRITE_EVERY = 10.0  # seconds; evaluations and checkpoints write at once
+
+
+class TrainedOn(Protocol):
+    """What a learner is trained on: a distribution of episodes or problems."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What must not change when the run is resumed, by name."""
 
 
 class RunFolder:
@@ -39,7 +46,7 @@ class RunFolder:
         folder: where they go, or None.
         config: how the run trains: a dataclass with `trackers`, names.
         learner: what is trained.
-        tasks: what it is trained on.
+        tasks: what it is trained on, tasks or problems.
         fixed: what else must not change when the run is resumed, such as the batch size.
         writes: whether this process writes (one of several does).
         trackers: further trackers, as objects.
@@ -53,7 +60,7 @@ class RunFolder:
         folder: Folder | None,
         config: Any,
         learner: Learner,
-        tasks: EpisodeDistribution,
+        tasks: TrainedOn,
         fixed: dict[str, Any],
         writes: bool = True,
         trackers: Sequence[Tracker] = (),

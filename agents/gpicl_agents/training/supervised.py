@@ -7,11 +7,8 @@ The same function trains on one CPU, one GPU, or on several of either under `acc
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import asdict
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -20,15 +17,12 @@ from torch import nn
 
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import TrainConfig
-from gpicl_agents.training.distributed import Processes
 from gpicl_agents.training.evaluation import Protocols, curve_metrics, find_protocols, learning_curves, reaches
-from gpicl_agents.training.interruption import INTERRUPTED, interruptible
 from gpicl_agents.training.objective import Objective
 from gpicl_agents.training.plateau import Plateau, first_and_last
-from gpicl_agents.training.progress import Progress, is_stopped_by
-from gpicl_agents.training.random_state import seeded
-from gpicl_agents.training.run_folder import RunFolder
+from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.tracking import Tracker
+from gpicl_agents.training.trainer import Trainer
 from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.errors import check_fraction
 from gpicl_envs.evaluation.protocol import UNSEEN_TASK
@@ -76,24 +70,16 @@ def train(
         KeyboardInterrupt: a signal stopped the training.
     """
     config = config or TrainConfig()
-    trainer = _Trainer(learner, _check(learner, venv, config), config, folder, trackers)
-    try:
-        with seeded(config.seed), interruptible() as interrupted, closing(trainer.run):
-            progress = trainer.begin(resume)
-            while not trainer.is_finished(progress) and not progress.stopped:
-                trainer.step(progress, interrupted)
-                trainer.evaluate(progress)
-                trainer.save(progress)
-                if is_stopped_by(report, progress):
-                    trainer.save(progress)
-            trainer.run.finished = trainer.is_finished(progress)
-    finally:
-        trainer.learner.eval()
-    return progress
+    return _LabelTrainer(learner, _check(learner, venv, config), config, folder, trackers).train(
+        config.seed, resume, report
+    )
 
 
-class _Trainer:
-    """A learner, its optimizer, its episodes and its folder."""
+class _LabelTrainer(Trainer):
+    """A learner and its episodes."""
+
+    source = "labels"
+    config: TrainConfig
 
     def __init__(
         self,
@@ -103,11 +89,10 @@ class _Trainer:
         folder: Folder | None,
         trackers: Sequence[Tracker],
     ) -> None:
-        self.learner, self.env, self.config = learner, env, config
-        self.processes, self.plateau = Processes(env.device), Plateau()
-        self.parameters = [p for p in learner.parameters() if p.requires_grad]
-        settings = {name: getattr(config, name) for name in ("betas", "eps", "weight_decay")}
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, fused=True, **settings)
+        self.env, self.plateau = env, Plateau()
+        adamw = {name: getattr(config, name) for name in ("betas", "eps", "weight_decay")}
+        where = env.num_envs, env.device, folder, trackers
+        super().__init__(learner, config, env.tasks, *where, adamw, accumulate=config.accumulate)
         self._try_learner()
         shown = torch.zeros(2, 2, env.tasks.n_features, device=env.device)
         variance, y = (env.tasks.target_variance if env.tasks.is_regression else None), shown[..., 0]
@@ -115,86 +100,70 @@ class _Trainer:
         self.objective = self.processes.wrap(objective, shown, y.long() if variance is None else y)
         if config.compile_mode != "no":
             self.objective.compile(mode=config.compile_mode)
-        self.batch_size = env.num_envs * self.processes.count
-        fixed = {"trained on": "labels", "batch_size": self.batch_size, "seed": config.seed}
-        fixed |= {"accumulate": config.accumulate}
-        self.run = RunFolder(folder, config, learner, env.tasks, fixed, self.processes.is_main, trackers)
-        evaluates = bool(config.evaluate_every) and self.processes.is_main
-        self.protocols: Protocols = find_protocols(env.tasks, config) if evaluates else {}
+        self.protocols: Protocols = find_protocols(env.tasks, config) if self.evaluates else {}
 
-    def begin(self, resume: bool) -> Progress:
-        """Return the progress to continue from: none, or that of the newest checkpoint."""
-        state = self.run.begin(self.optimizer, resume)
+    def restore(self, state: dict[str, Any], progress: Progress) -> None:
+        """Go on from the plateau found so far, and at the episodes of the next step."""
         self.plateau = Plateau(**state.get("plateau", {}))
         self.env.reset(seed=self.processes.local_slice(env_seeds(self.config.seed, self.batch_size)))
-        self.learner.train()
-        end, target = self.plateau.end, self.config.target
-        reached = target is not None and "score" in state and reaches(state["score"], target, self.env.tasks)
-        stopped = "target" if reached else "gain" if self.config.until_gain and end is not None else ""
-        return Progress(state.get("step", 0), state.get("seconds", 0.0), plateau_end=end, stopped=stopped)
+        progress.plateau_end = self.plateau.end
+        if self.config.until_gain and progress.plateau_end is not None:
+            progress.stopped = "gain"
 
-    def is_finished(self, progress: Progress) -> bool:
-        """Whether nothing is left to do."""
-        return (
-            progress.stopped in ("gain", "target") or self.config.fraction_done(progress.step, progress.seconds) >= 1.0
-        )
-
-    def step(self, progress: Progress, interrupted: Event) -> None:
-        """Take one optimizer step, and log it; find out whether one of the processes was interrupted."""
-        started = time.perf_counter()
-        progress.learning_rate = self.config.learning_rate_at(progress.step, progress.seconds)
-        for group in self.optimizer.param_groups:
-            group["lr"] = progress.learning_rate
+    def learn(self, progress: Progress, interrupted: float) -> tuple[dict[str, Any], float]:
+        """Take an optimizer step on the next episodes."""
         try:
             loss, first, last, progress.gradient_norm = self._gradients(progress.step)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             raise self._explained(error, progress.step) from error
-        progress.loss, first, last, stop = self.processes.mean([loss, first, last, float(interrupted.is_set())])
+        progress.loss, first, last, stop = self.processes.mean([loss, first, last, interrupted])
         self._check_finite("loss", progress.loss, progress.step)
         self._check_finite("gradient's norm", progress.gradient_norm, progress.step)
         self.optimizer.step()
-        progress.step += 1
         if self.env.tasks.is_regression:
             progress.explained = last
         else:
             progress.accuracy = last
-        self.plateau.update(progress.step, first, last)
+        self.plateau.update(progress.step + 1, first, last)
         progress.plateau_end, progress.on_plateau = self.plateau.end, self.plateau.lasts
         if self.config.until_gain and progress.plateau_end is not None:
             progress.stopped = "gain"
-        if stop:
-            interrupted.set()
-            progress.stopped = progress.stopped or INTERRUPTED
-        progress.seconds += self.processes.mean([time.perf_counter() - started])[0]
-        self._log(progress)
+        score = "explained" if self.env.tasks.is_regression else "accuracy"
+        return {"loss": progress.loss, score: round(last, 4)}, stop
 
-    def evaluate(self, progress: Progress) -> None:
-        """Evaluate if it is due; stop if the target is reached."""
-        config, progress.evaluated = self.config, False
-        if not config.evaluate_every or not self._is_due(config.evaluate_every, progress):
-            return
-        reached = False
-        if self.protocols:
-            progress.evaluated = True
-            progress.curves = learning_curves(self.learner, self.protocols, config.evaluate_episodes)
-            progress.curve = progress.curves[UNSEEN_TASK]
-            self.run.log(progress.step, **curve_metrics(progress.curves))
-            self.run.flush()
-            final = float(progress.curve.final.mean)
-            reached = config.target is not None and reaches(final, config.target, self.env.tasks)
-        if config.target is not None and self.processes.mean([float(reached)])[0]:
-            progress.stopped = "target"
+    def log(self, progress: Progress, values: dict[str, Any]) -> None:
+        """Log the values of a step, and the end of the plateau."""
+        self.run.log(
+            progress.step,
+            **values,
+            learning_rate=progress.learning_rate,
+            gradient_norm=progress.gradient_norm,
+            seconds=round(progress.seconds, 3),
+        )
+        if progress.plateau_end == progress.step:
+            self.run.log(progress.step, plateau_end=progress.step)
 
-    def save(self, progress: Progress) -> None:
-        """Write a checkpoint if it is due."""
-        if self._is_due(self.config.checkpoint_every, progress) or progress.stopped:
-            state = {"step": progress.step, "seconds": progress.seconds, "plateau": asdict(self.plateau)}
-            if progress.evaluated and progress.curve is not None:
-                state["score"] = float(progress.curve.final.mean)  # for a run that ended because it reached its target
-            self.run.save(self.optimizer, state)
+    def score(self, progress: Progress) -> float | None:
+        """Evaluate on unseen tasks, and what else is asked for."""
+        if not self.protocols:
+            return None
+        progress.evaluated = True
+        progress.curves = learning_curves(self.learner, self.protocols, self.config.evaluate_episodes)
+        progress.curve = progress.curves[UNSEEN_TASK]
+        self.run.log(progress.step, **curve_metrics(progress.curves))
+        self.run.flush()
+        return float(progress.curve.final.mean)
 
-    def _is_due(self, every: int, progress: Progress) -> bool:
-        return self.is_finished(progress) or (every > 0 and progress.step % every == 0)
+    def reaches(self, score: float) -> bool:
+        """Whether an accuracy is as high, or a squared error as low, as the target."""
+        return self.config.target is not None and reaches(score, self.config.target, self.env.tasks)
+
+    def kept(self, progress: Progress) -> dict[str, Any]:
+        """Return the plateau, and the score for a run that ended because it reached its target."""
+        kept: dict[str, Any] = {"plateau": asdict(self.plateau)}
+        if progress.evaluated and progress.curve is not None:
+            kept["score"] = float(progress.curve.final.mean)
+        return kept
 
     def _try_learner(self) -> None:
         """Check the learner on short episodes, and that it takes the environment's: a cheat is not trained at all."""
@@ -221,19 +190,6 @@ class _Trainer:
             totals += torch.stack([loss.detach(), *first_and_last(score)])
         norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         return torch.cat([totals / self.config.accumulate, norm[None]]).tolist()
-
-    def _log(self, progress: Progress) -> None:
-        score = "explained" if self.env.tasks.is_regression else "accuracy"
-        self.run.log(
-            progress.step,
-            loss=progress.loss,
-            **{score: round(getattr(progress, score), 4)},
-            learning_rate=progress.learning_rate,
-            gradient_norm=progress.gradient_norm,
-            seconds=round(progress.seconds, 3),
-        )
-        if progress.plateau_end == progress.step:
-            self.run.log(progress.step, plateau_end=progress.step)
 
     def _check_finite(self, what: str, value: float, step: int) -> None:
         if not math.isfinite(value):

@@ -12,6 +12,13 @@ def test_a_missing_record_file_is_named(capsys: pytest.CaptureFixture[str]):
     check_error("report none.jsonl", "There is no record file none.jsonl", capsys)
 
 
+def test_a_folder_stands_for_the_records_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    check_error(f"report {tmp_path}", f"There is no record file {tmp_path / 'records.jsonl'}", capsys)
+    append_jsonl(tmp_path / "records.jsonl", [scored_record((5, 6))])
+    main(["report", str(tmp_path), "--out", str(tmp_path / "page")])
+    assert (tmp_path / "page" / "index.html").is_file()
+
+
 def test_records_of_several_files_become_one_table_and_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
     for file, record in zip(files, (scored_record((5, 6)), scored_record((7, 8), learner="b")), strict=True):
