@@ -1,6 +1,7 @@
 """`set_up`: the learner and the vector environment of a training run, made to fit each other."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from gpicl_agents.training.distributed import Processes, local_device
 from gpicl_agents.training.rl_problems import POLICY, policy_sizes
+from gpicl_envs.envs.vector_env import InContextVectorEnv
 from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.registration import find_environment, rl_environments
 from gpicl_envs.rl.wrapped_problems import WrappedProblems
@@ -49,24 +51,29 @@ def set_up(
             raise ValueError(f"env_kwargs has {name}, which is given by {option} (--{option.replace('_', '-')}).")
     device = local_device(device)
     num_envs = Processes(device).local_batch_size(batch_size)
-    if wrapping or env in rl_environments():
-        if wrapping:
-            venv = WrappedProblems(env, env_kwargs=dict(env_kwargs or {}), **wrapping).make(num_envs)
-        else:
-            arguments = {"autoreset_mode": "Disabled"} | dict(env_kwargs or {})
-            venv = gymnasium.make_vec(env, num_envs=num_envs, device=device, **arguments)
-        tasks: Any = replace(policy_sizes(venv), device=check_device(device))
-        defaults: dict[str, Any] = {"seed": seed, "continuous_actions": tasks.continuous_actions} | POLICY
+    if wrapping:
+        venv = WrappedProblems(env, env_kwargs=dict(env_kwargs or {}), **wrapping).make(num_envs)
     else:
-        venv = gymnasium.make_vec(find_environment(env).id, num_envs=num_envs, device=device, **(env_kwargs or {}))
-        tasks = venv.unwrapped.tasks  # type: ignore[attr-defined]
-        defaults = {"seed": seed} | ({"value_scale": tasks.target_variance**0.5} if tasks.is_regression else {})
-    with torch.random.fork_rng():
+        arguments = {"autoreset_mode": "Disabled"} if env in rl_environments() else {}
+        id_ = env if env in rl_environments() else find_environment(env).id
+        venv = gymnasium.make_vec(id_, num_envs=num_envs, device=device, **arguments | dict(env_kwargs or {}))
+    with ExitStack() as refused, torch.random.fork_rng():
+        refused.callback(venv.close)
+        tasks, defaults = _sizes(venv, device)
         torch.manual_seed(seed)  # for a learner whose constructor has no seed
         try:
-            made = LearnerSpec.parse(learner, **(learner_kwargs or {})).make_for(tasks, **defaults)
+            made = LearnerSpec.parse(learner, **(learner_kwargs or {})).make_for(tasks, seed=seed, **defaults)
         except ValueError as error:
-            venv.close()
             sizes = f"n_features={tasks.n_features} and n_classes={tasks.n_classes}"
             raise ValueError(f"Learner {learner!r} with {sizes}: {error}") from error
+        refused.pop_all()
     return made, venv
+
+
+def _sizes(venv: Any, device: str) -> tuple[Any, dict[str, Any]]:
+    """What a learner is made for, and the arguments that it is given; ValueError if these are no problems of ours."""
+    if isinstance(venv.unwrapped, InContextVectorEnv):
+        tasks = venv.unwrapped.tasks
+        return tasks, {"value_scale": tasks.target_variance**0.5} if tasks.is_regression else {}
+    policy = replace(policy_sizes(venv), device=check_device(device))
+    return policy, {"continuous_actions": policy.continuous_actions} | POLICY

@@ -31,6 +31,15 @@ def test_processes_of_an_environment_end_where_a_learner_is_refused():
     assert not multiprocessing.active_children(), refusal.traceback  # which would keep them
 
 
+def test_processes_of_an_environment_end_where_a_learner_fails_to_be_made(tmp_path, monkeypatch):
+    (tmp_path / "my_failure.py").write_text("def Broken():\n    raise RuntimeError('no such file')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    env_kwargs = {"vectorization_mode": "async", "max_episode_steps": 5}
+    with pytest.raises(RuntimeError, match="no such file") as failure:
+        set_up("my_failure:Broken", batch_size=2, env="CartPole-v1", env_kwargs=env_kwargs, wrapping={"trials": 2})
+    assert not multiprocessing.active_children(), failure.traceback
+
+
 def test_processes_of_an_environment_end_where_a_wrapper_refuses_it():
     env_kwargs = {"vectorization_mode": "async", "max_episode_steps": 5}
     wrapping = {"trials": 2, "project": 8, "n_actions": 1}
