@@ -138,10 +138,12 @@ def check_fraction(name: str, given: float) -> float:
     return float(given)
 
 
-def check_number(name: str, given: float, low: float) -> float:
+def check_number(name: str, given: float, low: float | None = None) -> float:
     """Return `given` as a float if it is finite and at least `low`."""
-    if isinstance(given, bool) or not isinstance(given, Real) or not low <= given < float("inf"):
-        raise ValueError(f"{name}={shortened(given)} is not allowed: give a finite number of at least {low}.")
+    is_finite = isinstance(given, Real) and not isinstance(given, bool) and abs(given) < float("inf")
+    if not is_finite or (low is not None and given < low):
+        allowed = "a finite number" if low is None else f"a finite number of at least {low}"
+        raise ValueError(f"{name}={shortened(given)} is not allowed: give {allowed}.")
     return float(given)
 
 

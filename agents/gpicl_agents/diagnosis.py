@@ -32,7 +32,7 @@ from gpicl_agents.evaluations import (
 from gpicl_agents.pretrained import FOLDER
 from gpicl_agents.sharing.hub import pull
 from gpicl_agents.training.checkpoint import Folder
-from gpicl_agents.training.problem import recorded_kwargs
+from gpicl_agents.training.recorded import recorded_kwargs
 from gpicl_envs.errors import MissingDataError
 from gpicl_envs.evaluation.evaluate import evaluate_all
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK

@@ -18,7 +18,7 @@ import numpy as np
 from gpicl_agents.diagnosis import checkpoint_folder
 from gpicl_agents.evaluations import SEED
 from gpicl_agents.models.base import SequenceAgent
-from gpicl_agents.training.problem import recorded_problems, recorded_wrapping
+from gpicl_agents.training.recorded import recorded_problems, recorded_wrapping
 from gpicl_agents.training.roll_out import returns_of
 from gpicl_envs.evaluation.intervals import Interval, mean_interval
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK

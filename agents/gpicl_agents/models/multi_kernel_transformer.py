@@ -1,6 +1,6 @@
 """The Transformer with kernel ridge regressions of several families, weighted by how well they have predicted so far.
 
-`kernel_transformer.py` has kernels of directions and norms. Two more families fit what people put into tables, with
+`causal_ridge.py` has kernels of directions and norms. Two more families fit what people put into tables, with
 d² = ‖x_i − x_j‖² / D and d₁ = ‖x_i − x_j‖₁ / D:
 
 | family | kernel | fits |
@@ -24,7 +24,8 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from gpicl_agents.models.kernel_transformer import CausalRidge, KernelState, KernelTransformer
+from gpicl_agents.models.causal_ridge import CausalRidge
+from gpicl_agents.models.kernel_transformer import KernelState, KernelTransformer
 from gpicl_agents.models.sequence_state import SequenceState
 from gpicl_envs.errors import check_choice
 

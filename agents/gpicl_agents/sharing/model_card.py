@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpicl_agents.training.checkpoint import Folder, find_checkpoint, read_config
-from gpicl_agents.training.problem import recorded_kwargs
+from gpicl_agents.training.recorded import recorded_kwargs
 from gpicl_agents.training.run_folder import METRICS, read_metrics
 from gpicl_envs.errors import MissingDataError, shareable
 from gpicl_envs.evaluation.evaluate import evaluate_all

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.functional import one_hot
 from torch.overrides import TorchFunctionMode
 
-from gpicl_agents.models.kernel_transformer import CausalRidge
+from gpicl_agents.models.causal_ridge import CausalRidge
 from gpicl_agents.models.state import leaves_of, map_state
 from gpicl_envs.errors import first_line
 

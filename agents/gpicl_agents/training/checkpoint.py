@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -179,21 +180,26 @@ def find_checkpoint(folder: Folder) -> Path:
 
 
 def load_weights(checkpoint: Path, learner: Learner) -> None:
-    """Put the weights of a checkpoint into a learner of the same names and shapes."""
+    """Put the weights of a checkpoint into a learner of the same names and shapes: all, or if refused, none."""
     path = checkpoint / MODEL
     if not isinstance(learner, torch.nn.Module):
         raise ValueError(f"{path} holds weights, but {learner.name} is not a torch.nn.Module and takes none.")
     _check_digest(path, read_config(checkpoint))
     extra = _load_plain(checkpoint / EXTRA) if EXTRA in read_config(checkpoint)["sha256"] else {}
     try:
-        learner.load_state_dict(load_file(path) | extra)
+        tensors = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file ({error}). {_use_another(checkpoint)}") from None
-    except RuntimeError as error:
-        raise ValueError(f"{path} holds weights of another model: {short_message(error)}") from None
-    wrong = [name for name, parameter in learner.named_parameters() if not parameter.isfinite().all()]
+    parameters = dict(learner.named_parameters())
+    wrong = [name for name, values in tensors.items() if name in parameters and not values.isfinite().all()]
     if wrong:
         raise ValueError(f"{path} holds numbers that are not finite, in {', '.join(wrong)}. {_use_another(checkpoint)}")
+    before = deepcopy(learner.state_dict())
+    try:
+        learner.load_state_dict(tensors | extra)
+    except RuntimeError as error:
+        learner.load_state_dict(before)
+        raise ValueError(f"{path} holds weights of another model: {short_message(error)}") from None
 
 
 def load_trainer(checkpoint: Path) -> dict[str, Any]:

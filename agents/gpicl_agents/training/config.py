@@ -1,10 +1,11 @@
 """How to train, from labels and from rewards: frozen dataclasses. Needs no torch."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from gpicl_envs.errors import check_choice, check_fraction, check_integer, check_number, check_positive
+from gpicl_envs.errors import check_bool, check_choice, check_fraction, check_integer, check_number, check_positive
 
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["float32", "bf16"]
@@ -16,6 +17,17 @@ class Budget:
 
     steps: int
     max_seconds: float | None
+    target: float | None
+    evaluate_every: int
+
+    def _keep_ends(self, *least: float) -> None:
+        """Keep what else may end the training: the seconds, and a target of at least so much."""
+        if self.max_seconds is not None:
+            _keep(self, check_positive, ("max_seconds",))
+        if self.target is not None:
+            _keep(self, check_number, ("target",), *least)
+            if not self.evaluate_every:
+                raise ValueError(f"target={self.target} needs evaluations, but evaluate_every=0: give a larger one.")
 
     def fraction_done(self, step: int, seconds: float) -> float:
         """Fraction of the training that is done, by steps or by time; 1 or more at its end."""
@@ -79,25 +91,20 @@ class TrainConfig(Budget):
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that is out of range."""
-        _check_integers(self, 1, "steps", "accumulate", "evaluate_episodes")
-        _check_integers(self, 0, "warmup_steps", "seed", "evaluate_every", "checkpoint_every")
+        _keep(self, check_integer, ("steps", "accumulate", "evaluate_episodes"), 1)
+        _keep(self, check_integer, ("warmup_steps", "seed", "evaluate_every", "checkpoint_every"), 0)
         check_choice("schedule", self.schedule, get_args(Schedule))
         check_choice("precision", self.precision, get_args(Precision))
         check_choice("compile_mode", self.compile_mode, get_args(CompileMode))
-        for name in ("learning_rate", "clip_norm"):
-            check_positive(name, getattr(self, name))
-        if self.max_seconds is not None:
-            check_positive("max_seconds", self.max_seconds)
-        _check_trackers(self.trackers)
-        check_number("weight_decay", self.weight_decay, 0)
-        check_number("eps", self.eps, 0)
+        _keep(self, check_positive, ("learning_rate", "clip_norm"))
+        _keep(self, check_number, ("weight_decay", "eps"), 0)
+        _keep(self, check_bool, ("until_gain", "evaluate_seen"))
+        _keep(self, _check_names, ("trackers", "evaluate_datasets"))
+        self._keep_ends(0)
         betas_fit = isinstance(self.betas, tuple | list) and len(self.betas) == 2
         if not betas_fit or any(check_fraction("betas", beta) == 1 for beta in self.betas):
             raise ValueError(f"betas={self.betas!r} is not allowed: give two numbers from 0 to below 1.")
-        if self.target is not None:
-            check_number("target", self.target, 0)
-            if not self.evaluate_every:
-                raise ValueError(f"target={self.target} needs evaluations, but evaluate_every=0: give a larger one.")
+        object.__setattr__(self, "betas", tuple(map(float, self.betas)))
 
     def learning_rate_at(self, step: int, seconds: float) -> float:
         """Return the learning rate of a step (0 is the first), after this many seconds of training."""
@@ -155,19 +162,13 @@ class RewardConfig(Budget):
 
     def __post_init__(self) -> None:
         """Raise ValueError for a setting that is out of range."""
-        _check_integers(self, 1, "steps", "epochs", "minibatches", "evaluate_problems")
-        _check_integers(self, 0, "warmup_steps", "seed", "evaluate_every", "checkpoint_every")
-        _check_trackers(self.trackers)
-        check_fraction("discount", self.discount)
-        check_fraction("gae_lambda", self.gae_lambda)
-        check_number("value_weight", self.value_weight, 0)
-        if self.max_seconds is not None:
-            check_positive("max_seconds", self.max_seconds)
-        if self.target is not None and not self.evaluate_every:
-            raise ValueError(f"target={self.target} needs evaluations, but evaluate_every=0: give a larger one.")
-        check_number("entropy", self.entropy, 0)
-        for name in ("learning_rate", "clip", "clip_norm"):
-            check_positive(name, getattr(self, name))
+        _keep(self, check_integer, ("steps", "epochs", "minibatches", "evaluate_problems"), 1)
+        _keep(self, check_integer, ("warmup_steps", "seed", "evaluate_every", "checkpoint_every"), 0)
+        _keep(self, check_positive, ("learning_rate", "clip", "clip_norm"))
+        _keep(self, check_fraction, ("discount", "gae_lambda"))
+        _keep(self, check_number, ("value_weight", "entropy"), 0)
+        _keep(self, _check_names, ("trackers",))
+        self._keep_ends()
 
     def learning_rate_at(self, step: int, seconds: float = 0.0) -> float:
         """Return the learning rate of a step (0 is the first), after this many seconds of training."""
@@ -175,15 +176,15 @@ class RewardConfig(Budget):
         return self.learning_rate * left * min(1.0, (step + 1) / max(1, self.warmup_steps))
 
 
-def _check_integers(config: TrainConfig | RewardConfig, least: int, *names: str) -> None:
-    """Keep whole numbers of at least `least` as Python's, which checkpoints can hold; raises ValueError for others."""
+def _keep(config: Budget, check: Callable[..., Any], names: Sequence[str], *limits: float) -> None:
+    """Keep settings as their check returns them: Python's own numbers, which checkpoints can hold."""
     for name in names:
-        object.__setattr__(config, name, check_integer(name, getattr(config, name), least))
+        object.__setattr__(config, name, check(name, getattr(config, name), *limits))
 
 
-def _check_trackers(trackers: object) -> None:
-    if not isinstance(trackers, tuple | list) or not all(isinstance(name, str) for name in trackers):
-        raise ValueError(
-            f"trackers={trackers!r} is not allowed: give names, as trackers=('tensorboard',); an object goes to "
-            "train(..., trackers=[...])."
-        )
+def _check_names(name: str, given: object) -> tuple[str, ...]:
+    if not isinstance(given, tuple | list) or not all(isinstance(each, str) for each in given):
+        hint = "; an object goes to train(..., trackers=[...])" if name == "trackers" else ""
+        example = "tensorboard" if name == "trackers" else "FashionMNIST"
+        raise ValueError(f"{name}={given!r} is not allowed: give names, as {name}=({example!r},){hint}.")
+    return tuple(given)

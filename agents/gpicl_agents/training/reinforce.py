@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from gpicl_agents.models.base import SequenceAgent
+from gpicl_agents.models.kernel_transformer import KernelTransformer
 from gpicl_agents.models.rl2 import BanditAgent
 from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import RewardConfig
@@ -196,6 +197,8 @@ def _check(learner: Any, venv: Any) -> Any:
             f"train_from_reward needs a SequenceAgent of gpicl_agents, given {type(learner).__name__}: derive it from "
             "that class, with a module of your own as its layers (docs/training.md, From reward alone)."
         )
+    if isinstance(learner, KernelTransformer):
+        learner.act_and_value()  # says why not
     if venv.num_envs < 2:
         raise ValueError("num_envs=1 leaves no other episode for the baseline of the returns: give at least 2.")
     if not isinstance(env := venv.unwrapped, InContextVectorEnv):

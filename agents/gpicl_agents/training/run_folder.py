@@ -160,8 +160,8 @@ class RunFolder:
     def _load(self, checkpoint: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """Restore weights, optimizer and random state, and return the trainer's state."""
         self._check_problem(checkpoint)
+        state = load_trainer(checkpoint)  # if it is damaged, the learner stays as it is
         load_weights(checkpoint, self.learner)
-        state = load_trainer(checkpoint)
         settings = [{**group, "params": None} for group in optimizer.param_groups]
         optimizer.load_state_dict(state["optimizer"])
         for group, setting in zip(optimizer.param_groups, settings, strict=True):  # the config's, not the file's

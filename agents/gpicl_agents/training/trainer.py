@@ -55,21 +55,23 @@ class Trainer(ABC):
         fixed |= {"trained on": self.source, "batch_size": self.batch_size, "seed": config.seed}
         self.run = RunFolder(folder, config, learner, problems, fixed, self.processes.is_main, trackers)
         self.evaluates = bool(config.evaluate_every) and self.processes.is_main
+        self.saved = 0  # the step of the last checkpoint
 
     def train(self, seed: int, resume: bool, report: Callable[[Progress], None] | None) -> Progress:
         """Train to the end, or until something stops it; the seed is that of torch's own generators."""
-        try:
-            with seeded(seed), interruptible() as interrupted, closing(self.run):
-                progress = self.begin(resume)
+        with seeded(seed), interruptible() as interrupted, closing(self.run):
+            progress = self.begin(resume)
+            self.learner.train()
+            try:
                 while not self.is_finished(progress) and not progress.stopped:
                     self.step(progress, interrupted)
                     self.evaluate(progress)
                     self.save(progress)
                     if is_stopped_by(report, progress):
                         self.save(progress)
-                self.run.finished = self.is_finished(progress)
-        finally:
-            self.learner.eval()
+            finally:
+                self.learner.eval()
+            self.run.finished = self.is_finished(progress)
         return progress
 
     def begin(self, resume: bool) -> Progress:
@@ -79,7 +81,7 @@ class Trainer(ABC):
         self.restore(state, progress)
         if "score" in state and self.reaches(state["score"]):
             progress.stopped = "target"
-        self.learner.train()
+        self.saved = progress.step
         return progress
 
     def is_finished(self, progress: Progress) -> bool:
@@ -112,9 +114,10 @@ class Trainer(ABC):
             progress.stopped = "target"
 
     def save(self, progress: Progress) -> None:
-        """Write a checkpoint if it is due."""
-        if self.is_due(self.config.checkpoint_every, progress) or progress.stopped:
+        """Write a checkpoint if it is due, once for each step: to replace one would be to lose it for a moment."""
+        if progress.step > self.saved and (self.is_due(self.config.checkpoint_every, progress) or progress.stopped):
             self.run.save(self.optimizer, {"step": progress.step, "seconds": progress.seconds} | self.kept(progress))
+            self.saved = progress.step
 
     def is_due(self, every: int, progress: Progress) -> bool:
         """Whether something is done after this step that is done every so many, and at the end."""

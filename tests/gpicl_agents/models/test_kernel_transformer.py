@@ -1,15 +1,15 @@
-import numpy as np
+import gymnasium
 import pytest
 import torch
 from model_checks import check_attention, perturbed
-from sklearn.kernel_ridge import KernelRidge
-from torch.nn.functional import cross_entropy, normalize, one_hot, pad
+from torch.nn.functional import cross_entropy
 
-from gpicl_agents.models.kernel_transformer import SMALLEST_NOISE, CausalRidge, KernelTransformer
+from gpicl_agents.models.kernel_transformer import KernelTransformer
 from gpicl_agents.models.multi_kernel_transformer import MultiKernelTransformer
+from gpicl_agents.training.config import RewardConfig
+from gpicl_agents.training.reinforce import train_from_reward
 from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.check import check_learner
-from gpicl_envs.learners.registry import make_learner
 from gpicl_envs.tasks.classification import TaskDistribution
 
 KINDS = [{}, {"similarity_bias": 0.0}, {"n_projections": 2}, {"kernel_heads": 1}]
@@ -29,39 +29,6 @@ def test_every_form_passes_the_check(arguments: dict):
 def test_the_attention_weights_are_those_of_the_fused_kernel(model: type[KernelTransformer]):
     learner = perturbed(model(20, 4, width=16, n_heads=2, input_rank=8, n_projections=2, kernel_heads=2))
     check_attention(learner, torch.randn(3, 7, 20), torch.randint(4, (3, 7)))
-
-
-def test_a_kernel_head_is_kernel_ridge_regression_at_every_position():
-    """scikit-learn's, fitted to the examples before each."""
-    ridge = CausalRidge(2, 4)
-    generator = torch.Generator().manual_seed(3)
-    x, y = torch.randn(1, 9, 20, generator=generator), torch.tensor([[0, 1, 2, 3, 0, 1, 1, 2, 0]])
-    previous = pad(one_hot(y, 4).float()[:, :-1], (0, 0, 1, 0))
-    predictions, _ = ridge(x, previous)
-    assert (predictions[0, 0] == 0).all()
-    units, norms = normalize(x[0], dim=1), x[0].norm(dim=1)
-    for head in range(2):
-        gamma, beta, noise = (p.exp()[head].item() for p in (ridge.log_gamma, ridge.log_beta, ridge.log_noise))
-        apart = (norms[:, None].log() - norms.log()).square()
-        kernel = (gamma * (units @ units.T - 1) - beta * apart).exp().detach().numpy()
-        values = one_hot(y, 4)[0].numpy() - 0.25
-        for n in range(1, 9):
-            fitted = KernelRidge(alpha=noise + SMALLEST_NOISE, kernel="precomputed").fit(kernel[:n, :n], values[:n])
-            expected = fitted.predict(kernel[n : n + 1, :n])[0]
-            assert np.allclose(predictions[0, n, head].detach().numpy(), expected, atol=1e-4)
-
-
-def test_a_head_of_values_can_be_linear_ridge_regression_at_every_position():
-    """The best learner of linear functions: kernel x · x' / D, with the noise as its regularisation."""
-    ridge = CausalRidge(2, 1)
-    ridge.mixture.data[:] = torch.tensor([-30.0, 0.0])
-    generator = torch.Generator().manual_seed(3)
-    x, y = torch.randn(2, 9, 20, generator=generator), torch.randn(2, 9, generator=generator)
-    predictions, _ = ridge(x, pad(y[:, :-1, None], (0, 0, 1, 0)))
-    noise = ridge.log_noise.exp()[0].item() + SMALLEST_NOISE
-    expected = make_learner("ridge", n_features=20, n_classes=1, regularization=noise).predict(x, y)
-    assert torch.allclose(predictions[:, :, 0], expected, atol=1e-5)
-    assert not torch.allclose(predictions[:, :, 1], expected, atol=0.05)
 
 
 def test_repeated_inputs_survive():
@@ -117,6 +84,17 @@ def test_the_name_tells_that_a_rule_is_built_in():
     assert KernelTransformer().name == "transformer+kernel"
     with pytest.raises(ValueError, match="kernel_heads=0 is not allowed"):
         KernelTransformer(kernel_heads=0)
+
+
+@pytest.mark.parametrize("model", [KernelTransformer, MultiKernelTransformer])
+def test_it_is_no_policy(model: type[KernelTransformer]):
+    """Rewards would train the Transformer without its kernels, which `predict` then adds."""
+    learner = model(20, 4, width=16, n_heads=2, input_rank=8)
+    venv = gymnasium.make_vec("GPICL-Digits-v0", num_envs=4, n_features=20, n_classes=4, length=8)
+    with pytest.raises(ValueError, match="take a learner without kernels"):
+        train_from_reward(learner, venv, RewardConfig(steps=1))
+    with pytest.raises(ValueError, match="take a learner without kernels"):
+        learner.act_and_value(learner.start(2), torch.zeros(2, 1, 20), torch.zeros(2, 1, 4))
 
 
 def test_inputs_of_zeros_change_nothing_between_step_and_predict():

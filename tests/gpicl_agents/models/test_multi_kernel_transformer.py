@@ -6,7 +6,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import pairwise_distances
 from torch.nn.functional import one_hot, pad
 
-from gpicl_agents.models.kernel_transformer import SMALLEST_NOISE, CausalRidge
+from gpicl_agents.models.causal_ridge import SMALLEST_NOISE, CausalRidge
 from gpicl_agents.models.multi_kernel_transformer import FAMILIES, MultiKernelTransformer
 from gpicl_envs import FunctionDistribution, TableDistribution, evaluate, make_learner
 from gpicl_envs.learners.check import check_learner

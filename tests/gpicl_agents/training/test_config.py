@@ -34,6 +34,8 @@ def test_trackers_are_names(kind: type, given: object):
         ({"betas": (0.9, 1.0)}, "betas="),
         ({"betas": 0.9}, "betas=0.9"),
         ({"eps": -1}, "eps=-1"),
+        ({"until_gain": "no"}, "until_gain='no' is not allowed: give True or False"),
+        ({"evaluate_datasets": "Digits"}, r"evaluate_datasets='Digits' is not allowed: .*\('FashionMNIST',\)"),
     ],
     ids=str,
 )
@@ -62,3 +64,17 @@ def test_bad_settings_of_rewards_are_refused(arguments: dict):
 def test_numbers_of_numpy_are_kept_as_python_s_which_checkpoints_hold(kind: type):
     integers = {name: np.int64(value + 1) for name, value in vars(kind()).items() if type(value) is int}
     assert len(integers) >= 4 and json.loads(json.dumps(asdict(kind(**integers)))) is not None
+    floats = {name: np.float32(value) for name, value in vars(kind()).items() if type(value) is float}
+    made = kind(**floats, max_seconds=np.float64(9), target=np.float32(0.5))
+    assert len(floats) >= 4 and {type(getattr(made, name)) for name in (*floats, "max_seconds", "target")} == {float}
+
+
+def test_betas_of_numpy_are_kept_as_python_s():
+    assert [type(beta) for beta in TrainConfig(betas=tuple(np.array([0.9, 0.95]))).betas] == [float, float]
+
+
+@pytest.mark.parametrize("target", [float("nan"), float("-inf"), True, "5"], ids=repr)
+def test_a_target_of_returns_is_a_finite_number(target: object):
+    assert RewardConfig(target=-3).target == -3.0
+    with pytest.raises(ValueError, match="target=.* is not allowed: give a finite number"):
+        RewardConfig(target=target)

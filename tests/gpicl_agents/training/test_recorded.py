@@ -4,7 +4,7 @@ import pytest
 
 from gpicl_agents.models.lstm import LSTM
 from gpicl_agents.training.checkpoint import save_checkpoint
-from gpicl_agents.training.problem import recorded_kwargs, recorded_problems, recorded_wrapping
+from gpicl_agents.training.recorded import recorded_kwargs, recorded_problems, recorded_wrapping
 from gpicl_envs.rl.wrapped_problems import WrappedProblems
 
 
