@@ -34,7 +34,21 @@ def _paired_interval(differences: NDArray[np.float64], record: ScoredRecord, mos
 
 def _difference(record: ScoredRecord, reference: ScoredRecord) -> NDArray[np.float64]:
     """(E,) difference of the metric in each episode, summed over the final positions."""
+    check_same_episodes(record, reference)
     return np.array(record.final_scores, np.float64) - np.array(reference.final_scores, np.float64)
+
+
+def check_same_episodes(record: Record, reference: Record) -> None:
+    """Raise ValueError unless differences of two records are paired."""
+    both = record, reference
+    named = [{"env": r.env, "data": r.data, "seed": r.seed, "episodes": r.episodes} | r.env_kwargs for r in both]
+    for name in named[0].keys() & named[1].keys():  # an argument that one lacks did not exist when it was made
+        first, second = (each[name] for each in named)
+        if first != second and not (name == "data" and None in (first, second)):
+            raise ValueError(
+                f"{record.learner} and {reference.learner} were not evaluated on the same episodes: {name} is "
+                f"{first!r} and {second!r}. Compare records of one evaluation, whose differences are paired."
+            )
 
 
 def p_value(record: ScoredRecord, reference: ScoredRecord, *, seed: int = 0) -> float:
@@ -139,6 +153,7 @@ def corrected(p_values: Mapping[str, float]) -> dict[str, float]:
 
 def regret(record: ScoredRecord, reference: ScoredRecord) -> Interval:
     """Return what is lost against the reference over a whole episode: correct predictions, or added squared error."""
+    check_same_episodes(record, reference)
     loss = np.array(reference.area_scores, np.float64) - np.array(record.area_scores, np.float64)
     return _paired_interval(loss if record.larger_is_better else -loss, record, len(record.curve.mean))
 
@@ -176,4 +191,5 @@ def interquartile_mean(records: Sequence[ScoredRecord]) -> Interval:
         for seed, (values, record) in enumerate(zip(finals, records, strict=True))
     ]
     mean = stats.trim_mean([values.mean() for values in finals], 0.25)
-    return percentile_interval(np.asarray(mean), stats.trim_mean(np.stack(draws), 0.25, axis=0))
+    found = percentile_interval(np.asarray(mean), stats.trim_mean(np.stack(draws), 0.25, axis=0))
+    return Interval(mean, min(found.low, mean), max(found.high, mean))

@@ -16,6 +16,7 @@ from gpicl_envs.evaluation.leakage import LeakageGuard, guarded_batches
 from gpicl_envs.evaluation.metrics import BINS, LAST
 from gpicl_envs.evaluation.protocol import find_protocol
 from gpicl_envs.evaluation.references import find_references, squared_distances
+from gpicl_envs.evaluation.schema import MOST_INTEGER
 from gpicl_envs.learners.base import Learner, evaluating
 from gpicl_envs.learners.calls import Caller
 from gpicl_envs.learners.check import check_fit, check_logits
@@ -84,6 +85,7 @@ def evaluate_all(
     """
     for name, count in (("episodes", episodes), ("batch_size", batch_size), ("final_positions", final_positions)):
         check_integer(name, count, 1)
+    check_integer("seed", seed, 0, MOST_INTEGER - 1)
     _check_arguments(learners, tasks)
     protocol = find_protocol(protocol, tasks)
     references = find_references(tasks) if references is None else references

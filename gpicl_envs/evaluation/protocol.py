@@ -22,12 +22,14 @@ def find_protocol(protocol: str | None, tasks: Any) -> str:
     Raises:
         ValueError: the protocol needs tasks that meta-training never shows, but it may show these.
     """
+    parts = getattr(tasks, "components", (tasks,))  # of a mixture
+    n_tasks = next((part.n_tasks for part in parts if part.n_tasks is not None), None)
     if protocol is None:
-        return UNSEEN_TASK if tasks.split == "test" and tasks.n_tasks is None else SEEN_TASK
+        return UNSEEN_TASK if tasks.split == "test" and n_tasks is None else SEEN_TASK
     check_choice("protocol", protocol, tuple(PROTOCOLS))
-    if protocol != SEEN_TASK and tasks.n_tasks is not None:
+    if protocol != SEEN_TASK and n_tasks is not None:
         raise ValueError(
-            f"protocol={protocol!r} needs new tasks, but n_tasks={tasks.n_tasks} names those of meta-training: give "
+            f"protocol={protocol!r} needs new tasks, but n_tasks={n_tasks} names those of meta-training: give "
             f"protocol={SEEN_TASK!r}, or leave n_tasks out."
         )
     if protocol != SEEN_TASK and tasks.split != "test":

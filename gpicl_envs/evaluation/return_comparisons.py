@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gpicl_envs.evaluation.comparisons import SIGNIFICANCE, corrected, sign_flip_p
+from gpicl_envs.evaluation.comparisons import SIGNIFICANCE, check_same_episodes, corrected, sign_flip_p
 from gpicl_envs.evaluation.intervals import Interval, mean_interval
 from gpicl_envs.evaluation.return_records import ReturnRecord
 
@@ -20,6 +20,7 @@ def compare_returns(record: ReturnRecord, reference: ReturnRecord) -> Interval:
 
 def _difference(record: ReturnRecord, reference: ReturnRecord) -> NDArray[np.float64]:
     """(E,) difference in the return of each problem."""
+    check_same_episodes(record, reference)
     return np.array(record.returns, np.float64) - np.array(reference.returns, np.float64)
 
 

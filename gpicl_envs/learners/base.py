@@ -191,12 +191,13 @@ def no_more_parameters(count: int) -> Iterator[None]:
 
 @contextmanager
 def evaluating(learner: Any) -> Iterator[None]:
-    """Put a `torch.nn.Module` into evaluation mode (without dropout, for example), and afterwards back."""
-    training = isinstance(learner, torch.nn.Module) and learner.training
+    """Put a `torch.nn.Module` into evaluation mode (without dropout, for example), and each of its modules back."""
+    modules = learner.modules() if isinstance(learner, torch.nn.Module) else ()
+    training = [module for module in modules if module.training]
     if training:
         learner.eval()
     try:
         yield
     finally:
-        if training:
-            learner.train()
+        for module in training:
+            module.training = True

@@ -156,7 +156,7 @@ class LearnerSpec:
         The text is the one of records, without secrets and the home folder. A learner that depends on more, such as
         files of data, has a method `fingerprint()` that returns a text for it.
         """
-        from torch import uint8
+        from torch import Tensor, uint8
         from torch.nn import Module
 
         digest = sha256(shareable(self.text).encode())
@@ -167,6 +167,9 @@ class LearnerSpec:
         if isinstance(learner, Module):
             for name, values in sorted(learner.state_dict().items()):
                 digest.update(name.encode())
+                if not isinstance(values, Tensor):  # what a module's get_extra_state returned
+                    digest.update(repr(values).encode())
+                    continue
                 digest.update(values.detach().cpu().contiguous().view(-1).view(uint8).numpy().tobytes())
         return digest.hexdigest()
 

@@ -9,7 +9,7 @@ from typing import Any
 from gpicl_envs.evaluation.comparisons import scored
 from gpicl_envs.evaluation.records import FailedRecord, Record, ScoredRecord
 from gpicl_envs.evaluation.return_records import ReturnRecord
-from gpicl_envs.registration import environments
+from gpicl_envs.registration import environments, rl_environments
 from gpicl_envs.suites.definitions import check_suite_record, find_suite
 
 Columns = dict[str, list[Record]]
@@ -109,12 +109,14 @@ def merge(files: Mapping[str, Sequence[Record]]) -> list[Record]:
 def _with_all_arguments(records: Sequence[Record], others: Sequence[Record]) -> list[Record]:
     """The records, each with the default of every argument that only others have: it did not exist yet."""
     names: dict[str, set[str]] = {}
-    for each in scored(others):
+    for each in others:
+        if isinstance(each, FailedRecord):
+            continue
         names.setdefault(each.env, set()).update(each.env_kwargs)
     complete: list[Record] = []
     for record in records:
         missing = names.get(record.env, set()) - record.env_kwargs.keys()
-        if missing and isinstance(record, ScoredRecord):
+        if missing and not isinstance(record, FailedRecord):
             complete.append(replace(record, env_kwargs=record.env_kwargs | _defaults(record.env, missing)))
         else:
             complete.append(record)
@@ -123,9 +125,13 @@ def _with_all_arguments(records: Sequence[Record], others: Sequence[Record]) -> 
 
 def _defaults(env: str, names: Iterable[str]) -> dict[str, Any]:
     """The defaults of these arguments of an environment's distribution, for those that it has."""
-    from gpicl_envs.tasks import KINDS  # needs torch, which most reports do not
+    from gpicl_envs.rl.kinds import PROBLEMS  # needs torch, which most reports do not
+    from gpicl_envs.tasks import KINDS
 
-    parameters = inspect.signature(KINDS[next(iter(environments()[env].arguments))]).parameters
+    if env in environments():
+        parameters = inspect.signature(KINDS[next(iter(environments()[env].arguments))]).parameters
+    else:
+        parameters = inspect.signature(PROBLEMS[rl_environments()[env].arguments["problem"]]).parameters
     return {name: parameters[name].default for name in names if name in parameters}
 
 

@@ -29,7 +29,13 @@ def line_style(number: int) -> dict[str, str]:
 
 def styles(columns: Columns) -> dict[str, dict[str, Any]]:
     """Return learner → label, colour and dash, the same in every picture."""
-    return {learner: {"label": plain(learner)} | line_style(i) for i, learner in enumerate(learners(columns))}
+    found: dict[str, dict[str, Any]] = {}
+    for i, learner in enumerate(learners(columns)):
+        label = plain(learner)
+        if any(style["label"] == label for style in found.values()):  # long names that differ in their middle
+            label = f"{label} ({i + 1})"
+        found[learner] = {"label": label} | line_style(i)
+    return found
 
 
 def draw_curves(columns: Columns, paths: Sequence[Path]) -> None:
@@ -153,8 +159,9 @@ def _one_panel_a_column(
 
 
 def plain(text: str) -> str:
-    """Return text, shortened if long, that matplotlib neither reads as a formula nor leaves out of the legend."""
-    short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    """Return text, without its middle if long, that matplotlib neither reads as a formula nor leaves out."""
+    half = LONGEST // 2
+    short = text if len(text) <= LONGEST else f"{text[:half]}…{text[1 - half :]}"
     return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
 
 

@@ -10,11 +10,11 @@ import torch
 from gpicl_envs.errors import check_choice, check_integer
 from gpicl_envs.evaluation.protocol import SEEN_TASK, UNSEEN_TASK, find_protocol
 from gpicl_envs.evaluation.return_curve import ReturnCurve
+from gpicl_envs.evaluation.schema import MOST_INTEGER
 from gpicl_envs.rl.players.base import KnowingPlayer, Player
 from gpicl_envs.rl.problems import ProblemDistribution, Tensors
 from gpicl_envs.rl.vector_env import ProblemVectorEnv
 
-MAX_SEED = (1 << 63) - 1  # that a record keeps
 REPEATED = 8  # first steps that are played twice, to see whether a player repeats itself
 
 
@@ -60,7 +60,7 @@ def evaluate_players(
             or it does not act the same again with the same generator.
     """
     check_integer("problems", problems, 1)
-    check_integer("seed", seed, 0, MAX_SEED)
+    check_integer("seed", seed, 0, MOST_INTEGER - 1)
     if not isinstance(made, ProblemDistribution):
         raise TypeError(f"made={made!r} is not a distribution of in-context RL problems: give Bandit(split='test').")
     if protocol is not None:

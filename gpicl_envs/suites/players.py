@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gpicl_envs.errors import check_integer
 from gpicl_envs.evaluation.provenance import Provenance, provenance
 from gpicl_envs.evaluation.records import FailedRecord, Record, SuiteClaim, distinct_names
 from gpicl_envs.evaluation.return_records import RETURN_SCHEMA, ReturnRecord
@@ -110,6 +111,7 @@ def benchmark_players(
         ValueError: there is no such player, none can play any cell, or the file holds other lines or records of another
             definition.
     """
+    check_integer("threads", threads, 1)
     specs = list(dict.fromkeys(specs))
     for spec in specs:
         require_player(spec)

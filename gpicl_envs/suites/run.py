@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from gpicl_envs.errors import MissingDataError
+from gpicl_envs.errors import MissingDataError, check_integer
 from gpicl_envs.evaluation.evaluate import evaluate
 from gpicl_envs.evaluation.leakage import altered_logits
 from gpicl_envs.evaluation.provenance import Provenance, provenance
@@ -161,6 +161,8 @@ def benchmark(
     Raises:
         ValueError: no data are available, or the file holds other lines or records of another definition.
     """
+    for name, count in (("batch_size", batch_size), ("threads", threads)):
+        check_integer(name, count, 1)
     specs = list(dict.fromkeys(specs))
     for spec in specs:
         if spec != Oracle.name:

@@ -1,7 +1,7 @@
 """`TaskMixture`: episodes of several distributions, each drawn with a weight, for meta-training on all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from gpicl_envs.datasets.dataset import SPLITS
-from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_positive
+from gpicl_envs.errors import UnknownNameError, check_choice, check_integer, check_positive, shortened
 from gpicl_envs.sampling.distribution import check_device
 from gpicl_envs.sampling.philox import Streams
 from gpicl_envs.sampling.substreams import MIXTURE
@@ -35,7 +35,7 @@ class MixtureTasks(Tasks):
     """The hidden side of B tasks of a mixture.
 
     Args:
-        ids: (B,) int64, −1: the tasks of a mixture have no ids.
+        ids: (B,) int64, id · C + c for the task `id` of component c of C; −1 where those of the component have none.
         streams: the B streams of the episodes, from which their component makes them.
         component: (B,) int64, the number of the component that each episode is from.
     """
@@ -49,8 +49,8 @@ class TaskMixture(EpisodeDistribution):
     Episode e of stream s is exactly the episode e of stream s of its component.
 
     Args:
-        mixture: a name among `MIXTURES`, or its components: mappings with a `weight` and the arguments of an
-            environment, such as `{"weight": 1, "dataset": "Digits"}` or `{"weight": 2, "prior": "SyntheticTables"}`.
+        mixture: a name among `MIXTURES`, or its components: mappings with a `weight` (by default 1) and the arguments
+            of an environment, such as `{"dataset": "Digits"}` or `{"weight": 2, "prior": "SyntheticTables"}`.
         length: N, examples in an episode.
         n_features: D, features of x.
         n_classes: K.
@@ -131,7 +131,7 @@ class TaskMixture(EpisodeDistribution):
 
     def _task_streams(self, episode: Streams, ids: torch.Tensor | None) -> tuple[torch.Tensor, Streams]:
         if ids is not None:
-            raise ValueError("task_ids need a finite n_tasks: the tasks of a mixture have no ids.")
+            raise ValueError("task_ids need n_tasks, which a mixture has not: its components have their own.")
         return super()._task_streams(episode, ids)
 
     def _make_tasks(self, ids: torch.Tensor, streams: Streams) -> MixtureTasks:
@@ -142,13 +142,14 @@ class TaskMixture(EpisodeDistribution):
 
     def _make_episodes(self, tasks: MixtureTasks, episode: Streams, out: torch.Tensor) -> Episodes:
         y = torch.empty(out.shape[:2], dtype=torch.int64, device=self.device)
-        index, component = torch.empty_like(y), tasks.component.cpu().numpy()
+        index, ids, component = torch.empty_like(y), tasks.ids.clone(), tasks.component.cpu().numpy()
         for number in np.unique(component):
             rows = np.flatnonzero(component == number)
             made = self.components[number].episodes(episode.key[rows], episode.number[rows])
             where = torch.from_numpy(rows).to(self.device)
             out[where], y[where], index[where] = made.x, made.y, made.index
-        return Episodes(out, y, index, tasks)
+            ids[where] = torch.where(made.task_id < 0, -1, made.task_id * len(self.components) + int(number))
+        return Episodes(out, y, index, replace(tasks, ids=ids))
 
 
 def _components(
@@ -159,6 +160,12 @@ def _components(
         if mixture not in MIXTURES:
             raise UnknownNameError("mixture", mixture, MIXTURES)
         mixture = MIXTURES[mixture]
+    given: Any = mixture
+    if not isinstance(given, Sequence) or not all(isinstance(part, Mapping) for part in given):
+        raise ValueError(
+            f"mixture={shortened(mixture)} is no list of components: give mappings, as in "
+            '[{"weight": 1, "dataset": "Digits"}, {"prior": "SyntheticTables"}].'
+        )
     if not mixture:
         raise ValueError("mixture=[] has no components: give at least one.")
     weights, components = [], []
@@ -171,4 +178,6 @@ def _components(
             components.append(make_kind(SIMPLE_KINDS, arguments | shared))
         except (ValueError, TypeError) as error:
             raise ValueError(f"Component {number} of the mixture, {part!r}: {error}") from error
+    if not np.isfinite(sum(weights)):
+        raise ValueError(f"The weights {weights} have no finite sum: give smaller ones.")
     return weights, components

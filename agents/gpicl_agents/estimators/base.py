@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self, cast
 
@@ -17,6 +18,7 @@ from gpicl_agents.estimators.preparation import Preparation, Table
 from gpicl_envs.errors import check_integer
 from gpicl_envs.learners.base import Learner, evaluating
 from gpicl_envs.learners.registry import LearnerSpec
+from gpicl_envs.sampling.distribution import check_device
 
 MOST_NUMBERS = 1 << 25  # of one call's inputs, or of its kernel matrices
 
@@ -100,27 +102,31 @@ class InContextEstimator(BaseEstimator):
         checked = validate_data(self, x, y, reset=reset, dtype=np.float64, y_numeric=is_regressor(self))
         rows, targets = cast(tuple[Table, NDArray[Any]], checked)
         n_outputs = self._checked(targets)
+        count = check_integer("n_estimators", self.n_estimators, 1)
+        for name in ("max_context", "batch_size"):
+            check_integer(name, getattr(self, name), 1)
         if reset or self.learner_.n_classes < n_outputs:
             self.learner_ = self._load(n_outputs)
-            count = check_integer("n_estimators", self.n_estimators, 1)
             self.seeds_ = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=count)
         self.rows_ = rows if reset else np.concatenate([self.rows_, rows])
         self.targets_ = targets if reset else np.concatenate([self.targets_, targets])
         return self
 
     def _load(self, n_outputs: int) -> Learner:
-        """The learner, with at least so many outputs."""
-        learner = self.default_learner if self.learner is None else self.learner
+        """The learner, with at least so many outputs; a module that was given is copied, as it may be trained on."""
+        learner: Any = self.default_learner if self.learner is None else self.learner
+        device = check_device(self.device)
+        if isinstance(learner, torch.nn.Module):
+            learner = deepcopy(learner)
         if not isinstance(learner, Learner):
-            sizes = SimpleNamespace(
-                n_features=self.n_features_in_,
-                n_classes=1 if n_outputs == 1 else max(2, n_outputs),
-                device=torch.device(self.device),
-            )
+            n_classes = 1 if n_outputs == 1 else max(2, n_outputs)
+            sizes = SimpleNamespace(n_features=self.n_features_in_, n_classes=n_classes, device=device)
             learner = LearnerSpec.parse(learner).make_for(sizes)
+        if not isinstance(learner, Learner):
+            raise ValueError("The oracle knows the hidden tasks of an environment, and a table has none: give another.")
         self._check_outputs(learner, n_outputs)
         if isinstance(learner, torch.nn.Module):
-            learner.to(self.device)
+            learner.to(device).eval()
         return learner
 
     def _ask(self, x: ArrayLike) -> NDArray[np.float64]:
@@ -144,6 +150,11 @@ class InContextEstimator(BaseEstimator):
             for start in range(0, len(rows), size):
                 queries = torch.from_numpy(preparation.transform(rows[start : start + size])).to(self.device)
                 outputs = learner.predict_queries(x[None], y[None], queries[None])[0]
+                if outputs.shape != (len(queries), learner.n_classes) or outputs.isnan().any():
+                    raise ValueError(
+                        f"{learner.name} predicted NaN, or another shape than its (Q, {learner.n_classes}) for Q rows: "
+                        "check it by gpicl_envs.check_learner."
+                    )
                 predicted.append(decode(outputs.double()).cpu().numpy())
         return np.concatenate(predicted)
 

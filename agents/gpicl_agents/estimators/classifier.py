@@ -55,8 +55,9 @@ class InContextClassifier(ClassifierMixin, InContextEstimator):
             classes: all labels, if the first rows lack some that `predict_proba` should have a column for.
         """
         with self._unchanged_if_refused():
-            if classes is not None:
-                self._add_classes(np.asarray(classes))
+            if classes is not None and len(labels := np.asarray(classes)):
+                check_classification_targets(labels)
+                self._add_classes(labels)
             return super().partial_fit(X, y)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
@@ -73,7 +74,7 @@ class InContextClassifier(ClassifierMixin, InContextEstimator):
 
     def _add_classes(self, labels: NDArray[Any]) -> None:
         known = getattr(self, "classes_", None)
-        if known is not None and (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
+        if known is not None and _are_text(known) != _are_text(labels):
             raise ValueError(
                 f"y has labels such as {labels[0]!r}, but those before were such as {known[0]!r}: give labels of one "
                 "kind, all numbers or all text."
@@ -104,3 +105,7 @@ class InContextClassifier(ClassifierMixin, InContextEstimator):
         slots = generator.permutation(self.learner_.n_classes)[: len(self.classes_)]
         of_classes = torch.from_numpy(slots).to(self.device)
         return slots[self._groups()[chosen]], lambda logits: logits[:, of_classes].softmax(1)
+
+
+def _are_text(labels: NDArray[Any]) -> bool:
+    return any(isinstance(label, str | bytes) for label in labels.flat[:1])

@@ -4,11 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from gpicl_envs.sampling.columns import LARGEST
 
 Table = NDArray[np.float64]
+FARTHEST = 1e30  # of a value, in units of the largest of its column; it is cut at a few standard deviations anyway
+
+
+def exponent(x: NDArray[np.floating]) -> NDArray[np.int32]:
+    """(M, …) → (…) of the power of two that brings the largest of M values near 1, exactly: squares stay finite."""
+    return np.frexp(np.abs(x).max(axis=0))[1]
 
 
 @dataclass(eq=False)
@@ -27,12 +34,13 @@ class Preparation:
 
     def fit(self, x: Table) -> "Preparation":
         """Learn scales from the rows of the context (M, columns)."""
-        self._scaler, self._most = StandardScaler(), LARGEST
-        if self.by_rank:
+        self._exponent, self._scaler, self._most = exponent(x), StandardScaler(), LARGEST
+        if self.by_rank:  # of standardised values: QuantileTransformer takes differences below 1e-7 for none
             count = min(1000, len(x))
-            self._scaler = QuantileTransformer(n_quantiles=count, output_distribution="normal", subsample=None)
+            ranks = QuantileTransformer(n_quantiles=count, output_distribution="normal", subsample=None)
+            self._scaler = make_pipeline(self._scaler, ranks)
             self._most = float(np.sqrt(2 * np.log(2 * count)))
-        self._scaler.fit(x)
+        self._scaler.fit(np.ldexp(x, -self._exponent))
         self._used = np.flatnonzero(np.ptp(x, axis=0) > 0)
         size = np.sqrt(self.n_features / max(1, len(self._used)))
         if len(self._used) <= self.n_features:
@@ -45,7 +53,9 @@ class Preparation:
 
     def transform(self, x: Table) -> NDArray[np.float32]:
         """(M, columns) → (M, D)."""
-        columns = np.clip(self._scaler.transform(x), -self._most, self._most)[:, self._used]
+        with np.errstate(over="ignore"):
+            scaled = np.clip(np.ldexp(x, -self._exponent), -FARTHEST, FARTHEST)
+        columns = np.clip(self._scaler.transform(scaled), -self._most, self._most)[:, self._used]
         if len(self._used) > self.n_features:
             return (columns @ self._projection).astype(np.float32)
         inputs = np.zeros((len(x), self.n_features), np.float32)

@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 
 from gpicl_agents.estimators.base import Decode, InContextEstimator
+from gpicl_agents.estimators.preparation import exponent
 from gpicl_envs.learners.base import Learner
 
 
@@ -47,6 +49,11 @@ class InContextRegressor(RegressorMixin, InContextEstimator):
         return self._ask(X)
 
     def _checked(self, targets: NDArray[Any]) -> int:
+        if targets.dtype.kind not in "biuf":
+            raise ValueError(
+                f"y has values such as {targets[0]!r}, but a regressor needs numbers: convert them, or give classes to "
+                "InContextClassifier."
+            )
         return 1
 
     def _check_outputs(self, learner: Learner, n_outputs: int) -> None:
@@ -60,7 +67,14 @@ class InContextRegressor(RegressorMixin, InContextEstimator):
         return np.zeros(len(self.targets_), np.int64)
 
     def _encoded(self, generator: np.random.Generator, chosen: NDArray[np.int64]) -> tuple[NDArray[Any], Decode]:
-        values = self.targets_[chosen]
-        mean, deviation = float(values.mean()), float(values.std()) or 1.0
+        values = self.targets_[chosen].astype(np.float64)
+        power = int(exponent(values))
+        scaled = np.ldexp(values, -power)
+        mean, deviation = float(scaled.mean()), float(scaled.std()) or 1.0
         unit = deviation / getattr(self.learner_, "value_scale", 1.0)
-        return ((values - mean) / unit).astype(np.float32), lambda predicted: mean + unit * predicted[:, 0]
+        encoded = ((scaled - mean) / unit).astype(np.float32)
+
+        def decode(predicted: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(np.ldexp((mean + unit * predicted[:, 0]).cpu().numpy(), power))
+
+        return encoded, decode

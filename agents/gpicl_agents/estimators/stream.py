@@ -15,7 +15,7 @@ class StreamClassifier(Classifier):
 
     Args:
         learner: as for `InContextClassifier`.
-        window: how many of the last examples a prediction reads.
+        window: how many of the last examples a prediction reads; labels that none of them has are forgotten.
         n_estimators: members of the ensemble.
         seed: of the members' choices.
 
@@ -42,20 +42,28 @@ class StreamClassifier(Classifier):
 
         The features are those of the first example: others are ignored, and those that are missing count as 0.
         """
-        if self._inside is None:
-            self._names = list(x)
-            self._inside = InContextClassifier(
-                self.learner, n_estimators=self.n_estimators, max_context=self.window, random_state=self.seed
-            )
-        inside = self._inside.partial_fit(self._row(x), [y])
-        inside.rows_, inside.targets_ = inside.rows_[-self.window :], inside.targets_[-self.window :]
+        names = self._names if self._inside is not None else list(x)
+        inside = self._inside or InContextClassifier(
+            self.learner, n_estimators=self.n_estimators, max_context=self.window, random_state=self.seed
+        )
+        with inside._unchanged_if_refused():
+            if self._inside is not None:
+                left = max(0, len(inside.rows_) + 1 - self.window)  # of the window
+                inside.rows_, inside.targets_ = inside.rows_[left:], inside.targets_[left:]
+                inside._start_again()
+                if len(inside.targets_):
+                    inside.classes_ = np.unique(inside.targets_)
+            inside.partial_fit(_row(x, names), [y])
+        self._inside, self._names = inside, names
 
     def predict_proba_one(self, x: dict[Any, Any], **_: Any) -> dict[Any, float]:
         """Return label → probability of an example; nothing before the first."""
         if self._inside is None:
             return {}
-        probabilities = self._inside.predict_proba(self._row(x))[0]
+        probabilities = self._inside.predict_proba(_row(x, self._names))[0]
         return dict(zip(self._inside.classes_.tolist(), probabilities.tolist(), strict=True))
 
-    def _row(self, x: dict[Any, Any]) -> NDArray[np.float64]:
-        return np.array([[x.get(name, 0.0) for name in self._names]], np.float64)
+
+def _row(x: dict[Any, Any], names: list[Any]) -> NDArray[np.float64]:
+    """(1, features) the numbers of an example."""
+    return np.array([[x.get(name, 0.0) for name in names]], np.float64)

@@ -115,7 +115,8 @@ class _LabelTrainer(Trainer):
         try:
             loss, first, last, progress.gradient_norm = self._gradients(progress.step)
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            raise self._explained(error, progress.step) from error
+            self._explain(error, progress.step)
+            raise
         progress.loss, first, last, stop = self.processes.mean([loss, first, last, interrupted])
         self._check_finite("loss", progress.loss, progress.step)
         self._check_finite("gradient's norm", progress.gradient_norm, progress.step)
@@ -171,7 +172,8 @@ class _LabelTrainer(Trainer):
             check_length(self.learner, self.env.tasks.length)
             check_learner(self.learner, batch_size=2, length=min(TRIAL_LENGTH, max(2, self.env.tasks.length)))
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            raise self._explained(error, 0) from error
+            self._explain(error, 0)
+            raise
 
     def _gradients(self, step: int) -> list[float]:
         """Make the clipped mean gradients of the step's batches.
@@ -200,16 +202,16 @@ class _LabelTrainer(Trainer):
                 "the learner, and resume from the last checkpoint."
             )
 
-    def _explained(self, error: Exception, step: int) -> Exception:
-        """A memory error that says what to lower; any other error as it is."""
+    def _explain(self, error: Exception, step: int) -> None:
+        """Raise a memory error that says what to lower, if this was one."""
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-            return error
-        return MemoryError(
+            return
+        raise MemoryError(
             f"Step {step} does not fit into the memory of {self.env.device}: lower the batch size (batch_size="
             f"{self.env.num_envs} episodes of length={self.env.tasks.length}) and raise accumulate (now "
             f"{self.config.accumulate}) by as much, which trains the same; or lower length, or the learner's width or "
             f"layers. The last checkpoint is kept. ({str(error).splitlines()[0]})"
-        )
+        ) from error
 
 
 def env_seeds(seed: int, n: int) -> list[int | None]:

@@ -25,6 +25,11 @@ class ActingLearner(Learner):
     def __init__(self, target: Any, n_features: int = 784, n_classes: int = 10, confidence: float = 0.9) -> None:
         super().__init__(n_features, n_classes)
         self.target, self.confidence = target, check_fraction("confidence", confidence)
+        if self.confidence * n_classes <= 1:
+            raise ValueError(
+                f"confidence={confidence!r} is not above 1/{n_classes}, so that other labels would be as likely as the "
+                "chosen one: give a larger one."
+            )
         self._made = find_class(target) if isinstance(target, str) else target
         if not callable(getattr(self._made, "act", None)):
             raise ValueError(f"{target!r} has no method act(observation): give a class whose objects have one.")

@@ -11,7 +11,7 @@ import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -55,11 +55,15 @@ class EstimatorLearner(Learner):
         super().__init__(n_features, n_classes)
         if not callable(getattr(estimator, "fit", None)):
             raise ValueError(f"{estimator!r} has no method fit(X, y): give a classifier, such as LogisticRegression().")
+        if isinstance(estimator, BaseEstimator) and is_regressor(estimator):
+            raise ValueError(f"{estimator!r} is a regressor, and labels are no values: give a classifier.")
         self.estimator = estimator
         self.refit_every = check_integer("refit_every", refit_every, 1)
         self.first_fit = check_integer("first_fit", first_fit, LEAST_EXAMPLES)
         self.max_features = None if max_features is None else check_integer("max_features", max_features, 1)
         self.jobs = check_integer("jobs", jobs, -1)
+        if not self.jobs:
+            raise ValueError("jobs=0 is not allowed: give 1 for this process alone, or -1 for one for each core.")
 
     @property
     def name(self) -> str:
@@ -72,8 +76,11 @@ class EstimatorLearner(Learner):
 
     @property
     def adapts(self) -> tuple[Any, ...]:
-        """The estimator's class."""
-        return (type(self.estimator),)
+        """The classes of the estimator and of those in it, as in a pipeline or a search."""
+        params: dict[str, Any] = getattr(self.estimator, "get_params", dict)()
+        inside = [value for value in params.values() if hasattr(value, "fit") or hasattr(value, "transform")]
+        found = (each if isinstance(each, type) else type(each) for each in (self.estimator, *inside))
+        return tuple(dict.fromkeys(found))
 
     def predict(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(B, N, D), (B, N) → (B, N, K)."""

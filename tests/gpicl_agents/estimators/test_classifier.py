@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.model_selection import cross_val_score
 from sklearn.multiclass import OneVsRestClassifier, OutputCodeClassifier
@@ -11,7 +12,7 @@ from small_training import QUICK, small_env
 
 from gpicl_agents import InContextClassifier, load_pretrained
 from gpicl_agents.training.supervised import train
-from gpicl_envs import make_learner
+from gpicl_envs import Learner, make_learner
 
 
 @pytest.fixture
@@ -124,3 +125,57 @@ def test_what_is_refused_changes_nothing():
         with pytest.raises(ValueError, match=r"has 1[12] classes|NaN|y has 150 classes|labels of one kind"):
             refused()
         assert np.array_equal(classifier.predict_proba(x[100:110]), expected)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-200, 1e300])
+def test_units_of_the_columns_change_nothing(iris: tuple[np.ndarray, np.ndarray], unit: float):
+    x, y = iris
+    plain = InContextClassifier("kernel-ridge").fit(x[::2], y[::2]).predict_proba(x[1::2])
+    scaled = InContextClassifier("kernel-ridge").fit(x[::2] * unit, y[::2]).predict_proba(x[1::2] * unit)
+    assert np.allclose(plain, scaled, atol=1e-3)
+
+
+def test_a_module_that_was_given_is_neither_moved_nor_changed(iris: tuple[np.ndarray, np.ndarray]):
+    """In training mode, one thread would switch dropout on under another."""
+    x, y = iris
+    learner = load_pretrained("gpicl-small-kernel").train()
+    classifier = InContextClassifier(learner).fit(x, y)
+    assert learner.training and classifier.learner_ is not learner and not classifier.learner_.training
+
+
+class NotANumber(Learner):
+    def predict(self, x, y):
+        return torch.full((*y.shape, self.n_classes), torch.nan)
+
+
+class TooFew(Learner):
+    def predict(self, x, y):
+        return torch.zeros(*y.shape, self.n_classes - 1)
+
+
+@pytest.mark.parametrize("kind", [NotANumber, TooFew])
+def test_what_is_no_prediction_is_refused(iris: tuple[np.ndarray, np.ndarray], kind: type[Learner]):
+    x, y = iris
+    with pytest.raises(ValueError, match=r"predicted NaN, or another shape than its \(Q, 3\)"):
+        InContextClassifier(kind(4, 3)).fit(x, y).predict(x)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learner": "oracle"}, "a table has none"),
+        ({"max_context": -1}, "max_context=-1"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"device": "gpu"}, "device='gpu' cannot be used here"),
+    ],
+    ids=str,
+)
+def test_arguments_are_checked_by_fit(iris: tuple[np.ndarray, np.ndarray], arguments: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        InContextClassifier(**arguments).fit(*iris)
+
+
+def test_classes_that_are_no_labels_are_refused_and_none_are_none(iris: tuple[np.ndarray, np.ndarray]):
+    with pytest.raises(ValueError, match="NaN"):
+        InContextClassifier("knn").partial_fit(*iris, classes=[0.0, np.nan])
+    assert InContextClassifier("knn").partial_fit(*iris, classes=[]).classes_.dtype.kind == "i"

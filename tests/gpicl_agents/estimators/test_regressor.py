@@ -46,3 +46,16 @@ def test_a_learner_of_classes_is_refused():
             InContextRegressor(learner).fit(x, y)
     with pytest.raises(ValueError, match="only classifies, but n_classes=1"):
         InContextRegressor("lda").fit(x, y)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e160, 1e290])
+def test_units_of_the_targets_scale_the_predictions(unit: float):
+    x, y = load_diabetes(return_X_y=True)
+    x, y = x[:90], y[:90]
+    plain = InContextRegressor("ridge").fit(x[::2], y[::2]).predict(x[1::2])
+    assert np.allclose(InContextRegressor("ridge").fit(x[::2], y[::2] * unit).predict(x[1::2]) / unit, plain, rtol=1e-4)
+
+
+def test_targets_of_text_are_refused():
+    with pytest.raises(ValueError, match="a regressor needs numbers"):
+        InContextRegressor("ridge").fit(np.eye(3), np.array(["a", "b", "c"]))

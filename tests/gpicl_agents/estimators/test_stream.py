@@ -76,3 +76,25 @@ def test_river_s_checks(check: str):
         pytest.skip(f"this river has no {check}")
     np.random.seed(0)
     function(StreamClassifier("knn"))
+
+
+def test_an_example_that_is_refused_leaves_nothing_behind():
+    model = StreamClassifier("knn")
+    with pytest.raises(ValueError, match="abc"):
+        model.learn_one({"id": "abc"}, 0)
+    assert model.predict_proba_one({"a": 1.0}) == {} and model.predict_one({"a": 1.0}) is None
+    for i in range(8):
+        model.learn_one({"a": float(i % 2)}, i % 2)
+    assert model.predict_one({"a": 1.0}) == 1 and model.predict_one({"a": 0.0}) == 0
+    before = model.predict_proba_one({"a": 1.0})
+    with pytest.raises(ValueError, match="one kind"):
+        model.learn_one({"a": 1.0}, "one")
+    assert model.predict_proba_one({"a": 1.0}) == before
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_labels_outside_the_window_are_forgotten(window: int):
+    model = StreamClassifier(window=window)
+    for i in range(15):  # more labels than the learner has outputs
+        model.learn_one({"a": float(i % 2), "b": float(i)}, str(i))
+    assert set(model.predict_proba_one({"a": 1.0, "b": 2.0})) == {str(i) for i in range(15 - window, 15)}

@@ -179,3 +179,32 @@ def test_an_estimator_that_writes_into_its_inputs_gives_the_predictions_of_one_t
         EstimatorLearner(made, 16).predict(episodes.x, episodes.y).clone() for made in (InPlace(), GaussianNB())
     )
     assert torch.equal(inplace, plain)
+
+
+def test_a_regressor_is_refused():
+    with pytest.raises(ValueError, match=r"LinearRegression\(\) is a regressor"):
+        make_learner("sklearn:sklearn.linear_model:LinearRegression")
+
+
+def test_no_processes_are_refused():
+    with pytest.raises(ValueError, match="jobs=0 is not allowed"):
+        EstimatorLearner(GaussianNB(), jobs=0)
+
+
+SOURCE = """
+from sklearn.linear_model import LogisticRegression
+class Mine(LogisticRegression):
+    {body}
+"""
+
+
+@pytest.mark.parametrize("text", ["sklearn:{m}:Mine,scaled=True", "sklearn:AdaBoostClassifier,estimator={m}:Mine"])
+def test_the_code_of_an_estimator_inside_another_counts(tmp_path, monkeypatch: pytest.MonkeyPatch, text: str):
+    """A benchmark that is resumed runs again what has changed."""
+    monkeypatch.syspath_prepend(tmp_path)
+    adapted = []
+    for name in ("mine_before", "mine_after"):
+        (tmp_path / f"{name}.py").write_text(SOURCE.format(body="pass"))
+        adapted.append(make_learner(text.format(m=name)).adapts)
+    assert any(kind.__module__ == "mine_before" for kind in adapted[0])
+    assert any(kind.__module__ == "mine_after" for kind in adapted[1])

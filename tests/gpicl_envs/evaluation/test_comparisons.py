@@ -170,3 +170,10 @@ def test_pairing_over_datasets_removes_what_both_learners_share():
     assert 0.07 < low < mean < high < 0.11
     shuffled = [record(generator.permutation(scores)) for scores in shared]
     assert high - low < np.subtract(*mean_difference(a, shuffled)[:0:-1]) / 2
+
+
+def test_records_of_other_episodes_are_not_compared():
+    one, other = record((5, 6)), replace(record((7, 8), learner="b"), seed=1)
+    for compared in (compare, regret, p_value):
+        with pytest.raises(ValueError, match="not evaluated on the same episodes: seed is 0 and 1"):
+            compared(one, other)

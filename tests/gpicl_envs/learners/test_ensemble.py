@@ -7,6 +7,7 @@ from small_tasks import make_vec
 from small_training import QUICK, small_env, small_learner
 
 from gpicl_agents import train
+from gpicl_agents.training.checkpoint import save_checkpoint
 from gpicl_envs import TaskDistribution, check_learner, evaluate, make_learner
 from gpicl_envs.learners.ensemble import Ensemble
 from gpicl_envs.learners.registry import LearnerSpec
@@ -97,3 +98,14 @@ def test_members_may_be_meta_trained_and_their_weights_are_part_of_its_fingerpri
 def test_bad_input_is_refused(text: str, message: str):
     with pytest.raises(ValueError, match=message):
         make_learner(text)
+
+
+def test_evaluation_leaves_the_mode_of_each_member(tmp_path: Path):
+    """Loaded members are in evaluation mode, though the ensemble itself never was put there."""
+    save_checkpoint(tmp_path / "run", small_learner(n_projections=4), {"step": 1}, {})
+    tasks = TaskDistribution("Digits", n_features=32, length=6, split="test")
+    ensemble = make_learner(f"ensemble:{tmp_path / 'run'}+knn", tasks=tasks)
+    shown = tasks.sample(3)
+    before = ensemble.predict(shown.x, shown.y)
+    evaluate(ensemble, tasks, episodes=4)
+    assert not ensemble.members[0].training and torch.equal(ensemble.predict(shown.x, shown.y), before)

@@ -147,7 +147,7 @@ def test_all_panels_share_one_legend():
 def test_names_are_shown_as_they_are():
     assert plain("_hidden $x$") == r" _hidden \$x\$" and plain("knn") == "knn"
     assert plain("x" * LONGEST) == "x" * LONGEST
-    assert len(plain("x" * (LONGEST + 1))) == LONGEST and plain("x" * 99).endswith("…")
+    assert len(plain("x" * (LONGEST + 1))) == LONGEST and plain("x" * 50 + "y") == "x" * 22 + "…" + "x" * 20 + "y"
 
 
 @pytest.mark.parametrize(("count", "across", "shape"), [(1, 3, (1, 1)), (5, 3, (2, 3)), (4, 2, (2, 2))])
@@ -167,3 +167,12 @@ def test_regret_is_drawn_for_every_episode_of_a_problem(drawn: list[Any]):
         assert line.get_xdata().tolist() == [1, 2, 3]
         assert line.get_ydata().tolist() == pytest.approx(record.episode_regret.mean)
     assert len(axes.collections) == 3 and all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+def test_long_names_that_differ_have_entries_of_their_own(drawn: list[Any]):
+    ends = [f"transformer (transformer,width=256,n_layers=2,mlp_width=1024,seed={seed})" for seed in (1, 2)]
+    middles = [f"{'a' * 30}{letter}{'b' * 30}" for letter in "xy"]
+    records = [scored_record((5, 6 + i), learner=name) for i, name in enumerate(ends + middles)]
+    draw_curves(group(records), [])
+    labels = {line.get_label() for line in drawn[0].axes[0].get_lines()}
+    assert len(labels) == 4 and all(len(label) <= LONGEST + 4 for label in labels)

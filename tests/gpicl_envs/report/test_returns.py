@@ -59,6 +59,14 @@ def test_records_of_other_problems_cannot_share_a_column(records: list[ReturnRec
         group([records[0], replace(records[1], seed=1)])
 
 
+def test_an_argument_that_a_record_does_not_have_reads_as_its_default(records: list[ReturnRecord]):
+    first, second, *_ = records
+    old = replace(second, env_kwargs={name: value for name, value in second.env_kwargs.items() if name != "n_arms"})
+    for pair in ([first, old], [old, first]):
+        ((_, column),) = group(pair).items()
+        assert len(column) == 2 and all(record.env_kwargs == first.env_kwargs for record in column)
+
+
 def test_few_problems_are_noted():
     assert "Note: Bandit, unseen-task has 5 problems, fewer than 16" in returns_markdown(return_records(problems=5))
 

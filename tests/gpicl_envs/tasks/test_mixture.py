@@ -35,7 +35,8 @@ def test_an_episode_is_that_of_its_component(mixture):
         own = tasks.components[component].sample(1, seed=3, first=b)
         assert torch.equal(episodes.y[b], own.y[0]) and torch.equal(episodes.index[b], own.index[0])
         assert torch.allclose(episodes.x[b], own.x[0], atol=1e-4)
-    assert (episodes.task_id == -1).all()
+        at = -1 if own.task_id == -1 else int(own.task_id) * len(tasks.components) + component
+        assert episodes.task_id[b] == at
 
 
 @pytest.mark.parametrize("name", MIXTURES)
@@ -125,7 +126,7 @@ def test_a_picture_shows_what_the_component_shows():
         ({"mixture": [{"dataset": "Digits", "length": 5}]}, "length must be given to the mixture"),
         ({"mixture": [{"dataset": "Digits", "prior": "SyntheticTables"}]}, "name 2 kinds of tasks"),
         ({"mixture": [{"mixture": "GeneralMixture"}]}, "Component 0.*'mixture'"),
-        ({"mixture": [3]}, "Component 0 of the mixture, 3"),
+        ({"mixture": [3]}, "is no list of components"),
         ({"n_classes": 1}, "n_classes=1"),
         ({"n_classes": 40}, "Component 0.*n_classes=40"),
         ({"n_tasks": 4}, "TaskMixture got an unexpected keyword argument 'n_tasks'"),
@@ -137,7 +138,32 @@ def test_bad_mixtures_say_what_is_wrong(arguments: dict, message: str):
         make_vec(ENV_ID, **arguments)
 
 
-def test_tasks_of_a_mixture_have_no_ids():
+@pytest.mark.parametrize("mixture", [{"dataset": "Digits"}, ["MNIST"], 3], ids=str)
+def test_what_is_no_list_of_components_is_refused(mixture: object):
+    with pytest.raises(ValueError, match="is no list of components: give mappings"):
+        mixture_of(mixture=mixture)
+
+
+def test_weights_have_a_finite_sum():
+    with pytest.raises(ValueError, match="have no finite sum"):
+        mixture_of(mixture=[{"weight": 1e308, "dataset": "Digits"}] * 2)
+
+
+def test_numbered_tasks_of_components_keep_their_ids():
+    """So that intervals count tasks, and nothing seen in training passes for new."""
+    mixture = mixture_of(split="test")
+    episodes = mixture.sample(60)
+    numbered = episodes.tasks.component == 2
+    ids = episodes.task_id
+    assert (ids[~numbered] == -1).all() and set(ids[numbered].tolist()) == {2, 5, 8}
+    assert set(mixture.hidden(episodes, np.zeros(60, np.int64)).task_id.tolist()) == {-1, 2, 5, 8}
+    record = evaluate(make_learner("knn", tasks=mixture), mixture, episodes=32).record()
+    assert record.protocol == "seen-task" and record.task_id is not None
+    with pytest.raises(ValueError, match="needs new tasks, but n_tasks=3"):
+        evaluate(make_learner("knn", tasks=mixture), mixture, episodes=4, protocol="unseen-task")
+
+
+def test_tasks_of_a_mixture_are_not_named_by_ids():
     zeros = np.zeros(1, np.uint64)
-    with pytest.raises(ValueError, match="the tasks of a mixture have no ids"):
+    with pytest.raises(ValueError, match="its components have their own"):
         mixture_of().episodes(zeros, zeros, task_ids=torch.zeros(1, dtype=torch.int64))
