@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gpicl_baselines.adapters.tuning import search
+from gpicl_baselines.adapters.tuning import FOLDS, search
 from gpicl_baselines.classical.causal import smoothed
 from gpicl_envs.errors import UnknownNameError, check_bool, check_integer, construct
 from gpicl_envs.learners.base import Learner
@@ -129,7 +129,8 @@ class EstimatorLearner(Learner):
         It is fitted to the codes 0 … k − 1 of the k labels seen, in order: some, such as XGBoost, take no others.
         """
         labels, codes = np.unique(y, return_inverse=True)
-        estimator = clone(self.estimator, safe=False)
+        is_early = isinstance(self.estimator, GridSearchCV) and np.bincount(codes).max() < FOLDS
+        estimator = clone(self.estimator.estimator if is_early else self.estimator, safe=False)
         reduce = _varying(x) if self.max_features is None else _principal(x, self.max_features)
         try:
             with warnings.catch_warnings():  # of a search: a class with few examples is missing in some folds

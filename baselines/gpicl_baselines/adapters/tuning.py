@@ -6,6 +6,7 @@ from sklearn.model_selection import GridSearchCV
 
 from gpicl_envs.errors import check_choice
 
+FOLDS = 5  # of the cross-validation
 GRIDS: dict[str, dict[str, list[Any]]] = {
     "SVC": {"C": [0.1, 1, 10, 100], "gamma": ["scale", 0.01, 0.03, 0.1, 0.3]},
     "LogisticRegression": {"C": [0.01, 0.1, 1, 10, 100]},
@@ -27,4 +28,4 @@ def search(classifier: Any) -> GridSearchCV:
     name = type(steps[-1][1] if steps else classifier).__name__
     grid = GRIDS[check_choice("classifier with settings to choose from", name, tuple(GRIDS))]
     before = f"{steps[-1][0]}__" if steps else ""
-    return GridSearchCV(classifier, {before + setting: values for setting, values in grid.items()})
+    return GridSearchCV(classifier, {before + setting: values for setting, values in grid.items()}, cv=FOLDS)

@@ -59,3 +59,8 @@ def test_an_agent_that_writes_into_its_observation_changes_nothing_else():
     learner = ActingLearner(Negates, 8, 4)
     learner.step(learner.start(2), x, y)
     assert (x == 1).all() and not y.any()
+
+
+def test_a_confidence_that_makes_other_labels_as_likely_is_refused():
+    with pytest.raises(ValueError, match=r"confidence=0.1 is not above 1/10"):
+        ActingLearner(type("Agent", (), {"act": lambda self, observation: 3}), confidence=0.1)

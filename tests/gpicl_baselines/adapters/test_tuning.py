@@ -56,3 +56,10 @@ def test_a_classifier_without_settings_is_refused():
         make_learner("sklearn:SVC,tuned=3")
     with pytest.raises(ValueError, match="unexpected keyword argument 'tune'.*Did you mean 'tuned'"):
         make_learner("sklearn:SVC,tune=True")
+
+
+def test_until_a_class_has_an_example_for_each_fold_the_default_settings_are_taken():
+    """A learner that is evaluated at every position begins with two examples."""
+    episodes = RealTableDistribution("wine", split="test", length=12, queries=1).sample(2)
+    tuned, plain = (make_learner(f"sklearn:SVC{more}", tasks=TASKS) for more in (",tuned=True", ""))
+    assert torch.equal(tuned.predict(episodes.x, episodes.y)[:, :5], plain.predict(episodes.x, episodes.y)[:, :5])

@@ -5,7 +5,7 @@ import torch
 from small_records import scored_record
 
 from gpicl_agents.training.checkpoint import save_checkpoint
-from gpicl_envs import TaskDistribution
+from gpicl_envs import Learner, TaskDistribution
 from gpicl_envs.learners.check import check_learner
 from gpicl_envs.learners.registry import (
     LearnerSpec,
@@ -257,3 +257,24 @@ def test_a_secret_in_the_text_is_no_part_of_the_fingerprint():
     one, other = (LearnerSpec.parse(f"knn,password={word}") for word in ("one", "other"))
     assert one.fingerprint(make_learner("knn")) == other.fingerprint(make_learner("knn"))
     assert one.kwargs == {"password": "one"}
+
+
+class Remembers(torch.nn.Module, Learner):
+    """A learner whose module keeps more than tensors in a checkpoint."""
+
+    def __init__(self, memory: str):
+        torch.nn.Module.__init__(self)
+        Learner.__init__(self, 4, 2)
+        self.memory = memory
+
+    def get_extra_state(self):
+        return {"memory": self.memory}
+
+    def predict(self, x, y):
+        return torch.zeros(*y.shape, 2)
+
+
+def test_the_extra_state_of_a_module_is_part_of_the_fingerprint():
+    spec = LearnerSpec.parse("knn")
+    prints = [spec.fingerprint(Remembers(memory)) for memory in ("a", "a", "b")]
+    assert prints[0] == prints[1] != prints[2]

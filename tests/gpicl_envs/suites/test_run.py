@@ -71,6 +71,13 @@ def test_a_memory_of_the_process_does_not_help_a_cheat(suite: Suite, tmp_path: P
     assert "Not causal: on episodes of the evaluation" in cheat.error and fair.final.mean > 0.5
 
 
+@pytest.mark.parametrize("name", ["batch_size", "threads"])
+def test_counts_are_checked_before_anything_runs(suite: Suite, tmp_path: Path, name: str):
+    with pytest.raises(ValueError, match=f"{name}=0 is not allowed"):
+        benchmark(suite, ["knn"], tmp_path / "r.jsonl", inline, **{name: 0})
+    assert not (tmp_path / "r.jsonl").exists()
+
+
 def test_records_have_everything_that_a_reader_of_the_table_needs(suite: Suite, tmp_path: Path):
     record = benchmark(suite, ["knn,k=3"], tmp_path / "r.jsonl", inline, command="gpicl benchmark")[0]
     assert record.learner == "3-nn-cosine" and record.spec == "knn,k=3"
