@@ -101,7 +101,7 @@ def evaluate_all(
     for number, first in enumerate(range(0, episodes, batch_size)):
         batch = tasks.sample(min(batch_size, episodes - first), seed, first)
         rows = slice(first, first + len(batch))
-        task_id[rows] = batch.task_id.cpu().numpy()
+        task_id[rows] = batch.groups.cpu().numpy()
         predicted = {name: each.predict(batch.x.double(), batch.y.double()) for name, each in references.items()}
         for scorer in scorers:
             scorer.add(batch, rows, predicted, guard=seed + first if number in guarded else None)

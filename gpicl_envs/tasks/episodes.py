@@ -81,6 +81,11 @@ class Episodes:
         """(B,) int64 task ids, −1 for one-off tasks."""
         return self.tasks.ids
 
+    @property
+    def groups(self) -> torch.Tensor:
+        """(B,) int64: episodes of one task have one number, −1 for one-off tasks; in mixtures too, without task ids."""
+        return getattr(self.tasks, "groups", self.tasks.ids)
+
     def __len__(self) -> int:
         return len(self.x)
 

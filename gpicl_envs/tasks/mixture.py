@@ -35,12 +35,14 @@ class MixtureTasks(Tasks):
     """The hidden side of B tasks of a mixture.
 
     Args:
-        ids: (B,) int64, id · C + c for the task `id` of component c of C; −1 where those of the component have none.
+        ids: (B,) int64, −1: the tasks of a mixture have no ids.
         streams: the B streams of the episodes, from which their component makes them.
         component: (B,) int64, the number of the component that each episode is from.
+        groups: (B,) int64, id · C + c for the task `id` of component c of C; −1 where it has none.
     """
 
     component: torch.Tensor
+    groups: torch.Tensor
 
 
 class TaskMixture(EpisodeDistribution):
@@ -138,18 +140,18 @@ class TaskMixture(EpisodeDistribution):
         choice = Streams(streams.key, streams.number, self._purpose(MIXTURE), torch.device("cpu"))
         place = choice.uniform(1)[:, 0].numpy()
         component = np.minimum(np.searchsorted(self.cumulative, place, side="right"), len(self.components) - 1)
-        return MixtureTasks(ids, streams, torch.from_numpy(component).to(self.device))
+        return MixtureTasks(ids, streams, torch.from_numpy(component).to(self.device), torch.full_like(ids, -1))
 
     def _make_episodes(self, tasks: MixtureTasks, episode: Streams, out: torch.Tensor) -> Episodes:
         y = torch.empty(out.shape[:2], dtype=torch.int64, device=self.device)
-        index, ids, component = torch.empty_like(y), tasks.ids.clone(), tasks.component.cpu().numpy()
+        index, groups, component = torch.empty_like(y), tasks.groups.clone(), tasks.component.cpu().numpy()
         for number in np.unique(component):
             rows = np.flatnonzero(component == number)
             made = self.components[number].episodes(episode.key[rows], episode.number[rows])
             where = torch.from_numpy(rows).to(self.device)
             out[where], y[where], index[where] = made.x, made.y, made.index
-            ids[where] = torch.where(made.task_id < 0, -1, made.task_id * len(self.components) + int(number))
-        return Episodes(out, y, index, replace(tasks, ids=ids))
+            groups[where] = torch.where(made.task_id < 0, -1, made.task_id * len(self.components) + int(number))
+        return Episodes(out, y, index, replace(tasks, groups=groups))
 
 
 def _components(

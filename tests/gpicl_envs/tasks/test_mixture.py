@@ -36,7 +36,7 @@ def test_an_episode_is_that_of_its_component(mixture):
         assert torch.equal(episodes.y[b], own.y[0]) and torch.equal(episodes.index[b], own.index[0])
         assert torch.allclose(episodes.x[b], own.x[0], atol=1e-4)
         at = -1 if own.task_id == -1 else int(own.task_id) * len(tasks.components) + component
-        assert episodes.task_id[b] == at
+        assert episodes.groups[b] == at and episodes.task_id[b] == -1
 
 
 @pytest.mark.parametrize("name", MIXTURES)
@@ -149,14 +149,13 @@ def test_weights_have_a_finite_sum():
         mixture_of(mixture=[{"weight": 1e308, "dataset": "Digits"}] * 2)
 
 
-def test_numbered_tasks_of_components_keep_their_ids():
+def test_numbered_tasks_of_components_are_told_apart():
     """So that intervals count tasks, and nothing seen in training passes for new."""
     mixture = mixture_of(split="test")
     episodes = mixture.sample(60)
     numbered = episodes.tasks.component == 2
-    ids = episodes.task_id
-    assert (ids[~numbered] == -1).all() and set(ids[numbered].tolist()) == {2, 5, 8}
-    assert set(mixture.hidden(episodes, np.zeros(60, np.int64)).task_id.tolist()) == {-1, 2, 5, 8}
+    groups = episodes.groups
+    assert (groups[~numbered] == -1).all() and set(groups[numbered].tolist()) == {2, 5, 8}
     record = evaluate(make_learner("knn", tasks=mixture), mixture, episodes=32).record()
     assert record.protocol == "seen-task" and record.task_id is not None
     with pytest.raises(ValueError, match="needs new tasks, but n_tasks=3"):
