@@ -45,8 +45,11 @@ def main(path: str | None = None, learner: str = "pretrained:gpicl-general") -> 
 
 def read_csv(path: str) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Return the cells (M, columns), the labels (M,), and the numbers of the columns that are no numbers."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        lines = file.read().splitlines()
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f"{path} cannot be read: {error}")
     separator = max(",;\t", key=lines[0].count) if lines else ","
     header, *rows = [row for row in csv.reader(lines, delimiter=separator) if any(row)] or [[]]
     if len(header) < 2 or not rows:

@@ -40,9 +40,8 @@ def _difference(record: ScoredRecord, reference: ScoredRecord) -> NDArray[np.flo
 
 def check_same_episodes(record: Record, reference: Record) -> None:
     """Raise ValueError unless differences of two records are paired."""
-    both = record, reference
-    named = [{"env": r.env, "data": r.data, "seed": r.seed, "episodes": r.episodes} | r.env_kwargs for r in both]
-    for name in named[0].keys() & named[1].keys():  # an argument that one lacks did not exist when it was made
+    named = record.definition, reference.definition
+    for name in (named[0].keys() & named[1].keys()) - {"protocol"}:  # what one lacks did not exist when it was made
         first, second = (each[name] for each in named)
         if first != second and not (name == "data" and None in (first, second)):
             raise ValueError(

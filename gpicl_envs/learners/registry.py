@@ -4,7 +4,7 @@ import ast
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -156,7 +156,6 @@ class LearnerSpec:
         The text is the one of records, without secrets and the home folder. A learner that depends on more, such as
         files of data, has a method `fingerprint()` that returns a text for it.
         """
-        from torch import Tensor, uint8
         from torch.nn import Module
 
         digest = sha256(shareable(self.text).encode())
@@ -167,11 +166,23 @@ class LearnerSpec:
         if isinstance(learner, Module):
             for name, values in sorted(learner.state_dict().items()):
                 digest.update(name.encode())
-                if not isinstance(values, Tensor):  # what a module's get_extra_state returned
-                    digest.update(repr(values).encode())
-                    continue
-                digest.update(values.detach().cpu().contiguous().view(-1).view(uint8).numpy().tobytes())
+                _add(digest, values)
         return digest.hexdigest()
+
+
+def _add(digest: Any, state: Any) -> None:
+    """Add what a module keeps to a digest: tensors bit for bit, also those in its extra state."""
+    from torch import Tensor, uint8
+
+    if isinstance(state, Tensor):
+        digest.update(state.detach().cpu().contiguous().view(-1).view(uint8).numpy().tobytes())
+    elif isinstance(state, Mapping):
+        _add(digest, list(state.items()))
+    elif isinstance(state, list | tuple):
+        for each in state:
+            _add(digest, each)
+    else:
+        digest.update(repr(state).encode())
 
 
 def make_learner(text: str | os.PathLike[str], /, *, tasks: Any = None, **kwargs: Any) -> "Learner":

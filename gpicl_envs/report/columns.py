@@ -110,9 +110,8 @@ def _with_all_arguments(records: Sequence[Record], others: Sequence[Record]) -> 
     """The records, each with the default of every argument that only others have: it did not exist yet."""
     names: dict[str, set[str]] = {}
     for each in others:
-        if isinstance(each, FailedRecord):
-            continue
-        names.setdefault(each.env, set()).update(each.env_kwargs)
+        if not isinstance(each, FailedRecord):
+            names.setdefault(each.env, set()).update(each.env_kwargs)
     complete: list[Record] = []
     for record in records:
         missing = names.get(record.env, set()) - record.env_kwargs.keys()

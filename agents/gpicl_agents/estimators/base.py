@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gpicl_agents.estimators.preparation import Preparation, Table
 from gpicl_envs.errors import check_integer
-from gpicl_envs.learners.base import Learner, evaluating
+from gpicl_envs.learners.base import Learner
 from gpicl_envs.learners.registry import LearnerSpec
 from gpicl_envs.sampling.distribution import check_device
 
@@ -146,7 +146,7 @@ class InContextEstimator(BaseEstimator):
         numbers = (len(x) + 1) * max(len(x) + 1, learner.n_features)
         size = max(1, min(check_integer("batch_size", self.batch_size, 1), MOST_NUMBERS // numbers))
         predicted = []
-        with torch.no_grad(), evaluating(learner):
+        with torch.no_grad():
             for start in range(0, len(rows), size):
                 queries = torch.from_numpy(preparation.transform(rows[start : start + size])).to(self.device)
                 outputs = learner.predict_queries(x[None], y[None], queries[None])[0]

@@ -1,7 +1,6 @@
 """`Progress`: where a training run stands."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpicl_envs.evaluation.curve import LearningCurve
@@ -45,12 +44,3 @@ class Progress:
     curves: dict[str, LearningCurve] | None = None
     evaluated: bool = False
     stopped: str = ""
-
-
-def is_stopped_by(report: Callable[[Progress], None] | None, progress: Progress) -> bool:
-    """Call the report function, if there is one; whether it stopped the training, which then has to be saved."""
-    if report is None:
-        return False
-    before = progress.stopped
-    report(progress)
-    return progress.stopped != before

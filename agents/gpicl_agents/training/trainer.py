@@ -13,7 +13,7 @@ from gpicl_agents.training.checkpoint import Folder
 from gpicl_agents.training.config import RewardConfig, TrainConfig
 from gpicl_agents.training.distributed import Processes
 from gpicl_agents.training.interruption import INTERRUPTED, interruptible
-from gpicl_agents.training.progress import Progress, is_stopped_by
+from gpicl_agents.training.progress import Progress
 from gpicl_agents.training.random_state import seeded
 from gpicl_agents.training.run_folder import RunFolder, TrainedOn
 from gpicl_agents.training.tracking import Tracker
@@ -67,8 +67,9 @@ class Trainer(ABC):
                     self.step(progress, interrupted)
                     self.evaluate(progress)
                     self.save(progress)
-                    if is_stopped_by(report, progress):
-                        self.save(progress)
+                    if report is not None:
+                        report(progress)
+                        self.save(progress)  # if it stopped the training
             finally:
                 self.learner.eval()
             self.run.finished = self.is_finished(progress)
